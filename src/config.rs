@@ -1,0 +1,330 @@
+//! Turns `config.toml` into a [`Config`], whose fields are already what they mean.
+//!
+//! A mistake is an error that names file, line and key, says what is wrong, and what to write instead. Nothing is
+//! guessed, and nothing is only warned about that would not work.
+
+mod checks;
+mod error;
+mod values;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::{IpNet, Ipv6Net};
+use serde::Deserialize;
+
+use crate::credentials::{CheckExpiry, Secret};
+use crate::relay::ports::RelayAddress;
+
+pub use error::ConfigError;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where clients reach the daemon.
+    pub listen: Listen,
+    /// Where it relays from.
+    pub relay: Relay,
+    /// Who may use it.
+    pub credentials: Credentials,
+    /// Whom they may reach.
+    pub peers: Peers,
+    /// How much they may have.
+    pub limits: Limits,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// STUN and TURN over UDP.
+    #[serde(deserialize_with = "values::socket_addresses")]
+    pub udp: Vec<SocketAddr>,
+}
+
+/// `[relay]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relay {
+    /// The addresses; `None` is "auto".
+    #[serde(deserialize_with = "values::relay_addresses")]
+    pub addresses: Option<Vec<RelayAddress>>,
+    /// The ports.
+    #[serde(deserialize_with = "values::ports")]
+    pub ports: RangeInclusive<u16>,
+    /// The threads; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub threads: Option<u32>,
+}
+
+/// `[credentials]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Credentials {
+    /// The realm.
+    pub realm: String,
+    /// Shared secrets, newest first; those of `secrets_file` once the file is read.
+    #[serde(deserialize_with = "values::secrets")]
+    pub secrets: Vec<Secret>,
+    /// Where the secrets are instead.
+    pub secrets_file: Option<PathBuf>,
+    /// Whether secrets may be guessable.
+    pub allow_weak_secret: bool,
+    /// Static users and their passwords, prepared by the OpaqueString profile (RFC 8265 §4.2).
+    #[serde(deserialize_with = "values::users")]
+    pub users: HashMap<String, String>,
+    /// How long a credential is valid.
+    #[serde(deserialize_with = "values::duration")]
+    pub ttl: Duration,
+    /// When the expiry is checked.
+    #[serde(deserialize_with = "values::check_expiry")]
+    pub check_expiry: CheckExpiry,
+}
+
+/// `[peers]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Peers {
+    /// Opened ranges.
+    #[serde(deserialize_with = "values::networks")]
+    pub allow: Vec<IpNet>,
+    /// Closed ranges.
+    #[serde(deserialize_with = "values::networks")]
+    pub deny: Vec<IpNet>,
+    /// NAT64 prefixes.
+    #[serde(deserialize_with = "values::networks_v6")]
+    pub nat64_prefixes: Vec<Ipv6Net>,
+    /// Whether loopback is open.
+    pub loopback: bool,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Allocations in all; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub allocations: Option<u32>,
+    /// Allocations of one user.
+    pub allocations_per_user: u32,
+    /// Allocations of one address.
+    pub allocations_per_ip: u32,
+    /// Permissions of one allocation.
+    pub permissions: u32,
+    /// Channels of one allocation.
+    pub channels: u32,
+    /// New peers of one allocation, each second.
+    pub new_peers_per_second: u32,
+    /// New peers of one allocation, at once.
+    pub new_peers_burst: u32,
+    /// Packets of one allocation, each second and direction.
+    pub packets_per_second: u32,
+    /// Bits of payload of one allocation, each second and direction.
+    pub bits_per_second: u64,
+    /// Unauthenticated errors to one address, each second.
+    pub answers_per_ip: u32,
+    /// Unauthenticated errors to one network, each second.
+    pub answers_per_network: u32,
+    /// Wrong passwords for one user from one address, each minute.
+    pub failures_per_minute: u32,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How much is logged.
+    #[serde(deserialize_with = "values::level")]
+    pub level: tracing::Level,
+    /// How it looks.
+    #[serde(deserialize_with = "values::format")]
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let both = ["0.0.0.0:3478", "[::]:3478"];
+        Self { udp: both.map(|address| address.parse().expect("it is an address")).into() }
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self { addresses: None, ports: 49_152..=65_535, threads: None }
+    }
+}
+
+impl Default for Credentials {
+    fn default() -> Self {
+        Self {
+            realm: "hairpin".to_owned(),
+            secrets: Vec::new(),
+            secrets_file: None,
+            allow_weak_secret: false,
+            users: HashMap::new(),
+            ttl: Duration::from_secs(3600),
+            check_expiry: CheckExpiry::Allocate,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            allocations: None,
+            allocations_per_user: 16,
+            allocations_per_ip: 64,
+            permissions: 32,
+            channels: 32,
+            new_peers_per_second: 5,
+            new_peers_burst: 32,
+            packets_per_second: 10_000,
+            bits_per_second: 25_000_000,
+            answers_per_ip: 10,
+            answers_per_network: 100,
+            failures_per_minute: 20,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: tracing::Level::INFO, format: LogFormat::Text }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file, and the secrets file that it names.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of the file `path`.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::invalid(path, text, &error))?;
+        config
+            .read_secrets_file()
+            .and_then(|()| config.check())
+            .map_err(|(key, reason)| ConfigError::contradiction(path, text, key, reason))?;
+        Ok(config)
+    }
+
+    fn read_secrets_file(&mut self) -> Result<(), checks::Mistake> {
+        let Some(file) = &self.credentials.secrets_file else { return Ok(()) };
+        if !self.credentials.secrets.is_empty() {
+            let reason = "secrets are given here too: keep them in one place, and remove the other key".to_owned();
+            return Err(("credentials.secrets_file", reason));
+        }
+        self.credentials.secrets =
+            values::read_secrets(file).map_err(|reason| ("credentials.secrets_file", reason))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_file_in_the_repository_states_the_defaults() {
+        assert_eq!(parse(include_str!("../config.toml")), Ok(Config::default()));
+        assert_eq!(parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn both_sides_of_a_nat_can_be_named() {
+        let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
+        let ip = |text: &str| text.parse().unwrap();
+        let expected = vec![
+            RelayAddress { bind: ip("10.0.0.6"), public: ip("10.0.0.6") },
+            RelayAddress { bind: ip("10.0.0.5"), public: ip("198.51.100.10") },
+        ];
+        assert_eq!(parse(text).unwrap().relay.addresses, Some(expected));
+    }
+
+    #[test]
+    fn a_mistake_names_file_line_key_reason_and_remedy() {
+        for (text, expected) in MISTAKES {
+            let error = parse(text).expect_err(text);
+            assert!(error.starts_with(expected.0), "{text}\n{error}\nshould start with {}", expected.0);
+            assert!(error.contains(expected.1), "{text}\n{error}\nshould contain {}", expected.1);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_shown_in_an_error() {
+        let error = parse("[credentials]\nsecrets = [\"hunter2\"]").unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    /// A file, how its error starts, and what else it says.
+    const MISTAKES: &[(&str, (&str, &str))] = &[
+        ("[listen]\nudq = []", ("config.toml:2: listen.udq: ", "unknown")),
+        ("[lisen]", ("config.toml:1: lisen: ", "unknown")),
+        ("\n[listen]\nudp = [\"3478\"]", ("config.toml:3: listen.udp: ", "\"0.0.0.0:3478\"")),
+        ("[listen]\nudp = []", ("config.toml:2: listen.udp: ", "at least one")),
+        ("[listen]\nudp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", ("config.toml:2: listen.udp: ", "twice")),
+        ("[listen]\nudp = [\"0.0.0.0:50000\"]", ("config.toml:2: listen.udp: ", "relay.ports")),
+        ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
+        ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),
+        ("[relay]\nports = \"80-50000\"", ("config.toml:2: relay.ports: ", "1024")),
+        ("[relay]\naddresses = []", ("config.toml:2: relay.addresses: ", "auto")),
+        ("[relay]\naddresses = \"eth0\"", ("config.toml:2: relay.addresses: ", "auto")),
+        ("[relay]\naddresses = [\"0.0.0.0\"]", ("config.toml:2: relay.addresses: ", "0.0.0.0")),
+        (
+            "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"::2\" }]",
+            ("config.toml:2: relay.addresses: ", "same family"),
+        ),
+        ("[relay]\naddresses = [{ bind = \"10.0.0.1\" }]", ("config.toml:2: relay.addresses: ", "public")),
+        ("[relay]\nthreads = 0", ("config.toml:2: relay.threads: ", "auto")),
+        ("[credentials]\nrealm = \"\"", ("config.toml:2: credentials.realm: ", "realm")),
+        ("[credentials]\nrealm = 'a\"b'", ("config.toml:2: credentials.realm: ", "quote")),
+        ("[credentials]\nsecrets = [\"short\"]", ("config.toml:2: credentials.secrets: ", "openssl rand -base64 32")),
+        (
+            "[credentials]\nsecrets_file = \"/nonexistent\"",
+            ("config.toml:2: credentials.secrets_file: ", "/nonexistent"),
+        ),
+        ("[credentials]\nusers = { \"\" = \"x\" }", ("config.toml:2: credentials.users: ", "empty")),
+        ("[credentials]\nusers = { \"a:b\" = \"x\" }", ("config.toml:2: credentials.users: ", "colon")),
+        ("[credentials]\nttl = 60", ("config.toml:2: credentials.ttl: ", "\"1h\"")),
+        ("[credentials]\nttl = \"5s\"", ("config.toml:2: credentials.ttl: ", "1m")),
+        ("[credentials]\ncheck_expiry = \"never\"", ("config.toml:2: credentials.check_expiry: ", "allocate")),
+        ("[peers]\nallow = [\"10.0.0.0\"]", ("config.toml:2: peers.allow: ", "10.0.0.0/32")),
+        ("[peers]\nallow = [\"127.0.0.0/8\"]", ("config.toml:2: peers.allow: ", "loopback = true")),
+        ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
+        ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
+        ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
+        ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
+        ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
+        ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
+        ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
+        ("[log]\nlevel = ", ("config.toml:2: ", "")),
+        ("a = 1\na = 2", ("config.toml:2: a: ", "duplicate")),
+    ];
+}

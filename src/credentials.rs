@@ -1,0 +1,302 @@
+//! Issues and checks credentials: time-limited ones made from a shared secret, and static users.
+//!
+//! A time-limited credential (draft-uberti-behave-turn-rest) is a user name `<expiry>[:<tag>]`, the expiry in
+//! seconds since the Unix epoch, and the password base64(HMAC-SHA1(secret, user name)). Whoever knows the secret
+//! can make one without asking us, so it works with everything that speaks coturn's `use-auth-secret`. Several
+//! secrets may be live at once, so that one can be replaced while credentials of the other are still out.
+//!
+//! A user who does not exist is looked up like one whose password is wrong: at the same cost, with a password
+//! that nobody has.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+/// When the expiry of a credential is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckExpiry {
+    /// When an allocation is made: a call may outlast its credential.
+    Allocate,
+    /// On every request: a call ends when its credential does.
+    Always,
+}
+
+/// A shared secret. Never shown, not even in a debug log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret, as configured.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// A secret made from 32 random bytes.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(BASE64_STANDARD.encode(bytes))
+    }
+
+    /// Whether the secret could be guessed: it is shorter than 32 bytes, or repeats so few characters that it
+    /// has less than 96 bits (by the frequency of its own characters).
+    ///
+    /// Anybody who holds one credential can try secrets offline, so a weak one is no secret.
+    #[must_use]
+    pub fn is_weak(&self) -> bool {
+        let length = self.0.len() as f64;
+        let mut counts = [0_u32; 256];
+        for byte in self.0.bytes() {
+            counts[usize::from(byte)] += 1;
+        }
+        let bits: f64 = counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (length / f64::from(*n)).log2()).sum();
+        self.0.len() < 32 || bits < 96.0
+    }
+
+    /// The password that belongs to a user name under this secret.
+    #[must_use]
+    pub fn password(&self, username: &str) -> String {
+        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
+        mac.update(username.as_bytes());
+        BASE64_STANDARD.encode(mac.finalize().into_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A user name with the password that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// `<expiry>[:<tag>]`.
+    pub username: String,
+    /// base64(HMAC-SHA1(secret, username)).
+    pub password: String,
+}
+
+/// How a request names its user (RFC 8489 §9.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserId<'a> {
+    /// USERNAME.
+    Name(&'a str),
+    /// USERHASH: SHA-256 of user name, colon and realm.
+    Hash(&'a [u8]),
+}
+
+/// What is known of a user before the password is checked.
+#[derive(Debug)]
+pub struct Account {
+    /// The user's name; empty for a hash that belongs to nobody.
+    pub username: String,
+    /// The passwords to try. For a user who does not exist, one that matches nothing.
+    pub passwords: Vec<String>,
+    /// Whether there is such a user at all.
+    pub known: bool,
+    /// When the credential ends, in seconds since the Unix epoch; `None` for static users.
+    pub expires: Option<u64>,
+}
+
+impl Account {
+    /// Whose quota this is: the tag of a time-limited credential, because its user name is new with every issue;
+    /// the whole name where there is no tag.
+    #[must_use]
+    pub fn tag(&self) -> &str {
+        match self.username.split_once(':') {
+            Some((_, tag)) if self.expires.is_some() => tag,
+            _ => &self.username,
+        }
+    }
+
+    /// Whether the credential's time is over at `unix`.
+    #[must_use]
+    pub fn is_expired(&self, unix: u64) -> bool {
+        self.expires.is_some_and(|expires| expires < unix)
+    }
+}
+
+/// Everybody who may use the relay.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    realm: String,
+    secrets: Vec<Secret>,
+    users: HashMap<String, String>,
+    names: HashMap<[u8; 32], String>,
+    check_expiry: CheckExpiry,
+}
+
+impl Credentials {
+    /// Users who share `secrets` (newest first), and static `users` (name to password), in `realm`.
+    #[must_use]
+    pub fn new(
+        realm: &str,
+        secrets: Vec<Secret>,
+        users: HashMap<String, String>,
+        check_expiry: CheckExpiry,
+    ) -> Self {
+        let names = users.keys().map(|name| (user_hash(name, realm), name.clone())).collect();
+        Self { realm: realm.to_owned(), secrets, users, names, check_expiry }
+    }
+
+    /// The realm that all credentials belong to.
+    #[must_use]
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    /// When the expiry is looked at.
+    #[must_use]
+    pub fn check_expiry(&self) -> CheckExpiry {
+        self.check_expiry
+    }
+
+    /// Whether clients may be asked to send USERHASH instead of USERNAME: not while time-limited credentials are
+    /// accepted, because their names are made elsewhere and a hash of one tells us nothing.
+    #[must_use]
+    pub fn offers_user_hash(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    /// A credential for `tag` that ends at `expires`, made with the newest secret; `None` without a secret.
+    #[must_use]
+    pub fn issue(&self, tag: &str, expires: u64) -> Option<Credential> {
+        let secret = self.secrets.first()?;
+        let username = if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
+        let password = secret.password(&username);
+        Some(Credential { username, password })
+    }
+
+    /// Looks a user up. Costs the same for a static user who exists and for any name that is not a time-limited
+    /// credential's.
+    #[must_use]
+    pub fn account(&self, user: UserId<'_>) -> Account {
+        let name = match user {
+            UserId::Name(name) => Some(name),
+            UserId::Hash(hash) => {
+                <[u8; 32]>::try_from(hash).ok().and_then(|hash| self.names.get(&hash)).map(String::as_str)
+            }
+        };
+        let username = name.unwrap_or_default().to_owned();
+        if let Some(password) = self.users.get(&username) {
+            return Account { username, passwords: vec![password.clone()], known: true, expires: None };
+        }
+        match expiry(&username).filter(|_| !self.secrets.is_empty()) {
+            Some(expires) => {
+                let passwords = self.secrets.iter().map(|secret| secret.password(&username)).collect();
+                Account { username, passwords, known: true, expires: Some(expires) }
+            }
+            None => Account { username, passwords: vec![NOBODYS.to_owned()], known: false, expires: None },
+        }
+    }
+}
+
+/// USERHASH: SHA-256 of the user name, a colon and the realm (RFC 8489 §14.4).
+#[must_use]
+pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
+    Sha256::digest(format!("{username}:{realm}")).into()
+}
+
+/// The expiry in a time-limited user name: all digits, up to the first colon or the end. More than the year 9999
+/// is a mistake (milliseconds, say), and would be a credential for ever.
+fn expiry(username: &str) -> Option<u64> {
+    let digits = username.split_once(':').map_or(username, |(digits, _)| digits);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|expiry| *expiry <= YEAR_9999)
+}
+
+const YEAR_9999: u64 = 253_402_300_799;
+
+/// The password of users who do not exist; its match is never believed, see [`Account::known`].
+const NOBODYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(secrets: &[&str]) -> Credentials {
+        let secrets = secrets.iter().map(|text| Secret::new(*text)).collect();
+        let users = HashMap::from([("alice".to_owned(), "wonderland".to_owned())]);
+        Credentials::new("example.org", secrets, users, CheckExpiry::Allocate)
+    }
+
+    /// Made by coturn 4.6.1's `turnutils_uclient -u 1800000000:alice -W north`, and by
+    /// `printf 1800000000:alice | openssl dgst -sha1 -hmac north -binary | base64`.
+    #[test]
+    fn the_password_is_coturns() {
+        let credential = credentials(&["north"]).issue("alice", 1_800_000_000).unwrap();
+        assert_eq!(credential.username, "1800000000:alice");
+        assert_eq!(credential.password, "sIm7pn/teO7y3AyXGeXl/xAQR6Q=");
+    }
+
+    #[test]
+    fn a_credential_of_any_live_secret_is_accepted_and_the_newest_is_used() {
+        let rotating = credentials(&["new", "old"]);
+        let account = rotating.account(UserId::Name("1800000000:alice"));
+        assert_eq!(account.passwords, ["new", "old"].map(|s| Secret::new(s).password("1800000000:alice")));
+        assert_eq!(rotating.issue("alice", 1_800_000_000).unwrap().password, account.passwords[0]);
+    }
+
+    #[test]
+    fn the_quota_belongs_to_what_follows_the_first_colon() {
+        let tag = |name| credentials(&["s"]).account(UserId::Name(name)).tag().to_owned();
+        assert_eq!(tag("1800000000:alice"), "alice");
+        assert_eq!(tag("1800000000:a:b:c"), "a:b:c");
+        assert_eq!(tag("1800000000"), "1800000000");
+        assert_eq!(tag("alice"), "alice");
+    }
+
+    #[test]
+    fn a_name_that_is_no_expiry_belongs_to_nobody() {
+        for name in
+            ["", ":", ":a", "-1", "+1", " 1", "1 ", "1e9", "0x10", "18446744073709551615", "18446744073709551616:a"]
+        {
+            assert!(!credentials(&["s"]).account(UserId::Name(name)).known, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_means_nothing_without_a_secret() {
+        assert!(!credentials(&[]).account(UserId::Name("1800000000")).known);
+    }
+
+    #[test]
+    fn a_credential_is_good_until_its_last_second() {
+        let account = credentials(&["s"]).account(UserId::Name("1800000000"));
+        assert!(!account.is_expired(1_800_000_000));
+        assert!(account.is_expired(1_800_000_001));
+    }
+
+    #[test]
+    fn a_static_user_is_found_by_name_and_by_hash_and_never_expires() {
+        let credentials = credentials(&["s"]);
+        for user in [UserId::Name("alice"), UserId::Hash(&user_hash("alice", "example.org"))] {
+            let account = credentials.account(user);
+            assert!(account.known && !account.is_expired(u64::MAX));
+            assert_eq!((account.username.as_str(), &account.passwords[..]), ("alice", &["wonderland".to_owned()][..]));
+        }
+        assert!(!credentials.account(UserId::Hash(&[0; 32])).known);
+        assert!(!credentials.account(UserId::Hash(b"short")).known);
+    }
+
+    #[test]
+    fn a_secret_must_look_random() {
+        for weak in ["", "north", "changemechangemechangemechangeme", &"a".repeat(1000)] {
+            assert!(Secret::new(weak).is_weak(), "{weak}");
+        }
+        assert!(!Secret::new("6f0c1d3a8b5e4f7096a2c4d8e1b3f507").is_weak());
+        assert!(!Secret::from_random(std::array::from_fn(|i| (i * 37) as u8)).is_weak());
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", Secret::new("north")), "Secret(..)");
+    }
+}

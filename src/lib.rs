@@ -1,0 +1,21 @@
+//! Hairpin: everything WebRTC needs besides the browser, in one daemon.
+//!
+//! | what | where |
+//! |---|---|
+//! | starts and stops everything | [`daemon`] |
+//! | the command line | [`cli`] |
+//! | `config.toml` | [`config`] |
+//! | who may use the relay | [`credentials`] |
+//! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | what became of a message | [`outcome`], counted in [`metrics`] |
+//! | what time it is | [`clock`] |
+//!
+//! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
+//! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
+
+pub mod clock;
+pub mod config;
+pub mod credentials;
+pub mod metrics;
+pub mod outcome;
+pub mod relay;

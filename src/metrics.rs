@@ -1,0 +1,219 @@
+//! Counts what happens, and renders the sums as Prometheus text.
+//!
+//! Each shard writes a block of its own, so that counting costs no cache line of another core; blocks are summed
+//! when they are read.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::outcome::{Ignored, Method, Refusal};
+
+/// One number that its single writer adds to and anybody may read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. A plain load and store: each counter has one writing thread.
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// Takes `n` away, for gauges.
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Which way a relayed packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to a peer.
+    Up,
+    /// From a peer to the client.
+    Down,
+}
+
+impl Direction {
+    const ALL: [Self; 2] = [Self::Up, Self::Down];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// The counters of one shard.
+#[derive(Debug, Default)]
+pub struct Counters {
+    success: [Counter; Method::ALL.len()],
+    refused: [[Counter; Refusal::ALL.len()]; Method::ALL.len()],
+    ignored: [Counter; Ignored::ALL.len()],
+    packets: [Counter; 2],
+    bytes: [Counter; 2],
+    /// Live allocations.
+    pub allocations: Counter,
+    /// ICMP errors passed on to clients.
+    pub icmp: Counter,
+}
+
+impl Counters {
+    /// A request was granted.
+    pub fn success(&self, method: Method) {
+        self.success[method as usize].add(1);
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, method: Method, refusal: Refusal) {
+        self.refused[method as usize][refusal as usize].add(1);
+    }
+
+    /// A datagram was dropped.
+    pub fn ignored(&self, reason: Ignored) {
+        self.ignored[reason as usize].add(1);
+    }
+
+    /// A packet with `bytes` bytes of payload was relayed.
+    pub fn relayed(&self, direction: Direction, bytes: usize) {
+        self.packets[direction as usize].add(1);
+        self.bytes[direction as usize].add(bytes as u64);
+    }
+
+    /// How many requests of `method` were granted.
+    #[must_use]
+    pub fn successes(&self, method: Method) -> u64 {
+        self.success[method as usize].get()
+    }
+
+    /// How many requests of `method` were refused for `refusal`.
+    #[must_use]
+    pub fn refusals(&self, method: Method, refusal: Refusal) -> u64 {
+        self.refused[method as usize][refusal as usize].get()
+    }
+
+    /// How many datagrams were dropped for `reason`.
+    #[must_use]
+    pub fn drops(&self, reason: Ignored) -> u64 {
+        self.ignored[reason as usize].get()
+    }
+
+    /// How many packets were relayed in `direction`.
+    #[must_use]
+    pub fn packets(&self, direction: Direction) -> u64 {
+        self.packets[direction as usize].get()
+    }
+}
+
+/// The counters of all shards.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    shards: Vec<Arc<Counters>>,
+}
+
+impl Metrics {
+    /// One block of counters for each of `shards` shards.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { shards: (0..shards).map(|_| Arc::default()).collect() }
+    }
+
+    /// The block of one shard.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    #[must_use]
+    pub fn shard(&self, index: usize) -> Arc<Counters> {
+        Arc::clone(&self.shards[index])
+    }
+
+    /// A number of every shard, summed.
+    #[must_use]
+    pub fn sum(&self, number: impl Fn(&Counters) -> u64) -> u64 {
+        self.shards.iter().map(|shard| number(shard)).fold(0, u64::wrapping_add)
+    }
+
+    /// The sums in Prometheus' text format. Outcomes that never happened are left out.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        self.render_requests(&mut text);
+        head(&mut text, "hairpin_ignored_total", "counter", "datagrams dropped without an answer");
+        for reason in Ignored::ALL {
+            let n = self.sum(|shard| shard.drops(reason));
+            line(&mut text, "hairpin_ignored_total", &format!("reason=\"{}\"", reason.name()), n);
+        }
+        head(&mut text, "hairpin_relayed_packets_total", "counter", "packets relayed");
+        for way in Direction::ALL {
+            let n = self.sum(|shard| shard.packets[way as usize].get());
+            line(&mut text, "hairpin_relayed_packets_total", &format!("direction=\"{}\"", way.name()), n);
+        }
+        head(&mut text, "hairpin_relayed_bytes_total", "counter", "bytes of payload relayed");
+        for way in Direction::ALL {
+            let n = self.sum(|shard| shard.bytes[way as usize].get());
+            line(&mut text, "hairpin_relayed_bytes_total", &format!("direction=\"{}\"", way.name()), n);
+        }
+        head(&mut text, "hairpin_icmp_total", "counter", "ICMP errors passed on to clients");
+        line(&mut text, "hairpin_icmp_total", "", self.sum(|shard| shard.icmp.get()));
+        head(&mut text, "hairpin_allocations", "gauge", "live allocations");
+        for (index, shard) in self.shards.iter().enumerate() {
+            line(&mut text, "hairpin_allocations", &format!("shard=\"{index}\""), shard.allocations.get());
+        }
+        text
+    }
+
+    fn render_requests(&self, text: &mut String) {
+        head(text, "hairpin_requests_total", "counter", "requests and what became of them");
+        for method in Method::ALL {
+            let ok = self.sum(|shard| shard.successes(method));
+            let labels = format!("method=\"{}\",outcome=\"success\",reason=\"\"", method.name());
+            line(text, "hairpin_requests_total", &labels, ok);
+            for refusal in Refusal::ALL {
+                let n = self.sum(|shard| shard.refusals(method, refusal));
+                let (method, code, reason) = (method.name(), refusal.code(), refusal.name());
+                let labels = format!("method=\"{method}\",outcome=\"{code}\",reason=\"{reason}\"");
+                line(text, "hairpin_requests_total", &labels, n);
+            }
+        }
+    }
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String cannot fail");
+}
+
+fn line(text: &mut String, name: &str, labels: &str, value: u64) {
+    match (labels, value) {
+        (_, 0) => {}
+        ("", _) => writeln!(text, "{name} {value}").expect("writing to a String cannot fail"),
+        _ => writeln!(text, "{name}{{{labels}}} {value}").expect("writing to a String cannot fail"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_summed_and_silence_is_left_out() {
+        let metrics = Metrics::new(2);
+        metrics.shard(0).success(Method::Allocate);
+        metrics.shard(1).success(Method::Allocate);
+        metrics.shard(1).refused(Method::Refresh, Refusal::StaleNonce);
+        metrics.shard(0).relayed(Direction::Down, 160);
+
+        let text = metrics.render();
+
+        assert!(text.contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\",reason=\"\"} 2"));
+        assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
+        assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
+        assert!(!text.contains("quota"));
+    }
+}

@@ -1,0 +1,277 @@
+//! The words for what became of a message: its method, why it was refused, why it was dropped.
+//!
+//! Every message that arrives ends in exactly one of these, and each has a counter in [`crate::metrics`].
+
+/// What a client asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// STUN Binding (RFC 8489 §3).
+    Binding,
+    /// RFC 8656 §7.
+    Allocate,
+    /// RFC 8656 §8.
+    Refresh,
+    /// RFC 8656 §10.
+    CreatePermission,
+    /// RFC 8656 §12.
+    ChannelBind,
+    /// The Send indication (RFC 8656 §11).
+    Send,
+    /// A method that this server does not know.
+    Unknown,
+}
+
+impl Method {
+    /// Every method, in the order of its index.
+    pub const ALL: [Self; 7] = [
+        Self::Binding,
+        Self::Allocate,
+        Self::Refresh,
+        Self::CreatePermission,
+        Self::ChannelBind,
+        Self::Send,
+        Self::Unknown,
+    ];
+
+    /// The method's label in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Binding => "binding",
+            Self::Allocate => "allocate",
+            Self::Refresh => "refresh",
+            Self::CreatePermission => "create_permission",
+            Self::ChannelBind => "channel_bind",
+            Self::Send => "send",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why a request is answered with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The first request of a client carries no credentials: the normal start of every session.
+    Challenge,
+    /// No such user.
+    UnknownUser,
+    /// The message integrity does not match the user's password.
+    WrongPassword,
+    /// The credential's time is over.
+    Expired,
+    /// The client named another realm.
+    WrongRealm,
+    /// The nonce is old, forged, or was given to another address.
+    StaleNonce,
+    /// Credentials are incomplete, or the password algorithms were tampered with.
+    BadCredentials,
+    /// An attribute is missing or malformed, or two contradict each other.
+    BadRequest,
+    /// An attribute that must be understood is not.
+    UnknownAttribute,
+    /// The method is not known.
+    UnknownMethod,
+    /// The address is not one that may be reached through this server.
+    PeerDenied,
+    /// The client's own address is a tunnel's.
+    ClientDenied,
+    /// Allocate while an allocation exists, or anything else while none does.
+    AllocationMismatch,
+    /// The allocation belongs to another user.
+    WrongUser,
+    /// The address family is not served.
+    FamilyUnsupported,
+    /// The peer's address family is not the allocation's.
+    FamilyMismatch,
+    /// A transport other than UDP was asked for.
+    TransportUnsupported,
+    /// The user has as many allocations as allowed.
+    UserQuota,
+    /// The client's address has as many allocations as allowed.
+    AddressQuota,
+    /// The server has as many allocations as allowed.
+    ServerQuota,
+    /// No relay port is free.
+    NoPorts,
+    /// The reservation token is unknown, used or expired.
+    UnknownToken,
+    /// The allocation has as many permissions as allowed.
+    Permissions,
+    /// The allocation has as many channels as allowed.
+    Channels,
+    /// New peers are added too fast.
+    PeerRate,
+}
+
+impl Refusal {
+    /// Every refusal, in the order of its index.
+    pub const ALL: [Self; 25] = [
+        Self::Challenge,
+        Self::UnknownUser,
+        Self::WrongPassword,
+        Self::Expired,
+        Self::WrongRealm,
+        Self::StaleNonce,
+        Self::BadCredentials,
+        Self::BadRequest,
+        Self::UnknownAttribute,
+        Self::UnknownMethod,
+        Self::PeerDenied,
+        Self::ClientDenied,
+        Self::AllocationMismatch,
+        Self::WrongUser,
+        Self::FamilyUnsupported,
+        Self::FamilyMismatch,
+        Self::TransportUnsupported,
+        Self::UserQuota,
+        Self::AddressQuota,
+        Self::ServerQuota,
+        Self::NoPorts,
+        Self::UnknownToken,
+        Self::Permissions,
+        Self::Channels,
+        Self::PeerRate,
+    ];
+
+    /// The STUN error code (RFC 8489 §14.8, RFC 8656 §19) that the client hears.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::BadCredentials | Self::BadRequest | Self::UnknownMethod => 400,
+            Self::Challenge | Self::UnknownUser | Self::WrongPassword | Self::Expired | Self::WrongRealm => 401,
+            Self::PeerDenied | Self::ClientDenied => 403,
+            Self::UnknownAttribute => 420,
+            Self::AllocationMismatch => 437,
+            Self::StaleNonce => 438,
+            Self::FamilyUnsupported => 440,
+            Self::WrongUser => 441,
+            Self::TransportUnsupported => 442,
+            Self::FamilyMismatch => 443,
+            Self::UserQuota | Self::AddressQuota => 486,
+            Self::ServerQuota
+            | Self::NoPorts
+            | Self::UnknownToken
+            | Self::Permissions
+            | Self::Channels
+            | Self::PeerRate => 508,
+        }
+    }
+
+    /// The refusal's label in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Challenge => "challenge",
+            Self::UnknownUser => "unknown_user",
+            Self::WrongPassword => "wrong_password",
+            Self::Expired => "expired",
+            Self::WrongRealm => "wrong_realm",
+            Self::StaleNonce => "stale_nonce",
+            Self::BadCredentials => "bad_credentials",
+            Self::BadRequest => "bad_request",
+            Self::UnknownAttribute => "unknown_attribute",
+            Self::UnknownMethod => "unknown_method",
+            Self::PeerDenied => "peer_denied",
+            Self::ClientDenied => "client_denied",
+            Self::AllocationMismatch => "allocation_mismatch",
+            Self::WrongUser => "wrong_user",
+            Self::FamilyUnsupported => "family_unsupported",
+            Self::FamilyMismatch => "family_mismatch",
+            Self::TransportUnsupported => "transport_unsupported",
+            Self::UserQuota => "user_quota",
+            Self::AddressQuota => "address_quota",
+            Self::ServerQuota => "server_quota",
+            Self::NoPorts => "no_ports",
+            Self::UnknownToken => "unknown_token",
+            Self::Permissions => "permissions",
+            Self::Channels => "channels",
+            Self::PeerRate => "peer_rate",
+        }
+    }
+}
+
+/// Why a datagram got no answer and went no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Neither STUN (RFC 8489 §5) nor ChannelData (RFC 8656 §12.4).
+    NotStun,
+    /// The length or an attribute's length does not fit, or bytes follow the message.
+    Malformed,
+    /// FINGERPRINT is wrong or not last.
+    BadFingerprint,
+    /// A response, or an indication that needs no work.
+    NothingToDo,
+    /// From an address that nobody can have, or a port that reflects.
+    ImpossibleSource,
+    /// The budget of unauthenticated answers to this network is spent.
+    AnswerBudget,
+    /// Too many wrong passwords for this user from this address.
+    GuessBudget,
+    /// Data without an allocation.
+    NoAllocation,
+    /// ChannelData on a channel that is not bound, or has expired.
+    NoChannel,
+    /// No permission for this peer.
+    NoPermission,
+    /// A Send indication that is not well-formed.
+    BadSend,
+    /// A Send indication to an address that may not be reached.
+    PeerDenied,
+    /// The allocation's packet or byte rate is spent.
+    OverRate,
+    /// The kernel refused to send: no route, full buffer, or too large.
+    SendFailed,
+}
+
+impl Ignored {
+    /// Every reason, in the order of its index.
+    pub const ALL: [Self; 14] = [
+        Self::NotStun,
+        Self::Malformed,
+        Self::BadFingerprint,
+        Self::NothingToDo,
+        Self::ImpossibleSource,
+        Self::AnswerBudget,
+        Self::GuessBudget,
+        Self::NoAllocation,
+        Self::NoChannel,
+        Self::NoPermission,
+        Self::BadSend,
+        Self::PeerDenied,
+        Self::OverRate,
+        Self::SendFailed,
+    ];
+
+    /// The reason's label in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotStun => "not_stun",
+            Self::Malformed => "malformed",
+            Self::BadFingerprint => "bad_fingerprint",
+            Self::NothingToDo => "nothing_to_do",
+            Self::ImpossibleSource => "impossible_source",
+            Self::AnswerBudget => "answer_budget",
+            Self::GuessBudget => "guess_budget",
+            Self::NoAllocation => "no_allocation",
+            Self::NoChannel => "no_channel",
+            Self::NoPermission => "no_permission",
+            Self::BadSend => "bad_send",
+            Self::PeerDenied => "peer_denied",
+            Self::OverRate => "over_rate",
+            Self::SendFailed => "send_failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_stands_at_its_index() {
+        assert!(Method::ALL.iter().enumerate().all(|(i, m)| *m as usize == i));
+        assert!(Refusal::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
+        assert!(Ignored::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
+    }
+}

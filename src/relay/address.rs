@@ -1,0 +1,102 @@
+//! The addresses of RFC 8656, each a type of its own, so that none can pass for another.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a client's messages come from, and which address of ours they reached: the 5-tuple of RFC 8656 §2.2,
+/// whose protocol is that of the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientPath {
+    /// The client's transport address, as this server sees it.
+    pub client: SocketAddr,
+    /// Our transport address that the client talks to.
+    pub server: SocketAddr,
+    /// The socket that reaches the client.
+    pub listener: ListenerId,
+}
+
+/// The index of a listening socket in its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenerId(pub u16);
+
+/// The index of a relay socket in its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelayId(pub u32);
+
+/// The transport address of a peer, as it appears in XOR-PEER-ADDRESS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PeerAddr(pub SocketAddr);
+
+impl PeerAddr {
+    /// The address that a permission is about: permissions carry no port (RFC 8656 §9).
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        self.0.ip()
+    }
+
+    /// The peer's address family.
+    #[must_use]
+    pub fn family(self) -> Family {
+        Family::of(self.0.ip())
+    }
+}
+
+/// A relayed transport address, as the world knows it (RFC 8656 §2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RelayedAddr(pub SocketAddr);
+
+/// An address family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4, 0x01 in STUN.
+    V4,
+    /// IPv6, 0x02 in STUN.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The value that stands for the family in STUN attributes (RFC 8489 §14.1).
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 1,
+            Self::V6 => 2,
+        }
+    }
+}
+
+/// A channel number in the range that RFC 8656 §12 allows: 0x4000 to 0x4FFF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelNumber(u16);
+
+impl ChannelNumber {
+    /// The channel with this number, if a channel may have it.
+    #[must_use]
+    pub const fn new(number: u16) -> Option<Self> {
+        match number {
+            0x4000..=0x4FFF => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for ChannelNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#06x}", self.0)
+    }
+}

@@ -1,0 +1,664 @@
+//! UDP in batches: many datagrams for one system call, each with the address of ours that it came to.
+//!
+//! A [`Batch`] owns the buffers. Datagrams are received into its slots, changed in place, and sent from where they
+//! lie, so a relayed packet is never copied here. There is room in front of each datagram for the longest header
+//! and behind it for the longest padding that framing can add.
+//!
+//! This is the one file that speaks to libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
+//! that carry the local address and the traffic class, and the safe wrappers allocate for each call.
+#![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use mio::net::UdpSocket;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
+
+/// Datagrams of one batch.
+pub const SLOTS: usize = 64;
+/// Where a received datagram starts in its buffer; in front of it fits any header.
+pub const HEADROOM: usize = 64;
+
+/// The largest datagram that UDP can carry, and a byte more than IPv4 can.
+const DATAGRAM: usize = 65_536;
+const BUFFER: usize = (HEADROOM + DATAGRAM + DATA_PADDING_MAX).next_multiple_of(64);
+const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header must fit");
+
+/// What the kernel may queue for a listener before it drops. It grants up to net.core.rmem_max.
+const LISTENER_BUFFER: usize = 4 << 20;
+
+/// A UDP socket.
+#[derive(Debug)]
+pub struct DatagramSocket {
+    socket: UdpSocket,
+    family: c_int,
+    /// Whether the socket takes packets to any address of ours, so that each packet's must be asked for and told.
+    wildcard: bool,
+}
+
+/// What was received into a slot.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address of ours that it came to, on a socket that is bound to all of them.
+    pub local: Option<IpAddr>,
+    /// Traffic class: DSCP and ECN.
+    pub class: u8,
+    /// How long it is. It starts at [`HEADROOM`].
+    pub length: usize,
+}
+
+/// What leaves from a slot.
+#[derive(Debug, Clone)]
+pub struct Outgoing<S> {
+    /// The socket it leaves by.
+    pub via: S,
+    /// Whom it is for.
+    pub to: SocketAddr,
+    /// The address of ours that it must come from, on a socket that is bound to all of them.
+    pub local: Option<IpAddr>,
+    /// Traffic class: DSCP and ECN.
+    pub class: u8,
+    /// Whether it must have the DF bit.
+    pub dont_fragment: bool,
+    /// Which part of the slot's buffer it is.
+    pub range: Range<usize>,
+}
+
+/// Buffers for [`SLOTS`] datagrams, filled from any number of sockets and emptied by [`Batch::flush`].
+pub struct Batch<S> {
+    buffers: Vec<u8>,
+    received: Vec<Received>,
+    outgoing: Vec<Option<Outgoing<S>>>,
+    names: Box<[sockaddr_storage]>,
+    controls: Box<[Control]>,
+    iovecs: Box<[iovec]>,
+    headers: Box<[mmsghdr]>,
+}
+
+/// Room for the control messages of one datagram: packet info and traffic class.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 96]);
+
+// SAFETY: the raw pointers in `iovecs` and `headers` are written right before each system call, from buffers that
+// the same `&mut self` borrows, and are never read otherwise; so the batch may move to another thread.
+unsafe impl<S: Send> Send for Batch<S> {}
+
+impl DatagramSocket {
+    /// A socket that clients talk to. With `shared`, several such sockets divide the clients among them.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub fn listen(address: SocketAddr, shared: bool) -> io::Result<Self> {
+        let socket = open(address)?;
+        socket.set_reuse_port(shared)?;
+        // Best effort: the kernel takes no more than it was told to allow.
+        let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
+        let bound = Self::bind(socket, address, address.ip().is_unspecified())?;
+        if bound.wildcard {
+            let (level, name) = match address {
+                SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+                SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+            };
+            set_option(&bound.socket, level, name, 1)?;
+        }
+        Ok(bound)
+    }
+
+    /// A socket that talks to peers, and hears of the ICMP errors that its packets meet.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub fn relay(address: SocketAddr) -> io::Result<Self> {
+        let bound = Self::bind(open(address)?, address, false)?;
+        let (level, name) = match address {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        };
+        set_option(&bound.socket, level, name, 1)?;
+        Ok(bound)
+    }
+
+    fn bind(socket: Socket, address: SocketAddr, wildcard: bool) -> io::Result<Self> {
+        socket.bind(&address.into())?;
+        let (family, level, class) = match address {
+            SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_IP, libc::IP_RECVTOS),
+            SocketAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
+        };
+        let bound = Self { socket: UdpSocket::from_std(socket.into()), family, wildcard };
+        set_option(&bound.socket, level, class, 1)?;
+        bound.forbid_fragments(false)?;
+        Ok(bound)
+    }
+
+    /// The address that the socket is bound to.
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Whether replies must name the address that they come from.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.wildcard
+    }
+
+    /// The socket, to register it.
+    pub fn source(&mut self) -> &mut UdpSocket {
+        &mut self.socket
+    }
+
+    /// Takes the next error that a packet of this socket met: whom the packet was for, and the ICMP error, if it
+    /// was one.
+    #[must_use]
+    pub fn take_error(&self) -> Option<(SocketAddr, Option<Icmp>)> {
+        // SAFETY: all-zero bytes are a valid value of these C structs.
+        let (mut name, mut header) = unsafe { (mem::zeroed::<sockaddr_storage>(), mem::zeroed::<msghdr>()) };
+        let mut control = Control([0; 96]);
+        header.msg_name = ptr::from_mut(&mut name).cast();
+        header.msg_namelen = size_of::<sockaddr_storage>() as u32;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = control.0.len();
+        // SAFETY: the header's pointers are to live locals with the lengths given; there is no data part.
+        let n = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE) };
+        if n < 0 {
+            return None;
+        }
+        let peer = read_name(&name)?;
+        let mut icmp = None;
+        each_control(&header, |level, kind, data| {
+            let wanted = (level == libc::IPPROTO_IP && kind == libc::IP_RECVERR)
+                || (level == libc::IPPROTO_IPV6 && kind == libc::IPV6_RECVERR);
+            if wanted && data.len() >= size_of::<libc::sock_extended_err>() {
+                // SAFETY: the kernel wrote a sock_extended_err of this size here; it may be unaligned.
+                icmp = read_icmp(unsafe { ptr::read_unaligned(data.as_ptr().cast()) });
+            }
+        });
+        Some((peer, icmp))
+    }
+
+    /// Sets or clears the DF bit of what is sent from now on.
+    fn forbid_fragments(&self, forbid: bool) -> io::Result<()> {
+        let (level, name, value) = match (self.family, forbid) {
+            (libc::AF_INET, true) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO),
+            (libc::AF_INET, false) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
+            (_, true) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO),
+            (_, false) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT),
+        };
+        set_option(&self.socket, level, name, value)
+    }
+}
+
+impl<S: Copy + PartialEq> Default for Batch<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Copy + PartialEq> Batch<S> {
+    /// An empty batch. Its memory is touched only as far as datagrams reach.
+    #[must_use]
+    pub fn new() -> Self {
+        // SAFETY: all-zero bytes are a valid value of these C structs.
+        let (name, vec, header) = unsafe { (mem::zeroed(), mem::zeroed(), mem::zeroed()) };
+        Self {
+            buffers: vec![0; SLOTS * BUFFER],
+            received: Vec::with_capacity(SLOTS),
+            outgoing: Vec::with_capacity(SLOTS),
+            names: vec![name; SLOTS].into(),
+            controls: vec![Control([0; 96]); SLOTS].into(),
+            iovecs: vec![vec; SLOTS].into(),
+            headers: vec![header; SLOTS].into(),
+        }
+    }
+
+    /// How many slots are free.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        SLOTS - self.received.len()
+    }
+
+    /// Receives up to `most` datagrams, as many as there are slots, into the next slots; returns which.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; any other error is a packet's that met one, and passes.
+    pub fn receive(&mut self, socket: &DatagramSocket, most: usize) -> io::Result<Range<usize>> {
+        let first = self.received.len();
+        let most = most.min(SLOTS - first);
+        for slot in first..first + most {
+            self.prepare(slot, slot * BUFFER + HEADROOM, DATAGRAM);
+            let header = &mut self.headers[slot].msg_hdr;
+            header.msg_namelen = size_of::<sockaddr_storage>() as u32;
+            header.msg_controllen = size_of::<Control>();
+            header.msg_flags = 0;
+        }
+        let headers = &mut self.headers[first..first + most];
+        let (fd, none) = (socket.socket.as_raw_fd(), ptr::null_mut());
+        // SAFETY: `headers` are `most` headers whose pointers `prepare` just set, to buffers that `self` owns.
+        let n = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, none) };
+        let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+        for slot in first..first + n {
+            let (local, class) = read_controls(&self.headers[slot].msg_hdr);
+            let from = read_name(&self.names[slot]).unwrap_or(NOBODY);
+            self.received.push(Received { from, local, class, length: self.headers[slot].msg_len as usize });
+            self.outgoing.push(None);
+        }
+        Ok(first..first + n)
+    }
+
+    /// What was received into a slot.
+    #[must_use]
+    pub fn received(&self, slot: usize) -> &Received {
+        &self.received[slot]
+    }
+
+    /// The datagram in a slot, as it was received.
+    #[must_use]
+    pub fn datagram(&self, slot: usize) -> &[u8] {
+        &self.buffers[slot * BUFFER + HEADROOM..][..self.received[slot].length]
+    }
+
+    /// A slot's whole buffer, in which the datagram starts at [`HEADROOM`].
+    pub fn buffer(&mut self, slot: usize) -> &mut [u8] {
+        &mut self.buffers[slot * BUFFER..][..BUFFER]
+    }
+
+    /// Puts a message in place of a slot's datagram; returns where it is.
+    pub fn replace(&mut self, slot: usize, message: &[u8]) -> Range<usize> {
+        let range = HEADROOM..HEADROOM + message.len();
+        self.buffer(slot)[range.clone()].copy_from_slice(message);
+        range
+    }
+
+    /// Takes a slot for a message that nobody sent; `None` if none is free.
+    pub fn compose(&mut self, message: &[u8]) -> Option<(usize, Range<usize>)> {
+        let slot = self.received.len();
+        if slot == SLOTS {
+            return None;
+        }
+        self.received.push(Received { from: NOBODY, local: None, class: 0, length: 0 });
+        self.outgoing.push(None);
+        Some((slot, self.replace(slot, message)))
+    }
+
+    /// Sends a part of a slot's buffer when the batch is flushed.
+    pub fn send(&mut self, slot: usize, outgoing: Outgoing<S>) {
+        self.outgoing[slot] = Some(outgoing);
+    }
+
+    /// Sends what is to be sent, in order, and frees all slots; returns how many datagrams the kernel refused.
+    pub fn flush<'s>(&mut self, socket: impl Fn(S) -> Option<&'s DatagramSocket>) -> usize {
+        let mut failed = 0;
+        let mut count = 0;
+        let mut run = None;
+        for slot in 0..self.outgoing.len() {
+            let Some(out) = self.outgoing[slot].take() else { continue };
+            let key = (out.via, out.dont_fragment);
+            if run.is_some_and(|run| run != key) {
+                failed += self.send_run(run, count, &socket);
+                count = 0;
+            }
+            run = Some(key);
+            self.fill_header(count, slot, &out);
+            count += 1;
+        }
+        failed += self.send_run(run, count, &socket);
+        self.received.clear();
+        self.outgoing.clear();
+        failed
+    }
+
+    /// Sends the first `count` headers by one socket.
+    fn send_run<'s>(
+        &mut self,
+        run: Option<(S, bool)>,
+        count: usize,
+        socket: impl Fn(S) -> Option<&'s DatagramSocket>,
+    ) -> usize {
+        let Some((via, dont_fragment)) = run else { return 0 };
+        let Some(socket) = socket(via) else { return count };
+        if dont_fragment && socket.forbid_fragments(true).is_err() {
+            return count;
+        }
+        let failed = send_all(socket, &mut self.headers[..count]);
+        if dont_fragment {
+            // It was set a moment ago on the same socket, so it can be set again.
+            let _ = socket.forbid_fragments(false);
+        }
+        failed
+    }
+
+    /// Writes the header `index` for what leaves from `slot`.
+    fn fill_header(&mut self, index: usize, slot: usize, out: &Outgoing<S>) {
+        self.prepare(index, slot * BUFFER + out.range.start, out.range.len());
+        let header = &mut self.headers[index].msg_hdr;
+        header.msg_namelen = write_name(&mut self.names[index], out.to);
+        header.msg_controllen = write_controls(&mut self.controls[index], out.to, out.local, out.class);
+        header.msg_flags = 0;
+        if header.msg_controllen == 0 {
+            header.msg_control = ptr::null_mut();
+        }
+    }
+
+    /// Points the header `index` at `length` bytes of the buffers.
+    fn prepare(&mut self, index: usize, at: usize, length: usize) {
+        let buffer = &mut self.buffers[at..at + length];
+        self.iovecs[index] = iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length };
+        let header = &mut self.headers[index].msg_hdr;
+        header.msg_name = ptr::from_mut(&mut self.names[index]).cast();
+        header.msg_iov = &raw mut self.iovecs[index];
+        header.msg_iovlen = 1;
+        header.msg_control = ptr::from_mut(&mut self.controls[index]).cast();
+    }
+}
+
+/// Sends all messages; returns how many the kernel refused. A refusal concerns its message alone, but for a full
+/// buffer, which is full for the rest too.
+fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usize {
+    let mut failed = 0;
+    let mut retried = false;
+    while !headers.is_empty() {
+        let (fd, count) = (socket.socket.as_raw_fd(), headers.len() as u32);
+        // SAFETY: every header was filled by `fill_header`, whose buffers outlive this call.
+        let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+        if let Ok(sent) = usize::try_from(sent) {
+            headers = &mut headers[sent.max(1)..];
+            retried = false;
+            continue;
+        }
+        match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EAGAIN | libc::ENOBUFS) => return failed + headers.len(),
+            Some(libc::EINTR) => {}
+            // An ICMP error of an earlier packet is reported once, in place of sending; so try again, once.
+            _ if !retried => retried = true,
+            _ => {
+                failed += 1;
+                retried = false;
+                headers = &mut headers[1..];
+            }
+        }
+    }
+    failed
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+fn set_option(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+    let (value, size) = (ptr::from_ref(&value).cast(), size_of::<c_int>() as u32);
+    // SAFETY: `value` points to an int that lives until the call returns, and `size` is its size.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, value, size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Stands for a sender that the kernel did not name; the engine ignores port 0.
+const NOBODY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+
+fn read_name(name: &sockaddr_storage) -> Option<SocketAddr> {
+    match c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that a sockaddr_in stands here, and storage is large and aligned enough.
+            let name = unsafe { &*ptr::from_ref(name).cast::<sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(name.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, for sockaddr_in6.
+            let name = unsafe { &*ptr::from_ref(name).cast::<sockaddr_in6>() };
+            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            Some(SocketAddr::V6(SocketAddrV6::new(ip, u16::from_be(name.sin6_port), 0, name.sin6_scope_id)))
+        }
+        _ => None,
+    }
+}
+
+/// Writes an address; returns its length.
+fn write_name(name: &mut sockaddr_storage, address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(address) => {
+            let value = sockaddr_in {
+                sin_family: libc::AF_INET as u16,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is made to hold any address, this one too.
+            unsafe { ptr::from_mut(name).cast::<sockaddr_in>().write(value) };
+            size_of::<sockaddr_in>() as u32
+        }
+        SocketAddr::V6(address) => {
+            let value = sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as u16,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { ptr::from_mut(name).cast::<sockaddr_in6>().write(value) };
+            size_of::<sockaddr_in6>() as u32
+        }
+    }
+}
+
+/// The local address and the traffic class of a received datagram.
+fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
+    let (mut local, mut class) = (None, 0);
+    each_control(header, |level, kind, data| match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_TOS) => class = data.first().copied().unwrap_or(0),
+        (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+            class = data.first_chunk().map_or(0, |value| c_int::from_ne_bytes(*value) as u8);
+        }
+        // in_pktinfo: interface index, local address, destination address.
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+            local = data.get(4..8).and_then(|ip| <[u8; 4]>::try_from(ip).ok()).map(IpAddr::from);
+        }
+        // in6_pktinfo: address, interface index.
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+            local = data.first_chunk::<16>().map(|ip| IpAddr::from(*ip));
+        }
+        _ => {}
+    });
+    (local, class)
+}
+
+/// Writes the local address and the traffic class that a datagram leaves with; returns how many bytes that took.
+fn write_controls(control: &mut Control, to: SocketAddr, local: Option<IpAddr>, class: u8) -> usize {
+    let mut used = 0;
+    match local {
+        Some(IpAddr::V4(ip)) => {
+            let mut info = [0; 12];
+            info[4..8].copy_from_slice(&ip.octets());
+            used = push_control(control, used, libc::IPPROTO_IP, libc::IP_PKTINFO, &info);
+        }
+        Some(IpAddr::V6(ip)) => {
+            let mut info = [0; 20];
+            info[..16].copy_from_slice(&ip.octets());
+            used = push_control(control, used, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &info);
+        }
+        None => {}
+    }
+    if class != 0 {
+        let (level, kind) = match to {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+        };
+        used = push_control(control, used, level, kind, &c_int::from(class).to_ne_bytes());
+    }
+    used
+}
+
+/// Appends a control message behind the first `used` bytes; returns how many are used then. Two of the largest
+/// fit: the packet info takes 40 bytes and the traffic class 24.
+fn push_control(control: &mut Control, used: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
+    const HEADER: usize = size_of::<cmsghdr>();
+    let length = HEADER + data.len();
+    let message = &mut control.0[used..used + length.next_multiple_of(size_of::<usize>())];
+    message.fill(0);
+    message[..size_of::<usize>()].copy_from_slice(&length.to_ne_bytes());
+    message[size_of::<usize>()..][..4].copy_from_slice(&level.to_ne_bytes());
+    message[size_of::<usize>() + 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
+    message[HEADER..length].copy_from_slice(data);
+    used + message.len()
+}
+
+/// Calls `each` with level, type and data of every control message that the kernel wrote.
+fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8])) {
+    // SAFETY: the kernel filled msg_control up to msg_controllen with whole control messages; the macros walk them
+    // and end with null, and each one's data is cmsg_len less its header long.
+    unsafe {
+        let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
+        while !message.is_null() {
+            let cmsghdr { cmsg_len, cmsg_level, cmsg_type, .. } = ptr::read_unaligned(message);
+            let length = cmsg_len.saturating_sub(size_of::<cmsghdr>());
+            let data: *const c_void = libc::CMSG_DATA(message).cast();
+            each(cmsg_level, cmsg_type, std::slice::from_raw_parts(data.cast(), length));
+            message = libc::CMSG_NXTHDR(header, message);
+        }
+    }
+}
+
+fn read_icmp(error: libc::sock_extended_err) -> Option<Icmp> {
+    let (kind, code) = (error.ee_type, error.ee_code);
+    match error.ee_origin {
+        // Only "fragmentation needed" and "packet too big" carry more than their type: the next hop's MTU.
+        libc::SO_EE_ORIGIN_ICMP if (kind, code) == (3, 4) => Some(Icmp { kind, code, data: error.ee_info }),
+        libc::SO_EE_ORIGIN_ICMP6 if kind == 2 => Some(Icmp { kind, code, data: error.ee_info }),
+        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => Some(Icmp { kind, code, data: 0 }),
+        // Our own kernel refused a packet with DF: what a router would have said.
+        libc::SO_EE_ORIGIN_LOCAL if error.ee_errno == libc::EMSGSIZE as u32 => {
+            Some(Icmp { kind: 3, code: 4, data: error.ee_info })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_readable(socket: &DatagramSocket) {
+        let mut poll = libc::pollfd { fd: socket.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd, alive during the call.
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 2000) }, 1, "nothing arrived");
+    }
+
+    fn pair() -> (DatagramSocket, DatagramSocket, SocketAddr) {
+        let listener = DatagramSocket::listen("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let relay = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
+        let to = listener.local_addr().unwrap();
+        (listener, relay, to)
+    }
+
+    fn outgoing(to: SocketAddr, range: Range<usize>) -> Outgoing<()> {
+        Outgoing { via: (), to, local: None, class: 0, dont_fragment: false, range }
+    }
+
+    #[test]
+    fn what_is_composed_arrives_in_order_with_its_sender_and_class() {
+        let (listener, relay, to) = pair();
+        let mut batch = Batch::new();
+        for (n, class) in [(0_u8, 0), (1, 0xB9), (2, 0)] {
+            let (slot, range) = batch.compose(&vec![n; usize::from(n) * 1000]).unwrap();
+            batch.send(slot, Outgoing { class, ..outgoing(to, range) });
+        }
+        assert_eq!(batch.flush(|()| Some(&relay)), 0);
+
+        wait_readable(&listener);
+        let slots = batch.receive(&listener, 16).unwrap();
+        let got: Vec<_> = slots.map(|slot| (batch.datagram(slot).to_vec(), batch.received(slot).class)).collect();
+        assert_eq!(got, [(vec![], 0), (vec![1; 1000], 0xB9), (vec![2; 2000], 0)]);
+        assert_eq!(batch.received(0).from, relay.local_addr().unwrap());
+    }
+
+    #[test]
+    fn the_largest_datagram_passes_whole() {
+        let (listener, relay, to) = pair();
+        let mut batch = Batch::new();
+        let datagram: Vec<u8> = (0..65_507_u32).map(|n| n as u8).collect();
+        let (slot, range) = batch.compose(&datagram).unwrap();
+        batch.send(slot, outgoing(to, range));
+        assert_eq!(batch.flush(|()| Some(&relay)), 0);
+        wait_readable(&listener);
+        let slots = batch.receive(&listener, 1).unwrap();
+        assert_eq!(batch.datagram(slots.start), datagram);
+    }
+
+    #[test]
+    fn a_listener_on_all_addresses_learns_and_keeps_the_one_that_was_meant() {
+        let listener = DatagramSocket::listen("0.0.0.0:0".parse().unwrap(), true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
+        let mut batch = Batch::new();
+        let (slot, range) = batch.compose(b"ask").unwrap();
+        batch.send(slot, outgoing(SocketAddr::new([127, 0, 0, 9].into(), port), range));
+        assert_eq!(batch.flush(|()| Some(&client)), 0);
+
+        wait_readable(&listener);
+        let slot = batch.receive(&listener, 1).unwrap().start;
+        let Received { from, local, .. } = batch.received(slot).clone();
+        assert_eq!(local, Some([127, 0, 0, 9].into()));
+        let range = batch.replace(slot, b"answer");
+        batch.send(slot, Outgoing { local, ..outgoing(from, range) });
+        assert_eq!(batch.flush(|()| Some(&listener)), 0);
+
+        wait_readable(&client);
+        let slot = batch.receive(&client, 1).unwrap().start;
+        assert_eq!((batch.datagram(slot), batch.received(slot).from.ip()), (&b"answer"[..], [127, 0, 0, 9].into()));
+    }
+
+    #[test]
+    fn a_closed_port_is_reported_and_stops_nothing() {
+        let (listener, relay, open) = pair();
+        let closed = {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.local_addr().unwrap()
+        };
+        let mut batch = Batch::new();
+        for to in [closed, open, open] {
+            let (slot, range) = batch.compose(b"x").unwrap();
+            batch.send(slot, outgoing(to, range));
+        }
+        assert_eq!(batch.flush(|()| Some(&relay)), 0);
+        wait_readable(&listener);
+        assert_eq!(batch.receive(&listener, 16).unwrap().len(), 2);
+        assert_eq!(relay.take_error(), Some((closed, Some(Icmp { kind: 3, code: 3, data: 0 }))));
+        assert_eq!(relay.take_error(), None);
+    }
+
+    #[test]
+    fn a_datagram_that_cannot_be_sent_is_counted_and_the_rest_goes_out() {
+        let (listener, relay, open) = pair();
+        let mut batch = Batch::new();
+        for to in ["[2001:db8::1]:9".parse().unwrap(), open] {
+            let (slot, range) = batch.compose(b"x").unwrap();
+            batch.send(slot, outgoing(to, range));
+        }
+        assert_eq!(batch.flush(|()| Some(&relay)), 1);
+        wait_readable(&listener);
+        assert_eq!(batch.receive(&listener, 16).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_full_batch_takes_no_more() {
+        let mut batch = Batch::<()>::new();
+        assert!((0..SLOTS).all(|_| batch.compose(b"x").is_some()));
+        assert_eq!((batch.free(), batch.compose(b"x")), (0, None));
+    }
+}

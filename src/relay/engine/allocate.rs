@@ -1,0 +1,218 @@
+//! Allocate (RFC 8656 §7.2): the checks in the order of the RFC, then the ports.
+
+use std::time::Duration;
+
+use rand::Rng;
+use stun::attributes::{
+    ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT,
+    ATTR_RESERVATION_TOKEN, AttrType,
+};
+use stun::message::Message;
+use turn::proto::PROTO_UDP;
+use turn::proto::lifetime::Lifetime;
+use turn::proto::relayaddr::RelayedAddress;
+use turn::proto::rsrvtoken::ReservationToken;
+
+use crate::clock::Moment;
+use crate::outcome::Refusal;
+use crate::relay::address::Family;
+use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, Meter};
+use crate::relay::engine::authenticate::Authenticated;
+use crate::relay::engine::limits::Bucket;
+use crate::relay::engine::peers::PeerPolicy;
+use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use crate::relay::engine::quotas::Lease;
+use crate::relay::engine::reply::{Attributes, mapped, raw};
+use crate::relay::engine::{Due, Engine, RESERVATION_LIFETIME, read};
+
+/// What an Allocate asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The port reserved under a token.
+    Reserved(Token),
+    /// An address of one family.
+    One(Family, Evenness),
+    /// One address of each family (RFC 8656 §7.1).
+    Both(Evenness),
+}
+
+/// EVEN-PORT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evenness {
+    Any,
+    Even,
+    EvenAndNext,
+}
+
+/// What was opened for an Allocate.
+struct Opened {
+    relays: Vec<Relay>,
+    token: Option<Token>,
+    failed: Option<(Family, u16)>,
+}
+
+impl Engine {
+    pub(super) fn allocate(
+        &mut self,
+        request: &Authenticated<'_>,
+        ports: &mut impl Ports,
+    ) -> Result<Attributes, Refusal> {
+        if let Some(existing) = self.allocations.by_path(&request.path()).and_then(|id| self.allocations.get(id)) {
+            return repeat(existing, request);
+        }
+        let message = request.decoded();
+        let wanted = wanted(message)?;
+        let lifetime = lifetime(message)?;
+        if PeerPolicy::is_tunnel(request.path().client.ip()) {
+            return Err(Refusal::ClientDenied);
+        }
+        let now = request.now().moment;
+        let lease = self.quotas.admit(request.account().tag(), request.path().client.ip(), now)?;
+        let opened = self.open(wanted, ports)?;
+        let grant = Grant {
+            transaction: request.message().transaction(),
+            lifetime,
+            token: opened.token,
+            failed: opened.failed,
+        };
+        if let Some(token) = opened.token {
+            self.deadlines.insert((now + RESERVATION_LIFETIME, Due::Reservation(token)));
+        }
+        let id = self.admit(request, opened.relays, grant, lease);
+        let allocation = self.allocations.get(id).expect("it was just made");
+        Ok(answer(allocation))
+    }
+
+    fn open(&mut self, wanted: Wanted, ports: &mut impl Ports) -> Result<Opened, Refusal> {
+        let (evenness, families) = match wanted {
+            Wanted::Reserved(token) => {
+                let relay = ports.redeem(token).ok_or(Refusal::UnknownToken)?;
+                return Ok(Opened { relays: vec![relay], token: None, failed: None });
+            }
+            Wanted::One(family, _) if !ports.serves(family) => return Err(Refusal::FamilyUnsupported),
+            Wanted::One(family, evenness) => (evenness, [Some(family), None]),
+            Wanted::Both(evenness) => (evenness, [Some(Family::V4), Some(Family::V6)]),
+        };
+        let token = (evenness == Evenness::EvenAndNext).then(|| Token(self.rng.random()));
+        let parity = match (evenness, token) {
+            (Evenness::EvenAndNext, Some(token)) => Parity::EvenAndNext(token),
+            (Evenness::Even, _) => Parity::Even,
+            (Evenness::Any | Evenness::EvenAndNext, _) => Parity::Any,
+        };
+        let mut opened = Opened { relays: Vec::with_capacity(1), token, failed: None };
+        for family in families.into_iter().flatten() {
+            match ports.open(family, parity, &mut self.rng) {
+                Ok(relay) => opened.relays.push(relay),
+                Err(NoPort) => {
+                    let refusal =
+                        if ports.serves(family) { Refusal::NoPorts } else { Refusal::FamilyUnsupported };
+                    opened.failed = Some((family, refusal.code()));
+                }
+            }
+        }
+        if opened.relays.is_empty() { Err(Refusal::NoPorts) } else { Ok(opened) }
+    }
+
+    fn admit(
+        &mut self,
+        request: &Authenticated<'_>,
+        relays: Vec<Relay>,
+        grant: Grant,
+        lease: Lease,
+    ) -> AllocationId {
+        let now = request.now().moment;
+        let deadline = until(now, grant.lifetime);
+        let account = request.account();
+        let id = self.allocations.insert(Allocation {
+            path: request.path(),
+            username: account.username.as_str().into(),
+            tag: account.tag().into(),
+            grant,
+            relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
+            permissions: Vec::new(),
+            channels: Vec::new(),
+            lease,
+            new_peers: Bucket::default(),
+            up: Meter::default(),
+            down: Meter::default(),
+            since: now,
+            deadline,
+        });
+        self.deadlines.insert((deadline, Due::Allocation(id)));
+        self.expect_sweep(now);
+        self.counters.allocations.add(1);
+        tracing::debug!(client = %request.path().client, user = ?account.tag(), "allocation opened");
+        id
+    }
+}
+
+/// The client may not have heard the answer and asks again; anything else on a busy 5-tuple is a mistake.
+fn repeat(existing: &Allocation, request: &Authenticated<'_>) -> Result<Attributes, Refusal> {
+    let same = existing.grant.transaction == request.message().transaction()
+        && *existing.username == *request.account().username;
+    if same { Ok(answer(existing)) } else { Err(Refusal::AllocationMismatch) }
+}
+
+fn answer(allocation: &Allocation) -> Attributes {
+    let mut attributes = Attributes::new();
+    for (relay, _) in &allocation.relays {
+        let addr = relay.addr.0;
+        attributes.push(Box::new(RelayedAddress { ip: addr.ip(), port: addr.port() }));
+    }
+    attributes.push(Box::new(Lifetime(Duration::from_secs(u64::from(allocation.grant.lifetime)))));
+    if let Some(Token(token)) = allocation.grant.token {
+        attributes.push(Box::new(ReservationToken(token.to_vec())));
+    }
+    if let Some((family, code)) = allocation.grant.failed {
+        let value = [family.number(), 0, (code / 100) as u8, (code % 100) as u8];
+        attributes.push(raw(ATTR_ADDRESS_ERROR_CODE, &value));
+    }
+    attributes.push(mapped(allocation.path.client));
+    attributes
+}
+
+fn wanted(message: &Message) -> Result<Wanted, Refusal> {
+    let protocol: [u8; 4] = read(message, ATTR_REQUESTED_TRANSPORT)?.ok_or(Refusal::BadRequest)?;
+    if protocol[0] != PROTO_UDP.0 {
+        return Err(Refusal::TransportUnsupported);
+    }
+    read::<0>(message, ATTR_DONT_FRAGMENT)?;
+    let even = read::<1>(message, ATTR_EVEN_PORT)?;
+    let token = read(message, ATTR_RESERVATION_TOKEN)?.map(Token);
+    let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
+    let additional = read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY)?.map(|value| value[0]);
+    let evenness = match even {
+        None => Evenness::Any,
+        Some([flags]) if flags & RESERVE_NEXT == 0 => Evenness::Even,
+        Some(_) => Evenness::EvenAndNext,
+    };
+    match (token, family, additional) {
+        (Some(token), None, None) if even.is_none() => Ok(Wanted::Reserved(token)),
+        (Some(_), _, _) | (None, Some(_), Some(_)) => Err(Refusal::BadRequest),
+        (None, None, Some(2)) if evenness != Evenness::EvenAndNext => Ok(Wanted::Both(evenness)),
+        (None, None, Some(_)) => Err(Refusal::BadRequest),
+        (None, None | Some(1), None) => Ok(Wanted::One(Family::V4, evenness)),
+        (None, Some(2), None) => Ok(Wanted::One(Family::V6, evenness)),
+        (None, Some(_), None) => Err(Refusal::FamilyUnsupported),
+    }
+}
+
+/// The lifetime granted for what LIFETIME asks (RFC 8656 §7.2), in seconds.
+pub(super) fn lifetime(message: &Message) -> Result<u32, Refusal> {
+    let asked = read(message, ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
+    Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME))
+}
+
+/// Until when an address lives that is granted `lifetime` seconds now.
+pub(super) fn until(now: Moment, lifetime: u32) -> Moment {
+    now + Duration::from_secs(u64::from(lifetime))
+}
+
+const DEFAULT_LIFETIME: u32 = 600;
+const MAX_LIFETIME: u32 = 3600;
+/// The R bit of EVEN-PORT (RFC 8656 §18.7).
+const RESERVE_NEXT: u8 = 0x80;
+
+// RFC 8656 §18.10 and §18.12, which the crates do not know.
+const ATTR_ADDITIONAL_ADDRESS_FAMILY: AttrType = AttrType(0x8000);
+const ATTR_ADDRESS_ERROR_CODE: AttrType = AttrType(0x8001);

@@ -1,0 +1,212 @@
+//! The allocations: what each one has, and by what it is found.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use slab::Slab;
+
+use crate::clock::Moment;
+use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
+use crate::relay::engine::limits::{Bucket, Limits};
+use crate::relay::engine::ports::{Relay, Token};
+use crate::relay::engine::quotas::Lease;
+
+/// How long a permission lasts (RFC 8656 §9).
+pub const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
+/// How long a channel lasts (RFC 8656 §12).
+pub const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
+/// How long afterwards neither its number nor its peer can be bound to another (RFC 8656 §12).
+pub const CHANNEL_RESERVATION: Duration = Duration::from_secs(300);
+
+/// An allocation's place in its shard's table. Used again after the allocation has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AllocationId(usize);
+
+/// One allocation (RFC 8656 §6).
+#[derive(Debug)]
+pub struct Allocation {
+    /// The 5-tuple it belongs to.
+    pub path: ClientPath,
+    /// Who made it; only they may change it.
+    pub username: Box<str>,
+    /// Whose quota it counts on.
+    pub tag: Box<str>,
+    /// What was answered, for a client that did not hear it.
+    pub grant: Grant,
+    /// The relayed transport addresses, each with the moment it expires.
+    pub relays: Vec<(Relay, Moment)>,
+    /// The peers that may send to the client.
+    pub permissions: Vec<Permission>,
+    /// The channels, those in reservation included.
+    pub channels: Vec<Channel>,
+    /// The count on the quotas.
+    pub lease: Lease,
+    /// New peers added.
+    pub new_peers: Bucket,
+    /// What went from the client to peers.
+    pub up: Meter,
+    /// What went from peers to the client.
+    pub down: Meter,
+    /// When it was made.
+    pub since: Moment,
+    /// What the deadline table holds for it.
+    pub deadline: Moment,
+}
+
+/// The answer to an Allocate, as far as it cannot be read off the allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant {
+    /// The transaction that made the allocation: its retransmission gets the same answer (RFC 8656 §5).
+    pub transaction: [u8; 12],
+    /// Seconds.
+    pub lifetime: u32,
+    /// The token of the reserved next port.
+    pub token: Option<Token>,
+    /// The family that could not be had, and the error code that says why.
+    pub failed: Option<(Family, u16)>,
+}
+
+/// A peer address that may send (RFC 8656 §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permission {
+    /// The peer's address; the port does not matter.
+    pub ip: IpAddr,
+    /// Until when.
+    pub until: Moment,
+}
+
+/// A channel (RFC 8656 §12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Channel {
+    /// Its number.
+    pub number: ChannelNumber,
+    /// Its peer.
+    pub peer: PeerAddr,
+    /// The socket that reaches the peer.
+    pub relay: RelayId,
+    /// Until when it is bound; it stays reserved for [`CHANNEL_RESERVATION`] more.
+    pub until: Moment,
+}
+
+/// What one direction of an allocation carried, and may carry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Meter {
+    packet_rate: Bucket,
+    byte_rate: Bucket,
+    /// Packets carried.
+    pub packets: u64,
+    /// Bytes of payload carried.
+    pub bytes: u64,
+}
+
+impl Meter {
+    /// Counts a packet, if the rates allow it.
+    pub fn pass(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
+        let bytes = bytes as u64;
+        let passes = self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes, now);
+        if passes {
+            self.packets += 1;
+            self.bytes += bytes;
+        }
+        passes
+    }
+}
+
+impl Allocation {
+    /// The relayed address of a family.
+    #[must_use]
+    pub fn relay(&self, family: Family) -> Option<Relay> {
+        self.relays.iter().map(|(relay, _)| *relay).find(|relay| relay.family() == family)
+    }
+
+    /// Until when `ip` may send.
+    #[must_use]
+    pub fn permitted_until(&self, ip: IpAddr) -> Option<Moment> {
+        self.permissions.iter().find(|permission| permission.ip == ip).map(|permission| permission.until)
+    }
+
+    /// When the first of its relayed addresses expires.
+    #[must_use]
+    pub fn expires(&self) -> Option<Moment> {
+        self.relays.iter().map(|(_, expires)| *expires).min()
+    }
+}
+
+/// The allocations of one shard.
+#[derive(Debug, Default)]
+pub struct Allocations {
+    slots: Slab<Allocation>,
+    by_path: HashMap<ClientPath, AllocationId>,
+    by_relay: HashMap<RelayId, AllocationId>,
+}
+
+impl Allocations {
+    /// Adds an allocation.
+    pub fn insert(&mut self, allocation: Allocation) -> AllocationId {
+        let slot = self.slots.vacant_entry();
+        let id = AllocationId(slot.key());
+        self.by_path.insert(allocation.path, id);
+        self.by_relay.extend(allocation.relays.iter().map(|(relay, _)| (relay.id, id)));
+        slot.insert(allocation);
+        id
+    }
+
+    /// Removes an allocation.
+    pub fn remove(&mut self, id: AllocationId) -> Option<Allocation> {
+        let allocation = self.slots.try_remove(id.0)?;
+        self.by_path.remove(&allocation.path);
+        for (relay, _) in &allocation.relays {
+            self.by_relay.remove(&relay.id);
+        }
+        Some(allocation)
+    }
+
+    /// Removes one relayed address of an allocation, which may then have none left.
+    pub fn remove_relay(&mut self, id: AllocationId, relay: RelayId) -> Option<&mut Allocation> {
+        self.by_relay.remove(&relay);
+        let allocation = self.slots.get_mut(id.0)?;
+        allocation.relays.retain(|(other, _)| other.id != relay);
+        Some(allocation)
+    }
+
+    /// The allocation of a 5-tuple.
+    #[must_use]
+    pub fn by_path(&self, path: &ClientPath) -> Option<AllocationId> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The allocation that a relay socket belongs to.
+    #[must_use]
+    pub fn by_relay(&self, relay: RelayId) -> Option<AllocationId> {
+        self.by_relay.get(&relay).copied()
+    }
+
+    /// An allocation.
+    #[must_use]
+    pub fn get(&self, id: AllocationId) -> Option<&Allocation> {
+        self.slots.get(id.0)
+    }
+
+    /// An allocation, to change.
+    pub fn get_mut(&mut self, id: AllocationId) -> Option<&mut Allocation> {
+        self.slots.get_mut(id.0)
+    }
+
+    /// Every allocation.
+    pub fn iter(&self) -> impl Iterator<Item = (AllocationId, &Allocation)> {
+        self.slots.iter().map(|(key, allocation)| (AllocationId(key), allocation))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+}

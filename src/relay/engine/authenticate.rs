@@ -1,0 +1,174 @@
+//! Authenticates requests with the long-term credential mechanism (RFC 8489 §9.2.4).
+//!
+//! The checks come in the RFC's order: is there integrity at all, are the credentials complete, were the password
+//! algorithms left as we offered them, who is it, does the password fit, and only then: is the nonce ours and
+//! fresh. Nothing is remembered of a client before all that. An [`Authenticated`] request can only be made here,
+//! and the handlers take nothing else, so none of them can forget to ask.
+//!
+//! Someone who guesses passwords needs a nonce of ours, which goes only to the address it was made for. So guesses
+//! are counted for the pair of address and user, and a spoofed source cannot lock anybody out.
+
+use stun::attributes::{
+    ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
+};
+
+use crate::clock::Now;
+use crate::credentials::{Account, CheckExpiry, UserId};
+use crate::outcome::{Ignored, Method, Refusal};
+use crate::relay::address::ClientPath;
+use crate::relay::engine::Settings;
+use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::integrity::{Integrity, OFFERED, PasswordAlgorithm};
+use crate::relay::engine::nonce::{COOKIE, Nonces};
+use crate::relay::engine::reply::Signer;
+use crate::relay::wire::Message;
+
+/// A request whose sender is known.
+#[derive(Debug)]
+pub(super) struct Authenticated<'a> {
+    message: &'a Message<'a>,
+    decoded: stun::message::Message,
+    path: ClientPath,
+    account: Account,
+    signer: Signer,
+    now: Now,
+}
+
+impl<'a> Authenticated<'a> {
+    /// The request, screened.
+    pub(super) fn message(&self) -> &'a Message<'a> {
+        self.message
+    }
+
+    /// The request, decoded up to its integrity attribute.
+    pub(super) fn decoded(&self) -> &stun::message::Message {
+        &self.decoded
+    }
+
+    /// Where the request came from.
+    pub(super) fn path(&self) -> ClientPath {
+        self.path
+    }
+
+    /// Who sent it.
+    pub(super) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What signs the answer.
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// When it came.
+    pub(super) fn now(&self) -> Now {
+        self.now
+    }
+}
+
+/// Why a request did not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rejection {
+    /// The client hears this error, unsigned.
+    Refused(Refusal),
+    /// The client hears nothing.
+    Ignored(Ignored),
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What requests are checked against.
+pub(super) struct Gate<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) nonces: &'a Nonces,
+    pub(super) answers: &'a AnswerBudget,
+}
+
+/// The credentials that a request names.
+struct Claim<'a> {
+    user: UserId<'a>,
+    realm: &'a [u8],
+    nonce: &'a [u8],
+    algorithm: PasswordAlgorithm,
+    /// Whether the client knows RFC 8489, so that the answer is signed with SHA-256 whatever the key is.
+    negotiated: bool,
+}
+
+impl Gate<'_> {
+    /// Lets a request pass, or says why not.
+    pub(super) fn authenticate<'m>(
+        &self,
+        path: ClientPath,
+        method: Method,
+        message: &'m Message<'m>,
+        now: Now,
+    ) -> Result<Authenticated<'m>, Rejection> {
+        let integrity = message.integrity().ok_or(Refusal::Challenge)?;
+        let claim = claim(message).ok_or(Refusal::BadCredentials)?;
+        let credentials = &self.settings.credentials;
+        let account = credentials.account(claim.user);
+        let fresh = self.nonces.is_valid(claim.nonce, path.client, now.moment);
+        if fresh && !self.answers.may_guess(path.client.ip(), &account.username, now.moment) {
+            return Err(Rejection::Ignored(Ignored::GuessBudget));
+        }
+        let kind = Integrity::of(integrity.kind);
+        let signed = message.signed_bytes(&integrity);
+        let realm = credentials.realm();
+        let keys = account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass));
+        // Every password is tried, whichever matches, so that time tells nothing.
+        let matching = keys.filter(|key| kind.verify(key, &signed, integrity.value)).last();
+        let Some(key) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
+            if fresh {
+                self.answers.guessed(path.client.ip(), &account.username, now.moment);
+            }
+            return Err(wrong(&account, &claim, realm).into());
+        };
+        if !fresh {
+            return Err(Refusal::StaleNonce.into());
+        }
+        let checked = method == Method::Allocate || credentials.check_expiry() == CheckExpiry::Always;
+        if checked && account.is_expired(now.unix) {
+            return Err(Refusal::Expired.into());
+        }
+        let integrity = if claim.negotiated { Integrity::Sha256 } else { kind };
+        let mut decoded = stun::message::Message::new();
+        decoded.unmarshal_binary(&message.bytes()).map_err(|_| Rejection::Ignored(Ignored::Malformed))?;
+        Ok(Authenticated { message, decoded, path, account, signer: Signer { key, integrity }, now })
+    }
+}
+
+fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
+    if claim.realm != realm.as_bytes() {
+        Refusal::WrongRealm
+    } else if account.known {
+        Refusal::WrongPassword
+    } else {
+        Refusal::UnknownUser
+    }
+}
+
+/// Reads the credentials; `None` if they are incomplete, or if the password algorithms are not those that went out
+/// with the nonce, which is what somebody in between would change to get a weaker one used (RFC 8489 §9.2.4).
+fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
+    let value = |kind| message.first(kind).map(|attribute| attribute.value);
+    let user = match (value(ATTR_USER_HASH), value(ATTR_USERNAME)) {
+        (Some(hash), _) => UserId::Hash(hash),
+        // Nobody has a name that is not UTF-8.
+        (None, Some(name)) => UserId::Name(str::from_utf8(name).unwrap_or_default()),
+        (None, None) => return None,
+    };
+    let (realm, nonce) = (value(ATTR_REALM)?, value(ATTR_NONCE)?);
+    let offered = nonce.starts_with(COOKIE.as_bytes());
+    let (algorithm, negotiated) = match (value(ATTR_PASSWORD_ALGORITHMS), value(ATTR_PASSWORD_ALGORITHM)) {
+        (None, None) => (PasswordAlgorithm::Md5, false),
+        (Some(list), Some(chosen)) if list == OFFERED => (PasswordAlgorithm::read(chosen)?, true),
+        // The nonce of another server; it will be called stale.
+        (_, chosen) if !offered => (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false),
+        _ => return None,
+    };
+    Some(Claim { user, realm, nonce, algorithm, negotiated })
+}

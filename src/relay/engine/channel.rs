@@ -1,0 +1,77 @@
+//! ChannelBind (RFC 8656 §12.2): binds a channel to a peer, or refreshes it.
+
+use stun::attributes::{ATTR_CHANNEL_NUMBER, ATTR_XOR_PEER_ADDRESS};
+
+use crate::clock::Moment;
+use crate::outcome::Refusal;
+use crate::relay::address::{ChannelNumber, PeerAddr};
+use crate::relay::engine::allocation::{
+    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, PERMISSION_LIFETIME,
+};
+use crate::relay::engine::authenticate::Authenticated;
+use crate::relay::engine::ports::{Ports, Relay};
+use crate::relay::engine::reply::Attributes;
+use crate::relay::engine::routes::{Down, Up};
+use crate::relay::engine::{Engine, read};
+
+impl Engine {
+    pub(super) fn channel_bind(
+        &mut self,
+        request: &Authenticated<'_>,
+        ports: &impl Ports,
+    ) -> Result<Attributes, Refusal> {
+        let id = self.owned(request)?;
+        let (number, peer) = wanted(request)?;
+        let now = request.now().moment;
+        self.drop_old_channels(id, now);
+        let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
+        // Both conflict rules: a number has one peer, and a peer one number.
+        if allocation.channels.iter().any(|other| (other.number == number) != (other.peer == peer)) {
+            return Err(Refusal::BadRequest);
+        }
+        let relay = allocation.relay(peer.family()).ok_or(Refusal::FamilyMismatch)?;
+        if !self.permits(peer, ports) {
+            return Err(Refusal::PeerDenied);
+        }
+        let is_new = allocation.channels.iter().all(|other| other.number != number);
+        if is_new && allocation.channels.len() >= self.settings.limits.channels {
+            return Err(Refusal::Channels);
+        }
+        self.permit(id, &[peer.ip()], now)?;
+        self.bind(id, relay, number, peer, now);
+        Ok(Attributes::new())
+    }
+
+    fn bind(&mut self, id: AllocationId, relay: Relay, number: ChannelNumber, peer: PeerAddr, now: Moment) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let until = now + CHANNEL_LIFETIME;
+        allocation.channels.retain(|other| other.number != number);
+        allocation.channels.push(Channel { number, peer, relay: relay.id, until });
+        let up = Up { allocation: id, relay: relay.id, peer, until };
+        let permission_until = now + PERMISSION_LIFETIME;
+        let down = Down { allocation: id, channel: number, channel_until: until, permission_until };
+        self.routes.insert(allocation.path, up, down);
+    }
+
+    /// Forgets the channels whose reservation is over.
+    fn drop_old_channels(&mut self, id: AllocationId, now: Moment) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let Allocation { path, channels, .. } = allocation;
+        channels.retain(|channel| {
+            let keep = channel.until + CHANNEL_RESERVATION > now;
+            if !keep {
+                self.routes.remove(*path, channel.number, channel.relay, channel.peer);
+            }
+            keep
+        });
+    }
+}
+
+fn wanted(request: &Authenticated<'_>) -> Result<(ChannelNumber, PeerAddr), Refusal> {
+    let [high, low, _, _] = read(request.decoded(), ATTR_CHANNEL_NUMBER)?.ok_or(Refusal::BadRequest)?;
+    let number = ChannelNumber::new(u16::from_be_bytes([high, low])).ok_or(Refusal::BadRequest)?;
+    let message = request.message();
+    let attribute = message.first(ATTR_XOR_PEER_ADDRESS).ok_or(Refusal::BadRequest)?;
+    let peer = message.peer(&attribute).ok_or(Refusal::BadRequest)?;
+    Ok((number, peer))
+}

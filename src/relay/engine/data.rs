@@ -1,0 +1,165 @@
+//! The packet path: from a channel or a Send indication to a peer, and from a peer to its client.
+
+use std::ops::Range;
+
+use rand::Rng;
+
+use crate::clock::Moment;
+use crate::metrics::Direction;
+use crate::outcome::Ignored;
+use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
+use crate::relay::engine::Engine;
+use crate::relay::engine::allocation::AllocationId;
+use crate::relay::engine::ports::Ports;
+use crate::relay::wire::{self, Icmp, Message};
+
+/// A packet for a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToPeer {
+    /// The relay socket that it leaves by.
+    pub relay: RelayId,
+    /// Whom it is for.
+    pub peer: PeerAddr,
+    /// Which part of the client's datagram is sent.
+    pub payload: Range<usize>,
+    /// Whether it must leave with the DF bit set (RFC 8656 §14).
+    pub dont_fragment: bool,
+    /// Whether the peer is a relayed transport address of our own.
+    pub own: bool,
+}
+
+/// The way of a peer's packet to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToClient {
+    /// The client.
+    pub path: ClientPath,
+    /// What is put around the payload.
+    pub framing: Framing,
+}
+
+/// What is put around a payload on its way to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A ChannelData header.
+    Channel(ChannelNumber),
+    /// A Data indication with this transaction id.
+    Indication([u8; 12]),
+}
+
+impl Engine {
+    pub(super) fn on_channel_data(
+        &mut self,
+        path: ClientPath,
+        channel: ChannelNumber,
+        payload: Range<usize>,
+        now: Moment,
+        ports: &impl Ports,
+    ) -> Result<ToPeer, Ignored> {
+        let up = self.routes.up(path, channel).filter(|up| up.until > now).ok_or(Ignored::NoChannel)?;
+        // Whether the peer may be reached was judged when the channel was bound; whether it is still one of our
+        // own relays can have changed since.
+        let relay_ip = ports.is_relay_ip(up.peer.ip());
+        let own = relay_ip && ports.is_live(up.peer.0);
+        if relay_ip && !self.settings.peers.permits(up.peer, relay_ip, own) {
+            return Err(Ignored::PeerDenied);
+        }
+        self.pass_up(up.allocation, payload.len(), now)?;
+        Ok(ToPeer { relay: up.relay, peer: up.peer, payload, dont_fragment: false, own })
+    }
+
+    pub(super) fn on_send_indication(
+        &mut self,
+        path: ClientPath,
+        message: &Message<'_>,
+        now: Moment,
+        ports: &impl Ports,
+    ) -> Result<ToPeer, Ignored> {
+        let id = self.allocations.by_path(&path).ok_or(Ignored::NoAllocation)?;
+        let allocation = self.allocations.get(id).ok_or(Ignored::NoAllocation)?;
+        let send = message.send_indication().ok_or(Ignored::BadSend)?;
+        let relay = allocation.relay(send.peer.family()).ok_or(Ignored::NoPermission)?;
+        allocation.permitted_until(send.peer.ip()).filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
+        if !self.permits(send.peer, ports) {
+            return Err(Ignored::PeerDenied);
+        }
+        self.pass_up(id, send.payload.len(), now)?;
+        // Between UDP and UDP the DF bit exists where both sides are IPv4 (RFC 8656 §13, §14).
+        let dont_fragment = send.dont_fragment && path.client.is_ipv4() && send.peer.0.is_ipv4();
+        let own = ports.is_live(send.peer.0);
+        Ok(ToPeer { relay: relay.id, peer: send.peer, payload: send.payload, dont_fragment, own })
+    }
+
+    /// Decides how a packet of `bytes` bytes of a peer reaches its client.
+    ///
+    /// # Errors
+    /// Why it is dropped.
+    pub fn on_peer(&mut self, relay: RelayId, peer: PeerAddr, bytes: usize, now: Moment) -> Result<ToClient, Ignored> {
+        self.way_to_client(relay, peer, bytes, now).inspect_err(|ignored| self.counters.ignored(*ignored))
+    }
+
+    /// The indication that tells a client of an ICMP error that a packet of its own met (RFC 8656 §11.5);
+    /// `None` if it is not for the client to know.
+    pub fn on_icmp(
+        &mut self,
+        relay: RelayId,
+        peer: PeerAddr,
+        icmp: Icmp,
+        now: Moment,
+    ) -> Option<(ClientPath, Vec<u8>)> {
+        let meant = match peer.family() {
+            Family::V4 => matches!(icmp.kind, 3 | 11),
+            Family::V6 => matches!(icmp.kind, 1..=3),
+        };
+        let id = self.allocations.by_relay(relay).filter(|_| meant)?;
+        let allocation = self.allocations.get_mut(id)?;
+        allocation.permitted_until(peer.ip()).filter(|until| *until > now)?;
+        if !allocation.down.pass(&self.settings.limits, 0, now) {
+            return None;
+        }
+        self.counters.icmp.add(1);
+        Some((allocation.path, wire::icmp_indication(peer, icmp, self.rng.random())))
+    }
+
+    /// Whether data may be sent to `peer`.
+    pub(super) fn permits(&self, peer: PeerAddr, ports: &impl Ports) -> bool {
+        self.settings.peers.permits(peer, ports.is_relay_ip(peer.ip()), ports.is_live(peer.0))
+    }
+
+    fn way_to_client(
+        &mut self,
+        relay: RelayId,
+        peer: PeerAddr,
+        bytes: usize,
+        now: Moment,
+    ) -> Result<ToClient, Ignored> {
+        let route = self.routes.down(relay, peer);
+        let id = route.map(|down| down.allocation).or_else(|| self.allocations.by_relay(relay));
+        let allocation = id.and_then(|id| self.allocations.get_mut(id)).ok_or(Ignored::NoAllocation)?;
+        // The permission comes first: a channel may outlive it (RFC 8656 §11.3).
+        let permitted = match route {
+            Some(down) => Some(down.permission_until),
+            None => allocation.permitted_until(peer.ip()),
+        };
+        permitted.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
+        if !allocation.down.pass(&self.settings.limits, bytes, now) {
+            return Err(Ignored::OverRate);
+        }
+        allocation.lease.touch(now);
+        self.counters.relayed(Direction::Down, bytes);
+        let framing = match route.filter(|down| down.channel_until > now) {
+            Some(down) => Framing::Channel(down.channel),
+            None => Framing::Indication(self.rng.random()),
+        };
+        Ok(ToClient { path: allocation.path, framing })
+    }
+
+    fn pass_up(&mut self, id: AllocationId, bytes: usize, now: Moment) -> Result<(), Ignored> {
+        let allocation = self.allocations.get_mut(id).ok_or(Ignored::NoAllocation)?;
+        if !allocation.up.pass(&self.settings.limits, bytes, now) {
+            return Err(Ignored::OverRate);
+        }
+        allocation.lease.touch(now);
+        self.counters.relayed(Direction::Up, bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,432 @@
+//! The TURN server as a value: time and bytes come in, decisions come out, and nothing else happens.
+//!
+//! ```text
+//! on_client(path, datagram, now, ports)   what to do with what a client sent
+//! on_peer(relay, peer, length, now)       how what a peer sent reaches its client
+//! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
+//! expire(now, ports)                      what is over; due at next_deadline()
+//! ```
+//!
+//! The caller carries out what it is told, and calls [`Engine::expire`] no later than [`Engine::next_deadline`].
+//! Input never panics. Nothing is allocated on the heap for a packet that is relayed.
+//!
+//! Reading order: [`Engine::on_client`] below, then `authenticate.rs`, then one file for each method.
+
+mod allocate;
+pub mod allocation;
+pub mod answers;
+mod authenticate;
+mod channel;
+mod data;
+mod integrity;
+pub mod limits;
+pub mod nonce;
+pub mod peers;
+mod permission;
+pub mod ports;
+pub mod quotas;
+mod refresh;
+mod reply;
+pub mod routes;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use stun::attributes::AttrType;
+
+use crate::clock::{Moment, Now};
+use crate::credentials::Credentials;
+use crate::metrics::Counters;
+use crate::outcome::{Ignored, Method, Refusal};
+use crate::relay::address::{ClientPath, Family, RelayId};
+use crate::relay::engine::allocation::{AllocationId, Allocations};
+use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
+use crate::relay::engine::limits::Limits;
+use crate::relay::engine::nonce::Nonces;
+use crate::relay::engine::peers::PeerPolicy;
+use crate::relay::engine::ports::{Ports, Token};
+use crate::relay::engine::quotas::Quotas;
+use crate::relay::engine::reply::Attributes;
+use crate::relay::engine::routes::Routes;
+use crate::relay::wire::{self, Class, Datagram, Message};
+
+pub use data::{Framing, ToClient, ToPeer};
+
+/// What the operator decided.
+#[derive(Debug)]
+pub struct Settings {
+    /// Who may use the relay.
+    pub credentials: Credentials,
+    /// Whom they may reach through it.
+    pub peers: PeerPolicy,
+    /// How much they may have.
+    pub limits: Limits,
+}
+
+/// What the engines of all shards share; none of it is touched for a relayed packet.
+#[derive(Clone)]
+pub struct Shared {
+    /// What the operator decided.
+    pub settings: Arc<Settings>,
+    /// The nonces: one may come back on another shard.
+    pub nonces: Nonces,
+    /// The count of allocations.
+    pub quotas: Arc<Quotas>,
+    /// The budget of unauthenticated answers.
+    pub answers: Arc<AnswerBudget>,
+}
+
+/// The TURN server of one shard.
+pub struct Engine {
+    settings: Arc<Settings>,
+    nonces: Nonces,
+    quotas: Arc<Quotas>,
+    answers: Arc<AnswerBudget>,
+    counters: Arc<Counters>,
+    rng: StdRng,
+    allocations: Allocations,
+    routes: Routes,
+    deadlines: BTreeSet<(Moment, Due)>,
+    next_sweep: Moment,
+}
+
+/// What to do with a datagram of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Send this back.
+    Reply(Vec<u8>),
+    /// Send a part of the datagram to a peer.
+    ToPeer(ToPeer),
+    /// Nothing.
+    Ignore(Ignored),
+}
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Allocation(AllocationId),
+    Reservation(Token),
+    Sweep,
+}
+
+/// How long a reserved port is held for its token (RFC 8656 §7.2 wants 30 s at least).
+pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
+
+/// How often allocations that had to make way are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How many unknown attributes an answer lists at most.
+const UNKNOWN_MAX: usize = 64;
+
+impl Engine {
+    /// An engine without allocations. `seed` must be unpredictable: ports and tokens come from it.
+    #[must_use]
+    pub fn new(shared: Shared, counters: Arc<Counters>, seed: [u8; 32]) -> Self {
+        Self {
+            settings: shared.settings,
+            nonces: shared.nonces,
+            quotas: shared.quotas,
+            answers: shared.answers,
+            counters,
+            rng: StdRng::from_seed(seed),
+            allocations: Allocations::default(),
+            routes: Routes::default(),
+            deadlines: BTreeSet::new(),
+            next_sweep: Moment::default(),
+        }
+    }
+
+    /// Decides about a datagram of a client.
+    pub fn on_client(
+        &mut self,
+        path: ClientPath,
+        datagram: &[u8],
+        now: Now,
+        ports: &mut impl Ports,
+    ) -> Action {
+        let decision = match wire::screen(datagram) {
+            Ok(Datagram::ChannelData(channel, payload)) => {
+                self.on_channel_data(path, channel, payload, now.moment, ports).map(Action::ToPeer)
+            }
+            Ok(Datagram::Message(_)) if is_impossible_source(path) => Err(Ignored::ImpossibleSource),
+            Ok(Datagram::Message(message)) => self.on_message(path, &message, now, ports),
+            Err(ignored) => Err(ignored),
+        };
+        decision.unwrap_or_else(|ignored| {
+            self.counters.ignored(ignored);
+            tracing::trace!(client = %path.client, reason = ignored.name(), "ignored");
+            Action::Ignore(ignored)
+        })
+    }
+
+    /// When [`Self::expire`] must be called next; `None` while nothing can expire.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first().map(|(moment, _)| *moment)
+    }
+
+    /// Ends what is over.
+    pub fn expire(&mut self, now: Moment, ports: &mut impl Ports) {
+        while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
+            self.deadlines.remove(&entry);
+            match entry.1 {
+                Due::Allocation(id) => self.expire_allocation(id, now, ports),
+                Due::Reservation(token) => ports.forget(token),
+                Due::Sweep => self.sweep(now, ports),
+            }
+        }
+    }
+
+    /// The allocations of this shard.
+    #[must_use]
+    pub fn allocations(&self) -> &Allocations {
+        &self.allocations
+    }
+
+    /// The routes of this shard.
+    #[must_use]
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    fn on_message(
+        &mut self,
+        path: ClientPath,
+        message: &Message<'_>,
+        now: Now,
+        ports: &mut impl Ports,
+    ) -> Result<Action, Ignored> {
+        let method = method(message);
+        match (message.class(), method) {
+            (Class::Indication, Method::Send) => {
+                self.on_send_indication(path, message, now.moment, ports).map(Action::ToPeer)
+            }
+            (Class::Response | Class::Indication, _) => Err(Ignored::NothingToDo),
+            (Class::Request, Method::Binding) => self.binding(path, message, now),
+            (Class::Request, _) => self.on_request(path, method, message, now, ports).map(Action::Reply),
+        }
+    }
+
+    /// Binding (RFC 8489 §3): who are you seen as? Anybody may ask.
+    fn binding(&self, path: ClientPath, message: &Message<'_>, now: Now) -> Result<Action, Ignored> {
+        let unknown = unknown_attributes(message);
+        if unknown.is_empty() {
+            self.counters.success(Method::Binding);
+            return Ok(Action::Reply(reply::success(message, &[reply::mapped(path.client)], None)));
+        }
+        self.afford_answer(path, now)?;
+        self.counters.refused(Method::Binding, Refusal::UnknownAttribute);
+        Ok(Action::Reply(reply::unknown_attributes(message, unknown, None)))
+    }
+
+    fn on_request(
+        &mut self,
+        path: ClientPath,
+        method: Method,
+        message: &Message<'_>,
+        now: Now,
+        ports: &mut impl Ports,
+    ) -> Result<Vec<u8>, Ignored> {
+        let gate = Gate { settings: &self.settings, nonces: &self.nonces, answers: &self.answers };
+        let request = match gate.authenticate(path, method, message, now) {
+            Ok(request) => request,
+            Err(Rejection::Ignored(ignored)) => return Err(ignored),
+            Err(Rejection::Refused(refusal)) => return self.reject(path, method, message, refusal, now),
+        };
+        let unknown = unknown_attributes(message);
+        if !unknown.is_empty() {
+            self.counters.refused(method, Refusal::UnknownAttribute);
+            return Ok(reply::unknown_attributes(message, unknown, Some(request.signer())));
+        }
+        match self.handle(method, &request, ports) {
+            Ok(attributes) => {
+                self.counters.success(method);
+                Ok(reply::success(message, &attributes, Some(request.signer())))
+            }
+            Err(refusal) => {
+                self.counters.refused(method, refusal);
+                tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
+                Ok(reply::refuse(message, refusal, request.signer()))
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        method: Method,
+        request: &Authenticated<'_>,
+        ports: &mut impl Ports,
+    ) -> Result<Attributes, Refusal> {
+        match method {
+            Method::Allocate => self.allocate(request, ports),
+            Method::Refresh => self.refresh(request, ports),
+            Method::CreatePermission => self.create_permission(request, ports),
+            Method::ChannelBind => self.channel_bind(request, ports),
+            Method::Binding | Method::Send | Method::Unknown => Err(Refusal::UnknownMethod),
+        }
+    }
+
+    /// Answers a request that did not pass authentication, as long as its network has a budget for answers.
+    fn reject(
+        &self,
+        path: ClientPath,
+        method: Method,
+        message: &Message<'_>,
+        refusal: Refusal,
+        now: Now,
+    ) -> Result<Vec<u8>, Ignored> {
+        self.counters.refused(method, refusal);
+        // The first challenge is how every session starts, and no failure.
+        if refusal == Refusal::Challenge {
+            tracing::trace!(client = %path.client, "first challenge, normal");
+        } else {
+            tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
+        }
+        self.afford_answer(path, now)?;
+        let retry = matches!(refusal.code(), 401 | 438);
+        let realm = self.settings.credentials.realm();
+        let challenge = retry.then(|| (realm, self.nonces.issue(path.client, now.moment)));
+        Ok(reply::reject(message, refusal, challenge))
+    }
+
+    fn afford_answer(&self, path: ClientPath, now: Now) -> Result<(), Ignored> {
+        let affordable = self.answers.may_answer(path.client.ip(), now.moment);
+        if affordable { Ok(()) } else { Err(Ignored::AnswerBudget) }
+    }
+
+    /// The allocation that a request is about: it must exist, and belong to who asks (RFC 8656 §5).
+    fn owned(&self, request: &Authenticated<'_>) -> Result<AllocationId, Refusal> {
+        let id = self.allocations.by_path(&request.path()).ok_or(Refusal::AllocationMismatch)?;
+        let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
+        if *allocation.username == *request.account().username { Ok(id) } else { Err(Refusal::WrongUser) }
+    }
+
+    /// Moves an allocation's deadline to where its relayed addresses say.
+    fn reschedule(&mut self, id: AllocationId) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let Some(expires) = allocation.expires() else { return };
+        self.deadlines.remove(&(allocation.deadline, Due::Allocation(id)));
+        allocation.deadline = expires;
+        self.deadlines.insert((expires, Due::Allocation(id)));
+    }
+
+    /// Closes those relayed addresses of an allocation whose time is over, and the allocation with the last.
+    fn expire_allocation(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+        while let Some(relay) = self.first_expired(id, now) {
+            self.close_relay(id, relay);
+            ports.close(relay);
+        }
+        match self.allocations.get(id) {
+            Some(allocation) if allocation.relays.is_empty() => self.close(id, now),
+            Some(_) => self.reschedule(id),
+            None => {}
+        }
+    }
+
+    fn first_expired(&self, id: AllocationId, now: Moment) -> Option<RelayId> {
+        let relays = &self.allocations.get(id)?.relays;
+        relays.iter().find(|(_, expires)| *expires <= now).map(|(relay, _)| relay.id)
+    }
+
+    /// Forgets a relayed address with its permissions and channels; the other half of a dual allocation keeps its
+    /// own (RFC 8656 §8.1).
+    fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
+        let Some(allocation) = self.allocations.remove_relay(id, relay) else { return };
+        let path = allocation.path;
+        allocation.channels.retain(|channel| {
+            let keep = channel.relay != relay;
+            if !keep {
+                self.routes.remove(path, channel.number, channel.relay, channel.peer);
+            }
+            keep
+        });
+        let left: Vec<Family> = allocation.relays.iter().map(|(relay, _)| relay.family()).collect();
+        allocation.permissions.retain(|permission| left.contains(&Family::of(permission.ip)));
+    }
+
+    fn close(&mut self, id: AllocationId, now: Moment) {
+        let Some(ended) = self.allocations.remove(id) else { return };
+        self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
+        self.counters.allocations.sub(1);
+        tracing::info!(
+            user = ?ended.tag,
+            seconds = now.since(ended.since).as_secs(),
+            peers = ended.permissions.len(),
+            packets_up = ended.up.packets,
+            bytes_up = ended.up.bytes,
+            packets_down = ended.down.packets,
+            bytes_down = ended.down.bytes,
+            "allocation ended"
+        );
+    }
+
+    /// Closes the allocations that had to make way for newer ones of their users.
+    fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
+        let evicted: Vec<_> =
+            self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
+        for id in evicted {
+            if let Some(allocation) = self.allocations.get_mut(id) {
+                allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
+            }
+            self.expire_allocation(id, now, ports);
+        }
+        self.expect_sweep(now);
+    }
+
+    /// While there are allocations, there is a sweep ahead.
+    fn expect_sweep(&mut self, now: Moment) {
+        if !self.allocations.is_empty() && self.next_sweep <= now {
+            self.next_sweep = now + SWEEP;
+            self.deadlines.insert((self.next_sweep, Due::Sweep));
+        }
+    }
+}
+
+/// The value of an attribute of exactly `N` bytes; `None` if the message has no such attribute.
+fn read<const N: usize>(message: &stun::message::Message, kind: AttrType) -> Result<Option<[u8; N]>, Refusal> {
+    match message.attributes.get(kind) {
+        (_, false) => Ok(None),
+        (attribute, true) => attribute.value.try_into().map(Some).map_err(|_| Refusal::BadRequest),
+    }
+}
+
+fn method(message: &Message<'_>) -> Method {
+    match message.method() {
+        0x001 => Method::Binding,
+        0x003 => Method::Allocate,
+        0x004 => Method::Refresh,
+        0x006 => Method::Send,
+        0x008 => Method::CreatePermission,
+        0x009 => Method::ChannelBind,
+        _ => Method::Unknown,
+    }
+}
+
+/// The attributes that must be understood and are not, each once.
+fn unknown_attributes(message: &Message<'_>) -> Vec<AttrType> {
+    let mut unknown = Vec::new();
+    for attribute in message.attributes() {
+        if !wire::is_understood(attribute.kind) && !unknown.contains(&attribute.kind) {
+            unknown.push(attribute.kind);
+        }
+        if unknown.len() == UNKNOWN_MAX {
+            break;
+        }
+    }
+    unknown
+}
+
+/// Nobody sends from these. An answer would go to a service that answers in turn, to a crowd, or to ourselves.
+fn is_impossible_source(path: ClientPath) -> bool {
+    let port = matches!(path.client.port(), 0 | 19 | 53 | 123 | 389 | 1900 | 11211);
+    let address = match path.client.ip() {
+        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
+    };
+    port || address || path.client == path.server
+}

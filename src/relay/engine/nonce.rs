@@ -1,0 +1,145 @@
+//! Makes nonces that need no memory: a nonce proves by itself when and to whom it was given.
+//!
+//! A nonce is `obMatJos2` and the security feature bits, the cookie of RFC 8489 §9.2; then 14 bytes in base64: the
+//! low 16 bits of the second it was made in, and the first 96 bits of an HMAC-SHA256 over the whole second and
+//! the client's address. Whoever floods us with spoofed requests gets nonces, and leaves no trace.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::clock::Moment;
+
+/// How long a nonce is accepted. RFC 8656 §5 wants it to end within an hour.
+pub const LIFETIME: Duration = Duration::from_secs(600);
+
+/// Makes and checks nonces under one random key.
+#[derive(Clone)]
+pub struct Nonces {
+    mac: Hmac<Sha256>,
+    cookie: String,
+}
+
+impl Nonces {
+    /// Nonces under `key`. They tell clients that password algorithms can be negotiated, and, if `user_hash`,
+    /// that USERHASH must be used: bits 0 and 1 of RFC 8489 §18.1, counted from the right (erratum 6290).
+    #[must_use]
+    pub fn new(key: [u8; 32], user_hash: bool) -> Self {
+        let features = if user_hash { 0b11 } else { 0b01 };
+        let cookie = format!("{COOKIE}{}", BASE64_STANDARD_NO_PAD.encode([0, 0, features]));
+        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes a key of any length"), cookie }
+    }
+
+    /// The nonce for a client now.
+    #[must_use]
+    pub fn issue(&self, client: SocketAddr, now: Moment) -> String {
+        let second = now.as_secs();
+        let mut body = [0; 14];
+        body[..2].copy_from_slice(&(second as u16).to_be_bytes());
+        body[2..].copy_from_slice(&self.tag(client, second));
+        format!("{}{}", self.cookie, BASE64_STANDARD_NO_PAD.encode(body))
+    }
+
+    /// Whether a nonce was given to this client, and within its lifetime.
+    #[must_use]
+    pub fn is_valid(&self, nonce: &[u8], client: SocketAddr, now: Moment) -> bool {
+        let Some(body) = nonce.strip_prefix(self.cookie.as_bytes()) else { return false };
+        let Ok(body) = BASE64_STANDARD_NO_PAD.decode(body) else { return false };
+        let [high, low, tag @ ..] = body.as_slice() else { return false };
+        let age = (now.as_secs() as u16).wrapping_sub(u16::from_be_bytes([*high, *low]));
+        let Some(second) = now.as_secs().checked_sub(u64::from(age)) else { return false };
+        let genuine: bool = self.tag(client, second).ct_eq(tag).into();
+        genuine && u64::from(age) <= LIFETIME.as_secs()
+    }
+
+    fn tag(&self, client: SocketAddr, second: u64) -> [u8; 12] {
+        let mut mac = self.mac.clone();
+        match client.ip() {
+            IpAddr::V4(ip) => mac.update(&ip.octets()),
+            IpAddr::V6(ip) => mac.update(&ip.octets()),
+        }
+        mac.update(&client.port().to_be_bytes());
+        mac.update(&second.to_be_bytes());
+        let full = mac.finalize().into_bytes();
+        std::array::from_fn(|i| full[i])
+    }
+}
+
+/// What a nonce of a server that speaks RFC 8489 begins with (§9.2).
+pub const COOKIE: &str = "obMatJos2";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CLIENT: &str = "203.0.113.21:50000";
+
+    fn client() -> SocketAddr {
+        CLIENT.parse().unwrap()
+    }
+
+    fn nonces() -> Nonces {
+        Nonces::new([7; 32], false)
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_nonce_is_good_for_ten_minutes() {
+        let nonce = nonces().issue(client(), at(1000));
+        assert!(nonces().is_valid(nonce.as_bytes(), client(), at(1000)));
+        assert!(nonces().is_valid(nonce.as_bytes(), client(), at(1600)));
+        assert!(!nonces().is_valid(nonce.as_bytes(), client(), at(1601)));
+    }
+
+    #[test]
+    fn a_nonce_does_not_come_back_when_its_sixteen_bits_do() {
+        let nonce = nonces().issue(client(), at(1000));
+        assert!(!nonces().is_valid(nonce.as_bytes(), client(), at(1000 + 65_536)));
+    }
+
+    #[test]
+    fn a_nonce_of_another_address_port_or_key_is_refused() {
+        let nonce = nonces().issue(client(), at(1000));
+        for other in ["203.0.113.21:50001", "203.0.113.22:50000", "[2001:db8::1]:50000"] {
+            assert!(!nonces().is_valid(nonce.as_bytes(), other.parse().unwrap(), at(1000)), "{other}");
+        }
+        assert!(!Nonces::new([8; 32], false).is_valid(nonce.as_bytes(), client(), at(1000)));
+    }
+
+    #[test]
+    fn a_nonce_from_the_future_is_refused() {
+        let nonce = nonces().issue(client(), at(1000));
+        assert!(!nonces().is_valid(nonce.as_bytes(), client(), at(999)));
+    }
+
+    #[test]
+    fn a_nonce_is_small_and_says_what_the_server_can() {
+        let nonce = nonces().issue(client(), at(1000));
+        assert_eq!(nonce.len(), 32);
+        assert!(nonce.starts_with("obMatJos2AAAB"));
+        assert!(Nonces::new([7; 32], true).issue(client(), at(0)).starts_with("obMatJos2AAAD"));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_no_nonce(bytes in proptest::collection::vec(any::<u8>(), 0..800)) {
+            prop_assert!(!nonces().is_valid(&bytes, client(), at(1000)));
+        }
+
+        #[test]
+        fn one_flipped_bit_spoils_a_nonce(bit in 0..32_usize * 8) {
+            let mut nonce = nonces().issue(client(), at(1000)).into_bytes();
+            nonce[bit / 8] ^= 1 << (bit % 8);
+            prop_assert!(!nonces().is_valid(&nonce, client(), at(1000)));
+        }
+    }
+}

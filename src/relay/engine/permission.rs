@@ -1,0 +1,67 @@
+//! CreatePermission (RFC 8656 §10.2): all of its peers or none.
+
+use std::net::IpAddr;
+
+use stun::attributes::ATTR_XOR_PEER_ADDRESS;
+
+use crate::clock::Moment;
+use crate::outcome::Refusal;
+use crate::relay::address::PeerAddr;
+use crate::relay::engine::Engine;
+use crate::relay::engine::allocation::{AllocationId, PERMISSION_LIFETIME, Permission};
+use crate::relay::engine::authenticate::Authenticated;
+use crate::relay::engine::ports::Ports;
+use crate::relay::engine::reply::Attributes;
+
+impl Engine {
+    pub(super) fn create_permission(
+        &mut self,
+        request: &Authenticated<'_>,
+        ports: &impl Ports,
+    ) -> Result<Attributes, Refusal> {
+        let id = self.owned(request)?;
+        let peers = peers(request)?;
+        let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
+        if peers.iter().any(|peer| allocation.relay(peer.family()).is_none()) {
+            return Err(Refusal::FamilyMismatch);
+        }
+        // Each peer is judged by itself: one that is allowed does not carry another through.
+        let permits = |ip| self.settings.peers.permits_ip(ip, ports.is_relay_ip(ip));
+        if !peers.iter().all(|peer| permits(peer.ip())) {
+            return Err(Refusal::PeerDenied);
+        }
+        let mut ips: Vec<IpAddr> = peers.iter().map(|peer| peer.ip()).collect();
+        ips.sort_unstable();
+        ips.dedup();
+        self.permit(id, &ips, request.now().moment)?;
+        Ok(Attributes::new())
+    }
+
+    /// Installs or refreshes permissions for `ips`, which are distinct: all of them, or none.
+    pub(super) fn permit(&mut self, id: AllocationId, ips: &[IpAddr], now: Moment) -> Result<(), Refusal> {
+        let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
+        allocation.permissions.retain(|permission| permission.until > now);
+        let new = ips.iter().filter(|ip| allocation.permitted_until(**ip).is_none()).count();
+        if allocation.permissions.len() + new > self.settings.limits.permissions {
+            return Err(Refusal::Permissions);
+        }
+        if new > 0 && !allocation.new_peers.take(self.settings.limits.new_peers, new as u64, now) {
+            return Err(Refusal::PeerRate);
+        }
+        let until = now + PERMISSION_LIFETIME;
+        allocation.permissions.retain(|permission| !ips.contains(&permission.ip));
+        allocation.permissions.extend(ips.iter().map(|ip| Permission { ip: *ip, until }));
+        for channel in allocation.channels.iter().filter(|channel| ips.contains(&channel.peer.ip())) {
+            self.routes.permit(channel.relay, channel.peer, until);
+        }
+        Ok(())
+    }
+}
+
+/// Every XOR-PEER-ADDRESS of the request: at least one, each well-formed.
+fn peers(request: &Authenticated<'_>) -> Result<Vec<PeerAddr>, Refusal> {
+    let message = request.message();
+    let attributes = message.attributes().filter(|attribute| attribute.kind == ATTR_XOR_PEER_ADDRESS);
+    let peers: Option<Vec<PeerAddr>> = attributes.map(|attribute| message.peer(&attribute)).collect();
+    peers.filter(|peers| !peers.is_empty()).ok_or(Refusal::BadRequest)
+}

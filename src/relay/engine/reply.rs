@@ -1,0 +1,97 @@
+//! Builds answers: small ones, because a spoofed question makes every answer somebody's burden.
+//!
+//! No SOFTWARE, no reason phrase, a FINGERPRINT only for who sent one.
+
+use std::net::SocketAddr;
+
+use stun::agent::TransactionId;
+use stun::attributes::{ATTR_NONCE, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, AttrType, RawAttribute};
+use stun::error_code::{ErrorCode, ErrorCodeAttribute};
+use stun::fingerprint::FINGERPRINT;
+use stun::message::{
+    CLASS_ERROR_RESPONSE, CLASS_SUCCESS_RESPONSE, Message, MessageClass, MessageType, Setter,
+};
+use stun::uattrs::UnknownAttributes;
+use stun::xoraddr::XorMappedAddress;
+
+use crate::outcome::Refusal;
+use crate::relay::engine::integrity::{Integrity, OFFERED};
+use crate::relay::wire;
+
+/// The attributes of a success response, in order.
+pub(super) type Attributes = Vec<Box<dyn Setter>>;
+
+/// Signs the answers to one authenticated request.
+#[derive(Debug)]
+pub(super) struct Signer {
+    pub(super) key: Vec<u8>,
+    pub(super) integrity: Integrity,
+}
+
+/// A success response.
+pub(super) fn success(to: &wire::Message<'_>, attributes: &[Box<dyn Setter>], signer: Option<&Signer>) -> Vec<u8> {
+    respond(to, CLASS_SUCCESS_RESPONSE, attributes, signer)
+}
+
+/// An error response to a request that passed authentication.
+pub(super) fn refuse(to: &wire::Message<'_>, refusal: Refusal, signer: &Signer) -> Vec<u8> {
+    respond(to, CLASS_ERROR_RESPONSE, &[error(refusal)], Some(signer))
+}
+
+/// An error response to a request that did not pass authentication. With `challenge`, the realm and a nonce, the
+/// client can try again (RFC 8489 §9.2.4).
+pub(super) fn reject(to: &wire::Message<'_>, refusal: Refusal, challenge: Option<(&str, String)>) -> Vec<u8> {
+    let mut attributes = vec![error(refusal)];
+    if let Some((realm, nonce)) = challenge {
+        attributes.push(raw(ATTR_REALM, realm.as_bytes()));
+        attributes.push(raw(ATTR_NONCE, nonce.as_bytes()));
+        attributes.push(raw(ATTR_PASSWORD_ALGORITHMS, &OFFERED));
+    }
+    respond(to, CLASS_ERROR_RESPONSE, &attributes, None)
+}
+
+/// The answer to a request with attributes that must be understood and are not (RFC 8489 §6.3.1).
+pub(super) fn unknown_attributes(
+    to: &wire::Message<'_>,
+    unknown: Vec<AttrType>,
+    signer: Option<&Signer>,
+) -> Vec<u8> {
+    let attributes: [Box<dyn Setter>; 2] =
+        [error(Refusal::UnknownAttribute), Box::new(UnknownAttributes(unknown))];
+    respond(to, CLASS_ERROR_RESPONSE, &attributes, signer)
+}
+
+/// XOR-MAPPED-ADDRESS.
+pub(super) fn mapped(client: SocketAddr) -> Box<dyn Setter> {
+    Box::new(XorMappedAddress { ip: client.ip(), port: client.port() })
+}
+
+/// An attribute that the crates have no type for.
+pub(super) fn raw(kind: AttrType, value: &[u8]) -> Box<dyn Setter> {
+    Box::new(RawAttribute { typ: kind, length: 0, value: value.to_vec() })
+}
+
+fn error(refusal: Refusal) -> Box<dyn Setter> {
+    Box::new(ErrorCodeAttribute { code: ErrorCode(refusal.code()), reason: Vec::new() })
+}
+
+fn respond(
+    to: &wire::Message<'_>,
+    class: MessageClass,
+    attributes: &[Box<dyn Setter>],
+    signer: Option<&Signer>,
+) -> Vec<u8> {
+    let mut kind = MessageType::default();
+    kind.read_value(to.kind());
+    let mut message = Message {
+        typ: MessageType { method: kind.method, class },
+        transaction_id: TransactionId(to.transaction()),
+        ..Message::default()
+    };
+    let built = message
+        .build(attributes)
+        .and_then(|()| signer.map_or(Ok(()), |signer| signer.integrity.sign(&signer.key, &mut message)))
+        .and_then(|()| if to.has_fingerprint() { FINGERPRINT.add_to(&mut message) } else { Ok(()) });
+    built.expect("the attributes of an answer are bounded and in order");
+    message.raw
+}

@@ -1,0 +1,82 @@
+//! Where a packet goes: the only tables that the packet path reads.
+//!
+//! An entry says everything that a packet needs to know, so that each packet is one lookup; and the two tables are
+//! all that a kernel fast path would have to mirror.
+
+use std::collections::HashMap;
+
+use crate::clock::Moment;
+use crate::relay::address::{ChannelNumber, ClientPath, PeerAddr, RelayId};
+use crate::relay::engine::allocation::AllocationId;
+
+/// The way of ChannelData from a client to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Up {
+    /// Whose packet it is.
+    pub allocation: AllocationId,
+    /// The relay socket that it leaves by.
+    pub relay: RelayId,
+    /// Whom it is for.
+    pub peer: PeerAddr,
+    /// Until when the channel is bound.
+    pub until: Moment,
+}
+
+/// The way from a peer that has a channel to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Down {
+    /// Whose packet it is.
+    pub allocation: AllocationId,
+    /// The channel bound to the peer.
+    pub channel: ChannelNumber,
+    /// Until when the channel is bound; afterwards a Data indication carries the data.
+    pub channel_until: Moment,
+    /// Until when the peer has a permission; afterwards nothing passes, channel or not (RFC 8656 §11.3).
+    pub permission_until: Moment,
+}
+
+/// The tables.
+#[derive(Debug, Default)]
+pub struct Routes {
+    up: HashMap<(ClientPath, ChannelNumber), Up>,
+    down: HashMap<(RelayId, PeerAddr), Down>,
+}
+
+impl Routes {
+    /// Adds or replaces the ways of one channel.
+    pub fn insert(&mut self, path: ClientPath, up: Up, down: Down) {
+        self.up.insert((path, down.channel), up);
+        self.down.insert((up.relay, up.peer), down);
+    }
+
+    /// Removes the ways of one channel.
+    pub fn remove(&mut self, path: ClientPath, channel: ChannelNumber, relay: RelayId, peer: PeerAddr) {
+        self.up.remove(&(path, channel));
+        self.down.remove(&(relay, peer));
+    }
+
+    /// A client's channel.
+    #[must_use]
+    pub fn up(&self, path: ClientPath, channel: ChannelNumber) -> Option<Up> {
+        self.up.get(&(path, channel)).copied()
+    }
+
+    /// A peer's channel.
+    #[must_use]
+    pub fn down(&self, relay: RelayId, peer: PeerAddr) -> Option<Down> {
+        self.down.get(&(relay, peer)).copied()
+    }
+
+    /// The peer's permission was refreshed.
+    pub fn permit(&mut self, relay: RelayId, peer: PeerAddr, until: Moment) {
+        if let Some(down) = self.down.get_mut(&(relay, peer)) {
+            down.permission_until = until;
+        }
+    }
+
+    /// How many entries there are in each direction.
+    #[must_use]
+    pub fn len(&self) -> (usize, usize) {
+        (self.up.len(), self.down.len())
+    }
+}

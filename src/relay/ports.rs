@@ -1,0 +1,426 @@
+//! Picks relay ports, binds them, and keeps the sockets of one shard.
+//!
+//! Which ports are taken is one bit for each port of each relay address, shared by all shards without a lock. A
+//! port that another program holds is skipped. A reserved port (RFC 8656 §7.2) is bound while it waits for its
+//! token, which works on any shard.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mio::{Interest, Registry};
+use rand::Rng;
+use rand::rngs::StdRng;
+use slab::Slab;
+
+use crate::relay::address::{Family, RelayId, RelayedAddr};
+use crate::relay::datagrams::DatagramSocket;
+use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+
+/// Where we relay from: the address that sockets are bound to, and the one that the world sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RelayAddress {
+    /// An address of this machine.
+    pub bind: IpAddr,
+    /// The same, or what a 1:1 NAT shows instead.
+    pub public: IpAddr,
+}
+
+/// The ports of all relay addresses.
+#[derive(Debug)]
+pub struct PortPool {
+    addresses: Vec<(RelayAddress, PortSet)>,
+    range: RangeInclusive<u16>,
+    reserved: Mutex<HashMap<Token, Bound>>,
+}
+
+/// One bit for each port.
+#[derive(Debug)]
+struct PortSet(Box<[AtomicU64]>);
+
+/// A bound relay socket.
+#[derive(Debug)]
+struct Bound {
+    socket: DatagramSocket,
+    /// The index of its address in the pool.
+    address: usize,
+    port: u16,
+}
+
+/// The relay sockets of one shard.
+#[derive(Debug)]
+pub struct ShardPorts {
+    pool: Arc<PortPool>,
+    registry: Registry,
+    /// The token of the first relay socket; the others follow.
+    first_token: usize,
+    sockets: Slab<Bound>,
+    by_address: HashMap<SocketAddr, RelayId>,
+    /// Closed, but packets that were handed to them may still have to leave.
+    closing: Vec<RelayId>,
+}
+
+/// Random picks before the range is searched from end to end.
+const RANDOM_PICKS: usize = 32;
+/// Ports of other programs that are skipped before a request is refused.
+const FOREIGN_MAX: usize = 256;
+
+impl PortPool {
+    /// All ports of `range` on all `addresses`.
+    #[must_use]
+    pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> Self {
+        let addresses = addresses.iter().map(|address| (*address, PortSet::default())).collect();
+        Self { addresses, range, reserved: Mutex::default() }
+    }
+
+    /// How many ports are taken, on all addresses.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.addresses.iter().map(|(_, ports)| ports.len()).sum()
+    }
+
+    /// Binds a port that fits, and for a pair the next one too.
+    fn bind(&self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Bound, NoPort> {
+        let of_family = |(_, (address, _)): &(usize, &(RelayAddress, PortSet))| Family::of(address.bind) == family;
+        let indices: Vec<usize> = self.addresses.iter().enumerate().filter(of_family).map(|(i, _)| i).collect();
+        let first = if indices.is_empty() { 0 } else { rng.random_range(0..indices.len()) };
+        let mut foreign = 0;
+        for turn in 0..indices.len() {
+            let address = indices[(first + turn) % indices.len()];
+            for port in candidates(&self.range, parity, rng) {
+                match self.bind_port(address, port, parity) {
+                    Ok(Some(bound)) => return Ok(bound),
+                    Ok(None) => {}
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => foreign += 1,
+                    Err(error) => {
+                        tracing::warn!(%error, "no relay port could be bound");
+                        return Err(NoPort);
+                    }
+                }
+            }
+        }
+        Err(NoPort)
+    }
+
+    /// Binds this very port; `None` if it is taken.
+    fn bind_port(&self, address: usize, port: u16, parity: Parity) -> io::Result<Option<Bound>> {
+        let Some(bound) = self.claim(address, port)? else { return Ok(None) };
+        let Parity::EvenAndNext(token) = parity else { return Ok(Some(bound)) };
+        match self.claim(address, port + 1) {
+            Ok(Some(next)) => {
+                self.reserved().insert(token, next);
+                Ok(Some(bound))
+            }
+            other => {
+                self.release(&bound);
+                other.map(|_| None)
+            }
+        }
+    }
+
+    fn claim(&self, index: usize, port: u16) -> io::Result<Option<Bound>> {
+        let (address, ports) = &self.addresses[index];
+        if !ports.insert(port) {
+            return Ok(None);
+        }
+        match DatagramSocket::relay(SocketAddr::new(address.bind, port)) {
+            Ok(socket) => Ok(Some(Bound { socket, address: index, port })),
+            Err(error) => {
+                ports.remove(port);
+                Err(error)
+            }
+        }
+    }
+
+    fn release(&self, bound: &Bound) {
+        self.addresses[bound.address].1.remove(bound.port);
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, HashMap<Token, Bound>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ShardPorts {
+    /// No sockets yet. They will be registered with tokens from `first_token` on.
+    #[must_use]
+    pub fn new(pool: Arc<PortPool>, registry: Registry, first_token: usize) -> Self {
+        Self { pool, registry, first_token, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
+    }
+
+    /// The relay that an event's token stands for.
+    #[must_use]
+    pub fn relay_of(&self, token: mio::Token) -> Option<RelayId> {
+        let key = token.0.checked_sub(self.first_token)?;
+        self.sockets.contains(key).then_some(RelayId(key as u32))
+    }
+
+    /// A relay's socket.
+    #[must_use]
+    pub fn socket(&self, relay: RelayId) -> Option<&DatagramSocket> {
+        self.sockets.get(relay.0 as usize).map(|bound| &bound.socket)
+    }
+
+    /// A relay's transport address, as the world knows it.
+    #[must_use]
+    pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {
+        let bound = self.sockets.get(relay.0 as usize)?;
+        Some(RelayedAddr(SocketAddr::new(self.pool.addresses[bound.address].0.public, bound.port)))
+    }
+
+    /// The relay of this shard that has this transport address.
+    #[must_use]
+    pub fn local(&self, address: SocketAddr) -> Option<RelayId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Where packets for one of our own relayed transport addresses are sent: behind a 1:1 NAT the public address
+    /// may not lead back to us.
+    #[must_use]
+    pub fn inside(&self, address: SocketAddr) -> SocketAddr {
+        self.translate(address, |own| (own.public, own.bind))
+    }
+
+    /// The sender of a packet, as clients know it: one of our own relays by its public address.
+    #[must_use]
+    pub fn outside(&self, address: SocketAddr) -> SocketAddr {
+        self.translate(address, |own| (own.bind, own.public))
+    }
+
+    /// Gives back the sockets and ports of closed relays. To be called when nothing waits to leave by them: before,
+    /// the number of a closed relay must not be used again.
+    pub fn reap(&mut self) {
+        for relay in self.closing.drain(..) {
+            let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
+            // Closing the socket takes it out of the poll in any case.
+            let _ = self.registry.deregister(bound.socket.source());
+            let (address, port) = (bound.address, bound.port);
+            drop(bound);
+            self.pool.addresses[address].1.remove(port);
+        }
+    }
+
+    fn translate(&self, address: SocketAddr, pair: impl Fn(&RelayAddress) -> (IpAddr, IpAddr)) -> SocketAddr {
+        let mut pairs = self.pool.addresses.iter().map(|(own, _)| pair(own));
+        pairs.find(|(from, _)| *from == address.ip()).map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
+    }
+
+    fn adopt(&mut self, mut bound: Bound) -> io::Result<Relay> {
+        let slot = self.sockets.vacant_entry();
+        let token = mio::Token(self.first_token + slot.key());
+        if let Err(error) = self.registry.register(bound.socket.source(), token, Interest::READABLE) {
+            self.pool.release(&bound);
+            return Err(error);
+        }
+        let id = RelayId(slot.key() as u32);
+        let addr = SocketAddr::new(self.pool.addresses[bound.address].0.public, bound.port);
+        slot.insert(bound);
+        self.by_address.insert(addr, id);
+        Ok(Relay { id, addr: RelayedAddr(addr) })
+    }
+}
+
+impl Ports for ShardPorts {
+    fn serves(&self, family: Family) -> bool {
+        self.pool.addresses.iter().any(|(address, _)| Family::of(address.bind) == family)
+    }
+
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
+        let bound = self.pool.bind(family, parity, rng)?;
+        self.adopt(bound).map_err(|error| {
+            tracing::warn!(%error, "a relay socket could not be registered");
+            if let Parity::EvenAndNext(token) = parity {
+                self.forget(token);
+            }
+            NoPort
+        })
+    }
+
+    fn redeem(&mut self, token: Token) -> Option<Relay> {
+        let bound = self.pool.reserved().remove(&token)?;
+        self.adopt(bound).ok()
+    }
+
+    fn forget(&mut self, token: Token) {
+        if let Some(bound) = self.pool.reserved().remove(&token) {
+            self.pool.release(&bound);
+        }
+    }
+
+    fn close(&mut self, relay: RelayId) {
+        if let Some(addr) = self.relayed(relay) {
+            self.by_address.remove(&addr.0);
+            self.closing.push(relay);
+        }
+    }
+
+    fn is_relay_ip(&self, ip: IpAddr) -> bool {
+        self.pool.addresses.iter().any(|(address, _)| address.public == ip)
+    }
+
+    fn is_live(&self, addr: SocketAddr) -> bool {
+        let mut same = self.pool.addresses.iter().filter(|(address, _)| address.public == addr.ip());
+        same.any(|(_, ports)| ports.contains(addr.port()))
+    }
+}
+
+impl Default for PortSet {
+    fn default() -> Self {
+        Self((0..1024).map(|_| AtomicU64::new(0)).collect())
+    }
+}
+
+impl PortSet {
+    /// Takes a port; false if it is taken.
+    fn insert(&self, port: u16) -> bool {
+        let (word, bit) = self.bit(port);
+        word.fetch_or(bit, Ordering::AcqRel) & bit == 0
+    }
+
+    fn remove(&self, port: u16) {
+        let (word, bit) = self.bit(port);
+        word.fetch_and(!bit, Ordering::AcqRel);
+    }
+
+    fn contains(&self, port: u16) -> bool {
+        let (word, bit) = self.bit(port);
+        word.load(Ordering::Acquire) & bit != 0
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
+    }
+
+    fn bit(&self, port: u16) -> (&AtomicU64, u64) {
+        (&self.0[usize::from(port / 64)], 1 << (port % 64))
+    }
+}
+
+/// The ports of a range that fit, in the order in which they are tried: some at random, and then, so that the last
+/// free port is found, all from a random one on.
+fn candidates(range: &RangeInclusive<u16>, parity: Parity, rng: &mut StdRng) -> impl Iterator<Item = u16> + use<> {
+    let (low, high) = (*range.start(), *range.end());
+    let length = usize::from(high - low) + 1;
+    let picks: [usize; RANDOM_PICKS + 1] = std::array::from_fn(|_| rng.random_range(0..length));
+    let (random, start) = (picks, picks[RANDOM_PICKS]);
+    let all = (0..length).map(move |step| (start + step) % length);
+    random.into_iter().chain(all).map(move |offset| low + offset as u16).filter(move |port| match parity {
+        Parity::Any => true,
+        Parity::Even => port.is_multiple_of(2),
+        Parity::EvenAndNext(_) => port.is_multiple_of(2) && *port < high,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use mio::Poll;
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const LOOPBACK: RelayAddress =
+        RelayAddress { bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), public: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)) };
+
+    fn ports(pool: &Arc<PortPool>) -> ShardPorts {
+        let registry = Poll::new().unwrap().registry().try_clone().unwrap();
+        ShardPorts::new(Arc::clone(pool), registry, 10)
+    }
+
+    fn pool(range: RangeInclusive<u16>) -> Arc<PortPool> {
+        Arc::new(PortPool::new(&[LOOPBACK], range))
+    }
+
+    fn open(ports: &mut ShardPorts, parity: Parity) -> Result<Relay, NoPort> {
+        ports.open(Family::V4, parity, &mut StdRng::seed_from_u64(1))
+    }
+
+    #[test]
+    fn every_port_is_found_and_every_port_comes_back() {
+        let pool = pool(42_000..=42_049);
+        let mut ports = ports(&pool);
+        for _ in 0..3 {
+            let opened: Vec<Relay> = (0..50).map(|_| open(&mut ports, Parity::Any).unwrap()).collect();
+            assert_eq!((open(&mut ports, Parity::Any), pool.taken()), (Err(NoPort), 50));
+            opened.iter().for_each(|relay| ports.close(relay.id));
+            ports.reap();
+            assert_eq!(pool.taken(), 0);
+        }
+    }
+
+    #[test]
+    fn an_even_port_leaves_its_neighbour_free() {
+        let pool = pool(42_100..=42_101);
+        let mut ports = ports(&pool);
+        assert_eq!(open(&mut ports, Parity::Even).unwrap().addr.0.port(), 42_100);
+        assert_eq!(open(&mut ports, Parity::Even), Err(NoPort));
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_101);
+    }
+
+    #[test]
+    fn a_reserved_port_waits_for_its_token_on_any_shard_and_works_once() {
+        let pool = pool(42_200..=42_201);
+        let (mut here, mut there) = (ports(&pool), ports(&pool));
+        let token = Token([7; 8]);
+        assert_eq!(open(&mut here, Parity::EvenAndNext(token)).unwrap().addr.0.port(), 42_200);
+        assert_eq!(open(&mut there, Parity::Any), Err(NoPort));
+        assert_eq!(there.redeem(token).unwrap().addr.0.port(), 42_201);
+        assert_eq!(here.redeem(token), None);
+    }
+
+    #[test]
+    fn a_forgotten_reservation_frees_its_port() {
+        let pool = pool(42_300..=42_301);
+        let mut ports = ports(&pool);
+        open(&mut ports, Parity::EvenAndNext(Token([7; 8]))).unwrap();
+        ports.forget(Token([7; 8]));
+        assert_eq!((ports.redeem(Token([7; 8])), pool.taken()), (None, 1));
+    }
+
+    #[test]
+    fn a_range_without_a_pair_has_none() {
+        for range in [42_401..=42_401, 42_400..=42_400, 42_401..=42_402] {
+            let pool = pool(range);
+            let mut ports = ports(&pool);
+            assert_eq!(open(&mut ports, Parity::EvenAndNext(Token([7; 8]))), Err(NoPort));
+            assert_eq!(pool.taken(), 0);
+        }
+    }
+
+    #[test]
+    fn a_port_of_another_program_is_skipped() {
+        let foreign = std::net::UdpSocket::bind("127.0.0.1:42500").unwrap();
+        let pool = pool(42_500..=42_501);
+        let mut ports = ports(&pool);
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_501);
+        assert_eq!((open(&mut ports, Parity::Any), pool.taken()), (Err(NoPort), 1));
+        drop(foreign);
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_500);
+    }
+
+    #[test]
+    fn the_world_sees_the_public_address_and_we_stay_inside() {
+        let pool = pool(42_600..=42_600);
+        let mut ports = ports(&pool);
+        let relay = open(&mut ports, Parity::Any).unwrap();
+        let public: SocketAddr = "192.0.2.1:42600".parse().unwrap();
+        assert_eq!((relay.addr.0, ports.local(public)), (public, Some(relay.id)));
+        assert!(ports.is_relay_ip(public.ip()) && ports.is_live(public));
+        assert_eq!(ports.inside(public), "127.0.0.1:42600".parse().unwrap());
+        assert_eq!(ports.outside("127.0.0.1:42600".parse().unwrap()), public);
+        ports.close(relay.id);
+        assert_eq!(ports.local(public), None);
+        ports.reap();
+        assert!(!ports.is_live(public));
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0, public);
+    }
+
+    #[test]
+    fn a_family_without_an_address_is_not_served() {
+        let mut ports = ports(&pool(42_700..=42_700));
+        assert!(ports.serves(Family::V4) && !ports.serves(Family::V6));
+        assert_eq!(ports.open(Family::V6, Parity::Any, &mut StdRng::seed_from_u64(1)), Err(NoPort));
+    }
+}
