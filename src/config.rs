@@ -223,7 +223,8 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text).map_err(|error| ConfigError::invalid(path, text, &error))?;
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| ConfigError::invalid(path, text, &error))?;
         config
             .read_secrets_file()
             .and_then(|()| config.check())
@@ -234,7 +235,8 @@ impl Config {
     fn read_secrets_file(&mut self) -> Result<(), checks::Mistake> {
         let Some(file) = &self.credentials.secrets_file else { return Ok(()) };
         if !self.credentials.secrets.is_empty() {
-            let reason = "secrets are given here too: keep them in one place, and remove the other key".to_owned();
+            let reason =
+                "secrets are given here too: keep them in one place, and remove the other key".to_owned();
             return Err(("credentials.secrets_file", reason));
         }
         self.credentials.secrets =
@@ -305,7 +307,10 @@ mod tests {
         ("[relay]\nthreads = 0", ("config.toml:2: relay.threads: ", "auto")),
         ("[credentials]\nrealm = \"\"", ("config.toml:2: credentials.realm: ", "realm")),
         ("[credentials]\nrealm = 'a\"b'", ("config.toml:2: credentials.realm: ", "quote")),
-        ("[credentials]\nsecrets = [\"short\"]", ("config.toml:2: credentials.secrets: ", "openssl rand -base64 32")),
+        (
+            "[credentials]\nsecrets = [\"short\"]",
+            ("config.toml:2: credentials.secrets: ", "openssl rand -base64 32"),
+        ),
         (
             "[credentials]\nsecrets_file = \"/nonexistent\"",
             ("config.toml:2: credentials.secrets_file: ", "/nonexistent"),
@@ -314,7 +319,10 @@ mod tests {
         ("[credentials]\nusers = { \"a:b\" = \"x\" }", ("config.toml:2: credentials.users: ", "colon")),
         ("[credentials]\nttl = 60", ("config.toml:2: credentials.ttl: ", "\"1h\"")),
         ("[credentials]\nttl = \"5s\"", ("config.toml:2: credentials.ttl: ", "1m")),
-        ("[credentials]\ncheck_expiry = \"never\"", ("config.toml:2: credentials.check_expiry: ", "allocate")),
+        (
+            "[credentials]\ncheck_expiry = \"never\"",
+            ("config.toml:2: credentials.check_expiry: ", "allocate"),
+        ),
         ("[peers]\nallow = [\"10.0.0.0\"]", ("config.toml:2: peers.allow: ", "10.0.0.0/32")),
         ("[peers]\nallow = [\"127.0.0.0/8\"]", ("config.toml:2: peers.allow: ", "loopback = true")),
         ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
@@ -325,6 +333,6 @@ mod tests {
         ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
         ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
         ("[log]\nlevel = ", ("config.toml:2: ", "")),
-        ("a = 1\na = 2", ("config.toml:2: a: ", "duplicate")),
+        ("a = 1\na = 2", ("config.toml:2: ", "duplicate")),
     ];
 }

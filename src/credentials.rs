@@ -53,14 +53,16 @@ impl Secret {
         for byte in self.0.bytes() {
             counts[usize::from(byte)] += 1;
         }
-        let bits: f64 = counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (length / f64::from(*n)).log2()).sum();
+        let bits: f64 =
+            counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) * (length / f64::from(*n)).log2()).sum();
         self.0.len() < 32 || bits < 96.0
     }
 
     /// The password that belongs to a user name under this secret.
     #[must_use]
     pub fn password(&self, username: &str) -> String {
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
         BASE64_STANDARD.encode(mac.finalize().into_bytes())
     }
@@ -255,9 +257,19 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_expiry_belongs_to_nobody() {
-        for name in
-            ["", ":", ":a", "-1", "+1", " 1", "1 ", "1e9", "0x10", "18446744073709551615", "18446744073709551616:a"]
-        {
+        for name in [
+            "",
+            ":",
+            ":a",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1e9",
+            "0x10",
+            "18446744073709551615",
+            "18446744073709551616:a",
+        ] {
             assert!(!credentials(&["s"]).account(UserId::Name(name)).known, "{name:?}");
         }
     }
@@ -280,7 +292,10 @@ mod tests {
         for user in [UserId::Name("alice"), UserId::Hash(&user_hash("alice", "example.org"))] {
             let account = credentials.account(user);
             assert!(account.known && !account.is_expired(u64::MAX));
-            assert_eq!((account.username.as_str(), &account.passwords[..]), ("alice", &["wonderland".to_owned()][..]));
+            assert_eq!(
+                (account.username.as_str(), &account.passwords[..]),
+                ("alice", &["wonderland".to_owned()][..])
+            );
         }
         assert!(!credentials.account(UserId::Hash(&[0; 32])).known);
         assert!(!credentials.account(UserId::Hash(b"short")).known);

@@ -13,9 +13,12 @@
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
+pub mod daemon;
 pub mod metrics;
+pub mod network;
 pub mod outcome;
 pub mod relay;

@@ -1,2 +1,7 @@
-//! x
-fn main(){}
+//! The `hairpin` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hairpin::cli::run()
+}

@@ -211,7 +211,9 @@ mod tests {
 
         let text = metrics.render();
 
-        assert!(text.contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\",reason=\"\"} 2"));
+        assert!(
+            text.contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\",reason=\"\"} 2")
+        );
         assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
         assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
         assert!(!text.contains("quota"));

@@ -138,7 +138,9 @@ impl Refusal {
     pub const fn code(self) -> u16 {
         match self {
             Self::BadCredentials | Self::BadRequest | Self::UnknownMethod => 400,
-            Self::Challenge | Self::UnknownUser | Self::WrongPassword | Self::Expired | Self::WrongRealm => 401,
+            Self::Challenge | Self::UnknownUser | Self::WrongPassword | Self::Expired | Self::WrongRealm => {
+                401
+            }
             Self::PeerDenied | Self::ClientDenied => 403,
             Self::UnknownAttribute => 420,
             Self::AllocationMismatch => 437,

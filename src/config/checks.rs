@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::config::Config;
 use crate::relay::engine::peers::PeerPolicy;
 
@@ -25,17 +23,23 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.peers.loopback {
-            let text = "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
+            let text =
+                "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
             warnings.push(text.to_owned());
         }
         if self.credentials.allow_weak_secret {
-            warnings.push("credentials.allow_weak_secret: whoever holds one credential can guess the secret".to_owned());
+            warnings.push(
+                "credentials.allow_weak_secret: whoever holds one credential can guess the secret".to_owned(),
+            );
         }
         if self.peers.allow.iter().any(|net| net.prefix_len() == 0) {
-            warnings.push("peers.allow: every private network that this machine can reach is open".to_owned());
+            warnings
+                .push("peers.allow: every private network that this machine can reach is open".to_owned());
         }
         if self.credentials.users.values().any(|password| password.len() < SHORT_PASSWORD) {
-            let text = format!("credentials.users: a password has less than {SHORT_PASSWORD} bytes; it can be guessed");
+            let text = format!(
+                "credentials.users: a password has less than {SHORT_PASSWORD} bytes; it can be guessed"
+            );
             warnings.push(text);
         }
         warnings
@@ -52,7 +56,9 @@ impl Config {
         }
         let inside = |address: &&SocketAddr| self.relay.ports.contains(&address.port());
         match udp.iter().find(inside) {
-            Some(address) => wrong(format!("port {} lies in relay.ports: choose one outside", address.port())),
+            Some(address) => {
+                wrong(format!("port {} lies in relay.ports: choose one outside", address.port()))
+            }
             None => Ok(()),
         }
     }
@@ -80,11 +86,21 @@ impl Config {
             return Err(("credentials.realm", reason));
         }
         if realm.contains(['"', '\\', ':']) || realm.chars().any(char::is_control) {
-            return Err(("credentials.realm", "a realm has no quote, backslash, colon or control character".to_owned()));
+            return Err((
+                "credentials.realm",
+                "a realm has no quote, backslash, colon or control character".to_owned(),
+            ));
         }
-        if !credentials.allow_weak_secret && credentials.secrets.iter().any(crate::credentials::Secret::is_weak) {
-            let key = if credentials.secrets_file.is_some() { "credentials.secrets_file" } else { "credentials.secrets" };
-            let reason = "a secret can be guessed: make one of 32 random bytes with `openssl rand -base64 32`";
+        if !credentials.allow_weak_secret
+            && credentials.secrets.iter().any(crate::credentials::Secret::is_weak)
+        {
+            let key = if credentials.secrets_file.is_some() {
+                "credentials.secrets_file"
+            } else {
+                "credentials.secrets"
+            };
+            let reason =
+                "a secret can be guessed: make one of 32 random bytes with `openssl rand -base64 32`";
             return Err((key, reason.to_owned()));
         }
         if !(TTL_MIN..=TTL_MAX).contains(&credentials.ttl) {
@@ -94,12 +110,8 @@ impl Config {
     }
 
     fn check_peers(&self) -> Result<(), Mistake> {
-        let closed = |net: &&IpNet| {
-            let policy = PeerPolicy { allow: vec![**net], ..PeerPolicy::default() };
-            !policy.permits_ip(net.network(), false) && !policy.permits_ip(net.broadcast(), false)
-        };
-        let Some(net) = self.peers.allow.iter().find(closed) else { return Ok(()) };
-        let remedy = if net.network().is_loopback() || net.addr().is_loopback() {
+        let Some(net) = self.peers.allow.iter().find(|net| !PeerPolicy::can_open(net)) else { return Ok(()) };
+        let remedy = if net.addr().is_loopback() {
             "for tests, write loopback = true instead"
         } else {
             "remove it; it can never be opened"

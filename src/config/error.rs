@@ -19,14 +19,16 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn unreadable(file: &Path, error: &io::Error) -> Self {
-        let reason = format!("cannot be read ({error}): check the path, and that the daemon's user may read it");
+        let reason =
+            format!("cannot be read ({error}): check the path, and that the daemon's user may read it");
         Self { file: file.to_owned(), line: None, key: String::new(), reason }
     }
 
     /// A value that cannot be read.
     pub(super) fn invalid(file: &Path, text: &str, error: &toml::de::Error) -> Self {
         let at = error.span().map_or(0, |span| span.start);
-        let key = DeTable::parse(text).ok().and_then(|table| path_at(table.get_ref(), at)).unwrap_or_default();
+        let key =
+            DeTable::parse(text).ok().and_then(|table| path_at(table.get_ref(), at)).unwrap_or_default();
         let reason = error.message().replace('\n', ", ");
         Self { file: file.to_owned(), line: Some(line_of(text, at)), key, reason }
     }

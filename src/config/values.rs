@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv6Net};
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use serde::de::{Deserialize, Deserializer, Error};
-use toml::Value;
+use toml::{Table, Value};
 
 use crate::config::LogFormat;
 use crate::credentials::{CheckExpiry, Secret};
@@ -35,19 +35,25 @@ pub(super) fn socket_addresses<'de, D: Deserializer<'de>>(value: D) -> Result<Ve
 pub(super) fn relay_addresses<'de, D: Deserializer<'de>>(
     value: D,
 ) -> Result<Option<Vec<RelayAddress>>, D::Error> {
-    match Value::deserialize(value)? {
-        Value::String(text) if text == "auto" => Ok(None),
-        Value::Array(list) => list.iter().map(relay_address).collect::<Result<_, _>>().map(Some).map_err(D::Error::custom),
-        other => Err(D::Error::custom(format!("{other} is neither \"auto\" nor a list of addresses: {ADDRESSES}"))),
+    let value = Value::deserialize(value)?;
+    match (value.as_str(), value.as_array()) {
+        (Some("auto"), _) => Ok(None),
+        (_, Some(list)) => {
+            list.iter().map(relay_address).collect::<Result<_, _>>().map(Some).map_err(D::Error::custom)
+        }
+        _ => {
+            Err(D::Error::custom(format!("{value} is neither \"auto\" nor a list of addresses: {ADDRESSES}")))
+        }
     }
 }
 
 fn relay_address(value: &Value) -> Result<RelayAddress, String> {
     let ip = |value: &Value| value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
-    let pair = match value {
-        Value::String(_) => ip(value).map(|ip| (ip, ip)),
-        Value::Table(table) if table.len() == 2 => table.get("bind").and_then(ip).zip(table.get("public").and_then(ip)),
-        _ => None,
+    let both = |table: &Table| table.get("bind").and_then(ip).zip(table.get("public").and_then(ip));
+    let pair = match value.as_table() {
+        Some(table) if table.len() == 2 => both(table),
+        Some(_) => None,
+        None => ip(value).map(|ip| (ip, ip)),
     };
     let (bind, public) = pair.ok_or_else(|| format!("{value} is not an address: {ADDRESSES}"))?;
     if bind.is_ipv4() != public.is_ipv4() {
@@ -60,11 +66,14 @@ fn relay_address(value: &Value) -> Result<RelayAddress, String> {
     Err(format!("{value} cannot be relayed from: name an address of this machine, or write \"auto\""))
 }
 
-const ADDRESSES: &str = "write \"auto\", or [\"192.0.2.5\"], or [{ bind = \"10.0.0.5\", public = \"192.0.2.5\" }]";
+const ADDRESSES: &str =
+    "write \"auto\", or [\"192.0.2.5\"], or [{ bind = \"10.0.0.5\", public = \"192.0.2.5\" }]";
 
 pub(super) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<RangeInclusive<u16>, D::Error> {
     let text = String::deserialize(value)?;
-    let range = text.split_once('-').and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
+    let range = text
+        .split_once('-')
+        .and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
     let Some((low, high)) = range else {
         return Err(D::Error::custom(format!("{text:?} is not a range of ports: write \"49152-65535\"")));
     };
@@ -78,11 +87,14 @@ pub(super) fn ports<'de, D: Deserializer<'de>>(value: D) -> Result<RangeInclusiv
 }
 
 pub(super) fn auto_or_count<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u32>, D::Error> {
-    match Value::deserialize(value)? {
-        Value::String(text) if text == "auto" => Ok(None),
-        Value::Integer(count) if count > 0 => u32::try_from(count).map(Some).map_err(D::Error::custom),
-        other => Err(D::Error::custom(format!("{other} is neither \"auto\" nor a number from 1 on"))),
+    let value = Value::deserialize(value)?;
+    if value.as_str() == Some("auto") {
+        return Ok(None);
     }
+    let count = value.as_integer().and_then(|count| u32::try_from(count).ok()).filter(|count| *count > 0);
+    count
+        .map(Some)
+        .ok_or_else(|| D::Error::custom(format!("{value} is neither \"auto\" nor a number from 1 on")))
 }
 
 pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>, D::Error> {
@@ -94,13 +106,15 @@ pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>
 pub(super) fn users<'de, D: Deserializer<'de>>(value: D) -> Result<HashMap<String, String>, D::Error> {
     let users = HashMap::<String, String>::deserialize(value)?;
     let prepare = |text: &str, what: &str| {
-        OpaqueString::enforce(text)
-            .map(std::borrow::Cow::into_owned)
-            .map_err(|_| D::Error::custom(format!("a {what} is empty or has characters that cannot be typed")))
+        OpaqueString::enforce(text).map(std::borrow::Cow::into_owned).map_err(|_| {
+            D::Error::custom(format!("a {what} is empty or has characters that cannot be typed"))
+        })
     };
     let entry = |(name, password): (String, String)| {
         if name.contains(':') {
-            return Err(D::Error::custom("a user name has a colon: choose one without, the colon separates expiry and tag"));
+            return Err(D::Error::custom(
+                "a user name has a colon: choose one without, the colon separates expiry and tag",
+            ));
         }
         Ok((prepare(&name, "user name")?, prepare(&password, "password")?))
     };
@@ -110,7 +124,8 @@ pub(super) fn users<'de, D: Deserializer<'de>>(value: D) -> Result<HashMap<Strin
 pub(super) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, D::Error> {
     let value = Value::deserialize(value)?;
     let parsed = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
-    parsed.ok_or_else(|| D::Error::custom(format!("{value} is not a time: write \"30m\", \"1h\" or \"1day\"")))
+    parsed
+        .ok_or_else(|| D::Error::custom(format!("{value} is not a time: write \"30m\", \"1h\" or \"1day\"")))
 }
 
 pub(super) fn check_expiry<'de, D: Deserializer<'de>>(value: D) -> Result<CheckExpiry, D::Error> {
@@ -143,7 +158,10 @@ fn one_of<'de, D: Deserializer<'de>, T: Copy>(value: D, choices: &[(&str, T)]) -
 pub(super) fn networks<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<IpNet>, D::Error> {
     let parse = |text: &String| match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(net), _) => Ok(net),
-        (Err(_), Ok(ip)) => Err(D::Error::custom(format!("{text:?} has no length: for this address alone write \"{}\"", IpNet::from(ip)))),
+        (Err(_), Ok(ip)) => Err(D::Error::custom(format!(
+            "{text:?} has no length: for this address alone write \"{}\"",
+            IpNet::from(ip)
+        ))),
         _ => Err(D::Error::custom(format!("{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\""))),
     };
     Vec::<String>::deserialize(value)?.iter().map(parse).collect()
@@ -152,7 +170,9 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<IpNet>
 pub(super) fn networks_v6<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Ipv6Net>, D::Error> {
     let v6 = |net: IpNet| match net {
         IpNet::V6(net) => Ok(net),
-        IpNet::V4(net) => Err(D::Error::custom(format!("{net} is IPv4: a NAT64 prefix is IPv6, such as \"64:ff9b::/96\""))),
+        IpNet::V4(net) => {
+            Err(D::Error::custom(format!("{net} is IPv4: a NAT64 prefix is IPv6, such as \"64:ff9b::/96\"")))
+        }
     };
     networks(value)?.into_iter().map(v6).collect()
 }
@@ -161,7 +181,9 @@ pub(super) fn networks_v6<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Ipv
 pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
     let path = expand(file)?;
     let shown = path.display();
-    let unreadable = |error| format!("{shown} cannot be read ({error}): check the path, and that the daemon's user may read it");
+    let unreadable = |error| {
+        format!("{shown} cannot be read ({error}): check the path, and that the daemon's user may read it")
+    };
     let mut open = File::open(&path).map_err(unreadable)?;
     let mode = open.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o007 != 0 {
@@ -169,14 +191,16 @@ pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
     }
     let mut text = String::new();
     open.read_to_string(&mut text).map_err(unreadable)?;
-    let secrets: Vec<Secret> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new).collect();
+    let secrets: Vec<Secret> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new).collect();
     if secrets.is_empty() { Err(format!("{shown} has no secret: write one a line")) } else { Ok(secrets) }
 }
 
 /// Replaces a leading `$CREDENTIALS_DIRECTORY` by what systemd set.
 fn expand(file: &Path) -> Result<PathBuf, String> {
     let Ok(rest) = file.strip_prefix("$CREDENTIALS_DIRECTORY") else { return Ok(file.to_owned()) };
-    let directory = std::env::var_os("CREDENTIALS_DIRECTORY")
-        .ok_or("$CREDENTIALS_DIRECTORY is not set: it is there when systemd starts the service with LoadCredential=")?;
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(
+        "$CREDENTIALS_DIRECTORY is not set: it is there when systemd starts the service with LoadCredential=",
+    )?;
     Ok(Path::new(&directory).join(rest))
 }

@@ -31,7 +31,7 @@ const DATAGRAM: usize = 65_536;
 const BUFFER: usize = (HEADROOM + DATAGRAM + DATA_PADDING_MAX).next_multiple_of(64);
 const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header must fit");
 
-/// What the kernel may queue for a listener before it drops. It grants up to net.core.rmem_max.
+/// What the kernel may queue for a listener before it drops. It grants up to `net.core.rmem_max`.
 const LISTENER_BUFFER: usize = 4 << 20;
 
 /// A UDP socket.
@@ -582,7 +582,8 @@ mod tests {
 
         wait_readable(&listener);
         let slots = batch.receive(&listener, 16).unwrap();
-        let got: Vec<_> = slots.map(|slot| (batch.datagram(slot).to_vec(), batch.received(slot).class)).collect();
+        let got: Vec<_> =
+            slots.map(|slot| (batch.datagram(slot).to_vec(), batch.received(slot).class)).collect();
         assert_eq!(got, [(vec![], 0), (vec![1; 1000], 0xB9), (vec![2; 2000], 0)]);
         assert_eq!(batch.received(0).from, relay.local_addr().unwrap());
     }
@@ -620,7 +621,10 @@ mod tests {
 
         wait_readable(&client);
         let slot = batch.receive(&client, 1).unwrap().start;
-        assert_eq!((batch.datagram(slot), batch.received(slot).from.ip()), (&b"answer"[..], [127, 0, 0, 9].into()));
+        assert_eq!(
+            (batch.datagram(slot), batch.received(slot).from.ip()),
+            (&b"answer"[..], [127, 0, 0, 9].into())
+        );
     }
 
     #[test]

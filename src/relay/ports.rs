@@ -84,8 +84,10 @@ impl PortPool {
 
     /// Binds a port that fits, and for a pair the next one too.
     fn bind(&self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Bound, NoPort> {
-        let of_family = |(_, (address, _)): &(usize, &(RelayAddress, PortSet))| Family::of(address.bind) == family;
-        let indices: Vec<usize> = self.addresses.iter().enumerate().filter(of_family).map(|(i, _)| i).collect();
+        let of_family =
+            |(_, (address, _)): &(usize, &(RelayAddress, PortSet))| Family::of(address.bind) == family;
+        let indices: Vec<usize> =
+            self.addresses.iter().enumerate().filter(of_family).map(|(i, _)| i).collect();
         let first = if indices.is_empty() { 0 } else { rng.random_range(0..indices.len()) };
         let mut foreign = 0;
         for turn in 0..indices.len() {
@@ -94,7 +96,9 @@ impl PortPool {
                 match self.bind_port(address, port, parity) {
                     Ok(Some(bound)) => return Ok(bound),
                     Ok(None) => {}
-                    Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => foreign += 1,
+                    Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => {
+                        foreign += 1;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "no relay port could be bound");
                         return Err(NoPort);
@@ -148,7 +152,14 @@ impl ShardPorts {
     /// No sockets yet. They will be registered with tokens from `first_token` on.
     #[must_use]
     pub fn new(pool: Arc<PortPool>, registry: Registry, first_token: usize) -> Self {
-        Self { pool, registry, first_token, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
+        Self {
+            pool,
+            registry,
+            first_token,
+            sockets: Slab::new(),
+            by_address: HashMap::new(),
+            closing: Vec::new(),
+        }
     }
 
     /// The relay that an event's token stands for.
@@ -205,7 +216,9 @@ impl ShardPorts {
 
     fn translate(&self, address: SocketAddr, pair: impl Fn(&RelayAddress) -> (IpAddr, IpAddr)) -> SocketAddr {
         let mut pairs = self.pool.addresses.iter().map(|(own, _)| pair(own));
-        pairs.find(|(from, _)| *from == address.ip()).map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
+        pairs
+            .find(|(from, _)| *from == address.ip())
+            .map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
     }
 
     fn adopt(&mut self, mut bound: Bound) -> io::Result<Relay> {
@@ -301,7 +314,11 @@ impl PortSet {
 
 /// The ports of a range that fit, in the order in which they are tried: some at random, and then, so that the last
 /// free port is found, all from a random one on.
-fn candidates(range: &RangeInclusive<u16>, parity: Parity, rng: &mut StdRng) -> impl Iterator<Item = u16> + use<> {
+fn candidates(
+    range: &RangeInclusive<u16>,
+    parity: Parity,
+    rng: &mut StdRng,
+) -> impl Iterator<Item = u16> + use<> {
     let (low, high) = (*range.start(), *range.end());
     let length = usize::from(high - low) + 1;
     let picks: [usize; RANDOM_PICKS + 1] = std::array::from_fn(|_| rng.random_range(0..length));
@@ -321,8 +338,10 @@ mod tests {
 
     use super::*;
 
-    const LOOPBACK: RelayAddress =
-        RelayAddress { bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), public: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)) };
+    const LOOPBACK: RelayAddress = RelayAddress {
+        bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        public: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    };
 
     fn ports(pool: &Arc<PortPool>) -> ShardPorts {
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();

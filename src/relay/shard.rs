@@ -210,17 +210,17 @@ impl Shard {
 
     fn handle(&mut self, socket: Socket, slot: usize, now: Now) {
         match socket {
-            Socket::Listener(listener) => self.from_client(listener, slot, now),
+            Socket::Listener(listener) => self.client_sent(listener, slot, now),
             Socket::Relay(relay) => {
                 let received = self.batch.received(slot);
                 let peer = PeerAddr(self.ports.outside(received.from));
                 let payload = HEADROOM..HEADROOM + received.length;
-                self.from_peer(relay, peer, slot, &payload, now);
+                self.peer_sent(relay, peer, slot, &payload, now);
             }
         }
     }
 
-    fn from_client(&mut self, listener: ListenerId, slot: usize, now: Now) {
+    fn client_sent(&mut self, listener: ListenerId, slot: usize, now: Now) {
         let bound = self.listeners[usize::from(listener.0)].1;
         let received = self.batch.received(slot).clone();
         let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
@@ -228,20 +228,20 @@ impl Shard {
         match self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports) {
             Action::Reply(reply) => {
                 let range = self.batch.replace(slot, &reply);
-                self.to_client(path, slot, 0, range);
+                self.send_to_client(path, slot, 0, range);
             }
-            Action::ToPeer(to_peer) => self.to_peer(slot, received.class, &to_peer, now),
+            Action::ToPeer(to_peer) => self.send_to_peer(slot, received.class, &to_peer, now),
             Action::Ignore(_) => {}
         }
     }
 
-    fn to_peer(&mut self, slot: usize, class: u8, packet: &ToPeer, now: Now) {
+    fn send_to_peer(&mut self, slot: usize, class: u8, packet: &ToPeer, now: Now) {
         let range = HEADROOM + packet.payload.start..HEADROOM + packet.payload.end;
         let mut to = packet.peer.0;
         if packet.own {
             // Two of our clients talk to each other: on one shard the packet need not leave the process.
             if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
-                return self.from_peer(other, PeerAddr(from.0), slot, &range, now);
+                return self.peer_sent(other, PeerAddr(from.0), slot, &range, now);
             }
             to = self.ports.inside(to);
         }
@@ -250,7 +250,7 @@ impl Shard {
         self.batch.send(slot, Outgoing { via, to, local: None, class, dont_fragment, range });
     }
 
-    fn from_peer(&mut self, relay: RelayId, peer: PeerAddr, slot: usize, payload: &Range<usize>, now: Now) {
+    fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, slot: usize, payload: &Range<usize>, now: Now) {
         let Ok(way) = self.engine.on_peer(relay, peer, payload.len(), now.moment) else { return };
         let class = self.batch.received(slot).class;
         let buffer = self.batch.buffer(slot);
@@ -259,12 +259,12 @@ impl Shard {
             Framing::Indication(id) => wire::write_data_indication(buffer, payload, peer, id),
         };
         match range {
-            Some(range) => self.to_client(way.path, slot, class, range),
+            Some(range) => self.send_to_client(way.path, slot, class, range),
             None => self.counters.ignored(Ignored::SendFailed),
         }
     }
 
-    fn to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
+    fn send_to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
         let wildcard = self.listeners[usize::from(path.listener.0)].0.is_wildcard();
         let local = wildcard.then_some(path.server.ip());
         let via = Socket::Listener(path.listener);
@@ -275,9 +275,12 @@ impl Shard {
     fn report_errors(&mut self, socket: Socket, now: Now) {
         let Socket::Relay(relay) = socket else { return };
         for _ in 0..ERRORS_TURN {
-            let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else { return };
+            let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else {
+                return;
+            };
             let peer = PeerAddr(self.ports.outside(peer));
-            let Some((path, message)) = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment))
+            let Some((path, message)) =
+                icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment))
             else {
                 continue;
             };
@@ -285,7 +288,7 @@ impl Shard {
                 self.flush();
             }
             if let Some((slot, range)) = self.batch.compose(&message) {
-                self.to_client(path, slot, 0, range);
+                self.send_to_client(path, slot, 0, range);
             }
         }
     }

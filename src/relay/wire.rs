@@ -125,7 +125,9 @@ fn screen_message(bytes: &[u8], length: usize) -> Result<Message<'_>, Ignored> {
                 message.end = at;
             }
             // Behind the SHA-1 one only this counts; nothing between the two does (RFC 8489 §14.5).
-            (ATTR_MESSAGE_INTEGRITY_SHA256, Some(ATTR_MESSAGE_INTEGRITY)) => message.integrity = Some(attribute),
+            (ATTR_MESSAGE_INTEGRITY_SHA256, Some(ATTR_MESSAGE_INTEGRITY)) => {
+                message.integrity = Some(attribute);
+            }
             _ => {}
         }
     }
@@ -356,7 +358,11 @@ fn attribute_at(bytes: &[u8], at: usize) -> Option<Attribute<'_>> {
     let [k0, k1, l0, l1, rest @ ..] = bytes.get(at..)? else { return None };
     let length = usize::from(u16::from_be_bytes([*l0, *l1]));
     rest.get(..padded(length))?;
-    Some(Attribute { kind: AttrType(u16::from_be_bytes([*k0, *k1])), value: &rest[..length], at: at + ATTRIBUTE })
+    Some(Attribute {
+        kind: AttrType(u16::from_be_bytes([*k0, *k1])),
+        value: &rest[..length],
+        at: at + ATTRIBUTE,
+    })
 }
 
 const fn padded(length: usize) -> usize {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rand::Rng;
 use stun::attributes::{
-    ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT,
-    ATTR_RESERVATION_TOKEN, AttrType,
+    ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY,
+    ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, AttrType,
 };
 use stun::message::Message;
 use turn::proto::PROTO_UDP;
@@ -57,7 +57,9 @@ impl Engine {
         request: &Authenticated<'_>,
         ports: &mut impl Ports,
     ) -> Result<Attributes, Refusal> {
-        if let Some(existing) = self.allocations.by_path(&request.path()).and_then(|id| self.allocations.get(id)) {
+        if let Some(existing) =
+            self.allocations.by_path(&request.path()).and_then(|id| self.allocations.get(id))
+        {
             return repeat(existing, request);
         }
         let message = request.decoded();

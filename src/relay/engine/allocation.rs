@@ -104,7 +104,8 @@ impl Meter {
     /// Counts a packet, if the rates allow it.
     pub fn pass(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
         let bytes = bytes as u64;
-        let passes = self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes, now);
+        let passes =
+            self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes, now);
         if passes {
             self.packets += 1;
             self.bytes += bytes;

@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn an_address_hears_ten_errors_a_second() {
         let budget = budget();
-        let answers = |second| (0..1000).filter(|_| budget.may_answer([198, 51, 100, 7].into(), at(second))).count();
+        let answers =
+            |second| (0..1000).filter(|_| budget.may_answer([198, 51, 100, 7].into(), at(second))).count();
         assert_eq!((answers(1), answers(2)), (10, 10));
     }
 

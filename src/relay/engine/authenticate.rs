@@ -120,7 +120,11 @@ impl Gate<'_> {
         let realm = credentials.realm();
         let keys = account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass));
         // Every password is tried, whichever matches, so that time tells nothing.
-        let matching = keys.filter(|key| kind.verify(key, &signed, integrity.value)).last();
+        let matching =
+            keys.fold(
+                None,
+                |found, key| if kind.verify(&key, &signed, integrity.value) { Some(key) } else { found },
+            );
         let Some(key) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
             if fresh {
                 self.answers.guessed(path.client.ip(), &account.username, now.moment);
@@ -167,7 +171,9 @@ fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
         (None, None) => (PasswordAlgorithm::Md5, false),
         (Some(list), Some(chosen)) if list == OFFERED => (PasswordAlgorithm::read(chosen)?, true),
         // The nonce of another server; it will be called stale.
-        (_, chosen) if !offered => (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false),
+        (_, chosen) if !offered => {
+            (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false)
+        }
         _ => return None,
     };
     Some(Claim { user, realm, nonce, algorithm, negotiated })

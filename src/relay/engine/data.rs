@@ -78,7 +78,10 @@ impl Engine {
         let allocation = self.allocations.get(id).ok_or(Ignored::NoAllocation)?;
         let send = message.send_indication().ok_or(Ignored::BadSend)?;
         let relay = allocation.relay(send.peer.family()).ok_or(Ignored::NoPermission)?;
-        allocation.permitted_until(send.peer.ip()).filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
+        allocation
+            .permitted_until(send.peer.ip())
+            .filter(|until| *until > now)
+            .ok_or(Ignored::NoPermission)?;
         if !self.permits(send.peer, ports) {
             return Err(Ignored::PeerDenied);
         }
@@ -93,7 +96,13 @@ impl Engine {
     ///
     /// # Errors
     /// Why it is dropped.
-    pub fn on_peer(&mut self, relay: RelayId, peer: PeerAddr, bytes: usize, now: Moment) -> Result<ToClient, Ignored> {
+    pub fn on_peer(
+        &mut self,
+        relay: RelayId,
+        peer: PeerAddr,
+        bytes: usize,
+        now: Moment,
+    ) -> Result<ToClient, Ignored> {
         self.way_to_client(relay, peer, bytes, now).inspect_err(|ignored| self.counters.ignored(*ignored))
     }
 

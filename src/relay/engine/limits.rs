@@ -129,7 +129,9 @@ pub(super) mod tests {
     fn a_burst_passes_and_then_only_the_rate() {
         let rate = Rate::new(5, Duration::from_secs(1), 32);
         let mut bucket = Bucket::default();
-        let taken = |bucket: &mut Bucket, at| (0..100).filter(|_| bucket.take(rate, 1, Moment::from_nanos(at))).count();
+        let taken = |bucket: &mut Bucket, at| {
+            (0..100).filter(|_| bucket.take(rate, 1, Moment::from_nanos(at))).count()
+        };
         assert_eq!(taken(&mut bucket, 0), 32);
         assert_eq!(taken(&mut bucket, SECOND), 5);
         assert_eq!(taken(&mut bucket, 100 * SECOND), 32);
@@ -140,7 +142,9 @@ pub(super) mod tests {
         let rate = Rate::per_second(25_000_000 / 8);
         let mut bucket = Bucket::default();
         let seconds = 20;
-        let packets = (0..seconds * 10_000).filter(|i| bucket.take(rate, 1000, Moment::from_nanos(i * 100_000))).count();
+        let packets = (0..seconds * 10_000)
+            .filter(|i| bucket.take(rate, 1000, Moment::from_nanos(i * 100_000)))
+            .count();
         let expected = 3_125 * (seconds + 1);
         assert!((packets as u64).abs_diff(expected) <= expected / 1000, "{packets} of {expected}");
     }

@@ -388,7 +388,10 @@ impl Engine {
 }
 
 /// The value of an attribute of exactly `N` bytes; `None` if the message has no such attribute.
-fn read<const N: usize>(message: &stun::message::Message, kind: AttrType) -> Result<Option<[u8; N]>, Refusal> {
+fn read<const N: usize>(
+    message: &stun::message::Message,
+    kind: AttrType,
+) -> Result<Option<[u8; N]>, Refusal> {
     match message.attributes.get(kind) {
         (_, false) => Ok(None),
         (attribute, true) => attribute.value.try_into().map(Some).map_err(|_| Refusal::BadRequest),

@@ -83,6 +83,14 @@ impl PeerPolicy {
         }
     }
 
+    /// Whether `allow` can open a range, or at least a part of it.
+    #[must_use]
+    pub fn can_open(range: &IpNet) -> bool {
+        let loopback = IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        let never = NEVER_V4.map(IpNet::V4).into_iter().chain(NEVER_V6.map(IpNet::V6));
+        !never.chain([loopback, IpNet::V4(v4(127, 0, 0, 0, 8))]).any(|net| net.contains(range))
+    }
+
     fn is_listener(&self, peer: SocketAddr) -> bool {
         let own = self.own.contains(&peer.ip());
         self.listeners.iter().any(|listener| {
@@ -152,50 +160,50 @@ const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
 }
 
 const NEVER_V4: [Ipv4Net; 4] = [
-    v4(0, 0, 0, 0, 8),         // this network
-    v4(169, 254, 0, 0, 16),    // link-local, and every cloud's metadata
-    v4(224, 0, 0, 0, 4),       // multicast
+    v4(0, 0, 0, 0, 8),          // this network
+    v4(169, 254, 0, 0, 16),     // link-local, and every cloud's metadata
+    v4(224, 0, 0, 0, 4),        // multicast
     v4(255, 255, 255, 255, 32), // broadcast
 ];
 
 const SPECIAL_V4: [Ipv4Net; 15] = [
     v4(10, 0, 0, 0, 8),
-    v4(100, 64, 0, 0, 10),      // shared, RFC 6598
-    v4(168, 63, 129, 16, 32),   // Azure's platform, in no special range
+    v4(100, 64, 0, 0, 10),    // shared, RFC 6598
+    v4(168, 63, 129, 16, 32), // Azure's platform, in no special range
     v4(172, 16, 0, 0, 12),
-    v4(192, 0, 0, 0, 24),       // IETF protocols
-    v4(192, 0, 2, 0, 24),       // documentation
-    v4(192, 31, 196, 0, 24),    // AS112
-    v4(192, 52, 193, 0, 24),    // AMT
-    v4(192, 88, 99, 0, 24),     // 6to4 relays
+    v4(192, 0, 0, 0, 24),    // IETF protocols
+    v4(192, 0, 2, 0, 24),    // documentation
+    v4(192, 31, 196, 0, 24), // AS112
+    v4(192, 52, 193, 0, 24), // AMT
+    v4(192, 88, 99, 0, 24),  // 6to4 relays
     v4(192, 168, 0, 0, 16),
-    v4(192, 175, 48, 0, 24),    // AS112
-    v4(198, 18, 0, 0, 15),      // benchmarks
-    v4(198, 51, 100, 0, 24),    // documentation
-    v4(203, 0, 113, 0, 24),     // documentation
-    v4(240, 0, 0, 0, 4),        // reserved
+    v4(192, 175, 48, 0, 24), // AS112
+    v4(198, 18, 0, 0, 15),   // benchmarks
+    v4(198, 51, 100, 0, 24), // documentation
+    v4(203, 0, 113, 0, 24),  // documentation
+    v4(240, 0, 0, 0, 4),     // reserved
 ];
 
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
 const NEVER_V6: [Ipv6Net; 9] = [
-    v6([0, 0, 0, 0, 0, 0, 0, 0], 96),           // unspecified, IPv4-compatible
-    v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),      // IPv4-mapped
-    v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96),      // IPv4-translated
-    v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96),   // NAT64
-    v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),   // local NAT64
-    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),      // Teredo
-    v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16),      // 6to4
-    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),      // link-local
-    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),       // multicast
+    v6([0, 0, 0, 0, 0, 0, 0, 0], 96),         // unspecified, IPv4-compatible
+    v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),    // IPv4-mapped
+    v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96),    // IPv4-translated
+    v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), // NAT64
+    v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), // local NAT64
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32),    // Teredo
+    v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16),    // 6to4
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),    // link-local
+    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),     // multicast
 ];
 
 const SPECIAL_V6: [Ipv6Net; 5] = [
-    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),      // IETF protocols: ORCHID, benchmarks, AMT
-    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),  // documentation
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), // IETF protocols: ORCHID, benchmarks, AMT
+    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), // documentation
     v6([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48), // AS112
-    v6([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16),      // 6bone, long returned
-    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),      // documentation
+    v6([0x3ffe, 0, 0, 0, 0, 0, 0, 0], 16), // 6bone, long returned
+    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), // documentation
 ];
 
 #[cfg(test)]
@@ -216,7 +224,8 @@ mod tests {
 
     #[test]
     fn the_internet_is_reachable() {
-        for good in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "2606:4700::1111", "2001:4860::8"] {
+        for good in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "2606:4700::1111", "2001:4860::8"]
+        {
             assert!(PeerPolicy::default().permits_ip(ip(good), false), "{good}");
         }
     }
@@ -240,7 +249,8 @@ mod tests {
 
     #[test]
     fn an_operator_may_open_private_ranges() {
-        let policy = PeerPolicy { allow: nets(&["10.0.0.0/8", "fd00::/8", "203.0.113.0/24"]), ..Default::default() };
+        let policy =
+            PeerPolicy { allow: nets(&["10.0.0.0/8", "fd00::/8", "203.0.113.0/24"]), ..Default::default() };
         for lifted in ["10.1.2.3", "fd12::1", "203.0.113.21"] {
             assert!(policy.permits_ip(ip(lifted), false), "{lifted}");
         }
@@ -276,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_closed_range_is_stronger_than_an_open_one() {
-        let policy = PeerPolicy { allow: nets(&["10.0.0.0/8"]), deny: nets(&["10.9.0.0/16"]), ..Default::default() };
+        let policy =
+            PeerPolicy { allow: nets(&["10.0.0.0/8"]), deny: nets(&["10.9.0.0/16"]), ..Default::default() };
         assert!(policy.permits_ip(ip("10.8.0.1"), false));
         assert!(!policy.permits_ip(ip("10.9.0.1"), false));
     }
@@ -291,7 +302,8 @@ mod tests {
     #[test]
     fn our_own_address_is_reachable_only_where_a_relay_listens() {
         let own = ip("8.8.4.4");
-        let policy = PeerPolicy { own: vec![own], listeners: vec![peer("8.8.4.4:3478").0], ..Default::default() };
+        let policy =
+            PeerPolicy { own: vec![own], listeners: vec![peer("8.8.4.4:3478").0], ..Default::default() };
         assert!(!policy.permits_ip(own, false));
         assert!(policy.permits_ip(own, true), "two clients of one server must meet");
         assert!(policy.permits(peer("8.8.4.4:50000"), true, true));

@@ -190,7 +190,8 @@ mod tests {
     fn what_ends_is_given_back() {
         let quotas = quotas();
         for _ in 0..100 {
-            let held = [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(0)).unwrap()];
+            let held =
+                [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(0)).unwrap()];
             assert_eq!(quotas.total(), 2);
             drop(held);
         }
@@ -200,7 +201,8 @@ mod tests {
     #[test]
     fn the_longest_idle_allocation_of_the_same_user_makes_way() {
         let quotas = quotas();
-        let [old, busy] = [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(1)).unwrap()];
+        let [old, busy] =
+            [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(1)).unwrap()];
         busy.touch(at(100));
         let new = quotas.admit("alice", CAFE, at(100)).unwrap();
         assert!(old.is_evicted() && !busy.is_evicted() && !new.is_evicted());
@@ -213,7 +215,8 @@ mod tests {
     fn a_whole_ipv6_prefix_is_one_address() {
         let quotas = quotas();
         let ip = |host: u16| IpAddr::from([0x2a00, 1, 2, 3, 0, 0, 0, host]);
-        let _held: Vec<_> = (0..3).map(|host| quotas.admit(&host.to_string(), ip(host), at(0)).unwrap()).collect();
+        let _held: Vec<_> =
+            (0..3).map(|host| quotas.admit(&host.to_string(), ip(host), at(0)).unwrap()).collect();
         assert_eq!(quotas.admit("9", ip(9), at(0)).unwrap_err(), Refusal::AddressQuota);
     }
 }

@@ -29,7 +29,11 @@ pub(super) struct Signer {
 }
 
 /// A success response.
-pub(super) fn success(to: &wire::Message<'_>, attributes: &[Box<dyn Setter>], signer: Option<&Signer>) -> Vec<u8> {
+pub(super) fn success(
+    to: &wire::Message<'_>,
+    attributes: &[Box<dyn Setter>],
+    signer: Option<&Signer>,
+) -> Vec<u8> {
     respond(to, CLASS_SUCCESS_RESPONSE, attributes, signer)
 }
 

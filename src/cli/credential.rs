@@ -1,0 +1,45 @@
+//! `hairpin credential`: makes a time-limited credential.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::{ConfigArgument, Failure, load};
+use crate::clock::Clock;
+use crate::credentials::{Credential, Credentials};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Whose credential it is: quotas are counted by this tag.
+    #[arg(long, value_name = "TAG", default_value = "")]
+    user: String,
+    /// How long it is valid, such as "30m" or "1h"; without it, the configured time.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    ttl: Option<Duration>,
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = load(arguments.config.config.as_deref())?.credentials;
+    let ttl = arguments.ttl.unwrap_or(config.ttl);
+    let credentials = Credentials::new(&config.realm, config.secrets, config.users, config.check_expiry);
+    let credential = issue(&credentials, &arguments.user, ttl).ok_or_else(|| {
+        Failure::config(
+            "there is no secret to make a credential from: name a file with --config that has one",
+        )
+    })?;
+    println!("{}", show(&credential, ttl));
+    Ok(())
+}
+
+/// A credential for `tag` that is valid for `ttl` from now.
+pub(super) fn issue(credentials: &Credentials, tag: &str, ttl: Duration) -> Option<Credential> {
+    credentials.issue(tag, Clock::start().now().unix.saturating_add(ttl.as_secs()))
+}
+
+/// A credential in the fields of draft-uberti-behave-turn-rest.
+pub(super) fn show(credential: &Credential, ttl: Duration) -> String {
+    let Credential { username, password } = credential;
+    json!({ "username": username, "password": password, "ttl": ttl.as_secs() }).to_string()
+}

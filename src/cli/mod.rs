@@ -1,0 +1,82 @@
+//! The command line: which command, and how it ends.
+
+mod check_config;
+mod credential;
+mod serve;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// STUN, TURN and time-limited credentials in one daemon.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(flatten)]
+    serve: serve::Arguments,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the daemon (the default).
+    Serve(serve::Arguments),
+    /// Checks a configuration file and starts nothing.
+    CheckConfig(check_config::Arguments),
+    /// Makes a time-limited credential and prints it as JSON.
+    Credential(credential::Arguments),
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::Credential(arguments) => credential::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("hairpin: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Why a command failed, and the exit code that says so (as in sysexits.h).
+struct Failure {
+    message: String,
+    code: u8,
+}
+
+impl Failure {
+    /// The configuration is wrong; a restart will not help.
+    fn config(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 78 }
+    }
+
+    /// The system does not give what is needed; later it may.
+    fn system(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 71 }
+    }
+}
+
+/// The configuration in a file, or the embedded default.
+fn load(file: Option<&Path>) -> Result<Config, Failure> {
+    file.map_or_else(|| Ok(Config::default()), |file| Config::load(file).map_err(Failure::config))
+}
+
+/// `--config`, which several commands take.
+#[derive(Debug, clap::Args)]
+struct ConfigArgument {
+    /// The configuration file; without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}

@@ -1,0 +1,125 @@
+//! `hairpin serve`: runs the daemon until it is told to stop.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::credential::{issue, show};
+use crate::cli::{ConfigArgument, Failure, load};
+use crate::clock::Clock;
+use crate::config::{Config, Log, LogFormat};
+use crate::daemon::{Addresses, Daemon, Pulse};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = load(arguments.config.config.as_deref())?;
+    start_log(config.log);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
+    runtime.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    // Before any socket is bound, so that no signal is lost between start and the first wait.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
+    let mut daemon = Daemon::start(config, Clock::start()).map_err(Failure::system)?;
+    announce(daemon.addresses());
+    offer_trial(config, &daemon);
+    notify(&[NotifyState::Ready]);
+    let pulse = daemon.pulse();
+    let reason = tokio::select! {
+        _ = terminate.recv() => Some("SIGTERM"),
+        _ = interrupt.recv() => Some("Ctrl-C"),
+        () = daemon.failed() => None,
+        () = feed_watchdog(pulse) => None,
+    };
+    let Some(reason) = reason else {
+        daemon.stop();
+        return Err(Failure::system(
+            "a thread of the relay ended by itself; this is a bug, please report it",
+        ));
+    };
+    notify(&[NotifyState::Stopping]);
+    tracing::info!(reason, allocations = daemon.metrics().sum(|shard| shard.allocations.get()), "stopping");
+    daemon.stop();
+    Ok(())
+}
+
+/// Says where clients reach us and what the firewall must let in.
+fn announce(addresses: &Addresses) {
+    let list = |items: Vec<String>| items.join(", ");
+    let udp = list(addresses.udp.iter().map(ToString::to_string).collect());
+    let relay = addresses.relay.iter().map(|address| match address.bind == address.public {
+        true => address.bind.to_string(),
+        false => format!("{} (seen as {})", address.bind, address.public),
+    });
+    let mut ports: Vec<u16> = addresses.udp.iter().map(std::net::SocketAddr::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let ports = list(ports.iter().map(ToString::to_string).collect());
+    tracing::info!(
+        "hairpin {} serves STUN and TURN on UDP {udp}, relays from {}; the firewall must let in UDP {ports} and UDP {}-{}",
+        env!("CARGO_PKG_VERSION"),
+        list(relay.collect()),
+        addresses.ports.start(),
+        addresses.ports.end(),
+    );
+}
+
+/// Whoever runs the daemon by hand without a secret gets something to try it with. Not in a log.
+fn offer_trial(config: &Config, daemon: &Daemon) {
+    let unconfigured = config.credentials.secrets.is_empty() && config.credentials.users.is_empty();
+    if !unconfigured || !std::io::stdout().is_terminal() {
+        return;
+    }
+    let ttl = Duration::from_secs(3600);
+    if let Some(credential) = issue(daemon.credentials(), "trial", ttl) {
+        println!("to try it, for an hour: {}", show(&credential, ttl));
+    }
+}
+
+fn start_log(log: Log) {
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(log.level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    match log.format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd
+/// has no watchdog, or a thread no longer answers: then systemd hears nothing, and restarts us.
+async fn feed_watchdog(pulse: Pulse) {
+    let Some(timeout) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    let period = timeout / 2;
+    let mut beat = tokio::time::interval(period);
+    loop {
+        beat.tick().await;
+        if pulse.is_alive(period / 2).await {
+            notify(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!("a thread of the relay does not answer");
+        }
+    }
+}
+
+/// Tells systemd, if it asked to be told. A supervisor that does not listen is no reason to stop serving.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}

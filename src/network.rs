@@ -1,0 +1,42 @@
+//! Finds this machine's addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use webrtc_util::ifaces::ifaces;
+
+use crate::relay::ports::RelayAddress;
+
+/// Every address of every interface, loopback included. Empty where the kernel does not tell.
+#[must_use]
+pub fn interface_addresses() -> Vec<IpAddr> {
+    let interfaces = ifaces().unwrap_or_default();
+    let mut addresses: Vec<IpAddr> =
+        interfaces.into_iter().filter_map(|interface| interface.addr).map(|address| address.ip()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+/// The addresses to relay from if the operator names none: those that packets to the Internet leave with. A machine
+/// that is not connected relays from its loopback.
+#[must_use]
+pub fn default_relay_addresses() -> Vec<RelayAddress> {
+    let v4 = source_for(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    // An IPv6 address that is not global leads nowhere.
+    let v6 = source_for(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))
+        .filter(|ip| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xe000 == 0x2000));
+    let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
+    let addresses = if found.is_empty() { vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] } else { found };
+    addresses.into_iter().map(|ip| RelayAddress { bind: ip, public: ip }).collect()
+}
+
+/// The address that the kernel would send from. A UDP socket is connected for that, and no packet sent.
+fn source_for(destination: IpAddr) -> Option<IpAddr> {
+    let any: IpAddr = match destination {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
+    socket.connect(SocketAddr::new(destination, 9)).ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
+}
