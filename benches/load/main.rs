@@ -1,0 +1,44 @@
+//! Puts a fixed load on a TURN server over the loopback and prints what one relayed packet cost it.
+#![allow(unreachable_pub, reason = "a program: every item is for its own modules")]
+#![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
+
+mod args;
+mod flows;
+mod host;
+mod idle;
+mod net;
+mod report;
+mod sample;
+mod server;
+mod stub;
+mod stun;
+mod turn;
+
+use std::process::ExitCode;
+
+use args::Command;
+
+/// Any failure, told to the person who started the measurement.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Outcome<()> {
+    match args::parse(std::env::args().skip(1))? {
+        // `cargo bench` starts every bench without arguments; that must not look like a failure.
+        Command::Nothing => eprintln!("{}", args::USAGE),
+        Command::Ready(target) => flows::wait_until_ready(&target)?,
+        Command::Sample(order) => println!("{}", sample::take(&order)?),
+        Command::Idle(order) => println!("{}", idle::weigh(&order)?),
+        Command::Stub(listen) => stub::serve(listen)?,
+    }
+    Ok(())
+}
