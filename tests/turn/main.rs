@@ -1,0 +1,8 @@
+//! What the TURN server promises, by behaviour. Each module is a part of the specification.
+//!
+//! The tests speak raw bytes, written by a codec of their own, to an engine with a table of ports and a clock that
+//! they move: so ten minutes pass at once, and nothing depends on a network.
+
+mod support;
+
+mod allocating;

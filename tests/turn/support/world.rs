@@ -1,0 +1,279 @@
+//! One engine, a table of ports, and a clock that the test moves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hairpin::clock::{Moment, Now};
+use hairpin::credentials::{CheckExpiry, Credentials, Secret};
+use hairpin::metrics::Counters;
+use hairpin::outcome::Ignored;
+use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId, RelayedAddr};
+use hairpin::relay::engine::answers::AnswerBudget;
+use hairpin::relay::engine::limits::{Limits, Rate};
+use hairpin::relay::engine::nonce::Nonces;
+use hairpin::relay::engine::peers::PeerPolicy;
+use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use hairpin::relay::engine::quotas::Quotas;
+use hairpin::relay::engine::{Action, Engine, Framing, Settings, Shared, ToClient, ToPeer};
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use super::client::Client;
+use super::stun::Message;
+
+pub const REALM: &str = "example.org";
+pub const SECRET: &str = "a secret of the tests";
+pub const LISTENER: &str = "192.0.2.1:3478";
+/// When the tests begin, in seconds since the Unix epoch.
+pub const START: u64 = 1_800_000_000;
+
+/// What a test may change before its world begins.
+pub struct Plan {
+    pub limits: Limits,
+    pub peers: PeerPolicy,
+    pub users: HashMap<String, String>,
+    pub secrets: Vec<Secret>,
+    pub check_expiry: CheckExpiry,
+    pub ports: TablePorts,
+}
+
+/// One engine and what surrounds it.
+pub struct World {
+    pub engine: Engine,
+    pub ports: TablePorts,
+    pub now: Now,
+    pub counters: Arc<Counters>,
+    pub quotas: Arc<Quotas>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let own = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().unwrap()).to_vec();
+        Self {
+            limits: generous(),
+            peers: PeerPolicy { own, listeners: vec![LISTENER.parse().unwrap()], ..PeerPolicy::default() },
+            users: HashMap::from([("alice".to_owned(), "wonderland".to_owned())]),
+            secrets: vec![Secret::new(SECRET)],
+            check_expiry: CheckExpiry::Allocate,
+            ports: TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_999),
+        }
+    }
+}
+
+/// Limits that no test meets by accident.
+pub fn generous() -> Limits {
+    Limits {
+        allocations: 10_000,
+        allocations_per_user: 10_000,
+        allocations_per_ip: 10_000,
+        permissions: 32,
+        channels: 32,
+        new_peers: Rate::per_second(1_000_000),
+        packets: Rate::per_second(1_000_000),
+        bytes: Rate::per_second(1_000_000_000),
+        answers_per_ip: Rate::per_second(1_000_000),
+        answers_per_network: Rate::per_second(1_000_000),
+        failures: Rate::per_second(1_000_000),
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// A world that the test has changed something in.
+    pub fn with(change: impl FnOnce(&mut Plan)) -> Self {
+        let mut plan = Plan::default();
+        change(&mut plan);
+        let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
+        let settings = Settings { credentials, peers: plan.peers, limits: plan.limits };
+        let quotas = Arc::new(Quotas::new(&settings.limits));
+        let counters = Arc::new(Counters::default());
+        let shared = Shared {
+            nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
+            quotas: Arc::clone(&quotas),
+            answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
+            settings: Arc::new(settings),
+        };
+        let engine = Engine::new(shared, Arc::clone(&counters), [3; 32]);
+        let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
+        Self { engine, ports: plan.ports, now, counters, quotas }
+    }
+
+    /// Lets time pass, and with it everything expire that is due.
+    pub fn pass(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(due) = self.engine.next_deadline().filter(|due| *due <= end.moment) {
+            self.engine.expire(due, &mut self.ports);
+        }
+        self.now = end;
+    }
+
+    /// Hands the engine a datagram.
+    pub fn deliver(&mut self, path: ClientPath, datagram: &[u8]) -> Action {
+        self.engine.on_client(path, datagram, self.now, &mut self.ports)
+    }
+
+    /// Hands the engine a datagram that must be answered.
+    pub fn ask(&mut self, path: ClientPath, datagram: &[u8]) -> Message {
+        match self.deliver(path, datagram) {
+            Action::Reply(bytes) => Message::read(&bytes),
+            other => panic!("expected an answer, got {other:?}"),
+        }
+    }
+
+    /// Hands the engine a datagram that must be dropped; returns why it was.
+    pub fn drop_of(&mut self, path: ClientPath, datagram: &[u8]) -> Ignored {
+        match self.deliver(path, datagram) {
+            Action::Ignore(reason) => reason,
+            other => panic!("expected silence, got {other:?}"),
+        }
+    }
+
+    /// Hands the engine a datagram that must be relayed; returns where to, and the payload.
+    pub fn relayed(&mut self, path: ClientPath, datagram: &[u8]) -> (ToPeer, Vec<u8>) {
+        match self.deliver(path, datagram) {
+            Action::ToPeer(to_peer) => {
+                let payload = datagram[to_peer.payload.clone()].to_vec();
+                (to_peer, payload)
+            }
+            other => panic!("expected a relayed packet, got {other:?}"),
+        }
+    }
+
+    /// A packet of a peer arrives at a relayed address.
+    pub fn peer_sends(&mut self, relayed: SocketAddr, peer: &str, bytes: usize) -> Result<ToClient, Ignored> {
+        let relay = self.ports.id_of(relayed);
+        self.engine.on_peer(relay, PeerAddr(peer.parse().unwrap()), bytes, self.now.moment)
+    }
+
+    /// Whether a packet of a peer reaches the client on this channel.
+    pub fn arrives_on_channel(&mut self, relayed: SocketAddr, peer: &str, channel: u16) -> bool {
+        let way = self.peer_sends(relayed, peer, 10);
+        way.is_ok_and(|way| matches!(way.framing, Framing::Channel(number) if number.get() == channel))
+    }
+
+    /// Whether a packet of a peer reaches the client as a Data indication.
+    pub fn arrives_as_indication(&mut self, relayed: SocketAddr, peer: &str) -> bool {
+        let way = self.peer_sends(relayed, peer, 10);
+        way.is_ok_and(|way| matches!(way.framing, Framing::Indication(_)))
+    }
+
+    /// A client with a time-limited credential of `tag`.
+    pub fn client(&mut self, address: &str, tag: &str) -> Client {
+        let username = format!("{}:{tag}", self.now.unix + 3600);
+        let password = Secret::new(SECRET).password(&username);
+        Client::new(path(address), &username, &password)
+    }
+
+    /// How many allocations there are.
+    pub fn allocations(&self) -> usize {
+        self.engine.allocations().len()
+    }
+}
+
+/// The 5-tuple of a client at `address` and the usual listener.
+pub fn path(address: &str) -> ClientPath {
+    ClientPath {
+        client: address.parse().unwrap(),
+        server: LISTENER.parse().unwrap(),
+        listener: ListenerId(0),
+    }
+}
+
+/// Relay ports as a table: what is open, what is reserved.
+#[derive(Debug, Clone)]
+pub struct TablePorts {
+    ips: Vec<IpAddr>,
+    low: u16,
+    high: u16,
+    pub open: BTreeMap<u32, SocketAddr>,
+    pub reserved: BTreeMap<Token, SocketAddr>,
+    next: u32,
+}
+
+impl TablePorts {
+    pub fn new(ips: &[&str], low: u16, high: u16) -> Self {
+        let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+        Self { ips, low, high, open: BTreeMap::new(), reserved: BTreeMap::new(), next: 0 }
+    }
+
+    /// How many ports there are in all.
+    pub fn size(&self) -> usize {
+        self.ips.len() * (usize::from(self.high - self.low) + 1)
+    }
+
+    /// How many ports are neither open nor reserved.
+    pub fn free(&self) -> usize {
+        let all =
+            self.ips.iter().flat_map(|ip| (self.low..=self.high).map(|port| SocketAddr::new(*ip, port)));
+        all.filter(|address| !self.is_taken(*address)).count()
+    }
+
+    pub fn id_of(&self, address: SocketAddr) -> RelayId {
+        let found = self.open.iter().find(|(_, other)| **other == address);
+        RelayId(*found.expect("the relayed address is open").0)
+    }
+
+    fn is_taken(&self, address: SocketAddr) -> bool {
+        self.open.values().chain(self.reserved.values()).any(|other| *other == address)
+    }
+
+    fn adopt(&mut self, address: SocketAddr) -> Relay {
+        let id = self.next;
+        self.next += 1;
+        self.open.insert(id, address);
+        Relay { id: RelayId(id), addr: RelayedAddr(address) }
+    }
+}
+
+impl Ports for TablePorts {
+    fn serves(&self, family: Family) -> bool {
+        self.ips.iter().any(|ip| Family::of(*ip) == family)
+    }
+
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
+        let ip = *self.ips.iter().find(|ip| Family::of(**ip) == family).ok_or(NoPort)?;
+        let fits = |port: &u16| {
+            let free = |port| port <= self.high && !self.is_taken(SocketAddr::new(ip, port));
+            match parity {
+                Parity::Any => free(*port),
+                Parity::Even => port % 2 == 0 && free(*port),
+                Parity::EvenAndNext(_) => port % 2 == 0 && free(*port) && free(*port + 1),
+            }
+        };
+        let ports: Vec<u16> = (self.low..=self.high).filter(fits).collect();
+        if ports.is_empty() {
+            return Err(NoPort);
+        }
+        let port = ports[rng.random_range(0..ports.len())];
+        if let Parity::EvenAndNext(token) = parity {
+            self.reserved.insert(token, SocketAddr::new(ip, port + 1));
+        }
+        Ok(self.adopt(SocketAddr::new(ip, port)))
+    }
+
+    fn redeem(&mut self, token: Token) -> Option<Relay> {
+        let address = self.reserved.remove(&token)?;
+        Some(self.adopt(address))
+    }
+
+    fn forget(&mut self, token: Token) {
+        self.reserved.remove(&token);
+    }
+
+    fn close(&mut self, relay: RelayId) {
+        self.open.remove(&relay.0).expect("only what is open is closed");
+    }
+
+    fn is_relay_ip(&self, ip: IpAddr) -> bool {
+        self.ips.contains(&ip)
+    }
+
+    fn is_live(&self, address: SocketAddr) -> bool {
+        self.open.values().any(|other| *other == address)
+    }
+}
