@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::{Failure, load};
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Arguments {
     /// The file to check.
     file: PathBuf,

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::credentials::{Credential, Credentials};
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Arguments {
     /// Whose credential it is: quotas are counted by this tag.
     #[arg(long, value_name = "TAG", default_value = "")]

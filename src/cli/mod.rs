@@ -75,6 +75,7 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
 
 /// `--config`, which several commands take.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 struct ConfigArgument {
     /// The configuration file; without it, the defaults.
     #[arg(long, value_name = "FILE")]

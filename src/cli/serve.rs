@@ -13,6 +13,7 @@ use crate::config::{Config, Log, LogFormat};
 use crate::daemon::{Addresses, Daemon, Pulse};
 
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,

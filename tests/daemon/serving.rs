@@ -1,0 +1,173 @@
+//! A running daemon relays, over IPv4 and IPv6, whatever the size, and across its threads.
+
+use std::net::SocketAddr;
+
+use hairpin::clock::Clock;
+use hairpin::daemon::Daemon;
+use hairpin::metrics::Direction;
+use hairpin::outcome::Method;
+use hairpin::relay::datagrams::{Batch, DatagramSocket};
+use hairpin::relay::ports::RelayAddress;
+
+use crate::stun::{
+    BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN, XOR_MAPPED_ADDRESS,
+    XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,
+};
+use crate::support::{Client, config, peer, receive, start, start_with};
+
+const CHANNEL: u16 = 0x4000;
+
+#[test]
+fn data_goes_both_ways_on_channels_and_in_indications_over_either_family() {
+    let daemon = start("20000-20099");
+    for ip in ["127.0.0.1", "::1"] {
+        let mut client = Client::of(&daemon, ip);
+        let relayed = client.allocate();
+        let [one, two] = [peer(ip.parse().unwrap()), peer(ip.parse().unwrap())];
+        let [to_one, to_two] = [one.local_addr().unwrap(), two.local_addr().unwrap()];
+        client.bind(CHANNEL, to_one);
+        client.permit(to_two);
+
+        client.send(&channel_data(CHANNEL, b"over a channel"));
+        assert_eq!(receive(&one), (b"over a channel".to_vec(), relayed));
+        one.send_to(b"back", relayed).unwrap();
+        assert_eq!(client.receive(), channel_data(CHANNEL, b"back"));
+
+        client.indicate(to_two, b"in an indication");
+        assert_eq!(receive(&two), (b"in an indication".to_vec(), relayed));
+        two.send_to(b"back again", relayed).unwrap();
+        let indication = Message::read(&client.receive());
+        assert_eq!(indication.get(DATA), Some(&b"back again"[..]));
+        assert_eq!(indication.address(XOR_PEER_ADDRESS), to_two);
+    }
+    let metrics = daemon.metrics();
+    assert_eq!(metrics.sum(|shard| shard.successes(Method::Allocate)), 2);
+    assert_eq!(metrics.sum(|shard| shard.packets(Direction::Up)), 4);
+    assert_eq!(metrics.sum(|shard| shard.packets(Direction::Down)), 4);
+    daemon.stop();
+}
+
+/// The crate had buffers of 1500 bytes and relayed the rest away.
+#[test]
+fn every_size_passes_whole() {
+    let daemon = start("20100-20199");
+    let mut client = Client::of(&daemon, "127.0.0.1");
+    let relayed = client.allocate();
+    let peer = peer([127, 0, 0, 1].into());
+    client.bind(CHANNEL, peer.local_addr().unwrap());
+    for size in [0, 1, 1500, 1501, 9000, 65_503] {
+        let payload: Vec<u8> = (0..size).map(|n: u32| n as u8).collect();
+        client.send(&channel_data(CHANNEL, &payload));
+        assert_eq!(receive(&peer).0, payload, "{size} up");
+        peer.send_to(&payload, relayed).unwrap();
+        assert_eq!(client.receive(), channel_data(CHANNEL, &payload), "{size} down");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn two_clients_of_one_server_meet_on_whichever_threads_they_are() {
+    let daemon = start("20200-20299");
+    let mut first = Client::of(&daemon, "127.0.0.1");
+    let first_relayed = first.allocate();
+    // Enough clients that some are on the same thread as the first, and some are not.
+    for number in 0..12 {
+        let mut second = Client::of(&daemon, "127.0.0.1");
+        let second_relayed = second.allocate();
+        first.bind(CHANNEL + number, second_relayed);
+        second.permit(first_relayed);
+        first.send(&channel_data(CHANNEL + number, b"hello"));
+        let heard = Message::read(&second.receive());
+        assert_eq!((heard.get(DATA), heard.address(XOR_PEER_ADDRESS)), (Some(&b"hello"[..]), first_relayed));
+        second.indicate(first_relayed, b"hello yourself");
+        assert_eq!(first.receive(), channel_data(CHANNEL + number, b"hello yourself"));
+    }
+    daemon.stop();
+}
+
+#[test]
+fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
+    let mut config = config("20300-20399", &["127.0.0.1:0"], "");
+    let public = [198, 51, 100, 10].into();
+    config.relay.addresses = Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }]);
+    let daemon = Daemon::start(&config, Clock::start()).unwrap();
+    let mut first = Client::of(&daemon, "127.0.0.1");
+    let first_relayed = first.allocate();
+    assert_eq!(first_relayed.ip(), public);
+    for _ in 0..6 {
+        let mut second = Client::of(&daemon, "127.0.0.1");
+        let second_relayed = second.allocate();
+        second.permit(first_relayed);
+        first.permit(second_relayed);
+        first.indicate(second_relayed, b"hello");
+        let heard = Message::read(&second.receive());
+        assert_eq!((heard.get(DATA), heard.address(XOR_PEER_ADDRESS)), (Some(&b"hello"[..]), first_relayed));
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_reserved_port_is_had_from_any_thread() {
+    let daemon = start("20400-20499");
+    for _ in 0..8 {
+        let first = Client::of(&daemon, "127.0.0.1").try_allocate(|request| request.attr(EVEN_PORT, &[0x80]));
+        let token = first.get(RESERVATION_TOKEN).unwrap();
+        let second =
+            Client::of(&daemon, "127.0.0.1").try_allocate(|request| request.attr(RESERVATION_TOKEN, token));
+        let [first, second] = [first, second].map(|answer| answer.address(XOR_RELAYED_ADDRESS).port());
+        assert_eq!((first % 2, second), (0, first + 1));
+    }
+    daemon.stop();
+}
+
+#[test]
+fn an_unreachable_peer_is_reported_and_the_others_are_served() {
+    let daemon = start("20500-20599");
+    let mut client = Client::of(&daemon, "127.0.0.1");
+    client.allocate();
+    let closed = peer([127, 0, 0, 1].into()).local_addr().unwrap();
+    let open = peer([127, 0, 0, 1].into());
+    client.permit(closed);
+
+    client.indicate(closed, b"anybody?");
+
+    let error = Message::read(&client.receive());
+    assert_eq!(error.address(XOR_PEER_ADDRESS), closed);
+    // Destination unreachable, port unreachable: 7 bits of type, 9 of code (RFC 8656 §18.13).
+    assert_eq!((error.get(ICMP), error.get(DATA)), (Some(&[0, 0, 0x06, 0x03, 0, 0, 0, 0][..]), None));
+    client.indicate(open.local_addr().unwrap(), b"somebody");
+    assert_eq!(receive(&open).0, b"somebody");
+    daemon.stop();
+}
+
+#[test]
+fn the_traffic_class_is_copied_both_ways() {
+    let daemon = start("20600-20699");
+    let mut client = Client::of(&daemon, "127.0.0.1");
+    let relayed = client.allocate();
+    let peer = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
+    client.bind(CHANNEL, peer.local_addr().unwrap());
+    socket2::SockRef::from(&client.socket).set_tos_v4(0xB9).unwrap();
+
+    client.send(&channel_data(CHANNEL, b"expedited, ECT(1)"));
+
+    let mut batch = Batch::<()>::new();
+    while batch.receive(&peer, 1).is_err() {
+        std::thread::yield_now();
+    }
+    assert_eq!((batch.received(0).class, batch.received(0).from), (0xB9, relayed));
+    daemon.stop();
+}
+
+#[test]
+fn answers_come_from_the_address_that_was_asked() {
+    let daemon = start_with("20700-20799", &["0.0.0.0:0"], "");
+    let port = daemon.addresses().udp[0].port();
+    for ip in [[127, 0, 0, 1], [127, 0, 0, 5], [127, 1, 2, 3]] {
+        let client = Client::to(SocketAddr::new(ip.into(), port), [127, 0, 0, 1].into());
+        // `exchange` checks whom the answer is from.
+        let answer = client.exchange(&Builder::new(Class::Request, BINDING, [1; 12]).0);
+        assert_eq!(answer.address(XOR_MAPPED_ADDRESS), client.socket.local_addr().unwrap());
+    }
+    daemon.stop();
+}

@@ -1,0 +1,106 @@
+//! A daemon starts with every socket bound or not at all, says why not, and leaves nothing behind.
+
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hairpin::clock::Clock;
+use hairpin::daemon::Daemon;
+use tokio::runtime;
+
+use crate::support::{Client, config, start, start_with};
+
+#[test]
+fn a_port_in_use_is_named_with_what_to_do() {
+    let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    let error =
+        Daemon::start(&config("21000-21099", &[&address], ""), Clock::start()).err().unwrap().to_string();
+    assert!(error.contains(&address) && error.contains("ss -ulpn"), "{error}");
+}
+
+/// The sockets of one daemon share their port, and must not share it with another daemon's.
+#[test]
+fn a_second_daemon_on_the_same_port_does_not_start() {
+    let first = start("21100-21199");
+    let address = first.addresses().udp[0].to_string();
+    assert!(Daemon::start(&config("21100-21199", &[&address], ""), Clock::start()).is_err());
+    first.stop();
+}
+
+#[test]
+fn an_address_of_another_machine_cannot_be_relayed_from() {
+    let mut config = config("21200-21299", &["127.0.0.1:0"], "");
+    let ip = [192, 0, 2, 99].into();
+    config.relay.addresses = Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]);
+    let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
+    assert!(error.contains("192.0.2.99") && error.contains("public ="), "{error}");
+}
+
+#[test]
+fn what_stops_can_start_again_at_once_on_the_same_port() {
+    let first = start("21300-21399");
+    let address = first.addresses().udp[0].to_string();
+    Client::of(&first, "127.0.0.1").allocate();
+    first.stop();
+    let second = start_with("21300-21399", &[&address], "");
+    Client::of(&second, "127.0.0.1").allocate();
+    second.stop();
+}
+
+#[test]
+fn every_thread_has_a_pulse() {
+    let daemon = start("21400-21499");
+    let pulse = daemon.pulse();
+    let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    assert!(runtime.block_on(pulse.is_alive(Duration::from_secs(5))));
+    daemon.stop();
+    assert!(!runtime.block_on(pulse.is_alive(Duration::from_secs(5))));
+}
+
+#[test]
+fn a_wrong_configuration_exits_with_78_and_says_where() {
+    let file = scratch("wrong.toml", "[listen]\nudq = []\n");
+    for arguments in [vec!["--config", &file], vec!["serve", "--config", &file], vec!["check-config", &file]]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_hairpin")).args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78));
+        assert!(error.contains("wrong.toml:2: listen.udq"), "{error}");
+    }
+}
+
+#[test]
+fn a_good_configuration_is_called_good_and_doubts_are_said() {
+    let file = scratch("good.toml", "[peers]\nloopback = true\n");
+    let output = Command::new(env!("CARGO_BIN_EXE_hairpin")).args(["check-config", &file]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.contains("warning: peers.loopback") && said.ends_with("good\n"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_credential_is_printed_as_json_or_it_is_said_what_is_missing() {
+    let file = scratch("secret.toml", "[credentials]\nsecrets = [\"6f0c1d3a8b5e4f7096a2c4d8e1b3f507\"]\n");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        command.arg("credential").args(arguments).stdin(Stdio::null()).output().unwrap()
+    };
+    let output = run(&["--user", "alice", "--ttl", "30m", "--config", &file]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(json["username"].as_str().unwrap().ends_with(":alice"));
+    assert_eq!((json["password"].as_str().unwrap().len(), &json["ttl"]), (28, &serde_json::json!(1800)));
+
+    let output = run(&[]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--config"));
+}
+
+/// Writes a file for one test; returns its path.
+fn scratch(name: &str, text: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}

@@ -1,0 +1,155 @@
+//! A daemon for one test, and clients that talk to it over UDP.
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
+use std::time::Duration;
+
+use hairpin::clock::Clock;
+use hairpin::config::Config;
+use hairpin::daemon::Daemon;
+
+use crate::stun::{
+    ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, Message, NONCE, REALM,
+    REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS, md5_key,
+};
+
+/// Two shards whatever the machine has, so that clients meet across them.
+const CONFIG: &str = r#"
+[relay]
+threads = 2
+addresses = ["127.0.0.1", "::1"]
+[credentials]
+realm = "hairpin.test"
+users = { alice = "a password of the tests" }
+[limits]
+answers_per_ip = 10000
+answers_per_network = 10000
+[peers]
+loopback = true
+"#;
+
+/// What a test waits for an answer, which comes at once, or is lost.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts a daemon on loopback with its relay ports in `ports`, which no other test may use.
+pub(crate) fn start(ports: &str) -> Daemon {
+    start_with(ports, &["127.0.0.1:0", "[::1]:0"], "")
+}
+
+/// Starts a daemon that listens on `udp`, with more configuration.
+pub(crate) fn start_with(ports: &str, udp: &[&str], more: &str) -> Daemon {
+    Daemon::start(&config(ports, udp, more), Clock::start()).expect("the daemon starts")
+}
+
+/// The configuration of a daemon for a test.
+pub(crate) fn config(ports: &str, udp: &[&str], more: &str) -> Config {
+    let text = format!("[listen]\nudp = {udp:?}\n{CONFIG}\n{more}");
+    let text = text.replace("[relay]\n", &format!("[relay]\nports = {ports:?}\n"));
+    Config::parse(&text, Path::new("test")).unwrap()
+}
+
+/// A TURN client with a socket of its own.
+pub(crate) struct Client {
+    pub(crate) socket: UdpSocket,
+    pub(crate) server: SocketAddr,
+    nonce: String,
+    transactions: u8,
+}
+
+impl Client {
+    /// A client of the daemon's listener of the same family as `from`.
+    pub(crate) fn of(daemon: &Daemon, from: &str) -> Self {
+        let from: IpAddr = from.parse().unwrap();
+        let listeners = &daemon.addresses().udp;
+        let server = *listeners.iter().find(|address| address.is_ipv4() == from.is_ipv4()).unwrap();
+        Self::to(server, from)
+    }
+
+    pub(crate) fn to(server: SocketAddr, from: IpAddr) -> Self {
+        Self { socket: peer(from), server, nonce: String::new(), transactions: 0 }
+    }
+
+    /// Allocates an address of the client's own family.
+    pub(crate) fn allocate(&mut self) -> SocketAddr {
+        let answer = self.try_allocate(|request| request);
+        assert_eq!(answer.code(), None);
+        answer.address(XOR_RELAYED_ADDRESS)
+    }
+
+    pub(crate) fn try_allocate(&mut self, extend: impl Fn(Builder) -> Builder) -> Message {
+        let first = self.request(ALLOCATE);
+        self.nonce = self.exchange(&first.0).text(NONCE);
+        let mut request = self.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        if self.server.is_ipv6() {
+            request = request.attr(REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0]);
+        }
+        self.ask(extend(request))
+    }
+
+    pub(crate) fn permit(&mut self, peer: SocketAddr) {
+        let request = self.request(CREATE_PERMISSION).peer(&peer.to_string());
+        assert_eq!(self.ask(request).code(), None);
+    }
+
+    pub(crate) fn bind(&mut self, channel: u16, peer: SocketAddr) {
+        let [high, low] = channel.to_be_bytes();
+        let request =
+            self.request(CHANNEL_BIND).attr(CHANNEL_NUMBER, &[high, low, 0, 0]).peer(&peer.to_string());
+        assert_eq!(self.ask(request).code(), None);
+    }
+
+    pub(crate) fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
+        let id = self.transaction();
+        let message = Builder::new(Class::Indication, SEND, id).peer(&peer.to_string()).attr(DATA, data);
+        self.send(&message.0);
+    }
+
+    /// Signs a request, sends it and returns the answer.
+    pub(crate) fn ask(&mut self, request: Builder) -> Message {
+        let key = md5_key("alice", "hairpin.test", "a password of the tests");
+        let signed =
+            request.attr(USERNAME, b"alice").attr(REALM, b"hairpin.test").attr(NONCE, self.nonce.as_bytes());
+        self.exchange(&signed.sign_sha1(&key).0)
+    }
+
+    pub(crate) fn exchange(&self, message: &[u8]) -> Message {
+        self.send(message);
+        Message::read(&self.receive())
+    }
+
+    pub(crate) fn send(&self, message: &[u8]) {
+        self.socket.send_to(message, self.server).unwrap();
+    }
+
+    /// The next datagram, which must come from the address that the client talks to.
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        let (datagram, from) = receive(&self.socket);
+        assert_eq!(from, self.server);
+        datagram
+    }
+
+    pub(crate) fn request(&mut self, method: u16) -> Builder {
+        let id = self.transaction();
+        Builder::new(Class::Request, method, id)
+    }
+
+    fn transaction(&mut self) -> [u8; 12] {
+        self.transactions += 1;
+        [self.transactions; 12]
+    }
+}
+
+/// A peer's socket.
+pub(crate) fn peer(ip: IpAddr) -> UdpSocket {
+    let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
+/// The next datagram that arrives.
+pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_536];
+    let (length, from) = socket.recv_from(&mut buffer).expect("a datagram arrives");
+    buffer.truncate(length);
+    (buffer, from)
+}
