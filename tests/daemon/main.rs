@@ -1,6 +1,7 @@
 //! What the daemon promises on real sockets: that the parts fit together, and fit the kernel.
 //!
 //! Every daemon here listens on ports that the kernel picks, on loopback; the NATs are in `tests/interop`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod serving;
 mod starting;

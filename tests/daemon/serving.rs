@@ -13,7 +13,7 @@ use crate::stun::{
     BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN, XOR_MAPPED_ADDRESS,
     XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,
 };
-use crate::support::{Client, config, peer, receive, start, start_with};
+use crate::support::{Client, config, peer, receive, start, start_on};
 
 const CHANNEL: u16 = 0x4000;
 
@@ -87,7 +87,7 @@ fn two_clients_of_one_server_meet_on_whichever_threads_they_are() {
 
 #[test]
 fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
-    let mut config = config("20300-20399", &["127.0.0.1:0"], "");
+    let mut config = config("20300-20399", &["127.0.0.1:0"]);
     let public = [198, 51, 100, 10].into();
     config.relay.addresses = Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }]);
     let daemon = Daemon::start(&config, Clock::start()).unwrap();
@@ -161,7 +161,7 @@ fn the_traffic_class_is_copied_both_ways() {
 
 #[test]
 fn answers_come_from_the_address_that_was_asked() {
-    let daemon = start_with("20700-20799", &["0.0.0.0:0"], "");
+    let daemon = start_on("20700-20799", &["0.0.0.0:0"]);
     let port = daemon.addresses().udp[0].port();
     for ip in [[127, 0, 0, 1], [127, 0, 0, 5], [127, 1, 2, 3]] {
         let client = Client::to(SocketAddr::new(ip.into(), port), [127, 0, 0, 1].into());

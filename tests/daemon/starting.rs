@@ -8,14 +8,13 @@ use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 use tokio::runtime;
 
-use crate::support::{Client, config, start, start_with};
+use crate::support::{Client, config, start, start_on};
 
 #[test]
 fn a_port_in_use_is_named_with_what_to_do() {
     let other = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
-    let error =
-        Daemon::start(&config("21000-21099", &[&address], ""), Clock::start()).err().unwrap().to_string();
+    let error = Daemon::start(&config("21000-21099", &[&address]), Clock::start()).err().unwrap().to_string();
     assert!(error.contains(&address) && error.contains("ss -ulpn"), "{error}");
 }
 
@@ -24,13 +23,13 @@ fn a_port_in_use_is_named_with_what_to_do() {
 fn a_second_daemon_on_the_same_port_does_not_start() {
     let first = start("21100-21199");
     let address = first.addresses().udp[0].to_string();
-    assert!(Daemon::start(&config("21100-21199", &[&address], ""), Clock::start()).is_err());
+    assert!(Daemon::start(&config("21100-21199", &[&address]), Clock::start()).is_err());
     first.stop();
 }
 
 #[test]
 fn an_address_of_another_machine_cannot_be_relayed_from() {
-    let mut config = config("21200-21299", &["127.0.0.1:0"], "");
+    let mut config = config("21200-21299", &["127.0.0.1:0"]);
     let ip = [192, 0, 2, 99].into();
     config.relay.addresses = Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]);
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
@@ -43,7 +42,7 @@ fn what_stops_can_start_again_at_once_on_the_same_port() {
     let address = first.addresses().udp[0].to_string();
     Client::of(&first, "127.0.0.1").allocate();
     first.stop();
-    let second = start_with("21300-21399", &[&address], "");
+    let second = start_on("21300-21399", &[&address]);
     Client::of(&second, "127.0.0.1").allocate();
     second.stop();
 }

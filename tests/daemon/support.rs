@@ -15,15 +15,18 @@ use crate::stun::{
 
 /// Two shards whatever the machine has, so that clients meet across them.
 const CONFIG: &str = r#"
-[relay]
 threads = 2
 addresses = ["127.0.0.1", "::1"]
 [credentials]
 realm = "hairpin.test"
 users = { alice = "a password of the tests" }
 [limits]
-answers_per_ip = 10000
-answers_per_network = 10000
+allocations_per_user = 20000
+allocations_per_ip = 20000
+packets_per_second = 1000000
+bits_per_second = 100000000000
+answers_per_ip = 100000
+answers_per_network = 100000
 [peers]
 loopback = true
 "#;
@@ -33,19 +36,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts a daemon on loopback with its relay ports in `ports`, which no other test may use.
 pub(crate) fn start(ports: &str) -> Daemon {
-    start_with(ports, &["127.0.0.1:0", "[::1]:0"], "")
+    start_on(ports, &["127.0.0.1:0", "[::1]:0"])
 }
 
-/// Starts a daemon that listens on `udp`, with more configuration.
-pub(crate) fn start_with(ports: &str, udp: &[&str], more: &str) -> Daemon {
-    Daemon::start(&config(ports, udp, more), Clock::start()).expect("the daemon starts")
+/// Starts a daemon that listens on `udp`.
+pub(crate) fn start_on(ports: &str, udp: &[&str]) -> Daemon {
+    Daemon::start(&config(ports, udp), Clock::start()).expect("the daemon starts")
 }
 
 /// The configuration of a daemon for a test.
-pub(crate) fn config(ports: &str, udp: &[&str], more: &str) -> Config {
-    let text = format!("[listen]\nudp = {udp:?}\n{CONFIG}\n{more}");
-    let text = text.replace("[relay]\n", &format!("[relay]\nports = {ports:?}\n"));
-    Config::parse(&text, Path::new("test")).unwrap()
+pub(crate) fn config(ports: &str, udp: &[&str]) -> Config {
+    Config::parse(&config_text(ports, udp), Path::new("test")).unwrap()
+}
+
+/// The same as the text of a file.
+pub(crate) fn config_text(ports: &str, udp: &[&str]) -> String {
+    format!("[listen]\nudp = {udp:?}\n[relay]\nports = {ports:?}\n{CONFIG}")
 }
 
 /// A TURN client with a socket of its own.

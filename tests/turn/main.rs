@@ -2,6 +2,7 @@
 //!
 //! The tests speak raw bytes, written by a codec of their own, to an engine with a table of ports and a clock that
 //! they move: so ten minutes pass at once, and nothing depends on a network.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -194,7 +194,7 @@ impl Message {
         u32::from_be_bytes(self.get(LIFETIME).expect("LIFETIME is there").try_into().unwrap())
     }
 
-    /// An address attribute that is XORed.
+    /// An address attribute that is masked with the cookie.
     pub fn address(&self, kind: u16) -> SocketAddr {
         self.addresses(kind)[0]
     }
@@ -247,7 +247,7 @@ pub fn sha256_key(username: &str, realm: &str, password: &str) -> Vec<u8> {
     Sha256::digest(format!("{username}:{realm}:{password}")).to_vec()
 }
 
-/// The value of an XORed address attribute.
+/// The value of a masked address attribute.
 pub fn xor_address(address: SocketAddr, transaction: &[u8]) -> Vec<u8> {
     let key: Vec<u8> = COOKIE.iter().chain(transaction).copied().collect();
     let (family, ip) = match address.ip() {
