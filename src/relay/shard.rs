@@ -175,7 +175,9 @@ impl Shard {
 
     /// Reads every readable socket once; those that were not emptied stay readable.
     fn read_all(&mut self, now: Now) {
-        for socket in std::mem::take(&mut self.readable) {
+        let turns = self.readable.len();
+        for turn in 0..turns {
+            let socket = self.readable[turn];
             if self.batch.free() == 0 {
                 self.flush();
             }
@@ -199,6 +201,7 @@ impl Shard {
                 Err(_) => self.readable.push(socket),
             }
         }
+        self.readable.drain(..turns);
     }
 
     fn receive(&mut self, socket: Socket, most: usize) -> io::Result<Range<usize>> {

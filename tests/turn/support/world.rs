@@ -121,7 +121,7 @@ impl World {
     pub fn ask(&mut self, path: ClientPath, datagram: &[u8]) -> Message {
         match self.deliver(path, datagram) {
             Action::Reply(bytes) => Message::read(&bytes),
-            other => panic!("expected an answer, got {other:?}"),
+            other @ (Action::ToPeer(_) | Action::Ignore(_)) => panic!("expected an answer, got {other:?}"),
         }
     }
 
@@ -129,7 +129,7 @@ impl World {
     pub fn drop_of(&mut self, path: ClientPath, datagram: &[u8]) -> Ignored {
         match self.deliver(path, datagram) {
             Action::Ignore(reason) => reason,
-            other => panic!("expected silence, got {other:?}"),
+            other @ (Action::Reply(_) | Action::ToPeer(_)) => panic!("expected silence, got {other:?}"),
         }
     }
 
@@ -140,7 +140,9 @@ impl World {
                 let payload = datagram[to_peer.payload.clone()].to_vec();
                 (to_peer, payload)
             }
-            other => panic!("expected a relayed packet, got {other:?}"),
+            other @ (Action::Reply(_) | Action::Ignore(_)) => {
+                panic!("expected a relayed packet, got {other:?}")
+            }
         }
     }
 
@@ -241,8 +243,8 @@ impl Ports for TablePorts {
             let free = |port| port <= self.high && !self.is_taken(SocketAddr::new(ip, port));
             match parity {
                 Parity::Any => free(*port),
-                Parity::Even => port % 2 == 0 && free(*port),
-                Parity::EvenAndNext(_) => port % 2 == 0 && free(*port) && free(*port + 1),
+                Parity::Even => port.is_multiple_of(2) && free(*port),
+                Parity::EvenAndNext(_) => port.is_multiple_of(2) && free(*port) && free(*port + 1),
             }
         };
         let ports: Vec<u16> = (self.low..=self.high).filter(fits).collect();
