@@ -61,6 +61,8 @@ pub struct Relay {
     /// The threads; `None` is "auto".
     #[serde(deserialize_with = "values::auto_or_count")]
     pub threads: Option<u32>,
+    /// Whether clients may bind the channels of RFC 5766.
+    pub rfc5766_channels: bool,
 }
 
 /// `[credentials]`
@@ -165,7 +167,7 @@ impl Default for Listen {
 
 impl Default for Relay {
     fn default() -> Self {
-        Self { addresses: None, ports: 49_152..=65_535, threads: None }
+        Self { addresses: None, ports: 49_152..=65_535, threads: None, rfc5766_channels: false }
     }
 }
 

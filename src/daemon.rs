@@ -265,6 +265,7 @@ fn settings(config: &Config, relay: &[RelayAddress], udp: &[SocketAddr]) -> Resu
             listeners: udp.to_vec(),
         },
         limits: limits(&config.limits, config.relay.ports.len() * relay.len()),
+        rfc5766_channels: config.relay.rfc5766_channels,
     })
 }
 

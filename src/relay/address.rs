@@ -74,7 +74,7 @@ impl Family {
     }
 }
 
-/// A channel number in the range that RFC 8656 §12 allows: 0x4000 to 0x4FFF.
+/// A channel number, by which ChannelData is told from STUN: 0x4000 to 0x7FFF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelNumber(u16);
 
@@ -83,9 +83,15 @@ impl ChannelNumber {
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         match number {
-            0x4000..=0x4FFF => Some(Self(number)),
+            0x4000..=0x7FFF => Some(Self(number)),
             _ => None,
         }
+    }
+
+    /// Whether RFC 8656 §12 reserves it, which RFC 5766 let clients bind: 0x5000 and above.
+    #[must_use]
+    pub const fn is_reserved(self) -> bool {
+        self.0 >= 0x5000
     }
 
     /// The number on the wire.

@@ -91,7 +91,6 @@ pub fn screen(datagram: &[u8]) -> Result<Datagram<'_>, Ignored> {
     match first >> 6 {
         0 => screen_message(datagram, length).map(Datagram::Message),
         1 => {
-            // 0x5000 to 0x7FFF are reserved (RFC 8656 §12).
             let number = ChannelNumber::new(u16::from_be_bytes([*first, *second])).ok_or(Ignored::NotStun)?;
             // Over UDP padding may follow the payload, so more bytes are fine and fewer are not (§12.5).
             if length > rest.len() {

@@ -122,6 +122,15 @@ fn both_families_come_with_one_request() {
     assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (1, 1, 2));
 }
 
+/// Debian 12's coturn client knows ADDITIONAL-ADDRESS-FAMILY by the number that it had in a draft.
+#[test]
+fn both_families_come_by_the_drafts_number_too() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    let answer = client.try_allocate(&mut world, |request| request.attr(0x8032, &IPV6));
+    assert_eq!(answer.addresses(XOR_RELAYED_ADDRESS).len(), 2);
+}
+
 #[test]
 fn the_family_that_could_not_be_had_is_named() {
     let mut world = World::with(|plan| plan.ports = TablePorts::new(&["192.0.2.1"], 50_000, 50_999));

@@ -182,7 +182,11 @@ fn wanted(message: &Message) -> Result<Wanted, Refusal> {
     let even = read::<1>(message, ATTR_EVEN_PORT)?;
     let token = read(message, ATTR_RESERVATION_TOKEN)?.map(Token);
     let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
-    let additional = read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY)?.map(|value| value[0]);
+    let additional = match read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY)? {
+        None => read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT)?,
+        additional => additional,
+    };
+    let additional = additional.map(|value| value[0]);
     let evenness = match even {
         None => Evenness::Any,
         Some([flags]) if flags & RESERVE_NEXT == 0 => Evenness::Even,
@@ -217,4 +221,6 @@ const RESERVE_NEXT: u8 = 0x80;
 
 // RFC 8656 §18.10 and §18.12, which the crates do not know.
 const ATTR_ADDITIONAL_ADDRESS_FAMILY: AttrType = AttrType(0x8000);
+/// Its number before IANA gave it one; Debian 12's coturn client still sends it.
+const ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT: AttrType = AttrType(0x8032);
 const ATTR_ADDRESS_ERROR_CODE: AttrType = AttrType(0x8001);

@@ -22,6 +22,9 @@ impl Engine {
     ) -> Result<Attributes, Refusal> {
         let id = self.owned(request)?;
         let (number, peer) = wanted(request)?;
+        if number.is_reserved() && !self.settings.rfc5766_channels {
+            return Err(Refusal::BadRequest);
+        }
         let now = request.now().moment;
         self.drop_old_channels(id, now);
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;

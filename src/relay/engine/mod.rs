@@ -66,6 +66,8 @@ pub struct Settings {
     pub peers: PeerPolicy,
     /// How much they may have.
     pub limits: Limits,
+    /// Whether they may bind the channels that RFC 5766 allowed and RFC 8656 reserves.
+    pub rfc5766_channels: bool,
 }
 
 /// What the engines of all shards share; none of it is touched for a relayed packet.

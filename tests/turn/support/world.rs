@@ -37,6 +37,7 @@ pub struct Plan {
     pub secrets: Vec<Secret>,
     pub check_expiry: CheckExpiry,
     pub ports: TablePorts,
+    pub rfc5766_channels: bool,
 }
 
 /// One engine and what surrounds it.
@@ -58,6 +59,7 @@ impl Default for Plan {
             secrets: vec![Secret::new(SECRET)],
             check_expiry: CheckExpiry::Allocate,
             ports: TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_999),
+            rfc5766_channels: false,
         }
     }
 }
@@ -89,7 +91,8 @@ impl World {
         let mut plan = Plan::default();
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
-        let settings = Settings { credentials, peers: plan.peers, limits: plan.limits };
+        let Plan { peers, limits, rfc5766_channels, .. } = plan;
+        let settings = Settings { credentials, peers, limits, rfc5766_channels };
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {

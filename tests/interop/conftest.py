@@ -1,0 +1,20 @@
+"""What every test here shares: which server is under test, and which tests another server is excused from."""
+
+import pytest
+
+import servers
+
+
+def pytest_report_header():
+    return f"server under test: {servers.under_test()}"
+
+
+def pytest_collection_modifyitems(items):
+    if servers.under_test() != "coturn":
+        return
+    for item in items:
+        if item.get_closest_marker("hairpin_only"):
+            item.add_marker(pytest.mark.skip(reason="about Hairpin itself"))
+        known = item.get_closest_marker("coturn_fails")
+        if known:
+            item.add_marker(pytest.mark.xfail(reason=known.args[0], strict=True))

@@ -1,0 +1,180 @@
+"""Starts and stops the server under test: Hairpin, or Debian's coturn to compare with (SERVER=coturn)."""
+
+import base64
+import hmac
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import debian_coturn
+from notify import NotifySocket
+from stun import Address
+
+ROOT = Path(__file__).resolve().parents[2]
+HAIRPIN = ROOT / os.environ.get("HAIRPIN", "target/release/hairpin")
+
+REALM = "hairpin.test"
+SECRET = "ZkP0v5q8Jm3tYb7cXr2nWd9sLh6gTf1a"
+TAG = "interop"
+RELAY_PORTS = "50000-59999"
+START_LIMIT = 10
+STOP_LIMIT = 5
+
+
+def under_test():
+    return os.environ.get("SERVER", "hairpin")
+
+
+def free_port():
+    """A UDP port that is free together with the next one, below the range that the kernel hands out."""
+    for port in random.SystemRandom().sample(range(20000, 32000, 2), 100):
+        if all(_is_free(family, port + more) for family in (socket.AF_INET, socket.AF_INET6) for more in (0, 1)):
+            return port
+    raise RuntimeError("no free UDP port found")
+
+
+def _is_free(family, port):
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def credential(expires_in=3600, tag=TAG, secret=SECRET):
+    """A time-limited username and its password (draft-uberti-behave-turn-rest)."""
+    username = f"{int(time.time()) + expires_in}:{tag}"
+    return username, base64.b64encode(hmac.digest(secret.encode(), username.encode(), "sha1")).decode()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a test wants of its server."""
+
+    listen: tuple = ("127.0.0.1", "::1")
+    port: int = field(default_factory=free_port)
+    allowed_peers: tuple = ()
+    loopback_peers: bool = True
+    namespace: str | None = None
+
+    def hairpin_config(self):
+        sockets = ", ".join(f'"[{ip}]:{self.port}"' if ":" in ip else f'"{ip}:{self.port}"' for ip in self.listen)
+        return f"""\
+[listen]
+udp = [{sockets}]
+
+[relay]
+addresses = {_toml_list(self.listen)}
+ports = "{RELAY_PORTS}"
+# uclient 4.6.1 draws its channels from the whole range of RFC 5766
+rfc5766_channels = true
+
+[credentials]
+realm = "{REALM}"
+secrets = ["{SECRET}"]
+
+[peers]
+loopback = {str(self.loopback_peers).lower()}
+allow = {_toml_list(self.allowed_peers)}
+
+[limits]
+allocations_per_user = 1000
+allocations_per_ip = 1000
+answers_per_ip = 100000
+answers_per_network = 100000
+failures_per_minute = 100000
+packets_per_second = 100000
+bits_per_second = 1000000000
+"""
+
+
+def _toml_list(texts):
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+
+class Daemon:
+    """One process under a NOTIFY_SOCKET, in `directory`; its log is `directory`/log."""
+
+    def __init__(self, command, directory, namespace=None, environment=None):
+        self.notify = NotifySocket(directory / "notify")
+        self.log_file = directory / "log"
+        inside = ["ip", "netns", "exec", namespace] if namespace else []
+        # setpriv: no daemon outlives this test run. sh: systemd, too, tells a daemon its own process id.
+        command = inside + ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh", *command]
+        with open(self.log_file, "wb") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {}), "NOTIFY_SOCKET": str(self.notify.path)},
+            )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.is_running():
+            self.process.kill()
+            self.process.wait()
+        self.notify.close()
+        # pytest shows this with a failed test, and drops it otherwise
+        print(f"--- end of {self.log_file}", *self.log().splitlines()[-100:], sep="\n")
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def wait_until_ready(self):
+        return self.notify.wait_for("READY=1", START_LIMIT, self.is_running)
+
+    def stop(self, limit=STOP_LIMIT):
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(limit)
+
+    def log(self):
+        return self.log_file.read_text(errors="replace")
+
+
+def hairpin(plan, directory, environment=None):
+    """Hairpin, started but perhaps not ready yet."""
+    return hairpin_with(plan.hairpin_config(), directory, plan.namespace, environment)
+
+
+def hairpin_with(config, directory, namespace=None, environment=None):
+    path = directory / "config.toml"
+    path.write_text(config)
+    return Daemon([HAIRPIN, "--config", path], directory, namespace, environment)
+
+
+def coturn(plan, directory):
+    addresses = [part for ip in plan.listen for part in ("-L", ip, "-E", ip)]
+    low, high = RELAY_PORTS.split("-")
+    ports = ["-p", plan.port, "--min-port", low, "--max-port", high, "--no-rfc5780"]
+    only_udp = ["--no-tcp", "--no-tls", "--no-dtls", "--no-cli"]
+    login = ["--use-auth-secret", "--static-auth-secret", SECRET, "--realm", REALM]
+    peers = ["--allow-loopback-peers"] if plan.loopback_peers else []
+    files = ["--log-file", "stdout", "--pidfile", directory / "pid", "--db", directory / "db"]
+    command = [debian_coturn.SERVER, "-n", *addresses, *ports, *only_udp, *login, *peers, *files]
+    return Daemon(command, directory, plan.namespace)
+
+
+@contextmanager
+def running(plan, directory, which=None):
+    """A server that is ready; yields its first address and leaves no trace."""
+    which = which or under_test()
+    start = {"hairpin": hairpin, "coturn": coturn}[which]
+    with start(plan, directory) as daemon:
+        daemon.wait_until_ready()
+        yield Address(plan.listen[0], plan.port)
+        assert daemon.is_running(), "the server did not survive the test"
+        code = daemon.stop()
+        assert which == "coturn" or code == 0, f"the server ended with {code} after SIGTERM"
