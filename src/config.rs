@@ -251,6 +251,21 @@ impl Config {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_configuration_or_an_error(text in "\\PC{0,80}|(\\[[a-z]{0,7}\\]\n)?[a-z]{1,9} = [\"\\[{}0-9a-z:. ]{0,20}\n?") {
+            drop(parse(&text));
+        }
+
+        #[test]
+        fn a_mutated_default_is_a_configuration_or_an_error(at in 0..6000_usize, byte in 0x20..0x7F_u8) {
+            let mut text = include_str!("../config.toml").as_bytes().to_vec();
+            let at = at % text.len();
+            text[at] = byte;
+            drop(parse(&String::from_utf8(text).unwrap()));
+        }
+    }
+
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
     }

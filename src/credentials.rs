@@ -221,6 +221,8 @@ const NOBODYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn credentials(secrets: &[&str]) -> Credentials {
@@ -308,6 +310,18 @@ mod tests {
         }
         assert!(!Secret::new("6f0c1d3a8b5e4f7096a2c4d8e1b3f507").is_weak());
         assert!(!Secret::from_random(std::array::from_fn(|i| (i * 37) as u8)).is_weak());
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_has_an_account_and_only_an_expiry_makes_it_known(name in ".{0,40}|[0-9]{0,25}(:.{0,10})?") {
+            let account = credentials(&["s"]).account(UserId::Name(&name));
+            let digits = name.split(':').next().unwrap_or_default();
+            let dated = digits.parse::<u64>().is_ok_and(|n| n <= YEAR_9999) && !digits.starts_with('+');
+            prop_assert_eq!(account.known, dated || name == "alice");
+            prop_assert_eq!(account.passwords.len(), 1);
+            prop_assert!(name.ends_with(account.tag()));
+        }
     }
 
     #[test]

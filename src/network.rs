@@ -17,8 +17,8 @@ pub fn interface_addresses() -> Vec<IpAddr> {
     addresses
 }
 
-/// The addresses to relay from if the operator names none: those that packets to the Internet leave with. A machine
-/// that is not connected relays from its loopback.
+/// The addresses to relay from if the operator names none: those that packets to the Internet leave with. On a machine
+/// without a way there, any of its own but loopback; none, if there is none.
 #[must_use]
 pub fn default_relay_addresses() -> Vec<RelayAddress> {
     let v4 = source_for(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
@@ -26,7 +26,9 @@ pub fn default_relay_addresses() -> Vec<RelayAddress> {
     let v6 = source_for(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))
         .filter(|ip| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xe000 == 0x2000));
     let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
-    let addresses = if found.is_empty() { vec![IpAddr::V4(Ipv4Addr::LOCALHOST)] } else { found };
+    let usable = |ip: &IpAddr| matches!(ip, IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local());
+    let any = || interface_addresses().into_iter().find(usable).into_iter().collect();
+    let addresses = if found.is_empty() { any() } else { found };
     addresses.into_iter().map(|ip| RelayAddress { bind: ip, public: ip }).collect()
 }
 

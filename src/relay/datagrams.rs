@@ -26,7 +26,7 @@ pub const SLOTS: usize = 64;
 /// Where a received datagram starts in its buffer; in front of it fits any header.
 pub const HEADROOM: usize = 64;
 
-/// The largest datagram that UDP can carry, and a byte more than IPv4 can.
+/// More than the largest datagram: UDP carries 65,507 bytes over IPv4 and 65,527 over IPv6.
 const DATAGRAM: usize = 65_536;
 const BUFFER: usize = (HEADROOM + DATAGRAM + DATA_PADDING_MAX).next_multiple_of(64);
 const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header must fit");
@@ -78,10 +78,10 @@ pub struct Batch<S> {
     buffers: Vec<u8>,
     received: Vec<Received>,
     outgoing: Vec<Option<Outgoing<S>>>,
-    names: Box<[sockaddr_storage]>,
-    controls: Box<[Control]>,
-    iovecs: Box<[iovec]>,
-    headers: Box<[mmsghdr]>,
+    names: Vec<sockaddr_storage>,
+    controls: Vec<Control>,
+    iovecs: Vec<iovec>,
+    headers: Vec<mmsghdr>,
 }
 
 /// Room for the control messages of one datagram: packet info and traffic class.
@@ -177,22 +177,25 @@ impl DatagramSocket {
         }
         let peer = read_name(&name)?;
         let mut icmp = None;
-        each_control(&header, |level, kind, data| {
+        let read = |level, kind, data: &[u8]| {
             let wanted = (level == libc::IPPROTO_IP && kind == libc::IP_RECVERR)
                 || (level == libc::IPPROTO_IPV6 && kind == libc::IPV6_RECVERR);
             if wanted && data.len() >= size_of::<libc::sock_extended_err>() {
                 // SAFETY: the kernel wrote a sock_extended_err of this size here; it may be unaligned.
-                icmp = read_icmp(unsafe { ptr::read_unaligned(data.as_ptr().cast()) });
+                icmp = read_icmp(unsafe { ptr::read_unaligned(data.as_ptr().cast()) }, peer.is_ipv4());
             }
-        });
+        };
+        // SAFETY: the kernel just filled the header.
+        unsafe { each_control(&header, read) };
         Some((peer, icmp))
     }
 
-    /// Sets or clears the DF bit of what is sent from now on.
+    /// Sets or clears the DF bit of what is sent from now on. Without DF, the kernel fragments at the interface's MTU:
+    /// OMIT keeps a forged ICMP error from making it fragment more, and lets true ones reach us, which DONT does not.
     fn forbid_fragments(&self, forbid: bool) -> io::Result<()> {
         let (level, name, value) = match (self.family, forbid) {
             (libc::AF_INET, true) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO),
-            (libc::AF_INET, false) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT),
+            (libc::AF_INET, false) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT),
             (_, true) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DO),
             (_, false) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT),
         };
@@ -216,10 +219,10 @@ impl<S: Copy + PartialEq> Batch<S> {
             buffers: vec![0; SLOTS * BUFFER],
             received: Vec::with_capacity(SLOTS),
             outgoing: Vec::with_capacity(SLOTS),
-            names: vec![name; SLOTS].into(),
-            controls: vec![Control([0; 96]); SLOTS].into(),
-            iovecs: vec![vec; SLOTS].into(),
-            headers: vec![header; SLOTS].into(),
+            names: vec![name; SLOTS],
+            controls: vec![Control([0; 96]); SLOTS],
+            iovecs: vec![vec; SLOTS],
+            headers: vec![header; SLOTS],
         }
     }
 
@@ -249,7 +252,8 @@ impl<S: Copy + PartialEq> Batch<S> {
         let n = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, none) };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
         for slot in first..first + n {
-            let (local, class) = read_controls(&self.headers[slot].msg_hdr);
+            // SAFETY: the kernel just filled the header, whose control buffer nobody has touched since.
+            let (local, class) = unsafe { read_controls(&self.headers[slot].msg_hdr) };
             let from = read_name(&self.names[slot]).unwrap_or(NOBODY);
             self.received.push(Received { from, local, class, length: self.headers[slot].msg_len as usize });
             self.outgoing.push(None);
@@ -331,7 +335,8 @@ impl<S: Copy + PartialEq> Batch<S> {
         if dont_fragment && socket.forbid_fragments(true).is_err() {
             return count;
         }
-        let failed = send_all(socket, &mut self.headers[..count]);
+        // SAFETY: the first `count` headers were just filled, from buffers that `self` owns.
+        let failed = unsafe { send_all(socket, &mut self.headers[..count]) };
         if dont_fragment {
             // It was set a moment ago on the same socket, so it can be set again.
             let _ = socket.forbid_fragments(false);
@@ -342,35 +347,49 @@ impl<S: Copy + PartialEq> Batch<S> {
     /// Writes the header `index` for what leaves from `slot`.
     fn fill_header(&mut self, index: usize, slot: usize, out: &Outgoing<S>) {
         self.prepare(index, slot * BUFFER + out.range.start, out.range.len());
+        // SAFETY: `prepare` checked the index; each reference is to one element, and ends with its statement.
+        let (name_length, control_length) = unsafe {
+            let (name, control) = (self.names.as_mut_ptr().add(index), self.controls.as_mut_ptr().add(index));
+            (write_name(&mut *name, out.to), write_controls(&mut *control, out.to, out.local, out.class))
+        };
         let header = &mut self.headers[index].msg_hdr;
-        header.msg_namelen = write_name(&mut self.names[index], out.to);
-        header.msg_controllen = write_controls(&mut self.controls[index], out.to, out.local, out.class);
+        header.msg_namelen = name_length;
+        header.msg_controllen = control_length;
         header.msg_flags = 0;
-        if header.msg_controllen == 0 {
+        if control_length == 0 {
             header.msg_control = ptr::null_mut();
         }
     }
 
     /// Points the header `index` at `length` bytes of the buffers.
     fn prepare(&mut self, index: usize, at: usize, length: usize) {
-        let buffer = &mut self.buffers[at..at + length];
-        self.iovecs[index] = iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length };
-        let header = &mut self.headers[index].msg_hdr;
-        header.msg_name = ptr::from_mut(&mut self.names[index]).cast();
-        header.msg_iov = &raw mut self.iovecs[index];
-        header.msg_iovlen = 1;
-        header.msg_control = ptr::from_mut(&mut self.controls[index]).cast();
+        assert!(index < SLOTS && at + length <= self.buffers.len(), "a header stays within its batch");
+        // SAFETY: every vector has SLOTS elements, and the buffers end where the assertion says. The pointers come
+        // from the vectors and not from references to their elements, so that preparing one header leaves those of
+        // the others valid.
+        unsafe {
+            let vec = self.iovecs.as_mut_ptr().add(index);
+            vec.write(iovec { iov_base: self.buffers.as_mut_ptr().add(at).cast(), iov_len: length });
+            let header = &mut self.headers[index].msg_hdr;
+            header.msg_name = self.names.as_mut_ptr().add(index).cast();
+            header.msg_iov = vec;
+            header.msg_iovlen = 1;
+            header.msg_control = self.controls.as_mut_ptr().add(index).cast();
+        }
     }
 }
 
 /// Sends all messages; returns how many the kernel refused. A refusal concerns its message alone, but for a full
 /// buffer, which is full for the rest too.
-fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usize {
+///
+/// # Safety
+/// Every header's pointers must be valid for the lengths beside them.
+unsafe fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usize {
     let mut failed = 0;
     let mut retried = false;
     while !headers.is_empty() {
         let (fd, count) = (socket.socket.as_raw_fd(), headers.len() as u32);
-        // SAFETY: every header was filled by `fill_header`, whose buffers outlive this call.
+        // SAFETY: the caller promises it of every header, and the count is theirs.
         let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
         if let Ok(sent) = usize::try_from(sent) {
             headers = &mut headers[sent.max(1)..];
@@ -380,8 +399,9 @@ fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usize {
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN | libc::ENOBUFS) => return failed + headers.len(),
             Some(libc::EINTR) => {}
-            // An ICMP error of an earlier packet is reported once, in place of sending; so try again, once.
-            _ if !retried => retried = true,
+            // An ICMP error of an earlier packet is reported once, in place of sending; so try again, once, unless
+            // the error can only be this packet's own.
+            Some(code) if !retried && !OWN_ERRORS.contains(&code) => retried = true,
             _ => {
                 failed += 1;
                 retried = false;
@@ -391,6 +411,9 @@ fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usize {
     }
     failed
 }
+
+/// What sending fails with because of the packet itself.
+const OWN_ERRORS: [c_int; 4] = [libc::EMSGSIZE, libc::EPERM, libc::EINVAL, libc::EAFNOSUPPORT];
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
@@ -458,9 +481,12 @@ fn write_name(name: &mut sockaddr_storage, address: SocketAddr) -> u32 {
 }
 
 /// The local address and the traffic class of a received datagram.
-fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
+///
+/// # Safety
+/// As for [`each_control`].
+unsafe fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
     let (mut local, mut class) = (None, 0);
-    each_control(header, |level, kind, data| match (level, kind) {
+    let read = |level, kind, data: &[u8]| match (level, kind) {
         (libc::IPPROTO_IP, libc::IP_TOS) => class = data.first().copied().unwrap_or(0),
         (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
             class = data.first_chunk().map_or(0, |value| c_int::from_ne_bytes(*value) as u8);
@@ -474,7 +500,9 @@ fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
             local = data.first_chunk::<16>().map(|ip| IpAddr::from(*ip));
         }
         _ => {}
-    });
+    };
+    // SAFETY: the caller promises it.
+    unsafe { each_control(header, read) };
     (local, class)
 }
 
@@ -519,9 +547,12 @@ fn push_control(control: &mut Control, used: usize, level: c_int, kind: c_int, d
 }
 
 /// Calls `each` with level, type and data of every control message that the kernel wrote.
-fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8])) {
-    // SAFETY: the kernel filled msg_control up to msg_controllen with whole control messages; the macros walk them
-    // and end with null, and each one's data is cmsg_len less its header long.
+///
+/// # Safety
+/// The kernel must have filled `msg_control` of the header up to `msg_controllen`.
+unsafe fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8])) {
+    // SAFETY: the macros walk the whole control messages that the caller says are there, and end with null; each
+    // one's data is cmsg_len less its header long.
     unsafe {
         let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
@@ -534,7 +565,7 @@ fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8])) {
     }
 }
 
-fn read_icmp(error: libc::sock_extended_err) -> Option<Icmp> {
+fn read_icmp(error: libc::sock_extended_err, v4: bool) -> Option<Icmp> {
     let (kind, code) = (error.ee_type, error.ee_code);
     match error.ee_origin {
         // Only "fragmentation needed" and "packet too big" carry more than their type: the next hop's MTU.
@@ -543,7 +574,8 @@ fn read_icmp(error: libc::sock_extended_err) -> Option<Icmp> {
         libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => Some(Icmp { kind, code, data: 0 }),
         // Our own kernel refused a packet with DF: what a router would have said.
         libc::SO_EE_ORIGIN_LOCAL if error.ee_errno == libc::EMSGSIZE as u32 => {
-            Some(Icmp { kind: 3, code: 4, data: error.ee_info })
+            let (kind, code) = if v4 { (3, 4) } else { (2, 0) };
+            Some(Icmp { kind, code, data: error.ee_info })
         }
         _ => None,
     }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Interest, Registry};
 use rand::Rng;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use slab::Slab;
 
 use crate::relay::address::{Family, RelayId, RelayedAddr};
@@ -35,6 +36,8 @@ pub struct PortPool {
     addresses: Vec<(RelayAddress, PortSet)>,
     range: RangeInclusive<u16>,
     reserved: Mutex<HashMap<Token, Bound>>,
+    /// Whether the last request found no port, so that the log says it once and not for every request.
+    exhausted: AtomicBool,
 }
 
 /// One bit for each port.
@@ -48,6 +51,16 @@ struct Bound {
     /// The index of its address in the pool.
     address: usize,
     port: u16,
+    turn: Turn,
+}
+
+/// What the shard means to do with a relay socket when its turn comes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// It waits for its turn.
+    pub waiting: bool,
+    /// It has errors to report.
+    pub erred: bool,
 }
 
 /// The relay sockets of one shard.
@@ -73,7 +86,7 @@ impl PortPool {
     #[must_use]
     pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> Self {
         let addresses = addresses.iter().map(|address| (*address, PortSet::default())).collect();
-        Self { addresses, range, reserved: Mutex::default() }
+        Self { addresses, range, reserved: Mutex::default(), exhausted: AtomicBool::new(false) }
     }
 
     /// How many ports are taken, on all addresses.
@@ -84,42 +97,56 @@ impl PortPool {
 
     /// Binds a port that fits, and for a pair the next one too.
     fn bind(&self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Bound, NoPort> {
-        let of_family =
-            |(_, (address, _)): &(usize, &(RelayAddress, PortSet))| Family::of(address.bind) == family;
-        let indices: Vec<usize> =
-            self.addresses.iter().enumerate().filter(of_family).map(|(i, _)| i).collect();
-        let first = if indices.is_empty() { 0 } else { rng.random_range(0..indices.len()) };
-        let mut foreign = 0;
-        for turn in 0..indices.len() {
-            let address = indices[(first + turn) % indices.len()];
+        let found = self.find(family, parity, rng);
+        let exhausted = !matches!(found, Ok(Some(_)));
+        if exhausted && !self.exhausted.swap(exhausted, Ordering::Relaxed) {
+            let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
+            tracing::warn!(reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
+        } else {
+            self.exhausted.store(exhausted, Ordering::Relaxed);
+        }
+        found.ok().flatten().ok_or(NoPort)
+    }
+
+    /// Binds the first candidate that is free, on the relay addresses in turn.
+    fn find(&self, family: Family, parity: Parity, rng: &mut StdRng) -> io::Result<Option<Bound>> {
+        let fits = |index: &usize| Family::of(self.addresses[*index].0.bind) == family;
+        let mut indices: Vec<usize> = (0..self.addresses.len()).filter(fits).collect();
+        indices.shuffle(rng);
+        let (mut foreign, mut failure) = (0, None);
+        for address in indices {
             for port in candidates(&self.range, parity, rng) {
                 match self.bind_port(address, port, parity) {
-                    Ok(Some(bound)) => return Ok(bound),
+                    Ok(Some(bound)) => return Ok(Some(bound)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => {
                         foreign += 1;
                     }
+                    // This address may be gone; the others need not be.
                     Err(error) => {
-                        tracing::warn!(%error, "no relay port could be bound");
-                        return Err(NoPort);
+                        failure = Some(error);
+                        break;
                     }
                 }
             }
         }
-        Err(NoPort)
+        failure.map_or(Ok(None), Err)
     }
 
     /// Binds this very port; `None` if it is taken.
     fn bind_port(&self, address: usize, port: u16, parity: Parity) -> io::Result<Option<Bound>> {
+        let Parity::EvenAndNext(token) = parity else { return self.claim(address, port) };
+        if self.addresses[address].1.contains(port + 1) {
+            return Ok(None);
+        }
         let Some(bound) = self.claim(address, port)? else { return Ok(None) };
-        let Parity::EvenAndNext(token) = parity else { return Ok(Some(bound)) };
         match self.claim(address, port + 1) {
             Ok(Some(next)) => {
                 self.reserved().insert(token, next);
                 Ok(Some(bound))
             }
             other => {
-                self.release(&bound);
+                self.release(bound);
                 other.map(|_| None)
             }
         }
@@ -131,7 +158,7 @@ impl PortPool {
             return Ok(None);
         }
         match DatagramSocket::relay(SocketAddr::new(address.bind, port)) {
-            Ok(socket) => Ok(Some(Bound { socket, address: index, port })),
+            Ok(socket) => Ok(Some(Bound { socket, address: index, port, turn: Turn::default() })),
             Err(error) => {
                 ports.remove(port);
                 Err(error)
@@ -139,8 +166,11 @@ impl PortPool {
         }
     }
 
-    fn release(&self, bound: &Bound) {
-        self.addresses[bound.address].1.remove(bound.port);
+    /// Closes a socket, and then gives its port back: not before, or another shard would find it in use.
+    fn release(&self, bound: Bound) {
+        let Bound { socket, address, port, turn: _ } = bound;
+        drop(socket);
+        self.addresses[address].1.remove(port);
     }
 
     fn reserved(&self) -> MutexGuard<'_, HashMap<Token, Bound>> {
@@ -173,6 +203,11 @@ impl ShardPorts {
     #[must_use]
     pub fn socket(&self, relay: RelayId) -> Option<&DatagramSocket> {
         self.sockets.get(relay.0 as usize).map(|bound| &bound.socket)
+    }
+
+    /// What is meant to be done when a relay's turn comes.
+    pub fn turn(&mut self, relay: RelayId) -> Option<&mut Turn> {
+        self.sockets.get_mut(relay.0 as usize).map(|bound| &mut bound.turn)
     }
 
     /// A relay's transport address, as the world knows it.
@@ -208,9 +243,7 @@ impl ShardPorts {
             let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
             // Closing the socket takes it out of the poll in any case.
             let _ = self.registry.deregister(bound.socket.source());
-            let (address, port) = (bound.address, bound.port);
-            drop(bound);
-            self.pool.addresses[address].1.remove(port);
+            self.pool.release(bound);
         }
     }
 
@@ -225,7 +258,7 @@ impl ShardPorts {
         let slot = self.sockets.vacant_entry();
         let token = mio::Token(self.first_token + slot.key());
         if let Err(error) = self.registry.register(bound.socket.source(), token, Interest::READABLE) {
-            self.pool.release(&bound);
+            self.pool.release(bound);
             return Err(error);
         }
         let id = RelayId(slot.key() as u32);
@@ -259,7 +292,7 @@ impl Ports for ShardPorts {
 
     fn forget(&mut self, token: Token) {
         if let Some(bound) = self.pool.reserved().remove(&token) {
-            self.pool.release(&bound);
+            self.pool.release(bound);
         }
     }
 

@@ -4,6 +4,7 @@
 //! polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
 //! relay sockets would be ten thousand tasks.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -28,12 +29,20 @@ pub struct Shard {
     clock: Clock,
     engine: Engine,
     ports: ShardPorts,
-    listeners: Vec<(DatagramSocket, SocketAddr)>,
+    listeners: Vec<Listener>,
     batch: Batch<Socket>,
     counters: Arc<Counters>,
     inbox: mpsc::Receiver<Command>,
-    /// Sockets that may have more to read than one turn takes.
-    readable: Vec<Socket>,
+    /// Relay sockets that may have something to read, in the order of their turns; each at most once.
+    readable: VecDeque<RelayId>,
+}
+
+/// A socket that clients talk to.
+struct Listener {
+    socket: DatagramSocket,
+    address: SocketAddr,
+    /// Whether it may have something to read.
+    readable: bool,
 }
 
 /// What a shard is told from outside.
@@ -71,7 +80,9 @@ enum Socket {
 
 const WAKE: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
-/// Datagrams that one relay socket may deliver before it is the next one's turn.
+/// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver then: so
+/// peers that flood cannot keep clients from being heard.
+const RELAYS_A_ROUND: usize = 16;
 const RELAY_TURN: usize = 16;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
@@ -94,7 +105,7 @@ impl Shard {
         for (index, mut listener) in listeners.into_iter().enumerate() {
             poll.registry().register(listener.source(), Token(FIRST_LISTENER + index), Interest::READABLE)?;
             let address = listener.local_addr()?;
-            registered.push((listener, address));
+            registered.push(Listener { socket: listener, address, readable: false });
         }
         let first_relay = FIRST_LISTENER + registered.len();
         let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?, first_relay);
@@ -107,7 +118,7 @@ impl Shard {
             batch: Batch::new(),
             counters,
             inbox,
-            readable: Vec::new(),
+            readable: VecDeque::new(),
         };
         Ok((shard, Handle { inbox: sender, waker }))
     }
@@ -129,14 +140,12 @@ impl Shard {
                     if self.obey() {
                         return Ok(());
                     }
-                } else if let Some(socket) = self.socket_of(event.token()) {
-                    if event.is_error() {
-                        self.report_errors(socket, now);
-                    }
-                    self.readable.push(socket);
+                } else {
+                    self.expect(event.token(), event.is_error());
                 }
             }
-            self.read_all(now);
+            self.read_listeners(now);
+            self.read_relays(now);
             self.flush();
             self.engine.expire(now.moment, &mut self.ports);
             self.ports.reap();
@@ -145,12 +154,11 @@ impl Shard {
 
     /// How long there is nothing to do: not at all while a socket has more to read.
     fn timeout(&self) -> Option<Duration> {
-        if !self.readable.is_empty() {
+        if !self.readable.is_empty() || self.listeners.iter().any(|listener| listener.readable) {
             return Some(Duration::ZERO);
         }
         let deadline = self.engine.next_deadline()?;
-        // A millisecond more than needed: the poll rounds down, and would spin until the deadline.
-        Some(deadline.since(self.clock.now().moment) + Duration::from_millis(1))
+        Some(deadline.since(self.clock.now().moment))
     }
 
     /// Carries out what came from outside; whether it was the order to stop.
@@ -165,56 +173,53 @@ impl Shard {
         false
     }
 
-    fn socket_of(&self, token: Token) -> Option<Socket> {
-        let index = token.0.checked_sub(FIRST_LISTENER)?;
-        if index < self.listeners.len() {
-            return Some(Socket::Listener(ListenerId(index as u16)));
+    /// The poll says that a socket has something to read. It says so once; so the socket is read until it is empty.
+    fn expect(&mut self, token: Token, erred: bool) {
+        let index = token.0 - FIRST_LISTENER;
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.readable = true;
+        } else if let Some(relay) = self.ports.relay_of(token) {
+            self.queue(relay, erred);
         }
-        self.ports.relay_of(token).map(Socket::Relay)
     }
 
-    /// Reads every readable socket once; those that were not emptied stay readable.
-    fn read_all(&mut self, now: Now) {
-        let turns = self.readable.len();
-        for turn in 0..turns {
-            let socket = self.readable[turn];
-            if self.batch.free() == 0 {
+    /// Gives a relay socket a turn, if it is not waiting for one.
+    fn queue(&mut self, relay: RelayId, erred: bool) {
+        let Some(turn) = self.ports.turn(relay) else { return };
+        turn.erred |= erred;
+        if !std::mem::replace(&mut turn.waiting, true) {
+            self.readable.push_back(relay);
+        }
+    }
+
+    fn read_listeners(&mut self, now: Now) {
+        for index in 0..self.listeners.len() {
+            if !self.listeners[index].readable {
+                continue;
+            }
+            self.flush();
+            let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
+            self.listeners[index].readable = slots.len() == SLOTS;
+            for slot in slots {
+                self.client_sent(ListenerId(index as u16), slot, now);
+            }
+        }
+    }
+
+    fn read_relays(&mut self, now: Now) {
+        for _ in 0..RELAYS_A_ROUND {
+            let Some(relay) = self.readable.pop_front() else { return };
+            let turn = self.ports.turn(relay).map(std::mem::take).unwrap_or_default();
+            if self.batch.free() < RELAY_TURN + ERRORS_TURN {
                 self.flush();
             }
-            let most = match socket {
-                Socket::Listener(_) => SLOTS,
-                Socket::Relay(_) => RELAY_TURN,
-            };
-            let asked = most.min(self.batch.free());
-            match self.receive(socket, asked) {
-                Ok(slots) => {
-                    let more = slots.len() == asked;
-                    for slot in slots {
-                        self.handle(socket, slot, now);
-                    }
-                    if more {
-                        self.readable.push(socket);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // An ICMP error of an earlier packet, reported in place of a datagram; the next read goes on.
-                Err(_) => self.readable.push(socket),
+            let more_errors = turn.erred && self.report_errors(relay, now) == ERRORS_TURN;
+            let Some(socket) = self.ports.socket(relay) else { continue };
+            let slots = receive(&mut self.batch, socket, RELAY_TURN);
+            if slots.len() == RELAY_TURN || more_errors {
+                self.queue(relay, more_errors);
             }
-        }
-        self.readable.drain(..turns);
-    }
-
-    fn receive(&mut self, socket: Socket, most: usize) -> io::Result<Range<usize>> {
-        match socket_ref(&self.listeners, &self.ports, socket) {
-            Some(socket) => self.batch.receive(socket, most),
-            None => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn handle(&mut self, socket: Socket, slot: usize, now: Now) {
-        match socket {
-            Socket::Listener(listener) => self.client_sent(listener, slot, now),
-            Socket::Relay(relay) => {
+            for slot in slots {
                 let received = self.batch.received(slot);
                 let peer = PeerAddr(self.ports.outside(received.from));
                 let payload = HEADROOM..HEADROOM + received.length;
@@ -224,7 +229,7 @@ impl Shard {
     }
 
     fn client_sent(&mut self, listener: ListenerId, slot: usize, now: Now) {
-        let bound = self.listeners[usize::from(listener.0)].1;
+        let bound = self.listeners[usize::from(listener.0)].address;
         let received = self.batch.received(slot).clone();
         let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
         let path = ClientPath { client: received.from, server, listener };
@@ -268,37 +273,37 @@ impl Shard {
     }
 
     fn send_to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
-        let wildcard = self.listeners[usize::from(path.listener.0)].0.is_wildcard();
+        let wildcard = self.listeners[usize::from(path.listener.0)].socket.is_wildcard();
         let local = wildcard.then_some(path.server.ip());
         let via = Socket::Listener(path.listener);
         self.batch.send(slot, Outgoing { via, to: path.client, local, class, dont_fragment: false, range });
     }
 
-    /// Tells clients of the ICMP errors that their packets met.
-    fn report_errors(&mut self, socket: Socket, now: Now) {
-        let Socket::Relay(relay) = socket else { return };
-        for _ in 0..ERRORS_TURN {
+    /// Tells a client of the ICMP errors that its packets met; returns how many errors there were.
+    fn report_errors(&mut self, relay: RelayId, now: Now) -> usize {
+        for count in 0..ERRORS_TURN {
             let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else {
-                return;
+                return count;
             };
             let peer = PeerAddr(self.ports.outside(peer));
-            let Some((path, message)) =
-                icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment))
-            else {
-                continue;
-            };
-            if self.batch.free() == 0 {
-                self.flush();
-            }
-            if let Some((slot, range)) = self.batch.compose(&message) {
+            let report = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment));
+            if let Some((path, message)) = report
+                && let Some((slot, range)) = self.batch.compose(&message)
+            {
                 self.send_to_client(path, slot, 0, range);
             }
         }
+        ERRORS_TURN
     }
 
     fn flush(&mut self) {
         let (listeners, ports) = (&self.listeners, &self.ports);
-        let failed = self.batch.flush(|socket| socket_ref(listeners, ports, socket));
+        let failed = self.batch.flush(|socket| match socket {
+            Socket::Listener(listener) => {
+                listeners.get(usize::from(listener.0)).map(|listener| &listener.socket)
+            }
+            Socket::Relay(relay) => ports.socket(relay),
+        });
         for _ in 0..failed {
             self.counters.ignored(Ignored::SendFailed);
         }
@@ -314,13 +319,8 @@ impl Handle {
     }
 }
 
-fn socket_ref<'s>(
-    listeners: &'s [(DatagramSocket, SocketAddr)],
-    ports: &'s ShardPorts,
-    socket: Socket,
-) -> Option<&'s DatagramSocket> {
-    match socket {
-        Socket::Listener(listener) => listeners.get(usize::from(listener.0)).map(|(socket, _)| socket),
-        Socket::Relay(relay) => ports.socket(relay),
-    }
+/// Receives what there is, up to `most`. An error is that of an earlier packet, reported in place of a datagram, so
+/// the next try goes on; a second one is left to the next event.
+fn receive(batch: &mut Batch<Socket>, socket: &DatagramSocket, most: usize) -> Range<usize> {
+    batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }

@@ -44,6 +44,16 @@ enum Evenness {
     EvenAndNext,
 }
 
+impl Wanted {
+    /// Whether the next port is to be reserved.
+    fn reserves(self) -> bool {
+        match self {
+            Self::Reserved(_) => false,
+            Self::One(_, evenness) | Self::Both(evenness) => evenness == Evenness::EvenAndNext,
+        }
+    }
+}
+
 /// What was opened for an Allocate.
 struct Opened {
     relays: Vec<Relay>,
@@ -69,7 +79,10 @@ impl Engine {
             return Err(Refusal::ClientDenied);
         }
         let now = request.now().moment;
-        let lease = self.quotas.admit(request.account().tag(), request.path().client.ip(), now)?;
+        let admit = || self.quotas.admit(request.account().tag(), request.path().client.ip(), now);
+        let lease = admit()?;
+        // A reserved port counts too, or whoever lets go of allocations could hold every port by reservations.
+        let reservation = wanted.reserves().then(admit).transpose()?;
         let opened = self.open(wanted, ports)?;
         let grant = Grant {
             transaction: request.message().transaction(),
@@ -77,7 +90,8 @@ impl Engine {
             token: opened.token,
             failed: opened.failed,
         };
-        if let Some(token) = opened.token {
+        if let Some((token, lease)) = opened.token.zip(reservation) {
+            self.reservations.insert(token, lease);
             self.deadlines.insert((now + RESERVATION_LIFETIME, Due::Reservation(token)));
         }
         let id = self.admit(request, opened.relays, grant, lease);
@@ -134,6 +148,7 @@ impl Engine {
             permissions: Vec::new(),
             channels: Vec::new(),
             lease,
+            peers: 0,
             new_peers: Bucket::default(),
             up: Meter::default(),
             down: Meter::default(),

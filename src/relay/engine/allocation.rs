@@ -42,7 +42,9 @@ pub struct Allocation {
     pub channels: Vec<Channel>,
     /// The count on the quotas.
     pub lease: Lease,
-    /// New peers added.
+    /// How many peer addresses it was ever permitted.
+    pub peers: u32,
+    /// The rate at which it adds new ones.
     pub new_peers: Bucket,
     /// What went from the client to peers.
     pub up: Meter,

@@ -29,7 +29,7 @@ mod refresh;
 mod reply;
 pub mod routes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +44,13 @@ use crate::metrics::Counters;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::{ClientPath, Family, RelayId};
 use crate::relay::engine::allocation::{AllocationId, Allocations};
-use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::answers::{Answer, AnswerBudget};
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::ports::{Ports, Token};
-use crate::relay::engine::quotas::Quotas;
+use crate::relay::engine::quotas::{Lease, Quotas};
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
 use crate::relay::wire::{self, Class, Datagram, Message};
@@ -95,6 +95,8 @@ pub struct Engine {
     routes: Routes,
     deadlines: BTreeSet<(Moment, Due)>,
     next_sweep: Moment,
+    /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
+    reservations: HashMap<Token, Lease>,
 }
 
 /// What to do with a datagram of a client.
@@ -140,6 +142,7 @@ impl Engine {
             routes: Routes::default(),
             deadlines: BTreeSet::new(),
             next_sweep: Moment::default(),
+            reservations: HashMap::new(),
         }
     }
 
@@ -155,7 +158,7 @@ impl Engine {
             Ok(Datagram::ChannelData(channel, payload)) => {
                 self.on_channel_data(path, channel, payload, now.moment, ports).map(Action::ToPeer)
             }
-            Ok(Datagram::Message(_)) if is_impossible_source(path) => Err(Ignored::ImpossibleSource),
+            Ok(Datagram::Message(_)) if self.is_impossible_source(path) => Err(Ignored::ImpossibleSource),
             Ok(Datagram::Message(message)) => self.on_message(path, &message, now, ports),
             Err(ignored) => Err(ignored),
         };
@@ -178,7 +181,10 @@ impl Engine {
             self.deadlines.remove(&entry);
             match entry.1 {
                 Due::Allocation(id) => self.expire_allocation(id, now, ports),
-                Due::Reservation(token) => ports.forget(token),
+                Due::Reservation(token) => {
+                    self.reservations.remove(&token);
+                    ports.forget(token);
+                }
                 Due::Sweep => self.sweep(now, ports),
             }
         }
@@ -221,7 +227,7 @@ impl Engine {
             self.counters.success(Method::Binding);
             return Ok(Action::Reply(reply::success(message, &[reply::mapped(path.client)], None)));
         }
-        self.afford_answer(path, now)?;
+        self.afford_answer(Answer::Stranger, path, now)?;
         self.counters.refused(Method::Binding, Refusal::UnknownAttribute);
         Ok(Action::Reply(reply::unknown_attributes(message, unknown, None)))
     }
@@ -273,6 +279,16 @@ impl Engine {
         }
     }
 
+    /// Nobody sends from these. An answer would go to a service that answers in turn, to a crowd, or to ourselves.
+    fn is_impossible_source(&self, path: ClientPath) -> bool {
+        let port = matches!(path.client.port(), 0 | 19 | 53 | 123 | 389 | 1900 | 11211);
+        let address = match path.client.ip() {
+            IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
+            IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
+        };
+        port || address || path.client == path.server || self.settings.peers.is_listener(path.client)
+    }
+
     /// Answers a request that did not pass authentication, as long as its network has a budget for answers.
     fn reject(
         &self,
@@ -289,15 +305,16 @@ impl Engine {
         } else {
             tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
         }
-        self.afford_answer(path, now)?;
+        let kind = if refusal == Refusal::StaleNonce { Answer::StaleNonce } else { Answer::Stranger };
+        self.afford_answer(kind, path, now)?;
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
         let challenge = retry.then(|| (realm, self.nonces.issue(path.client, now.moment)));
         Ok(reply::reject(message, refusal, challenge))
     }
 
-    fn afford_answer(&self, path: ClientPath, now: Now) -> Result<(), Ignored> {
-        let affordable = self.answers.may_answer(path.client.ip(), now.moment);
+    fn afford_answer(&self, kind: Answer, path: ClientPath, now: Now) -> Result<(), Ignored> {
+        let affordable = self.answers.may_answer(kind, path.client.ip(), now.moment);
         if affordable { Ok(()) } else { Err(Ignored::AnswerBudget) }
     }
 
@@ -355,14 +372,20 @@ impl Engine {
         let Some(ended) = self.allocations.remove(id) else { return };
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
+        let (up, down) = (ended.up, ended.down);
+        let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
+        if up.packets + down.packets == 0 {
+            tracing::debug!(?user, seconds, "allocation ended unused");
+            return;
+        }
         tracing::info!(
-            user = ?ended.tag,
-            seconds = now.since(ended.since).as_secs(),
-            peers = ended.permissions.len(),
-            packets_up = ended.up.packets,
-            bytes_up = ended.up.bytes,
-            packets_down = ended.down.packets,
-            bytes_down = ended.down.bytes,
+            ?user,
+            seconds,
+            peers = ended.peers,
+            packets_up = up.packets,
+            bytes_up = up.bytes,
+            packets_down = down.packets,
+            bytes_down = down.bytes,
             "allocation ended"
         );
     }
@@ -424,14 +447,4 @@ fn unknown_attributes(message: &Message<'_>) -> Vec<AttrType> {
         }
     }
     unknown
-}
-
-/// Nobody sends from these. An answer would go to a service that answers in turn, to a crowd, or to ourselves.
-fn is_impossible_source(path: ClientPath) -> bool {
-    let port = matches!(path.client.port(), 0 | 19 | 53 | 123 | 389 | 1900 | 11211);
-    let address = match path.client.ip() {
-        IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
-        IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
-    };
-    port || address || path.client == path.server
 }

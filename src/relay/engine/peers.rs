@@ -91,11 +91,12 @@ impl PeerPolicy {
         !never.chain([loopback, IpNet::V4(v4(127, 0, 0, 0, 8))]).any(|net| net.contains(range))
     }
 
-    fn is_listener(&self, peer: SocketAddr) -> bool {
-        let own = self.own.contains(&peer.ip());
+    /// Whether we listen on this address.
+    #[must_use]
+    pub fn is_listener(&self, address: SocketAddr) -> bool {
         self.listeners.iter().any(|listener| {
-            let same_ip = listener.ip() == peer.ip() || (listener.ip().is_unspecified() && own);
-            same_ip && listener.port() == peer.port()
+            let any = || listener.ip().is_unspecified() && self.own.contains(&address.ip());
+            listener.port() == address.port() && (listener.ip() == address.ip() || any())
         })
     }
 

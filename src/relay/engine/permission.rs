@@ -48,6 +48,7 @@ impl Engine {
         if new > 0 && !allocation.new_peers.take(self.settings.limits.new_peers, new as u64, now) {
             return Err(Refusal::PeerRate);
         }
+        allocation.peers = allocation.peers.saturating_add(new as u32);
         let until = now + PERMISSION_LIFETIME;
         allocation.permissions.retain(|permission| !ips.contains(&permission.ip));
         allocation.permissions.extend(ips.iter().map(|ip| Permission { ip: *ip, until }));
