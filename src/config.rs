@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
 
+pub use checks::TTL;
 pub use error::ConfigError;
 
 /// The whole configuration.
@@ -80,7 +81,7 @@ pub struct Credentials {
     pub allow_weak_secret: bool,
     /// Static users and their passwords, prepared by the OpaqueString profile (RFC 8265 §4.2).
     #[serde(deserialize_with = "values::users")]
-    pub users: HashMap<String, String>,
+    pub users: HashMap<String, Secret>,
     /// How long a credential is valid.
     #[serde(deserialize_with = "values::duration")]
     pub ttl: Duration,
@@ -298,8 +299,19 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown_in_an_error() {
-        let error = parse("[credentials]\nsecrets = [\"hunter2\"]").unwrap_err();
-        assert!(!error.contains("hunter2"), "{error}");
+        for text in [
+            "[credentials]\nsecrets = [\"hunter2\"]",
+            "[credentials]\nsecrets = \"hunter2\"",
+            "[credentials]\nsecrets = [[\"hunter2\"]]",
+            "[credentials]\nusers = \"alice:hunter2\"",
+            "[credentials]\nusers = { alice = [\"hunter2\"] }",
+            "[credentials]\nusers = { alice = \"hunter2\\u0007\" }",
+            "[credentials]\nttl = { secret = \"hunter2\" }",
+            "credentials = \"hunter2\"",
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.starts_with("config.toml:") && !error.contains("hunter2"), "{error}");
+        }
     }
 
     /// A file, how its error starts, and what else it says.
@@ -309,6 +321,10 @@ mod tests {
         ("\n[listen]\nudp = [\"3478\"]", ("config.toml:3: listen.udp: ", "\"0.0.0.0:3478\"")),
         ("[listen]\nudp = []", ("config.toml:2: listen.udp: ", "at least one")),
         ("[listen]\nudp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", ("config.toml:2: listen.udp: ", "twice")),
+        (
+            "[listen]\nudp = [\"0.0.0.0:1\", \"10.0.0.1:1\"]",
+            ("config.toml:2: listen.udp: ", "0.0.0.0:1 includes 10.0.0.1:1"),
+        ),
         ("[listen]\nudp = [\"0.0.0.0:50000\"]", ("config.toml:2: listen.udp: ", "relay.ports")),
         ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
         ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),
@@ -321,6 +337,11 @@ mod tests {
             ("config.toml:2: relay.addresses: ", "same family"),
         ),
         ("[relay]\naddresses = [{ bind = \"10.0.0.1\" }]", ("config.toml:2: relay.addresses: ", "public")),
+        (
+            "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"1.1.1.1\" }, { bind = \"10.0.0.1\", public = \"1.1.1.2\" }]",
+            ("config.toml:2: relay.addresses: ", "10.0.0.1 stands there twice"),
+        ),
+        ("[relay]\nthreads = 2000", ("config.toml:2: relay.threads: ", "1024")),
         ("[relay]\nthreads = 0", ("config.toml:2: relay.threads: ", "auto")),
         ("[credentials]\nrealm = \"\"", ("config.toml:2: credentials.realm: ", "realm")),
         ("[credentials]\nrealm = 'a\"b'", ("config.toml:2: credentials.realm: ", "quote")),

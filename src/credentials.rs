@@ -25,7 +25,7 @@ pub enum CheckExpiry {
     Always,
 }
 
-/// A shared secret. Never shown, not even in a debug log.
+/// A shared secret or a password. Never shown, not even in a debug log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -60,11 +60,17 @@ impl Secret {
 
     /// The password that belongs to a user name under this secret.
     #[must_use]
-    pub fn password(&self, username: &str) -> String {
+    pub fn password(&self, username: &str) -> Self {
         let mut mac =
             Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
-        BASE64_STANDARD.encode(mac.finalize().into_bytes())
+        Self(BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+    }
+
+    /// The text itself, for who must use it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
     }
 }
 
@@ -80,7 +86,7 @@ pub struct Credential {
     /// `<expiry>[:<tag>]`.
     pub username: String,
     /// base64(HMAC-SHA1(secret, username)).
-    pub password: String,
+    pub password: Secret,
 }
 
 /// How a request names its user (RFC 8489 §9.2.4).
@@ -98,7 +104,7 @@ pub struct Account {
     /// The user's name; empty for a hash that belongs to nobody.
     pub username: String,
     /// The passwords to try. For a user who does not exist, one that matches nothing.
-    pub passwords: Vec<String>,
+    pub passwords: Vec<Secret>,
     /// Whether there is such a user at all.
     pub known: bool,
     /// When the credential ends, in seconds since the Unix epoch; `None` for static users.
@@ -128,7 +134,7 @@ impl Account {
 pub struct Credentials {
     realm: String,
     secrets: Vec<Secret>,
-    users: HashMap<String, String>,
+    users: HashMap<String, Secret>,
     names: HashMap<[u8; 32], String>,
     check_expiry: CheckExpiry,
 }
@@ -139,7 +145,7 @@ impl Credentials {
     pub fn new(
         realm: &str,
         secrets: Vec<Secret>,
-        users: HashMap<String, String>,
+        users: HashMap<String, Secret>,
         check_expiry: CheckExpiry,
     ) -> Self {
         let names = users.keys().map(|name| (user_hash(name, realm), name.clone())).collect();
@@ -193,7 +199,7 @@ impl Credentials {
                 let passwords = self.secrets.iter().map(|secret| secret.password(&username)).collect();
                 Account { username, passwords, known: true, expires: Some(expires) }
             }
-            None => Account { username, passwords: vec![NOBODYS.to_owned()], known: false, expires: None },
+            None => Account { username, passwords: vec![Secret::new(NOBODYS)], known: false, expires: None },
         }
     }
 }
@@ -227,7 +233,7 @@ mod tests {
 
     fn credentials(secrets: &[&str]) -> Credentials {
         let secrets = secrets.iter().map(|text| Secret::new(*text)).collect();
-        let users = HashMap::from([("alice".to_owned(), "wonderland".to_owned())]);
+        let users = HashMap::from([("alice".to_owned(), Secret::new("wonderland"))]);
         Credentials::new("example.org", secrets, users, CheckExpiry::Allocate)
     }
 
@@ -237,7 +243,7 @@ mod tests {
     fn the_password_is_coturns() {
         let credential = credentials(&["north"]).issue("alice", 1_800_000_000).unwrap();
         assert_eq!(credential.username, "1800000000:alice");
-        assert_eq!(credential.password, "sIm7pn/teO7y3AyXGeXl/xAQR6Q=");
+        assert_eq!(credential.password.reveal(), "sIm7pn/teO7y3AyXGeXl/xAQR6Q=");
     }
 
     #[test]
@@ -296,7 +302,7 @@ mod tests {
             assert!(account.known && !account.is_expired(u64::MAX));
             assert_eq!(
                 (account.username.as_str(), &account.passwords[..]),
-                ("alice", &["wonderland".to_owned()][..])
+                ("alice", &[Secret::new("wonderland")][..])
             );
         }
         assert!(!credentials.account(UserId::Hash(&[0; 32])).known);

@@ -36,7 +36,7 @@ pub struct Daemon {
     shards: Vec<Running>,
     addresses: Addresses,
     metrics: Metrics,
-    credentials: Arc<Settings>,
+    settings: Arc<Settings>,
 }
 
 /// Asks the threads of a daemon for a sign of life.
@@ -61,6 +61,8 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// An address cannot be relayed from.
     Relay(IpAddr, io::Error),
+    /// There is no address to relay from.
+    Disconnected,
     /// The system denies something that every program needs.
     System(&'static str, io::Error),
 }
@@ -78,8 +80,8 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
-        raise_open_files(config);
         let relay = relay_addresses(config)?;
+        raise_open_files(config.relay.ports.len() * relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
         let (udp, listeners) = listen(&config.listen.udp, threads)?;
         let settings = Arc::new(settings(config, &relay, &udp)?);
@@ -101,7 +103,7 @@ impl Daemon {
             shards.push(spawn(index, shard, handle)?);
         }
         let addresses = Addresses { udp, relay, ports: config.relay.ports.clone() };
-        Ok(Self { shards, addresses, metrics, credentials: settings })
+        Ok(Self { shards, addresses, metrics, settings })
     }
 
     /// Where it is reached.
@@ -119,7 +121,7 @@ impl Daemon {
     /// Who may use it.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
-        &self.credentials.credentials
+        &self.settings.credentials
     }
 
     /// Feels whether the threads live.
@@ -211,7 +213,10 @@ fn listen(
         }
         bound.push(actual);
     }
-    Ok((bound, sockets))
+    match (bound.is_empty(), addresses.first()) {
+        (true, Some(address)) => Err(StartError::Listen(*address, io::ErrorKind::AddrNotAvailable.into())),
+        _ => Ok((bound, sockets)),
+    }
 }
 
 fn is_family_missing(address: SocketAddr, error: &io::Error) -> bool {
@@ -224,6 +229,9 @@ fn is_family_missing(address: SocketAddr, error: &io::Error) -> bool {
 fn relay_addresses(config: &Config) -> Result<Vec<RelayAddress>, StartError> {
     let Some(addresses) = &config.relay.addresses else {
         let found = network::default_relay_addresses();
+        if found.is_empty() {
+            return Err(StartError::Disconnected);
+        }
         for address in &found {
             if !PeerPolicy::default().permits_ip(address.public, false) {
                 tracing::warn!(
@@ -264,9 +272,15 @@ fn settings(config: &Config, relay: &[RelayAddress], udp: &[SocketAddr]) -> Resu
             own: own.into_iter().collect(),
             listeners: udp.to_vec(),
         },
-        limits: limits(&config.limits, config.relay.ports.len() * relay.len()),
+        limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(relay)),
         rfc5766_channels: config.relay.rfc5766_channels,
     })
+}
+
+/// How many relay addresses the family has that has more: a port of each family may go to one allocation.
+fn most_of_a_family(relay: &[RelayAddress]) -> usize {
+    let v4 = relay.iter().filter(|address| address.bind.is_ipv4()).count();
+    v4.max(relay.len() - v4)
 }
 
 fn limits(config: &LimitsConfig, ports: usize) -> Limits {
@@ -295,8 +309,8 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
 }
 
 /// Every allocation needs a socket, so as many open files as the system allows.
-fn raise_open_files(config: &Config) {
-    let needed = config.relay.ports.len() as u64 + 100;
+fn raise_open_files(relay_sockets: usize) {
+    let needed = relay_sockets as u64 + 100;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit < needed => {
             tracing::warn!(
@@ -338,6 +352,11 @@ impl fmt::Display for StartError {
                 f,
                 "cannot relay from {ip} ({error}): relay.addresses must be addresses of this machine; behind a NAT \
                  write {{ bind = \"the machine's\", public = \"the NAT's\" }}"
+            ),
+            Self::Disconnected => write!(
+                f,
+                "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
+                 [\"127.0.0.1\"] will do for tests on this machine alone"
             ),
             Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
         }

@@ -14,7 +14,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = load(Some(&arguments.file))?;
     let file = arguments.file.display();
-    for warning in config.warnings() {
+    for warning in config.warnings(Some(&arguments.file)) {
         println!("{file}: warning: {warning}");
     }
     println!("{file}: good");

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::cli::{ConfigArgument, Failure, load};
 use crate::clock::Clock;
+use crate::config::TTL;
 use crate::credentials::{Credential, Credentials};
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = load(arguments.config.config.as_deref())?.credentials;
     let ttl = arguments.ttl.unwrap_or(config.ttl);
+    if !TTL.contains(&ttl) {
+        return Err(Failure::config("a credential lives from 1m to 30days: choose a --ttl between"));
+    }
     let credentials = Credentials::new(&config.realm, config.secrets, config.users, config.check_expiry);
     let credential = issue(&credentials, &arguments.user, ttl).ok_or_else(|| {
         Failure::config(
@@ -42,5 +46,5 @@ pub(super) fn issue(credentials: &Credentials, tag: &str, ttl: Duration) -> Opti
 /// A credential in the fields of draft-uberti-behave-turn-rest.
 pub(super) fn show(credential: &Credential, ttl: Duration) -> String {
     let Credential { username, password } = credential;
-    json!({ "username": username, "password": password, "ttl": ttl.as_secs() }).to_string()
+    json!({ "username": username, "password": password.reveal(), "ttl": ttl.as_secs() }).to_string()
 }

@@ -1,5 +1,6 @@
 //! `hairpin serve`: runs the daemon until it is told to stop.
 
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = load(arguments.config.config.as_deref())?;
     start_log(config.log);
-    for warning in config.warnings() {
+    for warning in config.warnings(arguments.config.config.as_deref()) {
         tracing::warn!("{warning}");
     }
     let runtime =
@@ -43,7 +44,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         _ = terminate.recv() => Some("SIGTERM"),
         _ = interrupt.recv() => Some("Ctrl-C"),
         () = daemon.failed() => None,
-        () = feed_watchdog(pulse) => None,
+        never = feed_watchdog(pulse) => match never {},
     };
     let Some(reason) = reason else {
         daemon.stop();
@@ -104,7 +105,7 @@ fn start_log(log: Log) {
 
 /// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd
 /// has no watchdog, or a thread no longer answers: then systemd hears nothing, and restarts us.
-async fn feed_watchdog(pulse: Pulse) {
+async fn feed_watchdog(pulse: Pulse) -> Infallible {
     let Some(timeout) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     let period = timeout / 2;
     let mut beat = tokio::time::interval(period);

@@ -1,10 +1,17 @@
 //! Finds what is wrong in a configuration whose single values are all right.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::config::Config;
 use crate::relay::engine::peers::PeerPolicy;
+use crate::relay::ports::RelayAddress;
 
 /// The key that is wrong, and what is wrong with it.
 pub(super) type Mistake = (&'static str, String);
@@ -18,10 +25,22 @@ impl Config {
         self.check_limits()
     }
 
-    /// What works, but is probably not meant.
+    /// What works, but is probably not meant. `file` is where the configuration comes from.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self, file: Option<&Path>) -> Vec<String> {
         let mut warnings = Vec::new();
+        let mode = file.and_then(|file| file.metadata().ok()).map_or(0, |file| file.permissions().mode());
+        let credentials = &self.credentials;
+        let inline = !credentials.secrets.is_empty() && credentials.secrets_file.is_none();
+        if (inline || !credentials.users.is_empty()) && mode & 0o007 != 0 {
+            let text =
+                "credentials: everybody on this machine can read them in this file: run `chmod o=` on it";
+            warnings.push(text.to_owned());
+        }
+        let open = |net: &&IpNet| PeerPolicy::is_open(net);
+        if let Some(net) = self.peers.allow.iter().find(open) {
+            warnings.push(format!("peers.allow: {net} is open anyway; this list does not close the rest"));
+        }
         if self.peers.loopback {
             let text =
                 "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
@@ -36,7 +55,7 @@ impl Config {
             warnings
                 .push("peers.allow: every private network that this machine can reach is open".to_owned());
         }
-        if self.credentials.users.values().any(|password| password.len() < SHORT_PASSWORD) {
+        if self.credentials.users.values().any(|password| password.reveal().len() < SHORT_PASSWORD) {
             let text = format!(
                 "credentials.users: a password has less than {SHORT_PASSWORD} bytes; it can be guessed"
             );
@@ -54,6 +73,14 @@ impl Config {
         if let Some(twice) = udp.iter().enumerate().find(|(i, address)| udp[..*i].contains(address)) {
             return wrong(format!("{} stands there twice: remove one", twice.1));
         }
+        let included = |one: &SocketAddr, other: &SocketAddr| {
+            let same = one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0;
+            one != other && same && one.ip().is_unspecified()
+        };
+        let mut pairs = udp.iter().flat_map(|one| udp.iter().map(move |other| (one, other)));
+        if let Some((all, one)) = pairs.find(|(one, other)| included(one, other)) {
+            return wrong(format!("{all} includes {one}: remove one of the two"));
+        }
         let inside = |address: &&SocketAddr| self.relay.ports.contains(&address.port());
         match udp.iter().find(inside) {
             Some(address) => {
@@ -64,18 +91,24 @@ impl Config {
     }
 
     fn check_relay(&self) -> Result<(), Mistake> {
+        if self.relay.threads.is_some_and(|threads| threads > THREADS_MAX) {
+            return Err((
+                "relay.threads",
+                format!("no more than {THREADS_MAX}: one for each core is best, \"auto\""),
+            ));
+        }
         let Some(addresses) = &self.relay.addresses else { return Ok(()) };
         let wrong = |reason: String| Err(("relay.addresses", reason));
         if addresses.is_empty() {
             return wrong("there is no address: write \"auto\", or name at least one".to_owned());
         }
-        let repeated = |(i, address): &(usize, &crate::relay::ports::RelayAddress)| {
-            addresses[..*i].iter().any(|other| other.bind == address.bind || other.public == address.public)
-        };
-        match addresses.iter().enumerate().find(repeated) {
-            Some((_, address)) => wrong(format!("{} stands there twice: remove one", address.public)),
-            None => Ok(()),
+        for side in [|address: &RelayAddress| address.bind, |address: &RelayAddress| address.public] {
+            let mut seen = HashSet::new();
+            if let Some(twice) = addresses.iter().map(side).find(|ip| !seen.insert(*ip)) {
+                return wrong(format!("{twice} stands there twice: remove one"));
+            }
         }
+        Ok(())
     }
 
     fn check_credentials(&self) -> Result<(), Mistake> {
@@ -103,7 +136,7 @@ impl Config {
                 "a secret can be guessed: make one of 32 random bytes with `openssl rand -base64 32`";
             return Err((key, reason.to_owned()));
         }
-        if !(TTL_MIN..=TTL_MAX).contains(&credentials.ttl) {
+        if !TTL.contains(&credentials.ttl) {
             return Err(("credentials.ttl", "a credential lives from \"1m\" to \"30days\"".to_owned()));
         }
         Ok(())
@@ -148,8 +181,9 @@ impl Config {
     }
 }
 
+const THREADS_MAX: u32 = 1024;
 /// RFC 8489 §14.9.
 const REALM_MAX: usize = 127;
 const SHORT_PASSWORD: usize = 16;
-const TTL_MIN: Duration = Duration::from_secs(60);
-const TTL_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How long a credential may live.
+pub const TTL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);

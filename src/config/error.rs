@@ -29,7 +29,13 @@ impl ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let key =
             DeTable::parse(text).ok().and_then(|table| path_at(table.get_ref(), at)).unwrap_or_default();
-        let reason = error.message().replace('\n', ", ");
+        let secret = key.starts_with("credentials") && error.message().contains("invalid type: string");
+        let reason = if secret {
+            // The message shows the value, and the value may be a secret in the wrong place.
+            "a text cannot stand here".to_owned()
+        } else {
+            error.message().replace('\n', ", ")
+        };
         Self { file: file.to_owned(), line: Some(line_of(text, at)), key, reason }
     }
 

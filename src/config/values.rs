@@ -98,34 +98,45 @@ pub(super) fn auto_or_count<'de, D: Deserializer<'de>>(value: D) -> Result<Optio
 }
 
 pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>, D::Error> {
-    Ok(Vec::<String>::deserialize(value)?.into_iter().map(Secret::new).collect())
+    let value = Value::deserialize(value)?;
+    let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());
+    // The value itself must not be shown: it may be a secret without its brackets.
+    let texts =
+        texts.ok_or_else(|| D::Error::custom("this is not a list of texts: write [\"the secret\"]"))?;
+    Ok(texts.into_iter().map(Secret::new).collect())
 }
 
 /// Names and passwords, prepared as RFC 8489 §9.2.2 wants it, so that a password typed on another keyboard is the
 /// same password.
-pub(super) fn users<'de, D: Deserializer<'de>>(value: D) -> Result<HashMap<String, String>, D::Error> {
-    let users = HashMap::<String, String>::deserialize(value)?;
-    let prepare = |text: &str, what: &str| {
-        OpaqueString::enforce(text).map(std::borrow::Cow::into_owned).map_err(|_| {
-            D::Error::custom(format!("a {what} is empty or has characters that cannot be typed"))
-        })
+pub(super) fn users<'de, D: Deserializer<'de>>(value: D) -> Result<HashMap<String, Secret>, D::Error> {
+    let value = Value::deserialize(value)?;
+    let wrong = |reason: String| Err(D::Error::custom(reason));
+    let Some(table) = value.as_table() else {
+        return wrong("these are no users: write { alice = \"a password\" }".to_owned());
     };
-    let entry = |(name, password): (String, String)| {
+    let mut users = HashMap::new();
+    for (name, password) in table {
         if name.contains(':') {
-            return Err(D::Error::custom(
-                "a user name has a colon: choose one without, the colon separates expiry and tag",
-            ));
+            return wrong(format!("{name:?} has a colon, which would end an expiry: choose a name without"));
         }
-        Ok((prepare(&name, "user name")?, prepare(&password, "password")?))
-    };
-    users.into_iter().map(entry).collect()
+        let Some((name, password)) = prepare(name).zip(password.as_str().and_then(prepare)) else {
+            return wrong(format!("{name:?} or the password is empty, or no text that can be typed"));
+        };
+        if users.insert(name.clone(), Secret::new(password)).is_some() {
+            return wrong(format!("{name:?} stands there twice, written differently: remove one"));
+        }
+    }
+    Ok(users)
+}
+
+fn prepare(text: &str) -> Option<String> {
+    OpaqueString::enforce(text).ok().map(std::borrow::Cow::into_owned)
 }
 
 pub(super) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, D::Error> {
     let value = Value::deserialize(value)?;
     let parsed = value.as_str().and_then(|text| humantime::parse_duration(text).ok());
-    parsed
-        .ok_or_else(|| D::Error::custom(format!("{value} is not a time: write \"30m\", \"1h\" or \"1day\"")))
+    parsed.ok_or_else(|| D::Error::custom("this is not a time: write \"30m\", \"1h\" or \"1day\""))
 }
 
 pub(super) fn check_expiry<'de, D: Deserializer<'de>>(value: D) -> Result<CheckExpiry, D::Error> {
@@ -191,9 +202,16 @@ pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
     }
     let mut text = String::new();
     open.read_to_string(&mut text).map_err(unreadable)?;
-    let secrets: Vec<Secret> =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Secret::new).collect();
-    if secrets.is_empty() { Err(format!("{shown} has no secret: write one a line")) } else { Ok(secrets) }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return Err(format!("{shown} has no secret: write one a line"));
+    }
+    if lines.iter().any(|line| line.starts_with('#') || line.contains(char::is_whitespace)) {
+        return Err(format!(
+            "{shown} has a line that is no secret: there are no comments and no spaces in it"
+        ));
+    }
+    Ok(lines.into_iter().map(Secret::new).collect())
 }
 
 /// Replaces a leading `$CREDENTIALS_DIRECTORY` by what systemd set.

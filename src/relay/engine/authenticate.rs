@@ -24,7 +24,6 @@ use crate::relay::engine::reply::Signer;
 use crate::relay::wire::Message;
 
 /// A request whose sender is known.
-#[derive(Debug)]
 pub(super) struct Authenticated<'a> {
     message: &'a Message<'a>,
     decoded: stun::message::Message,
@@ -118,7 +117,8 @@ impl Gate<'_> {
         let kind = Integrity::of(integrity.kind);
         let signed = message.signed_bytes(&integrity);
         let realm = credentials.realm();
-        let keys = account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass));
+        let keys =
+            account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass.reveal()));
         // Every password is tried, whichever matches, so that time tells nothing.
         let matching =
             keys.fold(

@@ -91,6 +91,12 @@ impl PeerPolicy {
         !never.chain([loopback, IpNet::V4(v4(127, 0, 0, 0, 8))]).any(|net| net.contains(range))
     }
 
+    /// Whether a range is open without `allow`.
+    #[must_use]
+    pub fn is_open(range: &IpNet) -> bool {
+        classify(range.network()) == Class::Global && classify(range.broadcast()) == Class::Global
+    }
+
     /// Whether we listen on this address.
     #[must_use]
     pub fn is_listener(&self, address: SocketAddr) -> bool {

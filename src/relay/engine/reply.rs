@@ -22,7 +22,6 @@ use crate::relay::wire;
 pub(super) type Attributes = Vec<Box<dyn Setter>>;
 
 /// Signs the answers to one authenticated request.
-#[derive(Debug)]
 pub(super) struct Signer {
     pub(super) key: Vec<u8>,
     pub(super) integrity: Integrity,

@@ -33,7 +33,7 @@ pub const START: u64 = 1_800_000_000;
 pub struct Plan {
     pub limits: Limits,
     pub peers: PeerPolicy,
-    pub users: HashMap<String, String>,
+    pub users: HashMap<String, Secret>,
     pub secrets: Vec<Secret>,
     pub check_expiry: CheckExpiry,
     pub ports: TablePorts,
@@ -55,7 +55,7 @@ impl Default for Plan {
         Self {
             limits: generous(),
             peers: PeerPolicy { own, listeners: vec![LISTENER.parse().unwrap()], ..PeerPolicy::default() },
-            users: HashMap::from([("alice".to_owned(), "wonderland".to_owned())]),
+            users: HashMap::from([("alice".to_owned(), Secret::new("wonderland"))]),
             secrets: vec![Secret::new(SECRET)],
             check_expiry: CheckExpiry::Allocate,
             ports: TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_999),
@@ -171,7 +171,7 @@ impl World {
     pub fn client(&mut self, address: &str, tag: &str) -> Client {
         let username = format!("{}:{tag}", self.now.unix + 3600);
         let password = Secret::new(SECRET).password(&username);
-        Client::new(path(address), &username, &password)
+        Client::new(path(address), &username, password.reveal())
     }
 
     /// How many allocations there are.
