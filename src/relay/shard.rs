@@ -324,3 +324,77 @@ impl Handle {
 fn receive(batch: &mut Batch<Socket>, socket: &DatagramSocket, most: usize) -> Range<usize> {
     batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::credentials::{CheckExpiry, Credentials};
+    use crate::relay::address::Family;
+    use crate::relay::engine::Settings;
+    use crate::relay::engine::answers::AnswerBudget;
+    use crate::relay::engine::limits::tests::generous;
+    use crate::relay::engine::nonce::Nonces;
+    use crate::relay::engine::peers::PeerPolicy;
+    use crate::relay::engine::ports::{Parity, Ports};
+    use crate::relay::engine::quotas::Quotas;
+    use crate::relay::ports::RelayAddress;
+
+    fn shard() -> Shard {
+        let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
+        let limits = generous();
+        let credentials = Credentials::new("test", Vec::new(), HashMap::new(), CheckExpiry::Allocate);
+        let shared = Shared {
+            nonces: Nonces::new([1; 32], false),
+            quotas: Arc::new(Quotas::new(&limits)),
+            answers: Arc::new(AnswerBudget::new(&limits, 2)),
+            settings: Arc::new(Settings {
+                credentials,
+                peers: PeerPolicy::default(),
+                limits,
+                rfc5766_channels: false,
+            }),
+        };
+        let pool = PortPool::new(&[RelayAddress { bind: loopback, public: loopback }], 42_800..=42_899);
+        let parts = Parts { shared, pool: Arc::new(pool), clock: Clock::start() };
+        let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
+        Shard::new(&parts, Arc::default(), vec![listener], [3; 32]).unwrap().0
+    }
+
+    fn open(shard: &mut Shard) -> RelayId {
+        shard.ports.open(Family::V4, Parity::Any, &mut StdRng::seed_from_u64(4)).unwrap().id
+    }
+
+    /// A flooded socket has an event in every poll, and must not have a turn for each of them.
+    #[test]
+    fn a_socket_waits_for_one_turn_however_often_it_is_readable() {
+        let mut shard = shard();
+        let relay = open(&mut shard);
+        let token = Token(FIRST_LISTENER + 1 + relay.0 as usize);
+        for _ in 0..100 {
+            shard.expect(token, false);
+        }
+        assert_eq!(shard.readable, [relay]);
+        shard.read_relays(shard.clock.now());
+        assert!(shard.readable.is_empty() && shard.ports.turn(relay).is_some_and(|turn| !turn.waiting));
+    }
+
+    #[test]
+    fn peers_that_flood_leave_the_listeners_their_turn() {
+        let mut shard = shard();
+        let flooded: Vec<RelayId> = (0..50).map(|_| open(&mut shard)).collect();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for relay in &flooded {
+            let to = shard.ports.relayed(*relay).unwrap().0;
+            (0..RELAY_TURN).for_each(|_| assert_eq!(peer.send_to(b"flood", to).unwrap(), 5));
+            shard.queue(*relay, false);
+        }
+        shard.read_relays(shard.clock.now());
+        assert!(shard.readable.len() > flooded.len() - RELAYS_A_ROUND);
+        assert_eq!(shard.timeout(), Some(Duration::ZERO));
+    }
+}

@@ -101,13 +101,13 @@ fn cost(unit: u64, units: u64) -> u64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::relay) mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// Limits that no test meets by accident.
-    pub(in crate::relay::engine) fn generous() -> Limits {
+    pub(in crate::relay) fn generous() -> Limits {
         Limits {
             allocations: 1000,
             allocations_per_user: 1000,
