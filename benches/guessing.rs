@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hairpin::relay::engine::Action;
 use support::client::Client;
-use support::stun::{ALLOCATE, Builder, REQUESTED_TRANSPORT};
+use support::stun::{ALLOCATE, REQUESTED_TRANSPORT};
 use support::world::{World, path};
 
 #[path = "../tests/turn/support/mod.rs"]
@@ -24,7 +24,8 @@ fn main() {
     let request = |world: &mut World, name: &str| {
         let mut client = Client::new(path("203.0.113.1:5000"), name, "a guess");
         client.challenge(world);
-        client.sign(Builder(client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]).0))
+        let request = client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
+        client.sign(request)
     };
     // "mallo" is as long as "alice" and belongs to nobody.
     let requests = [request(&mut world, "alice"), request(&mut world, "mallo")];
