@@ -5,4 +5,6 @@
 
 mod support;
 
+mod screening;
+
 mod allocating;

@@ -95,8 +95,13 @@ impl Builder {
 
     /// Appends MESSAGE-INTEGRITY-SHA256.
     pub fn sign_sha256(self, key: &[u8]) -> Self {
-        let tag = hmac_sha256(key, &self.with_length_for(32));
-        self.attr(MESSAGE_INTEGRITY_SHA256, &tag)
+        self.sign_sha256_cut(key, 32)
+    }
+
+    /// Appends MESSAGE-INTEGRITY-SHA256, cut to its first `bytes` bytes.
+    pub fn sign_sha256_cut(self, key: &[u8], bytes: usize) -> Self {
+        let tag = hmac_sha256(key, &self.with_length_for(bytes));
+        self.attr(MESSAGE_INTEGRITY_SHA256, &tag[..bytes])
     }
 
     /// Appends FINGERPRINT.
@@ -247,6 +252,11 @@ pub fn sha256_key(username: &str, realm: &str, password: &str) -> Vec<u8> {
     Sha256::digest(format!("{username}:{realm}:{password}")).to_vec()
 }
 
+/// The value of USERHASH.
+pub fn user_hash(username: &str, realm: &str) -> Vec<u8> {
+    Sha256::digest(format!("{username}:{realm}")).to_vec()
+}
+
 /// The value of an XORed address attribute.
 pub fn xor_address(address: SocketAddr, transaction: &[u8]) -> Vec<u8> {
     let key: Vec<u8> = COOKIE.iter().chain(transaction).copied().collect();
@@ -271,11 +281,11 @@ fn read_xor_address(value: &[u8], transaction: &[u8]) -> SocketAddr {
     SocketAddr::new(ip, u16::from_be_bytes([value[2], value[3]]) ^ 0x2112)
 }
 
-fn hmac_sha1(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub fn hmac_sha1(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     Hmac::<Sha1>::new_from_slice(key).unwrap().chain_update(bytes).finalize().into_bytes().to_vec()
 }
 
-fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(bytes).finalize().into_bytes().to_vec()
 }
 
