@@ -7,4 +7,6 @@ mod support;
 
 mod screening;
 
+mod vectors;
+
 mod allocating;

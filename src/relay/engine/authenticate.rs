@@ -19,7 +19,7 @@ use crate::relay::address::ClientPath;
 use crate::relay::engine::Settings;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::integrity::{Integrity, OFFERED, PasswordAlgorithm};
-use crate::relay::engine::nonce::{COOKIE, Nonces};
+use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::reply::Signer;
 use crate::relay::wire::Message;
 
@@ -108,7 +108,7 @@ impl Gate<'_> {
         now: Now,
     ) -> Result<Authenticated<'m>, Rejection> {
         let integrity = message.integrity().ok_or(Refusal::Challenge)?;
-        let claim = claim(message).ok_or(Refusal::BadCredentials)?;
+        let claim = claim(message, self.nonces).ok_or(Refusal::BadCredentials)?;
         let credentials = &self.settings.credentials;
         let account = credentials.account(claim.user);
         let fresh = self.nonces.is_valid(claim.nonce, path.client, now.moment);
@@ -157,7 +157,7 @@ fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
 
 /// Reads the credentials; `None` if they are incomplete, or if the password algorithms are not those that went out
 /// with the nonce, which is what somebody in between would change to get a weaker one used (RFC 8489 §9.2.4).
-fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
+fn claim<'a>(message: &Message<'a>, nonces: &Nonces) -> Option<Claim<'a>> {
     let value = |kind| message.first(kind).map(|attribute| attribute.value);
     let user = match (value(ATTR_USER_HASH), value(ATTR_USERNAME)) {
         (Some(hash), _) => UserId::Hash(hash),
@@ -166,12 +166,11 @@ fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
         (None, None) => return None,
     };
     let (realm, nonce) = (value(ATTR_REALM)?, value(ATTR_NONCE)?);
-    let offered = nonce.starts_with(COOKIE.as_bytes());
     let (algorithm, negotiated) = match (value(ATTR_PASSWORD_ALGORITHMS), value(ATTR_PASSWORD_ALGORITHM)) {
         (None, None) => (PasswordAlgorithm::Md5, false),
         (Some(list), Some(chosen)) if list == OFFERED => (PasswordAlgorithm::read(chosen)?, true),
         // The nonce of another server; it will be called stale.
-        (_, chosen) if !offered => {
+        (_, chosen) if !nonces.is_offer(nonce) => {
             (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false)
         }
         _ => return None,
