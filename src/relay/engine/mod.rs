@@ -280,6 +280,7 @@ impl Engine {
         refusal: Refusal,
         now: Now,
     ) -> Result<Vec<u8>, Ignored> {
+        self.afford_answer(path, now)?;
         self.counters.refused(method, refusal);
         // The first challenge is how every session starts, and no failure.
         if refusal == Refusal::Challenge {
@@ -287,7 +288,6 @@ impl Engine {
         } else {
             tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
         }
-        self.afford_answer(path, now)?;
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
         let challenge = retry.then(|| (realm, self.nonces.issue(path.client, now.moment)));
