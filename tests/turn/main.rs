@@ -9,4 +9,6 @@ mod screening;
 
 mod vectors;
 
+mod authenticating;
+
 mod allocating;
