@@ -199,12 +199,12 @@ impl Message {
         u32::from_be_bytes(self.get(LIFETIME).expect("LIFETIME is there").try_into().unwrap())
     }
 
-    /// An address attribute that is XORed.
+    /// The first XOR address attribute of a type.
     pub fn address(&self, kind: u16) -> SocketAddr {
         self.addresses(kind)[0]
     }
 
-    /// All address attributes of a type.
+    /// All XOR address attributes of a type.
     pub fn addresses(&self, kind: u16) -> Vec<SocketAddr> {
         self.all(kind).into_iter().map(|value| read_xor_address(value, &self.transaction)).collect()
     }
@@ -257,7 +257,7 @@ pub fn user_hash(username: &str, realm: &str) -> Vec<u8> {
     Sha256::digest(format!("{username}:{realm}")).to_vec()
 }
 
-/// The value of an XORed address attribute.
+/// The value of an XOR address attribute.
 pub fn xor_address(address: SocketAddr, transaction: &[u8]) -> Vec<u8> {
     let key: Vec<u8> = COOKIE.iter().chain(transaction).copied().collect();
     let (family, ip) = match address.ip() {

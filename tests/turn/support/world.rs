@@ -241,8 +241,8 @@ impl Ports for TablePorts {
             let free = |port| port <= self.high && !self.is_taken(SocketAddr::new(ip, port));
             match parity {
                 Parity::Any => free(*port),
-                Parity::Even => port % 2 == 0 && free(*port),
-                Parity::EvenAndNext(_) => port % 2 == 0 && free(*port) && free(*port + 1),
+                Parity::Even => port.is_multiple_of(2) && free(*port),
+                Parity::EvenAndNext(_) => port.is_multiple_of(2) && free(*port) && free(*port + 1),
             }
         };
         let ports: Vec<u16> = (self.low..=self.high).filter(fits).collect();
