@@ -357,7 +357,8 @@ fn incomplete_credentials_are_a_bad_request() {
 /// went out, or neither (RFC 8489 §9.2.4).
 #[test]
 fn a_tampered_offer_of_algorithms_is_a_bad_request() {
-    let rows: &[(Option<&[u8]>, Option<&[u8]>)] = &[
+    type Value = Option<&'static [u8]>;
+    let rows: [(Value, Value); 14] = [
         (None, Some(&CHOOSE_SHA256)),
         (None, Some(&CHOOSE_MD5)),
         (Some(&OFFER), None),
