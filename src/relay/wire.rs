@@ -490,9 +490,9 @@ mod tests {
         let _ = (message.class(), message.has_fingerprint());
         assert!(message.method() <= 0xFFF && message.kind() <= 0x3FFF);
         assert_eq!(message.transaction(), datagram[8..20]);
+        assert!(message.attributes().all(|attribute| message.first(attribute.kind).is_some()));
         for attribute in message.attributes().chain(message.integrity()) {
             assert_eq!(attribute.value, &datagram[attribute.at..attribute.at + attribute.value.len()]);
-            assert!(message.first(attribute.kind).is_some());
             let _ = message.peer(&attribute);
             assert_eq!(message.signed_bytes(&attribute).len(), attribute.at - ATTRIBUTE);
         }

@@ -12,8 +12,8 @@ use crate::support::stun::{
     Class, DATA, DONT_FRAGMENT, ERROR_CODE, EVEN_PORT, FINGERPRINT, ICMP, LIFETIME, MESSAGE_INTEGRITY,
     MESSAGE_INTEGRITY_SHA256, NONCE, PASSWORD_ALGORITHM, PASSWORD_ALGORITHMS, REALM, REFRESH,
     REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, RESERVATION_TOKEN, SEND, SOFTWARE, UNKNOWN_ATTRIBUTES,
-    USERHASH, USERNAME, XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data, hmac_sha1,
-    xor_address,
+    USERHASH, USERNAME, XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data, crc32,
+    hmac_sha1, xor_address,
 };
 use crate::support::world::{LISTENER, World, path};
 
@@ -108,6 +108,10 @@ fn broken_headers() -> Vec<(&'static str, Vec<u8>, Ignored)> {
     }
     for length in [1, 2, 3, 4, 8, 0x4000].into_iter().chain(0xFFEC..=0xFFFF) {
         rows.push(("H2", self::binding().set_length(length).0, Ignored::Malformed));
+    }
+    for odd in 1..=3 {
+        let longer = [&binding[..], &[0; 3][..odd]].concat();
+        rows.push(("H2", Builder(longer).set_length(odd).0, Ignored::Malformed));
     }
     for length in [0, 4, 5, 7, 12] {
         let longer = self::binding().attr(SOFTWARE, b"abcd");
@@ -507,8 +511,13 @@ fn a_fingerprint_that_is_wrong_or_not_last_meets_silence() {
     flipped.0[27] ^= 1;
     let request = client.request(REFRESH);
     let signed = client.claim(request).sign_sha1(&client.key());
+    // Right for all that is before it, under the header of all that there is.
+    let mut early = binding().attr(FINGERPRINT, &[0; 4]).attr(SOFTWARE, b"late");
+    let value = crc32(&early.0[..20]) ^ 0x5354_554E;
+    early.0[24..28].copy_from_slice(&value.to_be_bytes());
     let mut rows = vec![
         flipped,
+        early,
         binding().fingerprint().attr(SOFTWARE, b"late"),
         binding().fingerprint().fingerprint(),
         signed.clone().attr(FINGERPRINT, &[0; 4]),
