@@ -864,3 +864,22 @@ fn a_spoofed_source_cannot_shut_anybody_out() {
     }
     assert_eq!(alice().try_allocate(&mut world, |r| r).code(), None);
 }
+
+/// 438 says that the password was right: with nonces that were never ours, one could guess for ever.
+#[test]
+fn a_stale_nonce_is_no_way_to_go_on_guessing() {
+    for username in ["alice", "nobody"] {
+        let mut world = twenty_guesses_a_minute();
+        let mut guesser = Client::new(path(CLIENT), username, "a guess");
+        guesser.nonce = "made up".to_owned();
+        let guess = allocate(&mut guesser);
+        let wrong = guesser.sign(guess.clone());
+        guesser.password = "wonderland".to_owned();
+        let right = guesser.sign(guess);
+
+        let heard: Vec<_> = (0..30).map(|_| world.ask(guesser.path, &wrong).code()).collect();
+
+        assert_eq!(heard, [vec![Some(401); 20], vec![Some(438); 10]].concat(), "{username}");
+        assert_eq!(world.ask(guesser.path, &right), world.ask(guesser.path, &wrong), "{username}");
+    }
+}

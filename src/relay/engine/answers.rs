@@ -18,6 +18,7 @@ pub struct AnswerBudget {
     addresses: Table<{ 1 << 15 }>,
     networks: Table<{ 1 << 13 }>,
     guesses: Table<{ 1 << 13 }>,
+    stale_guesses: Table<{ 1 << 13 }>,
 }
 
 impl AnswerBudget {
@@ -29,6 +30,7 @@ impl AnswerBudget {
             addresses: Table::new(limits.answers_per_ip),
             networks: Table::new(limits.answers_per_network),
             guesses: Table::new(limits.failures),
+            stale_guesses: Table::new(limits.failures),
         }
     }
 
@@ -38,15 +40,20 @@ impl AnswerBudget {
         self.addresses.take(self.hash((0, address)), now) && self.networks.take(self.hash((1, network)), now)
     }
 
-    /// Whether `username` may still be tried from `ip`. Takes nothing.
+    /// Whether `username` may still be tried from `ip`. Takes nothing. Guesses with a `fresh` nonce are counted
+    /// apart from the others, whose source may be spoofed: those must not spend the budget of these.
     #[must_use]
-    pub fn may_guess(&self, ip: IpAddr, username: &str, now: Moment) -> bool {
-        !self.guesses.is_spent(self.guess(ip, username), now)
+    pub fn may_guess(&self, ip: IpAddr, username: &str, fresh: bool, now: Moment) -> bool {
+        !self.guesses(fresh).is_spent(self.guess(ip, username), now)
     }
 
     /// A wrong password for `username` came from `ip`.
-    pub fn guessed(&self, ip: IpAddr, username: &str, now: Moment) {
-        self.guesses.take(self.guess(ip, username), now);
+    pub fn guessed(&self, ip: IpAddr, username: &str, fresh: bool, now: Moment) {
+        self.guesses(fresh).take(self.guess(ip, username), now);
+    }
+
+    fn guesses(&self, fresh: bool) -> &Table<{ 1 << 13 }> {
+        if fresh { &self.guesses } else { &self.stale_guesses }
     }
 
     fn guess(&self, ip: IpAddr, username: &str) -> u64 {
@@ -151,12 +158,13 @@ mod tests {
     fn twenty_wrong_passwords_a_minute_and_no_other_user_suffers() {
         let (budget, ip) = (budget(), [198, 51, 100, 7].into());
         for _ in 0..20 {
-            assert!(budget.may_guess(ip, "alice", at(1)));
-            budget.guessed(ip, "alice", at(1));
+            assert!(budget.may_guess(ip, "alice", true, at(1)));
+            budget.guessed(ip, "alice", true, at(1));
         }
-        assert!(!budget.may_guess(ip, "alice", at(1)));
-        assert!(budget.may_guess(ip, "bob", at(1)));
-        assert!(budget.may_guess([198, 51, 100, 8].into(), "alice", at(1)));
-        assert!(budget.may_guess(ip, "alice", at(5)), "one more every three seconds");
+        assert!(!budget.may_guess(ip, "alice", true, at(1)));
+        assert!(budget.may_guess(ip, "alice", false, at(1)));
+        assert!(budget.may_guess(ip, "bob", true, at(1)));
+        assert!(budget.may_guess([198, 51, 100, 8].into(), "alice", true, at(1)));
+        assert!(budget.may_guess(ip, "alice", true, at(5)), "one more every three seconds");
     }
 }

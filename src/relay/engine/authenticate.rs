@@ -5,8 +5,9 @@
 //! fresh. Nothing is remembered of a client before all that. An [`Authenticated`] request can only be made here,
 //! and the handlers take nothing else, so none of them can forget to ask.
 //!
-//! Someone who guesses passwords needs a nonce of ours, which goes only to the address it was made for. So guesses
-//! are counted for the pair of address and user, and a spoofed source cannot lock anybody out.
+//! Guesses are counted for the pair of address and user. With a nonce of ours, which goes only to the address it
+//! was made for, too many of them lead to silence. With any other nonce the source may be spoofed, and nobody must
+//! be locked out by that: then every answer is that the nonce is stale, and nothing is learned of the password.
 
 use stun::attributes::{
     ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
@@ -112,8 +113,11 @@ impl Gate<'_> {
         let credentials = &self.settings.credentials;
         let account = credentials.account(claim.user);
         let fresh = self.nonces.is_valid(claim.nonce, path.client, now.moment);
-        if fresh && !self.answers.may_guess(path.client.ip(), &account.username, now.moment) {
-            return Err(Rejection::Ignored(Ignored::GuessBudget));
+        match (fresh, self.answers.may_guess(path.client.ip(), &account.username, fresh, now.moment)) {
+            (true, false) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
+            // Stale it is, whatever the password: to say 401 or 438 would tell a guesser which it is.
+            (false, false) => return Err(Refusal::StaleNonce.into()),
+            (_, true) => {}
         }
         let kind = Integrity::of(integrity.kind);
         let signed = message.signed_bytes(&integrity);
@@ -126,9 +130,7 @@ impl Gate<'_> {
                 |found, key| if kind.verify(&key, &signed, integrity.value) { Some(key) } else { found },
             );
         let Some(key) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
-            if fresh {
-                self.answers.guessed(path.client.ip(), &account.username, now.moment);
-            }
+            self.answers.guessed(path.client.ip(), &account.username, fresh, now.moment);
             return Err(wrong(&account, &claim, realm).into());
         };
         if !fresh {
