@@ -406,3 +406,216 @@ fn write_peer(message: &mut [u8], peer: PeerAddr) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+    use stun::message::Message as Decoded;
+
+    use super::*;
+
+    const TRANSACTION: [u8; 12] = *b"transaction!";
+
+    /// A message whose header and attributes are right.
+    fn write(kind: u16, attributes: &[(u16, Vec<u8>)], fingerprint: bool) -> Vec<u8> {
+        let mut bytes = vec![0; HEADER];
+        for (kind, value) in attributes {
+            bytes.extend(kind.to_be_bytes());
+            bytes.extend((value.len() as u16).to_be_bytes());
+            bytes.extend(value);
+            bytes.resize(padded(bytes.len()), 0);
+        }
+        let fingerprint_at = bytes.len();
+        if fingerprint {
+            bytes.extend([0x80, 0x28, 0, 4, 0, 0, 0, 0]);
+        }
+        let length = bytes.len() - HEADER;
+        write_header(&mut bytes, kind, length as u16, TRANSACTION);
+        if fingerprint {
+            let value = fingerprint_value(&bytes[..fingerprint_at]);
+            bytes[fingerprint_at + ATTRIBUTE..].copy_from_slice(&value.to_be_bytes());
+        }
+        bytes
+    }
+
+    fn valid() -> impl Strategy<Value = Vec<u8>> {
+        let kinds = prop_oneof![
+            prop::sample::select(UNDERSTOOD.map(|kind| kind.0).to_vec()),
+            Just(ATTR_XOR_PEER_ADDRESS.0),
+            Just(ATTR_DATA.0),
+            any::<u16>().prop_filter("FINGERPRINT comes last", |kind| *kind != ATTR_FINGERPRINT.0),
+        ];
+        let lengths = prop_oneof![Just(0), Just(4), Just(8), Just(20), Just(32), 0..64_usize];
+        let values = lengths.prop_flat_map(|length| vec(any::<u8>(), length));
+        let types = prop_oneof![Just(0x0016), Just(0x0003), 0..0x4000_u16];
+        (types, vec((kinds, values), 0..10), any::<bool>())
+            .prop_map(|(kind, attributes, fingerprint)| write(kind, &attributes, fingerprint))
+    }
+
+    /// Valid messages with some bytes changed, and perhaps cut off or followed by more.
+    fn mutated() -> impl Strategy<Value = Vec<u8>> {
+        let changes = vec((any::<Index>(), any::<u8>()), 0..4);
+        (valid(), changes, any::<Index>(), 0..10, vec(any::<u8>(), 0..8)).prop_map(
+            |(mut bytes, changes, cut, how, tail)| {
+                for (at, value) in changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = value;
+                }
+                match how {
+                    0 => bytes.truncate(cut.index(bytes.len())),
+                    1 => bytes.extend(tail),
+                    _ => {}
+                }
+                bytes
+            },
+        )
+    }
+
+    /// Calls everything that can be called on what the screen lets through.
+    fn exercise(datagram: &[u8]) {
+        match screen(datagram) {
+            Ok(Datagram::Message(message)) => exercise_message(&message, datagram),
+            Ok(Datagram::ChannelData(number, payload)) => {
+                assert_eq!(datagram[..2], number.get().to_be_bytes());
+                assert!(datagram.get(payload).is_some());
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn exercise_message(message: &Message<'_>, datagram: &[u8]) {
+        let _ = (message.class(), message.has_fingerprint());
+        assert!(message.method() <= 0xFFF && message.kind() <= 0x3FFF);
+        assert_eq!(message.transaction(), datagram[8..20]);
+        assert!(message.attributes().all(|attribute| message.first(attribute.kind).is_some()));
+        for attribute in message.attributes().chain(message.integrity()) {
+            assert_eq!(attribute.value, &datagram[attribute.at..attribute.at + attribute.value.len()]);
+            let _ = message.peer(&attribute);
+            assert_eq!(message.signed_bytes(&attribute).len(), attribute.at - ATTRIBUTE);
+        }
+        if let Some(send) = message.send_indication() {
+            assert!(datagram.get(send.payload).is_some());
+        }
+        // The codec sees what we see.
+        let bytes = message.bytes();
+        let mut decoded = Decoded::new();
+        decoded.unmarshal_binary(&bytes).unwrap();
+        let seen: Vec<_> = message.attributes().map(|attribute| attribute.value.to_vec()).collect();
+        assert_eq!(decoded.attributes.0.iter().map(|a| a.value.clone()).collect::<Vec<_>>(), seen);
+        assert!(matches!(screen(&bytes), Ok(Datagram::Message(_))));
+    }
+
+    /// A Data indication, read strictly: the peer and what was sent.
+    fn read_data_indication(bytes: &[u8]) -> (PeerAddr, &[u8]) {
+        let Ok(Datagram::Message(message)) = screen(bytes) else { panic!("no message: {bytes:x?}") };
+        assert_eq!((message.class(), message.method()), (Class::Indication, 0x007));
+        assert_eq!(message.transaction(), TRANSACTION);
+        let attributes: Vec<_> = message.attributes().collect();
+        let [peer, data] = attributes[..] else { panic!("two attributes: {attributes:?}") };
+        assert_eq!((peer.kind, data.kind), (ATTR_XOR_PEER_ADDRESS, ATTR_DATA));
+        assert!(bytes[data.at + data.value.len()..].iter().all(|byte| *byte == 0), "padding is zero");
+        (message.peer(&peer).unwrap(), data.value)
+    }
+
+    fn peers() -> impl Strategy<Value = PeerAddr> {
+        (any::<IpAddr>(), any::<u16>()).prop_map(|(ip, port)| PeerAddr(SocketAddr::new(ip, port)))
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_screened(datagram in vec(any::<u8>(), 0..200)) {
+            exercise(&datagram);
+        }
+
+        #[test]
+        fn a_valid_message_passes(datagram in valid()) {
+            prop_assert!(matches!(screen(&datagram), Ok(Datagram::Message(_))));
+            exercise(&datagram);
+        }
+
+        #[test]
+        fn a_spoiled_message_is_screened(datagram in mutated()) {
+            exercise(&datagram);
+        }
+
+        #[test]
+        fn channel_data_is_read_as_it_was_written(
+            number in 0x4000..=0x4FFF_u16,
+            payload in vec(any::<u8>(), 0..300),
+            room in CHANNEL_HEADER..64,
+        ) {
+            let number = ChannelNumber::new(number).unwrap();
+            let mut buffer = [&vec![0xEE; room], &payload[..]].concat();
+            let end = buffer.len();
+            let range = write_channel_data(&mut buffer, &(room..end), number);
+            let Ok(Datagram::ChannelData(read, at)) = screen(&buffer[range.clone()]) else { panic!() };
+            prop_assert_eq!((read, &buffer[range.clone()][at]), (number, &payload[..]));
+            prop_assert_eq!(&buffer[..range.start], &vec![0xEE; room - CHANNEL_HEADER][..]);
+        }
+
+        #[test]
+        fn a_data_indication_is_read_as_it_was_written(
+            peer in peers(),
+            payload in vec(any::<u8>(), 0..300),
+            room in DATA_HEADER_MAX..100,
+        ) {
+            let mut buffer = [&vec![0xEE; room], &payload[..], &[0xEE; DATA_PADDING_MAX + 2]].concat();
+            let range = room..room + payload.len();
+            let range = write_data_indication(&mut buffer, &range, peer, TRANSACTION).unwrap();
+            prop_assert_eq!(read_data_indication(&buffer[range.clone()]), (peer, &payload[..]));
+            prop_assert!(buffer[..range.start].iter().chain(&buffer[range.end..]).all(|byte| *byte == 0xEE));
+        }
+    }
+
+    #[test]
+    fn a_data_indication_has_room_for_every_length_that_its_header_can_tell() {
+        let sizes = [0, 1, 2, 3, 4, 5, 1200, 65_503, 65_504, 65_505, 65_515, 65_516, 65_517, 65_535, 65_536];
+        for (peer, most) in [("1.1.1.1:9000", 65_516), ("[2606:4700::1]:9000", 65_504)] {
+            let peer = PeerAddr(peer.parse().unwrap());
+            for size in sizes {
+                let mut buffer = vec![7; DATA_HEADER_MAX + size + DATA_PADDING_MAX];
+                let payload = DATA_HEADER_MAX..DATA_HEADER_MAX + size;
+                let written = write_data_indication(&mut buffer, &payload, peer, TRANSACTION);
+                assert_eq!(written.is_some(), size <= most, "{size} bytes from {peer:?}");
+                if let Some(range) = written {
+                    assert_eq!(read_data_indication(&buffer[range]), (peer, &vec![7; size][..]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_payload_is_relayed_as_one() {
+        let number = ChannelNumber::new(0x4000).unwrap();
+        let mut buffer = [0xEE; 4];
+        assert_eq!(write_channel_data(&mut buffer, &(4..4), number), 0..4);
+        assert_eq!(buffer, [0x40, 0, 0, 0]);
+        assert!(matches!(screen(&buffer), Ok(Datagram::ChannelData(_, payload)) if payload.is_empty()));
+    }
+
+    /// Over UDP a payload may be padded (RFC 8656 §12.5), and what is there beyond its length is none of it.
+    #[test]
+    fn channel_data_ends_with_its_length() {
+        let datagram = [0x40, 0, 0, 2, 1, 2, 0, 0];
+        assert!(matches!(screen(&datagram), Ok(Datagram::ChannelData(_, payload)) if payload == (4..6)));
+        assert!(matches!(screen(&datagram[..5]), Err(Ignored::Malformed)));
+    }
+
+    /// RFC 8656 §18.13: 16 reserved bits, 7 bits of type, 9 bits of code, and what the type says more.
+    #[test]
+    fn an_icmp_indication_names_the_peer_and_the_error() {
+        let icmp = Icmp { kind: 3, code: 4, data: 1400 };
+        for (peer, bytes) in [("1.1.1.1:9000", 44), ("[2606:4700::1]:9000", 56)] {
+            let peer = PeerAddr(peer.parse().unwrap());
+            let written = icmp_indication(peer, icmp, TRANSACTION);
+            let Ok(Datagram::Message(message)) = screen(&written) else { panic!("no message") };
+            assert_eq!((message.kind(), message.transaction(), written.len()), (0x0017, TRANSACTION, bytes));
+            let kinds: Vec<_> = message.attributes().map(|attribute| attribute.kind).collect();
+            assert_eq!(kinds, [ATTR_XOR_PEER_ADDRESS, AttrType(0x8004)]);
+            assert_eq!(message.peer(&message.first(ATTR_XOR_PEER_ADDRESS).unwrap()), Some(peer));
+            assert_eq!(message.first(ATTR_ICMP).unwrap().value, [0, 0, 0x06, 0x04, 0, 0, 0x05, 0x78]);
+        }
+    }
+}

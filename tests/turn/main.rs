@@ -2,8 +2,18 @@
 //!
 //! The tests speak raw bytes, written by a codec of their own, to an engine with a table of ports and a clock that
 //! they move: so ten minutes pass at once, and nothing depends on a network.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what is not as a test expects fails it, whatever it is"
+)]
 
 mod support;
+
+mod screening;
+
+mod vectors;
+
+mod authenticating;
 
 mod allocating;

@@ -49,7 +49,7 @@ impl AnswerBudget {
             && self.networks.take_shared(self.hash((kind, network)), now)
     }
 
-    /// Whether `username` may still be tried from `ip`, with a fresh nonce or without: a spoofed source cannot have
+    /// Whether `username` may still be tried from `ip`, with a `fresh` nonce or without: a spoofed source cannot have
     /// a fresh one, and so cannot use up what its victim may try. Takes nothing.
     #[must_use]
     pub fn may_guess(&self, ip: IpAddr, username: &str, fresh: bool, now: Moment) -> bool {

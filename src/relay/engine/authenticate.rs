@@ -5,8 +5,9 @@
 //! fresh. Nothing is remembered of a client before all that. An [`Authenticated`] request can only be made here,
 //! and the handlers take nothing else, so none of them can forget to ask.
 //!
-//! Guesses are counted for the pair of address and user, apart for those with a fresh nonce: that goes only to the
-//! address it was made for, so a spoofed source cannot lock anybody out of what needs one.
+//! Guesses are counted for the pair of address and user. With a nonce of ours, which goes only to the address it
+//! was made for, too many of them lead to silence. With any other nonce the source may be spoofed, and nobody must
+//! be locked out by that: then every answer is that the nonce is stale, and nothing is learned of the password.
 
 use stun::attributes::{
     ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
@@ -17,9 +18,9 @@ use crate::credentials::{Account, CheckExpiry, UserId};
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::ClientPath;
 use crate::relay::engine::Settings;
-use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::answers::{Answer, AnswerBudget};
 use crate::relay::engine::integrity::{Integrity, OFFERED, PasswordAlgorithm};
-use crate::relay::engine::nonce::{COOKIE, Nonces};
+use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::reply::Signer;
 use crate::relay::wire::Message;
 
@@ -68,15 +69,15 @@ impl<'a> Authenticated<'a> {
 /// Why a request did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The client hears this error, unsigned.
-    Refused(Refusal),
+    /// The client hears this error, unsigned, if there is a budget for such answers.
+    Refused(Refusal, Answer),
     /// The client hears nothing.
     Ignored(Ignored),
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
+        Self::Refused(refusal, Answer::Stranger)
     }
 }
 
@@ -107,12 +108,15 @@ impl Gate<'_> {
         now: Now,
     ) -> Result<Authenticated<'m>, Rejection> {
         let integrity = message.integrity().ok_or(Refusal::Challenge)?;
-        let claim = claim(message).ok_or(Refusal::BadCredentials)?;
+        let claim = claim(message, self.nonces).ok_or(Refusal::BadCredentials)?;
         let credentials = &self.settings.credentials;
         let account = credentials.account(claim.user);
         let fresh = self.nonces.is_valid(claim.nonce, path.client, now.moment);
-        if !self.answers.may_guess(path.client.ip(), &account.username, fresh, now.moment) {
-            return Err(Rejection::Ignored(Ignored::GuessBudget));
+        match (fresh, self.answers.may_guess(path.client.ip(), &account.username, fresh, now.moment)) {
+            (true, false) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
+            // Stale it is, whatever the password: to say 401 or 438 would tell a guesser which it is.
+            (false, false) => return Err(Refusal::StaleNonce.into()),
+            (_, true) => {}
         }
         let kind = Integrity::of(integrity.kind);
         let signed = message.signed_bytes(&integrity);
@@ -130,7 +134,7 @@ impl Gate<'_> {
             return Err(wrong(&account, &claim, realm).into());
         };
         if !fresh {
-            return Err(Refusal::StaleNonce.into());
+            return Err(Rejection::Refused(Refusal::StaleNonce, Answer::StaleNonce));
         }
         let checked = method == Method::Allocate || credentials.check_expiry() == CheckExpiry::Always;
         if checked && account.is_expired(now.unix) {
@@ -155,7 +159,7 @@ fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
 
 /// Reads the credentials; `None` if they are incomplete, or if the password algorithms are not those that went out
 /// with the nonce, which is what somebody in between would change to get a weaker one used (RFC 8489 §9.2.4).
-fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
+fn claim<'a>(message: &Message<'a>, nonces: &Nonces) -> Option<Claim<'a>> {
     let value = |kind| message.first(kind).map(|attribute| attribute.value);
     let user = match (value(ATTR_USER_HASH), value(ATTR_USERNAME)) {
         (Some(hash), _) => UserId::Hash(hash),
@@ -164,12 +168,11 @@ fn claim<'a>(message: &Message<'a>) -> Option<Claim<'a>> {
         (None, None) => return None,
     };
     let (realm, nonce) = (value(ATTR_REALM)?, value(ATTR_NONCE)?);
-    let offered = nonce.starts_with(COOKIE.as_bytes());
     let (algorithm, negotiated) = match (value(ATTR_PASSWORD_ALGORITHMS), value(ATTR_PASSWORD_ALGORITHM)) {
         (None, None) => (PasswordAlgorithm::Md5, false),
         (Some(list), Some(chosen)) if list == OFFERED => (PasswordAlgorithm::read(chosen)?, true),
         // The nonce of another server; it will be called stale.
-        (_, chosen) if !offered => {
+        (_, chosen) if !nonces.is_offer(nonce) => {
             (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false)
         }
         _ => return None,

@@ -91,3 +91,82 @@ fn sha256(key: &[u8], signed: &[u8]) -> [u8; 32] {
     mac.update(signed);
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use stun::fingerprint::FINGERPRINT;
+
+    use super::*;
+    use crate::relay::wire::{self, Datagram, screen};
+
+    const USER: &str = "\u{30DE}\u{30C8}\u{30EA}\u{30C3}\u{30AF}\u{30B9}";
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits = text.trim().as_bytes();
+        digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+
+    /// The vectors of RFC 5769 §2 and RFC 8489 §B.1 (as in erratum 6268), each with its key.
+    fn vectors() -> [(Vec<u8>, Vec<u8>); 5] {
+        let short_term = b"VOkJxbRl1RmTxUk/WvJxBt".to_vec();
+        let long_term = |algorithm: PasswordAlgorithm| algorithm.key(USER, "example.org", "TheMatrIX");
+        [
+            (include_str!("../../../tests/turn/vectors/rfc5769_2_1.hex"), short_term.clone()),
+            (include_str!("../../../tests/turn/vectors/rfc5769_2_2.hex"), short_term.clone()),
+            (include_str!("../../../tests/turn/vectors/rfc5769_2_3.hex"), short_term),
+            (include_str!("../../../tests/turn/vectors/rfc5769_2_4.hex"), long_term(PasswordAlgorithm::Md5)),
+            (
+                include_str!("../../../tests/turn/vectors/rfc8489_b_1.hex"),
+                long_term(PasswordAlgorithm::Sha256),
+            ),
+        ]
+        .map(|(vector, key)| (hex(vector), key))
+    }
+
+    fn message(vector: &[u8]) -> Option<wire::Message<'_>> {
+        match screen(vector) {
+            Ok(Datagram::Message(message)) => Some(message),
+            Ok(Datagram::ChannelData(..)) | Err(_) => None,
+        }
+    }
+
+    fn verify(vector: &[u8], key: &[u8]) -> bool {
+        let Some(message) = message(vector) else { return false };
+        let Some(integrity) = message.integrity() else { return false };
+        Integrity::of(integrity.kind).verify(key, &message.signed_bytes(&integrity), integrity.value)
+    }
+
+    #[test]
+    fn the_samples_of_the_rfcs_verify_and_no_changed_one_does() {
+        for (vector, key) in vectors() {
+            assert!(verify(&vector, &key));
+            assert!(!verify(&vector, b"another key"));
+            let integrity = message(&vector).and_then(|message| message.integrity()).unwrap();
+            for bit in 0..(integrity.at + integrity.value.len()) * 8 {
+                let mut changed = vector.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert!(!verify(&changed, &key), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_samples_of_the_rfcs_are_signed_as_they_are() {
+        for (vector, key) in vectors() {
+            let screened = message(&vector).unwrap();
+            let integrity = screened.integrity().unwrap();
+            let mut unsigned = vector[..integrity.at - 4].to_vec();
+            let length = u16::try_from(unsigned.len() - 20).unwrap();
+            unsigned[2..4].copy_from_slice(&length.to_be_bytes());
+            let mut message = Message::new();
+            message.unmarshal_binary(&unsigned).unwrap();
+
+            Integrity::of(integrity.kind).sign(&key, &mut message).unwrap();
+            if screened.has_fingerprint() {
+                FINGERPRINT.add_to(&mut message).unwrap();
+            }
+
+            assert_eq!(message.raw, vector);
+        }
+    }
+}

@@ -244,7 +244,9 @@ impl Engine {
         let request = match gate.authenticate(path, method, message, now) {
             Ok(request) => request,
             Err(Rejection::Ignored(ignored)) => return Err(ignored),
-            Err(Rejection::Refused(refusal)) => return self.reject(path, method, message, refusal, now),
+            Err(Rejection::Refused(refusal, kind)) => {
+                return self.reject(path, method, message, (refusal, kind), now);
+            }
         };
         let unknown = unknown_attributes(message);
         if !unknown.is_empty() {
@@ -295,9 +297,10 @@ impl Engine {
         path: ClientPath,
         method: Method,
         message: &Message<'_>,
-        refusal: Refusal,
+        (refusal, kind): (Refusal, Answer),
         now: Now,
     ) -> Result<Vec<u8>, Ignored> {
+        self.afford_answer(kind, path, now)?;
         self.counters.refused(method, refusal);
         // The first challenge is how every session starts, and no failure.
         if refusal == Refusal::Challenge {
@@ -305,8 +308,6 @@ impl Engine {
         } else {
             tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
         }
-        let kind = if refusal == Refusal::StaleNonce { Answer::StaleNonce } else { Answer::Stranger };
-        self.afford_answer(kind, path, now)?;
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
         let challenge = retry.then(|| (realm, self.nonces.issue(path.client, now.moment)));

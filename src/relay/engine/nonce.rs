@@ -56,6 +56,12 @@ impl Nonces {
         genuine && u64::from(age) <= LIFETIME.as_secs()
     }
 
+    /// Whether a nonce begins as ours do, and so came with the offer of password algorithms.
+    #[must_use]
+    pub fn is_offer(&self, nonce: &[u8]) -> bool {
+        nonce.starts_with(self.cookie.as_bytes())
+    }
+
     fn tag(&self, client: SocketAddr, second: u64) -> [u8; 12] {
         let mut mac = self.mac.clone();
         match client.ip() {
@@ -70,7 +76,7 @@ impl Nonces {
 }
 
 /// What a nonce of a server that speaks RFC 8489 begins with (§9.2).
-pub const COOKIE: &str = "obMatJos2";
+const COOKIE: &str = "obMatJos2";
 
 #[cfg(test)]
 mod tests {

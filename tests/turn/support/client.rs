@@ -19,7 +19,7 @@ pub struct Client {
     pub password: String,
     pub realm: String,
     pub nonce: String,
-    transactions: u32,
+    pub transactions: u32,
 }
 
 impl Client {

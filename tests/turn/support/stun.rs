@@ -95,8 +95,13 @@ impl Builder {
 
     /// Appends MESSAGE-INTEGRITY-SHA256.
     pub fn sign_sha256(self, key: &[u8]) -> Self {
-        let tag = hmac_sha256(key, &self.with_length_for(32));
-        self.attr(MESSAGE_INTEGRITY_SHA256, &tag)
+        self.sign_sha256_cut(key, 32)
+    }
+
+    /// Appends MESSAGE-INTEGRITY-SHA256, cut to its first `bytes` bytes.
+    pub fn sign_sha256_cut(self, key: &[u8], bytes: usize) -> Self {
+        let tag = hmac_sha256(key, &self.with_length_for(bytes));
+        self.attr(MESSAGE_INTEGRITY_SHA256, &tag[..bytes])
     }
 
     /// Appends FINGERPRINT.
@@ -194,12 +199,12 @@ impl Message {
         u32::from_be_bytes(self.get(LIFETIME).expect("LIFETIME is there").try_into().unwrap())
     }
 
-    /// An address attribute that is masked with the cookie.
+    /// The first XOR address attribute of a type.
     pub fn address(&self, kind: u16) -> SocketAddr {
         self.addresses(kind)[0]
     }
 
-    /// All address attributes of a type.
+    /// All XOR address attributes of a type.
     pub fn addresses(&self, kind: u16) -> Vec<SocketAddr> {
         self.all(kind).into_iter().map(|value| read_xor_address(value, &self.transaction)).collect()
     }
@@ -247,7 +252,12 @@ pub fn sha256_key(username: &str, realm: &str, password: &str) -> Vec<u8> {
     Sha256::digest(format!("{username}:{realm}:{password}")).to_vec()
 }
 
-/// The value of a masked address attribute.
+/// The value of USERHASH.
+pub fn user_hash(username: &str, realm: &str) -> Vec<u8> {
+    Sha256::digest(format!("{username}:{realm}")).to_vec()
+}
+
+/// The value of an XOR address attribute.
 pub fn xor_address(address: SocketAddr, transaction: &[u8]) -> Vec<u8> {
     let key: Vec<u8> = COOKIE.iter().chain(transaction).copied().collect();
     let (family, ip) = match address.ip() {
@@ -271,15 +281,15 @@ fn read_xor_address(value: &[u8], transaction: &[u8]) -> SocketAddr {
     SocketAddr::new(ip, u16::from_be_bytes([value[2], value[3]]) ^ 0x2112)
 }
 
-fn hmac_sha1(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub fn hmac_sha1(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     Hmac::<Sha1>::new_from_slice(key).unwrap().chain_update(bytes).finalize().into_bytes().to_vec()
 }
 
-fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
+pub fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(bytes).finalize().into_bytes().to_vec()
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+pub fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 * (crc & 1)))
     })
