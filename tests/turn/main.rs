@@ -17,3 +17,4 @@ mod vectors;
 mod authenticating;
 
 mod allocating;
+mod refreshing;

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use hairpin::relay::address::ClientPath;
 
 use super::stun::{
-    ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, LIFETIME, Message,
-    NONCE, REALM as REALM_ATTRIBUTE, REFRESH, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS,
-    md5_key,
+    ADDITIONAL_ADDRESS_FAMILY, ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class,
+    DATA, LIFETIME, Message, NONCE, REALM as REALM_ATTRIBUTE, REFRESH, REQUESTED_TRANSPORT, SEND, USERNAME,
+    XOR_RELAYED_ADDRESS, md5_key,
 };
 use super::world::{REALM, World};
 
@@ -91,6 +91,14 @@ impl Client {
         let answer = self.try_allocate(world, |request| request);
         assert_eq!(answer.code(), None);
         answer.address(XOR_RELAYED_ADDRESS)
+    }
+
+    /// Allocates an address of each family and returns them, IPv4 first.
+    pub fn allocate_dual(&mut self, world: &mut World) -> (SocketAddr, SocketAddr) {
+        let answer =
+            self.try_allocate(world, |request| request.attr(ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]));
+        let relayed = answer.addresses(XOR_RELAYED_ADDRESS);
+        (relayed[0], relayed[1])
     }
 
     /// Refreshes, with LIFETIME if given.

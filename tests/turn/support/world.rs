@@ -21,7 +21,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::client::Client;
-use super::stun::Message;
+use super::stun::{LIFETIME, Message, XOR_RELAYED_ADDRESS};
 
 pub const REALM: &str = "example.org";
 pub const SECRET: &str = "a secret of the tests";
@@ -104,6 +104,16 @@ impl World {
         let engine = Engine::new(shared, Arc::clone(&counters), [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
         Self { engine, ports: plan.ports, now, counters, quotas }
+    }
+
+    /// A world with one client, and the IPv4 address that it has for an hour.
+    pub fn with_allocation(change: impl FnOnce(&mut Plan)) -> (Self, Client, SocketAddr) {
+        let mut world = Self::with(change);
+        let mut client = world.client("203.0.113.1:5000", "alice");
+        let answer =
+            client.try_allocate(&mut world, |request| request.attr(LIFETIME, &3600_u32.to_be_bytes()));
+        assert_eq!(answer.code(), None);
+        (world, client, answer.address(XOR_RELAYED_ADDRESS))
     }
 
     /// Lets time pass, and with it everything expire that is due.

@@ -1,0 +1,261 @@
+//! Refresh: an allocation lives on, or ends; each half of a dual one by itself (RFC 8656 §8).
+
+use std::time::Duration;
+
+use hairpin::outcome::Ignored;
+use hairpin::relay::address::PeerAddr;
+
+use crate::support::client::Client;
+use crate::support::stun::{
+    CHANNEL_BIND, CREATE_PERMISSION, LIFETIME, MESSAGE_INTEGRITY, Message, REFRESH, REQUESTED_ADDRESS_FAMILY,
+};
+use crate::support::world::World;
+
+const V4_PEER: &str = "1.1.1.1:9000";
+const V6_PEER: &str = "[2606:4700::1111]:9000";
+
+/// Refreshes one family of an allocation.
+fn refresh_family(client: &mut Client, world: &mut World, family: u8, lifetime: u32) -> Message {
+    let request = client
+        .request(REFRESH)
+        .attr(REQUESTED_ADDRESS_FAMILY, &[family, 0, 0, 0])
+        .attr(LIFETIME, &lifetime.to_be_bytes());
+    client.ask(world, request)
+}
+
+#[test]
+fn lifetimes_are_clamped_between_ten_minutes_and_an_hour() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.allocate(&mut world);
+    for (asked, granted) in [
+        (None, 600),
+        (Some(1), 600),
+        (Some(599), 600),
+        (Some(600), 600),
+        (Some(1000), 1000),
+        (Some(3600), 3600),
+        (Some(3601), 3600),
+        (Some(u32::MAX), 3600),
+    ] {
+        let answer = client.refresh(&mut world, asked);
+        assert_eq!((answer.code(), answer.lifetime()), (None, granted), "asked for {asked:?}");
+        assert!(answer.is_signed(MESSAGE_INTEGRITY, &client.key()));
+    }
+}
+
+#[test]
+fn a_refresh_prolongs_from_now_and_nothing_ends_early() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.allocate(&mut world);
+    world.pass(599);
+    client.refresh(&mut world, Some(3600));
+    world.pass(3599);
+    assert_eq!(world.allocations(), 1);
+    world.pass(1);
+    assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (0, 0, 0));
+}
+
+#[test]
+fn a_refresh_can_shorten() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    client.refresh(&mut world, None);
+    world.pass(599);
+    assert_eq!(world.allocations(), 1);
+    world.pass(1);
+    assert_eq!(world.allocations(), 0);
+}
+
+#[test]
+fn zero_ends_the_allocation_and_gives_everything_back() {
+    let (mut world, mut client, relayed) = World::with_allocation(|_| {});
+    client.bind(&mut world, 0x4000, V4_PEER);
+    let relay = world.ports.id_of(relayed);
+
+    let answer = client.refresh(&mut world, Some(0));
+
+    assert_eq!((answer.code(), answer.lifetime()), (None, 0));
+    assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (0, 0, 0));
+    assert_eq!(world.engine.routes().len(), (0, 0));
+    let peer = PeerAddr(V4_PEER.parse().unwrap());
+    assert_eq!(world.engine.on_peer(relay, peer, 10, world.now.moment), Err(Ignored::NoAllocation));
+}
+
+#[test]
+fn the_second_end_is_a_mismatch_and_the_path_is_free_again() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    assert_eq!(client.refresh(&mut world, Some(0)).code(), None);
+    let again = client.refresh(&mut world, Some(0));
+    assert_eq!(again.code(), Some(437));
+    assert!(again.is_signed(MESSAGE_INTEGRITY, &client.key()));
+    client.allocate(&mut world);
+    assert_eq!(world.allocations(), 1);
+}
+
+/// The crate sent nothing, and its clients waited out forty seconds of retransmissions.
+#[test]
+fn without_an_allocation_every_request_is_a_signed_mismatch() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.challenge(&mut world);
+    for method in [REFRESH, CREATE_PERMISSION, CHANNEL_BIND] {
+        let request = client.request(method).attr(LIFETIME, &[0; 4]).peer(V4_PEER);
+        let answer = client.ask(&mut world, request);
+        assert_eq!(answer.code(), Some(437), "method {method}");
+        assert!(answer.is_signed(MESSAGE_INTEGRITY, &client.key()));
+    }
+}
+
+/// Whether there is an allocation is nobody's business who has no password.
+#[test]
+fn strangers_hear_the_same_with_and_without_an_allocation() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    for method in [REFRESH, CREATE_PERMISSION, CHANNEL_BIND] {
+        for address in ["203.0.113.1:5000", "203.0.113.1:5001"] {
+            client.path.client = address.parse().unwrap();
+            let request = client.request(method);
+            assert_eq!(
+                world.ask(client.path, &request.0).code(),
+                Some(401),
+                "method {method} from {address}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_family_that_the_allocation_has_not_is_a_mismatch_and_ends_nothing() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    for family in [0, 2, 3, 255] {
+        for lifetime in [0, 600] {
+            let answer = refresh_family(&mut client, &mut world, family, lifetime);
+            assert_eq!(answer.code(), Some(443), "family {family}");
+        }
+    }
+    assert_eq!(world.allocations(), 1);
+    assert_eq!(refresh_family(&mut client, &mut world, 1, 600).code(), None);
+}
+
+#[test]
+fn a_malformed_attribute_is_a_bad_request_and_ends_nothing() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    let malformed: [(u16, &[u8]); 7] = [
+        (LIFETIME, &[]),
+        (LIFETIME, &[0, 0, 0]),
+        (LIFETIME, &[0; 5]),
+        (LIFETIME, &[0; 8]),
+        (REQUESTED_ADDRESS_FAMILY, &[]),
+        (REQUESTED_ADDRESS_FAMILY, &[1]),
+        (REQUESTED_ADDRESS_FAMILY, &[1, 0, 0, 0, 0]),
+    ];
+    for (kind, value) in malformed {
+        let request = client.request(REFRESH).attr(kind, value).attr(LIFETIME, &[0; 4]);
+        assert_eq!(client.ask(&mut world, request).code(), Some(400), "{kind:#x} {value:?}");
+    }
+    assert_eq!(world.allocations(), 1);
+}
+
+#[test]
+fn a_refresh_without_a_family_is_for_both_halves() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.allocate_dual(&mut world);
+    client.refresh(&mut world, Some(900));
+    world.pass(899);
+    assert_eq!(world.ports.open.len(), 2);
+    world.pass(1);
+    assert_eq!((world.allocations(), world.ports.open.len()), (0, 0));
+}
+
+#[test]
+fn each_half_of_a_dual_allocation_lives_by_itself() {
+    for (prolonged, other) in [(1, 2), (2, 1)] {
+        let mut world = World::new();
+        let mut client = world.client("203.0.113.1:5000", "alice");
+        client.allocate_dual(&mut world);
+        let answer = refresh_family(&mut client, &mut world, prolonged, 1200);
+        assert_eq!(answer.lifetime(), 1200);
+        world.pass(599);
+        assert_eq!(world.ports.open.len(), 2);
+
+        world.pass(1);
+
+        assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (1, 1, 1));
+        client.challenge(&mut world);
+        assert_eq!(refresh_family(&mut client, &mut world, other, 600).code(), Some(443), "it is over");
+        world.pass(599);
+        assert_eq!(world.allocations(), 1);
+        world.pass(1);
+        assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (0, 0, 0));
+    }
+}
+
+#[test]
+fn the_end_of_one_half_leaves_the_permissions_and_channels_of_the_other() {
+    for (ended, kept, kept_peer, ended_peer) in [(1, 2, V6_PEER, V4_PEER), (2, 1, V4_PEER, V6_PEER)] {
+        let mut world = World::new();
+        let mut client = world.client("203.0.113.1:5000", "alice");
+        let (v4, v6) = client.allocate_dual(&mut world);
+        let relayed = if kept == 1 { v4 } else { v6 };
+        client.bind(&mut world, 0x4001, V4_PEER);
+        client.bind(&mut world, 0x4002, V6_PEER);
+
+        assert_eq!(refresh_family(&mut client, &mut world, ended, 0).lifetime(), 0);
+
+        assert!(world.arrives_on_channel(relayed, kept_peer, 0x4000 + kept));
+        assert_eq!((world.engine.routes().len(), world.ports.open.len()), ((1, 1), 1));
+        assert_eq!(client.permit(&mut world, &[ended_peer]), Some(443));
+        assert_eq!(client.bind(&mut world, 0x4003, ended_peer), Some(443));
+        let drop = world.drop_of(client.path, &client.send(ended_peer, b"x"));
+        assert_eq!(drop, Ignored::NoPermission);
+        assert_eq!(refresh_family(&mut client, &mut world, kept as u8, 0).lifetime(), 0);
+        assert_eq!((world.allocations(), world.quotas.total()), (0, 0));
+    }
+}
+
+#[test]
+fn a_half_that_was_ended_cannot_be_ended_again() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.allocate_dual(&mut world);
+    assert_eq!(refresh_family(&mut client, &mut world, 2, 0).code(), None);
+    assert_eq!(refresh_family(&mut client, &mut world, 2, 0).code(), Some(443));
+    assert_eq!(client.refresh(&mut world, Some(0)).code(), None, "without a family it is for what is left");
+    assert_eq!(client.refresh(&mut world, Some(0)).code(), Some(437));
+}
+
+/// The crate's timer had fired already: the refresh was granted, and the allocation ended all the same.
+#[test]
+fn a_refresh_in_the_moment_of_expiry_either_counts_or_is_refused() {
+    let (mut world, mut client, relayed) = World::with_allocation(|_| {});
+    client.refresh(&mut world, None);
+    client.bind(&mut world, 0x4000, V4_PEER);
+    world.now = world.now + Duration::from_secs(600);
+
+    assert_eq!(client.refresh(&mut world, None).code(), None);
+    assert_eq!(client.bind(&mut world, 0x4000, V4_PEER), None);
+
+    world.engine.expire(world.now.moment, &mut world.ports);
+    assert_eq!(world.allocations(), 1);
+    assert!(world.arrives_on_channel(relayed, V4_PEER, 0x4000));
+    world.now = world.now + Duration::from_secs(600);
+    world.engine.expire(world.now.moment, &mut world.ports);
+    client.challenge(&mut world);
+    assert_eq!(client.refresh(&mut world, None).code(), Some(437));
+}
+
+/// RFC 8656 §3.2: only a Refresh does.
+#[test]
+fn data_permissions_and_channels_do_not_prolong_an_allocation() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    let relayed = client.allocate(&mut world);
+    world.pass(599);
+    client.permit(&mut world, &[V4_PEER]);
+    client.bind(&mut world, 0x4000, V4_PEER);
+    world.relayed(client.path, &client.send(V4_PEER, b"x"));
+    assert!(world.arrives_on_channel(relayed, V4_PEER, 0x4000));
+    world.pass(1);
+    assert_eq!(world.allocations(), 0);
+}
