@@ -18,3 +18,4 @@ mod authenticating;
 
 mod allocating;
 mod refreshing;
+mod permitting;
