@@ -19,3 +19,4 @@ mod authenticating;
 mod allocating;
 mod refreshing;
 mod permitting;
+mod binding_channels;
