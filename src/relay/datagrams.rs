@@ -568,10 +568,7 @@ unsafe fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8]
 fn read_icmp(error: libc::sock_extended_err, v4: bool) -> Option<Icmp> {
     let (kind, code) = (error.ee_type, error.ee_code);
     match error.ee_origin {
-        // Only "fragmentation needed" and "packet too big" carry more than their type: the next hop's MTU.
-        libc::SO_EE_ORIGIN_ICMP if (kind, code) == (3, 4) => Some(Icmp { kind, code, data: error.ee_info }),
-        libc::SO_EE_ORIGIN_ICMP6 if kind == 2 => Some(Icmp { kind, code, data: error.ee_info }),
-        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => Some(Icmp { kind, code, data: 0 }),
+        libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => Some(Icmp { kind, code, data: error.ee_info }),
         // Our own kernel refused a packet with DF: what a router would have said.
         libc::SO_EE_ORIGIN_LOCAL if error.ee_errno == libc::EMSGSIZE as u32 => {
             let (kind, code) = if v4 { (3, 4) } else { (2, 0) };

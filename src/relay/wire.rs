@@ -318,7 +318,7 @@ pub struct Icmp {
     pub kind: u8,
     /// The ICMP code.
     pub code: u8,
-    /// What the type gives more: the next hop's MTU, or zero.
+    /// The next hop's MTU, where the type gives one.
     pub data: u32,
 }
 

@@ -115,9 +115,9 @@ impl Engine {
         icmp: Icmp,
         now: Moment,
     ) -> Option<(ClientPath, Vec<u8>)> {
-        let meant = match peer.family() {
-            Family::V4 => matches!(icmp.kind, 3 | 11),
-            Family::V6 => matches!(icmp.kind, 1..=3),
+        let (meant, too_big) = match peer.family() {
+            Family::V4 => (matches!(icmp.kind, 3 | 11), (icmp.kind, icmp.code) == (3, 4)),
+            Family::V6 => (matches!(icmp.kind, 1..=3), icmp.kind == 2),
         };
         let id = self.allocations.by_relay(relay).filter(|_| meant)?;
         let allocation = self.allocations.get_mut(id)?;
@@ -126,6 +126,8 @@ impl Engine {
             return None;
         }
         self.counters.icmp.add(1);
+        // The next hop's MTU; no other error carries more than its type and code (RFC 8656 §18.13).
+        let icmp = Icmp { data: if too_big { icmp.data } else { 0 }, ..icmp };
         Some((allocation.path, wire::icmp_indication(peer, icmp, self.rng.random())))
     }
 
