@@ -20,3 +20,4 @@ mod allocating;
 mod refreshing;
 mod permitting;
 mod binding_channels;
+mod relaying;
