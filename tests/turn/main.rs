@@ -21,3 +21,4 @@ mod refreshing;
 mod permitting;
 mod binding_channels;
 mod relaying;
+mod peers;
