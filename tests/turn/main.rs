@@ -22,3 +22,4 @@ mod permitting;
 mod binding_channels;
 mod relaying;
 mod peers;
+mod limiting;
