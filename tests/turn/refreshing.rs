@@ -205,6 +205,8 @@ fn the_end_of_one_half_leaves_the_permissions_and_channels_of_the_other() {
 
         assert!(world.arrives_on_channel(relayed, kept_peer, 0x4000 + kept));
         assert_eq!((world.engine.routes().len(), world.ports.open.len()), ((1, 1), 1));
+        let allocations = world.engine.allocations();
+        assert_eq!(allocations.iter().map(|(_, a)| a.permissions.len()).sum::<usize>(), 1);
         assert_eq!(client.permit(&mut world, &[ended_peer]), Some(443));
         assert_eq!(client.bind(&mut world, 0x4003, ended_peer), Some(443));
         let drop = world.drop_of(client.path, &client.send(ended_peer, b"x"));
