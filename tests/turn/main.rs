@@ -23,3 +23,4 @@ mod binding_channels;
 mod relaying;
 mod peers;
 mod limiting;
+mod invariants;
