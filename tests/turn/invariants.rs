@@ -135,7 +135,7 @@ impl Run {
         });
         let client = |(address, tag): (&str, &str)| {
             let username = format!("{}:{tag}", START + 1_000_000);
-            Client::new(path(address), &username, &Secret::new(SECRET).password(&username))
+            Client::new(path(address), &username, Secret::new(SECRET).password(&username).reveal())
         };
         let mut clients = CLIENTS.map(client).to_vec();
         clients.iter_mut().for_each(|client| client.challenge(&mut world));

@@ -17,10 +17,17 @@ mod vectors;
 mod authenticating;
 
 mod allocating;
+
 mod refreshing;
+
 mod permitting;
+
 mod binding_channels;
+
 mod relaying;
+
 mod peers;
+
 mod limiting;
+
 mod invariants;
