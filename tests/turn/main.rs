@@ -17,10 +17,10 @@ mod vectors;
 mod authenticating;
 
 mod allocating;
-mod refreshing;
-mod permitting;
 mod binding_channels;
-mod relaying;
-mod peers;
-mod limiting;
 mod invariants;
+mod limiting;
+mod peers;
+mod permitting;
+mod refreshing;
+mod relaying;
