@@ -436,7 +436,7 @@ impl Run {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 150,
+        cases: 300,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(8656),
         ..ProptestConfig::default()
