@@ -255,12 +255,26 @@ fn channels_end_with_their_allocation() {
     assert_eq!(client.bind(&mut world, 0x4000, OTHER_PEER), None, "and reservations");
 }
 
-/// RFC 5766 allowed 0x5000 to 0x7FFF; what begins with more is no TURN at all.
+/// RFC 5766 let clients bind up to 0x7FFF, and some still do.
+#[test]
+fn an_operator_can_allow_the_channels_of_rfc_5766() {
+    let (mut world, mut client, relayed) = World::with_allocation(|plan| plan.rfc5766_channels = true);
+    for (number, peer) in [(0x5000, PEER), (0x7FFE, OTHER_PEER), (0x4FFF, OTHER_PORT)] {
+        assert_eq!(client.bind(&mut world, number, peer), None, "{number:#x}");
+        assert!(leaves(&mut world, &client, number, peer));
+        assert!(world.arrives_on_channel(relayed, peer, number));
+    }
+    for wrong in [0x3FFF, 0x8000, 0xFFFF] {
+        assert_eq!(client.bind(&mut world, wrong, "8.8.8.8:9000"), Some(400), "{wrong:#x}");
+    }
+}
+
 #[test]
 fn data_under_any_other_number_is_dropped() {
     let (mut world, client, _) = World::with_allocation(|_| {});
     for number in 0x5000..=0xFFFF {
         let reason = world.drop_of(client.path, &channel_data(number, b"data"));
-        assert_eq!(reason, Ignored::NotStun, "{number:#x}");
+        let expected = if number < 0x8000 { Ignored::NoChannel } else { Ignored::NotStun };
+        assert_eq!(reason, expected, "{number:#x}");
     }
 }

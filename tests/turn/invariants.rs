@@ -6,6 +6,7 @@ mod model;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hairpin::clock::Moment;
 use hairpin::credentials::Secret;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
 use hairpin::relay::engine::limits::{Limits, Rate};
@@ -48,6 +49,8 @@ const PEERS: [&str; 8] = [
     "[::ffff:1.1.1.1]:9000",
 ];
 const GOOD: usize = 5;
+
+const RESERVATION: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -117,6 +120,8 @@ struct Run {
     granted: Vec<Granted>,
     last: Vec<Option<(Vec<u8>, Effect)>>,
     token: Vec<u8>,
+    /// Until when each reserved port counts on the quotas.
+    reservations: Vec<(Vec<u8>, Moment)>,
 }
 
 impl Run {
@@ -140,7 +145,7 @@ impl Run {
         let mut clients = CLIENTS.map(client).to_vec();
         clients.iter_mut().for_each(|client| client.challenge(&mut world));
         let (granted, last) = (vec![Granted::default(); PATHS], vec![None; CLIENTS.len()]);
-        let mut run = Self { world, clients, granted, last, token: vec![7; 8] };
+        let mut run = Self { world, clients, granted, last, token: vec![7; 8], reservations: Vec::new() };
         (0..PATHS).for_each(|who| run.step(Op::Allocate(who, Kind::Dual, 3600)));
         run
     }
@@ -215,7 +220,10 @@ impl Run {
         if answer.class == Class::Success {
             let now = self.world.now.moment;
             self.granted[who % PATHS].apply(who, &effect, &answer, now);
-            self.token = answer.get(RESERVATION_TOKEN).map_or_else(|| self.token.clone(), <[u8]>::to_vec);
+            if let Some(token) = answer.get(RESERVATION_TOKEN).filter(|token| *token != self.token) {
+                self.token = token.to_vec();
+                self.reservations.push((self.token.clone(), now + RESERVATION));
+            }
         } else {
             assert_eq!(self.snapshot(), before);
         }
@@ -285,6 +293,7 @@ impl Run {
             self.world.pass(seconds);
         }
         self.granted.iter_mut().for_each(|granted| granted.settle(self.world.now.moment));
+        self.reservations.retain(|(_, until)| *until > self.world.now.moment);
         self.clients.iter_mut().for_each(|client| client.challenge(&mut self.world));
     }
 
@@ -332,7 +341,7 @@ impl Run {
         match PEERS.get(peer) {
             Some(peer) => peer.parse().unwrap(),
             None => {
-                let relayed = self.granted[peer - PEERS.len()].relay(peer % 2 == 0);
+                let relayed = self.granted[peer - PEERS.len()].relay(peer.is_multiple_of(2));
                 relayed.unwrap_or_else(|| "192.0.2.1:50000".parse().unwrap())
             }
         }
@@ -394,7 +403,7 @@ impl Run {
         assert_eq!(relays, ports.open.keys().copied().collect::<Vec<_>>(), "each is one allocation's");
 
         let live = allocations.iter().filter(|a| !a.lease.is_evicted());
-        assert_eq!(quotas.total(), live.clone().count());
+        assert_eq!(quotas.total(), live.clone().count() + self.reservations.len());
         assert!(quotas.total() <= 3);
         assert!(
             ["alice", "bob", "carol"].iter().all(|tag| live.clone().filter(|a| *a.tag == **tag).count() <= 2)
@@ -427,7 +436,7 @@ impl Run {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 150,
+        cases: 300,
         failure_persistence: None,
         rng_seed: RngSeed::Fixed(8656),
         ..ProptestConfig::default()

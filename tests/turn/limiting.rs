@@ -61,6 +61,25 @@ fn the_server_has_a_quota_too() {
     assert_eq!(allocate(&mut world, "203.0.113.3:5000", "carol").1, None);
 }
 
+/// Or one user could hold every port by letting go of allocations and keeping what they reserved.
+#[test]
+fn a_reserved_port_counts_for_half_a_minute() {
+    let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
+    let pair = |world: &mut World, address: &str| {
+        let mut client = world.client(address, "alice");
+        let code = client.try_allocate(world, |request| request.attr(EVEN_PORT, &[0x80])).code();
+        (client, code)
+    };
+    let (mut first, code) = pair(&mut world, "203.0.113.1:5000");
+    assert_eq!((code, world.quotas.total()), (None, 2));
+    assert_eq!(pair(&mut world, "203.0.113.2:5000").1, Some(486), "there is room for one");
+    assert_eq!((world.quotas.total(), world.ports.open.len(), world.ports.reserved.len()), (2, 1, 1));
+    first.refresh(&mut world, Some(0));
+    assert_eq!(world.quotas.total(), 1, "the reservation outlives its allocation");
+    world.pass(30);
+    assert_eq!((world.quotas.total(), world.ports.reserved.len()), (0, 0));
+}
+
 #[test]
 fn a_flood_of_one_user_gets_sixteen_allocations() {
     let mut world = World::with(|plan| plan.limits.allocations_per_user = 16);
@@ -197,6 +216,21 @@ fn a_client_that_keeps_changing_networks_is_never_refused() {
     }
 }
 
+/// Whoever lets go of allocations and keeps their reservations could hold every port there is.
+#[test]
+fn a_reserved_port_counts_for_as_long_as_it_could_be_held() {
+    let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    let mut reserve = |world: &mut World| {
+        let code = client.try_allocate(world, |request| request.attr(EVEN_PORT, &[0x80])).code();
+        client.refresh(world, Some(0));
+        code
+    };
+    assert_eq!([reserve(&mut world), reserve(&mut world), reserve(&mut world)], [None, None, Some(486)]);
+    world.pass(30);
+    assert_eq!((reserve(&mut world), world.ports.reserved.len()), (None, 1));
+}
+
 /// EVEN-PORT without the reserve bit once cost coturn a port each time.
 #[test]
 fn ten_thousand_allocations_leave_every_port_free() {
@@ -218,5 +252,7 @@ fn ten_thousand_allocations_leave_every_port_free() {
         }
     }
     assert_eq!((granted, world.allocations()), (10_000, 0));
+    world.pass(30);
+    world.pass(30);
     assert_eq!((world.ports.free(), world.ports.open.len(), world.quotas.total()), (100, 0, 0));
 }

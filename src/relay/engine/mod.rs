@@ -202,6 +202,12 @@ impl Engine {
         &self.routes
     }
 
+    /// How many reserved ports count on quotas: each for as long as it could be held, redeemed or not.
+    #[must_use]
+    pub fn reservations(&self) -> usize {
+        self.reservations.len()
+    }
+
     fn on_message(
         &mut self,
         path: ClientPath,
