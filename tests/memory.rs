@@ -36,7 +36,7 @@ fn an_idle_allocation_costs_less_than_four_kib() {
     let _alone = ALONE.lock();
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     // A process of its own: the sockets of both sides are more than one may have open.
-    let daemon = Process::start("24000-39999");
+    let daemon = Process::start("12000-27999");
     let mut clients = vec![daemon.client()];
 
     let before = resident(daemon.child.id());
@@ -51,7 +51,7 @@ fn an_idle_allocation_costs_less_than_four_kib() {
 fn a_million_spoofed_allocates_cost_less_than_one_mib_in_all() {
     const SPOOFED: u64 = 1_000_000;
     let _alone = ALONE.lock();
-    let daemon = start_on("40000-40099", &["127.0.0.1:0"]);
+    let daemon = start_on("28000-28099", &["127.0.0.1:0"]);
     let server = daemon.addresses().udp[0];
     let socket = DatagramSocket::listen("0.0.0.0:0".parse().unwrap(), false).unwrap();
     let bare = Builder::new(Class::Request, ALLOCATE, [1; 12]).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);

@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn every_port_is_found_and_every_port_comes_back() {
-        let pool = pool(42_000..=42_049);
+        let pool = pool(25_000..=25_049);
         let mut ports = ports(&pool);
         for _ in 0..3 {
             let opened: Vec<Relay> = (0..50).map(|_| open(&mut ports, Parity::Any).unwrap()).collect();
@@ -404,27 +404,27 @@ mod tests {
 
     #[test]
     fn an_even_port_leaves_its_neighbour_free() {
-        let pool = pool(42_100..=42_101);
+        let pool = pool(25_100..=25_101);
         let mut ports = ports(&pool);
-        assert_eq!(open(&mut ports, Parity::Even).unwrap().addr.0.port(), 42_100);
+        assert_eq!(open(&mut ports, Parity::Even).unwrap().addr.0.port(), 25_100);
         assert_eq!(open(&mut ports, Parity::Even), Err(NoPort));
-        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_101);
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 25_101);
     }
 
     #[test]
     fn a_reserved_port_waits_for_its_token_on_any_shard_and_works_once() {
-        let pool = pool(42_200..=42_201);
+        let pool = pool(25_200..=25_201);
         let (mut here, mut there) = (ports(&pool), ports(&pool));
         let token = Token([7; 8]);
-        assert_eq!(open(&mut here, Parity::EvenAndNext(token)).unwrap().addr.0.port(), 42_200);
+        assert_eq!(open(&mut here, Parity::EvenAndNext(token)).unwrap().addr.0.port(), 25_200);
         assert_eq!(open(&mut there, Parity::Any), Err(NoPort));
-        assert_eq!(there.redeem(token).unwrap().addr.0.port(), 42_201);
+        assert_eq!(there.redeem(token).unwrap().addr.0.port(), 25_201);
         assert_eq!(here.redeem(token), None);
     }
 
     #[test]
     fn a_forgotten_reservation_frees_its_port() {
-        let pool = pool(42_300..=42_301);
+        let pool = pool(25_300..=25_301);
         let mut ports = ports(&pool);
         open(&mut ports, Parity::EvenAndNext(Token([7; 8]))).unwrap();
         ports.forget(Token([7; 8]));
@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn a_range_without_a_pair_has_none() {
-        for range in [42_401..=42_401, 42_400..=42_400, 42_401..=42_402] {
+        for range in [25_401..=25_401, 25_400..=25_400, 25_401..=25_402] {
             let pool = pool(range);
             let mut ports = ports(&pool);
             assert_eq!(open(&mut ports, Parity::EvenAndNext(Token([7; 8]))), Err(NoPort));
@@ -443,25 +443,25 @@ mod tests {
 
     #[test]
     fn a_port_of_another_program_is_skipped() {
-        let foreign = std::net::UdpSocket::bind("127.0.0.1:42500").unwrap();
-        let pool = pool(42_500..=42_501);
+        let foreign = std::net::UdpSocket::bind("127.0.0.1:25500").unwrap();
+        let pool = pool(25_500..=25_501);
         let mut ports = ports(&pool);
-        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_501);
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 25_501);
         assert_eq!((open(&mut ports, Parity::Any), pool.taken()), (Err(NoPort), 1));
         drop(foreign);
-        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 42_500);
+        assert_eq!(open(&mut ports, Parity::Any).unwrap().addr.0.port(), 25_500);
     }
 
     #[test]
     fn the_world_sees_the_public_address_and_we_stay_inside() {
-        let pool = pool(42_600..=42_600);
+        let pool = pool(25_600..=25_600);
         let mut ports = ports(&pool);
         let relay = open(&mut ports, Parity::Any).unwrap();
-        let public: SocketAddr = "192.0.2.1:42600".parse().unwrap();
+        let public: SocketAddr = "192.0.2.1:25600".parse().unwrap();
         assert_eq!((relay.addr.0, ports.local(public)), (public, Some(relay.id)));
         assert!(ports.is_relay_ip(public.ip()) && ports.is_live(public));
-        assert_eq!(ports.inside(public), "127.0.0.1:42600".parse().unwrap());
-        assert_eq!(ports.outside("127.0.0.1:42600".parse().unwrap()), public);
+        assert_eq!(ports.inside(public), "127.0.0.1:25600".parse().unwrap());
+        assert_eq!(ports.outside("127.0.0.1:25600".parse().unwrap()), public);
         ports.close(relay.id);
         assert_eq!(ports.local(public), None);
         ports.reap();
@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_family_without_an_address_is_not_served() {
-        let mut ports = ports(&pool(42_700..=42_700));
+        let mut ports = ports(&pool(25_700..=25_700));
         assert!(ports.serves(Family::V4) && !ports.serves(Family::V6));
         assert_eq!(ports.open(Family::V6, Parity::Any, &mut StdRng::seed_from_u64(1)), Err(NoPort));
     }

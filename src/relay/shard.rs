@@ -359,7 +359,7 @@ mod tests {
                 rfc5766_channels: false,
             }),
         };
-        let pool = PortPool::new(&[RelayAddress { bind: loopback, public: loopback }], 42_800..=42_899);
+        let pool = PortPool::new(&[RelayAddress { bind: loopback, public: loopback }], 25_800..=25_899);
         let parts = Parts { shared, pool: Arc::new(pool), clock: Clock::start() };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
         Shard::new(&parts, Arc::default(), vec![listener], [3; 32]).unwrap().0
