@@ -13,7 +13,8 @@ use crate::relay::address::PeerAddr;
 /// Which peers may be reached.
 #[derive(Debug, Clone, Default)]
 pub struct PeerPolicy {
-    /// Ranges that the operator opened. They lift the denial of private and special ranges only, see [`Class`].
+    /// Ranges that the operator opened. They lift the denial of private and special ranges only, see
+    /// [`PeerPolicy::can_open`].
     pub allow: Vec<IpNet>,
     /// Ranges that the operator closed; stronger than `allow`.
     pub deny: Vec<IpNet>,
