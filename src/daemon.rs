@@ -198,19 +198,19 @@ fn listen(
     let mut sockets: Vec<Vec<DatagramSocket>> = (0..threads).map(|_| Vec::new()).collect();
     for address in addresses {
         let failed = |error| StartError::Listen(*address, error);
-        // Sockets that share a port would share it with another Hairpin too, so the port must first be had alone.
-        let alone = match DatagramSocket::listen(*address, false) {
+        // The first socket must have the address alone; shared from the start, it might share with another Hairpin.
+        let first = match DatagramSocket::listen(*address, false) {
             Err(error) if is_family_missing(*address, &error) && addresses.len() > 1 => {
                 tracing::warn!(%address, "this machine has no IPv6; serving IPv4 alone");
                 continue;
             }
-            alone => alone.map_err(failed)?,
+            first => first.map_err(failed)?,
         };
-        let actual = alone.local_addr().map_err(failed)?;
-        drop(alone);
-        for sockets in &mut sockets {
-            sockets.push(DatagramSocket::listen(actual, true).map_err(failed)?);
-        }
+        let actual = first.local_addr().map_err(failed)?;
+        first.share().map_err(failed)?;
+        let others = (1..threads).map(|_| DatagramSocket::listen(actual, true).map_err(failed));
+        let all: Vec<_> = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
+        sockets.iter_mut().zip(all).for_each(|(sockets, socket)| sockets.push(socket));
         bound.push(actual);
     }
     match (bound.is_empty(), addresses.first()) {

@@ -17,7 +17,7 @@ use std::ptr;
 
 use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
 use mio::net::UdpSocket;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
 
@@ -94,7 +94,8 @@ struct Control([u8; 96]);
 unsafe impl<S: Send> Send for Batch<S> {}
 
 impl DatagramSocket {
-    /// A socket that clients talk to. With `shared`, several such sockets divide the clients among them.
+    /// A socket that clients talk to. With `shared`, it joins another that was shared, and they divide the clients
+    /// among them; without, the address must be nobody else's.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -112,6 +113,14 @@ impl DatagramSocket {
             set_option(&bound.socket, level, name, 1)?;
         }
         Ok(bound)
+    }
+
+    /// Lets other sockets share this one's address from now on.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn share(&self) -> io::Result<()> {
+        SockRef::from(&self.socket).set_reuse_port(true)
     }
 
     /// A socket that talks to peers, and hears of the ICMP errors that its packets meet.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
+use hairpin::outcome::Method;
 use tokio::runtime;
 
+use crate::stun::BINDING;
 use crate::support::{Client, config, start, start_on};
 
 #[test]
@@ -45,6 +47,19 @@ fn what_stops_can_start_again_at_once_on_the_same_port() {
     let second = start_on("21300-21399", &[&address]);
     Client::of(&second, "127.0.0.1").allocate();
     second.stop();
+}
+
+#[test]
+fn clients_are_divided_among_the_threads() {
+    let daemon = start("21500-21599");
+    for _ in 0..64 {
+        let mut client = Client::of(&daemon, "127.0.0.1");
+        let request = client.request(BINDING);
+        client.exchange(&request.0);
+    }
+    let served = [0, 1].map(|shard| daemon.metrics().shard(shard).successes(Method::Binding));
+    assert!(served[0] > 0 && served[1] > 0 && served[0] + served[1] == 64, "{served:?}");
+    daemon.stop();
 }
 
 #[test]
