@@ -61,23 +61,16 @@ fn the_server_has_a_quota_too() {
     assert_eq!(allocate(&mut world, "203.0.113.3:5000", "carol").1, None);
 }
 
-/// Or one user could hold every port by letting go of allocations and keeping what they reserved.
 #[test]
-fn a_reserved_port_counts_for_half_a_minute() {
+fn a_pair_of_ports_needs_room_for_two() {
     let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
-    let pair = |world: &mut World, address: &str| {
+    let mut pair = |address| {
         let mut client = world.client(address, "alice");
-        let code = client.try_allocate(world, |request| request.attr(EVEN_PORT, &[0x80])).code();
-        (client, code)
+        let code = client.try_allocate(&mut world, |request| request.attr(EVEN_PORT, &[0x80])).code();
+        (code, world.quotas.total(), world.ports.open.len(), world.ports.reserved.len())
     };
-    let (mut first, code) = pair(&mut world, "203.0.113.1:5000");
-    assert_eq!((code, world.quotas.total()), (None, 2));
-    assert_eq!(pair(&mut world, "203.0.113.2:5000").1, Some(486), "there is room for one");
-    assert_eq!((world.quotas.total(), world.ports.open.len(), world.ports.reserved.len()), (2, 1, 1));
-    first.refresh(&mut world, Some(0));
-    assert_eq!(world.quotas.total(), 1, "the reservation outlives its allocation");
-    world.pass(30);
-    assert_eq!((world.quotas.total(), world.ports.reserved.len()), (0, 0));
+    assert_eq!(pair("203.0.113.1:5000"), (None, 2, 1, 1));
+    assert_eq!(pair("203.0.113.2:5000"), (Some(486), 2, 1, 1));
 }
 
 #[test]
@@ -193,6 +186,30 @@ fn nobody_makes_way_for_another_user() {
     assert_eq!((world.allocations(), held(&world)), (1, (1, 1)));
 }
 
+#[test]
+fn an_allocation_elsewhere_does_not_make_room_at_an_address() {
+    let mut world = World::with(|plan| plan.limits.allocations_per_ip = 1);
+    let (mut client, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
+    allocate(&mut world, "203.0.113.2:5000", "bob");
+    world.pass(100);
+    assert_eq!(allocate(&mut world, "203.0.113.2:5001", "alice").1, Some(486));
+    world.pass(5);
+    assert_eq!(client.refresh(&mut world, None).code(), None);
+}
+
+/// The ledger is shared by all shards; each closes its own.
+#[test]
+fn an_allocation_makes_way_for_one_of_another_shard() {
+    let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+    let (mut client, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
+    world.pass(60);
+    let elsewhere = world.quotas.admit("alice", client.path.client.ip(), world.now.moment);
+    assert!(elsewhere.is_ok());
+    world.pass(5);
+    assert_eq!(client.refresh(&mut world, None).code(), Some(437));
+    assert_eq!((world.ports.open.len(), world.quotas.total()), (0, 1));
+}
+
 /// A phone on a train: each network leaves an allocation behind.
 #[test]
 fn a_client_that_keeps_changing_networks_is_never_refused() {
@@ -252,7 +269,6 @@ fn ten_thousand_allocations_leave_every_port_free() {
         }
     }
     assert_eq!((granted, world.allocations()), (10_000, 0));
-    world.pass(30);
     world.pass(30);
     assert_eq!((world.ports.free(), world.ports.open.len(), world.quotas.total()), (100, 0, 0));
 }

@@ -260,8 +260,12 @@ fn our_other_addresses_are_not_reached() {
 fn our_listeners_are_not_reached() {
     for own in RELAYS.map(ip) {
         for port in [3478, 5349, 443, 9641, 50_002] {
-            let answers = Relays::new().try_peer(SocketAddr::new(own, port));
-            assert_eq!(answers, [Some(403), None], "{own} {port}");
+            // A relay's address is ours even where the list of our addresses lacks it.
+            for is_listed in [true, false] {
+                let mut relays = Relays::with(|plan| plan.peers.own.retain(|_| is_listed));
+                let answers = relays.try_peer(SocketAddr::new(own, port));
+                assert_eq!(answers, [Some(403), None], "{own} {port}");
+            }
         }
     }
 }
@@ -304,9 +308,10 @@ fn an_operator_cannot_open_what_is_never_a_peer() {
 fn a_closed_range_is_stronger_than_an_open_one_and_than_the_internet() {
     let mut relays = Relays::with(|plan| {
         plan.peers.allow = vec!["10.0.0.0/8".parse().unwrap()];
-        plan.peers.deny = ["10.9.0.0/16", "1.1.1.0/24", "2606::/16"].map(|net| net.parse().unwrap()).to_vec();
+        plan.peers.deny =
+            ["10.9.0.0/16", "1.1.1.0/24", "2606::/16", "8.8.4.4/32"].map(|net| net.parse().unwrap()).to_vec();
     });
-    for closed in ["10.9.0.1", "1.1.1.1", "2606:4700::1111"] {
+    for closed in ["10.9.0.1", "1.1.1.1", "2606:4700::1111", "8.8.4.4"] {
         relays.assert_unreachable(ip(closed));
     }
     assert!(relays.reaches("10.8.0.1:9000"));
