@@ -6,7 +6,7 @@ use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::engine::limits::Rate;
 
 use crate::support::client::Client;
-use crate::support::stun::{EVEN_PORT, Message, RESERVATION_TOKEN, channel_data};
+use crate::support::stun::{EVEN_PORT, Message, REQUESTED_ADDRESS_FAMILY, RESERVATION_TOKEN, channel_data};
 use crate::support::world::{TablePorts, World};
 
 const PEER: &str = "1.1.1.1:9000";
@@ -120,12 +120,27 @@ fn an_allocation_that_was_idle_for_a_minute_makes_way() {
     world.pass(1);
     let (mut new, code) = allocate(&mut world, "203.0.113.2:5000", "alice");
     assert_eq!((code, held(&world)), (None, (1, 1)));
+    assert_eq!(old.refresh(&mut world, None).code(), Some(437), "though it is not closed yet");
 
     world.pass(5);
 
     assert_eq!((world.allocations(), world.ports.open.len(), world.quotas.total()), (1, 1, 1));
     assert_eq!(old.refresh(&mut world, None).code(), Some(437));
     assert_eq!(new.refresh(&mut world, None).code(), None);
+}
+
+#[test]
+fn nothing_makes_way_for_a_request_that_cannot_be_granted() {
+    let mut world = World::with(|plan| {
+        plan.limits.allocations_per_user = 1;
+        plan.ports = TablePorts::new(&["192.0.2.1"], 50_000, 50_099);
+    });
+    let (mut old, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
+    world.pass(60);
+    let mut new = world.client("203.0.113.2:5000", "alice");
+    let answer =
+        new.try_allocate(&mut world, |request| request.attr(REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0]));
+    assert_eq!((answer.code(), old.refresh(&mut world, None).code()), (Some(440), None));
 }
 
 #[test]

@@ -78,6 +78,10 @@ impl Engine {
         if PeerPolicy::is_tunnel(request.path().client.ip()) {
             return Err(Refusal::ClientDenied);
         }
+        // Before anything makes way for it.
+        if matches!(wanted, Wanted::One(family, _) if !ports.serves(family)) {
+            return Err(Refusal::FamilyUnsupported);
+        }
         let now = request.now().moment;
         let admit = || self.quotas.admit(request.account().tag(), request.path().client.ip(), now);
         let lease = admit()?;
@@ -105,7 +109,6 @@ impl Engine {
                 let relay = ports.redeem(token).ok_or(Refusal::UnknownToken)?;
                 return Ok(Opened { relays: vec![relay], token: None, failed: None });
             }
-            Wanted::One(family, _) if !ports.serves(family) => return Err(Refusal::FamilyUnsupported),
             Wanted::One(family, evenness) => (evenness, [Some(family), None]),
             Wanted::Both(evenness) => (evenness, [Some(Family::V4), Some(Family::V6)]),
         };

@@ -202,12 +202,6 @@ impl Engine {
         &self.routes
     }
 
-    /// How many reserved ports count on quotas: each for as long as it could be held, redeemed or not.
-    #[must_use]
-    pub fn reservations(&self) -> usize {
-        self.reservations.len()
-    }
-
     fn on_message(
         &mut self,
         path: ClientPath,
@@ -329,6 +323,10 @@ impl Engine {
     fn owned(&self, request: &Authenticated<'_>) -> Result<AllocationId, Refusal> {
         let id = self.allocations.by_path(&request.path()).ok_or(Refusal::AllocationMismatch)?;
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
+        // One that had to make way is gone already, as far as its client is concerned.
+        if allocation.lease.is_evicted() {
+            return Err(Refusal::AllocationMismatch);
+        }
         if *allocation.username == *request.account().username { Ok(id) } else { Err(Refusal::WrongUser) }
     }
 

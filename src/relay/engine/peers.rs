@@ -102,7 +102,8 @@ impl PeerPolicy {
     #[must_use]
     pub fn is_listener(&self, address: SocketAddr) -> bool {
         self.listeners.iter().any(|listener| {
-            let any = || listener.ip().is_unspecified() && self.own.contains(&address.ip());
+            let ours = || address.ip().is_loopback() || self.own.contains(&address.ip());
+            let any = || listener.ip().is_unspecified() && ours();
             listener.port() == address.port() && (listener.ip() == address.ip() || any())
         })
     }
