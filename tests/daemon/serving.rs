@@ -71,8 +71,7 @@ fn two_clients_of_one_server_meet_on_whichever_threads_they_are() {
     let mut first = Client::of(&daemon, "127.0.0.1");
     let first_relayed = first.allocate();
     // Enough clients that some are on the same thread as the first, and some are not.
-    for number in 0..12 {
-        let mut second = Client::of(&daemon, "127.0.0.1");
+    for (number, second) in (0..).zip(&mut several(&daemon, 12)) {
         let second_relayed = second.allocate();
         first.bind(CHANNEL + number, second_relayed);
         second.permit(first_relayed);
@@ -94,8 +93,7 @@ fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
     let mut first = Client::of(&daemon, "127.0.0.1");
     let first_relayed = first.allocate();
     assert_eq!(first_relayed.ip(), public);
-    for _ in 0..6 {
-        let mut second = Client::of(&daemon, "127.0.0.1");
+    for second in &mut several(&daemon, 6) {
         let second_relayed = second.allocate();
         second.permit(first_relayed);
         first.permit(second_relayed);
@@ -109,11 +107,10 @@ fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
 #[test]
 fn a_reserved_port_is_had_from_any_thread() {
     let daemon = start("20400-20499");
-    for _ in 0..8 {
-        let first = Client::of(&daemon, "127.0.0.1").try_allocate(|request| request.attr(EVEN_PORT, &[0x80]));
+    for [one, other] in several(&daemon, 16).as_chunks_mut::<2>().0 {
+        let first = one.try_allocate(|request| request.attr(EVEN_PORT, &[0x80]));
         let token = first.get(RESERVATION_TOKEN).unwrap();
-        let second =
-            Client::of(&daemon, "127.0.0.1").try_allocate(|request| request.attr(RESERVATION_TOKEN, token));
+        let second = other.try_allocate(|request| request.attr(RESERVATION_TOKEN, token));
         let [first, second] = [first, second].map(|answer| answer.address(XOR_RELAYED_ADDRESS).port());
         assert_eq!((first % 2, second), (0, first + 1));
     }
@@ -170,4 +167,9 @@ fn answers_come_from_the_address_that_was_asked() {
         assert_eq!(answer.address(XOR_MAPPED_ADDRESS), client.socket.local_addr().unwrap());
     }
     daemon.stop();
+}
+
+/// Clients that live together: one with the port of another before it would meet its allocation.
+fn several(daemon: &Daemon, count: usize) -> Vec<Client> {
+    (0..count).map(|_| Client::of(daemon, "127.0.0.1")).collect()
 }

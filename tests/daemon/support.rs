@@ -1,5 +1,6 @@
 //! A daemon for one test, and clients that talk to it over UDP.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
@@ -155,7 +156,15 @@ pub(crate) fn peer(ip: IpAddr) -> UdpSocket {
 /// The next datagram that arrives.
 pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_536];
-    let (length, from) = socket.recv_from(&mut buffer).expect("a datagram arrives");
-    buffer.truncate(length);
-    (buffer, from)
+    loop {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                buffer.truncate(length);
+                return (buffer, from);
+            }
+            // A signal, such as that a child of another test has ended, is no answer.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("no datagram arrives: {error}"),
+        }
+    }
 }
