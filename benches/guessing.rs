@@ -12,7 +12,7 @@ use support::client::Client;
 use support::stun::{ALLOCATE, REQUESTED_TRANSPORT};
 use support::world::{World, path};
 
-#[path = "../tests/turn/support/mod.rs"]
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 const ROUNDS: usize = 100_000;

@@ -10,19 +10,11 @@ use std::sync::Mutex;
 use hairpin::daemon::Daemon;
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
-use stun::{ALLOCATE, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME};
-use support::{Client, config_text, start_on};
+use support::daemon::{Client, config_text, start_on};
+use support::stun::{
+    ALLOCATE, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,
+};
 
-#[path = "turn/support/stun.rs"]
-#[allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test's codec, complete even where no test needs it"
-)]
-mod stun;
-#[path = "daemon/support.rs"]
-#[allow(dead_code, reason = "the daemon's tests use the rest")]
 mod support;
 
 /// The tests here measure the whole process, so only one may run.

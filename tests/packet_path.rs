@@ -5,19 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stun::channel_data;
-use support::{Client, peer, start};
+use support::daemon::{Client, peer, start};
+use support::stun::{Builder, Class, DATA, SEND, channel_data};
 
-#[path = "turn/support/stun.rs"]
-#[allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test's codec, complete even where no test needs it"
-)]
-mod stun;
-#[path = "daemon/support.rs"]
-#[allow(dead_code, reason = "the daemon's tests use the rest")]
 mod support;
 
 /// The system's allocator, counting what all threads of this process ask of it.
@@ -59,9 +49,9 @@ fn a_relayed_packet_costs_no_heap_allocation() {
     client.bind(0x4000, bound.local_addr().unwrap());
     client.permit(permitted.local_addr().unwrap());
     let on_channel = channel_data(0x4000, &[7; 1000]);
-    let in_indication = stun::Builder::new(stun::Class::Indication, stun::SEND, [7; 12])
+    let in_indication = Builder::new(Class::Indication, SEND, [7; 12])
         .peer(&permitted.local_addr().unwrap().to_string())
-        .attr(stun::DATA, &[7; 1000])
+        .attr(DATA, &[7; 1000])
         .0;
     let mut buffer = [0; 2000];
 

@@ -5,13 +5,6 @@
 
 mod serving;
 mod starting;
-#[path = "../turn/support/stun.rs"]
-#[allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    reason = "a test's codec, complete even where no test needs it"
-)]
-mod stun;
+#[path = "../support/mod.rs"]
 mod support;
 mod turn_crate;

@@ -9,11 +9,11 @@ use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
 use hairpin::relay::ports::RelayAddress;
 
-use crate::stun::{
+use crate::support::daemon::{Client, config, peer, receive, start, start_on};
+use crate::support::stun::{
     BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN, XOR_MAPPED_ADDRESS,
     XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,
 };
-use crate::support::{Client, config, peer, receive, start, start_on};
 
 const CHANNEL: u16 = 0x4000;
 

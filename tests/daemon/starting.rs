@@ -9,8 +9,8 @@ use hairpin::daemon::Daemon;
 use hairpin::outcome::Method;
 use tokio::runtime;
 
-use crate::stun::BINDING;
-use crate::support::{Client, config, start, start_on};
+use crate::support::daemon::{Client, config, start, start_on};
+use crate::support::stun::BINDING;
 
 #[test]
 fn a_port_in_use_is_named_with_what_to_do() {

@@ -7,7 +7,7 @@ use tokio::net::UdpSocket;
 use turn::client::{Client, ClientConfig};
 use webrtc_util::Conn;
 
-use crate::support::{PATIENCE, start};
+use crate::support::daemon::{PATIENCE, start};
 
 #[tokio::test]
 async fn the_turn_crates_client_allocates_binds_a_channel_and_exchanges_data() {

@@ -8,6 +8,7 @@
     reason = "what is not as a test expects fails it, whatever it is"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 mod screening;

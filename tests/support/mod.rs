@@ -1,7 +1,8 @@
-//! What the tests need: a codec of their own, a client, and a world for it.
+//! What the tests need: a codec of their own, clients, a world for the engine, and daemons on real sockets.
 #![allow(unreachable_pub, missing_docs, reason = "a test's tools; each test uses what it needs")]
 #![allow(dead_code, reason = "a codec is complete even where no test needs it yet")]
 
 pub mod client;
+pub mod daemon;
 pub mod stun;
 pub mod world;

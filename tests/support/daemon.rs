@@ -9,7 +9,7 @@ use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
 
-use crate::stun::{
+use super::stun::{
     ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, Message, NONCE, REALM,
     REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS, md5_key,
 };
@@ -33,57 +33,57 @@ loopback = true
 "#;
 
 /// What a test waits for an answer, which comes at once, or is lost.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts a daemon on loopback with its relay ports in `ports`, which no other test may use.
-pub(crate) fn start(ports: &str) -> Daemon {
+pub fn start(ports: &str) -> Daemon {
     start_on(ports, &["127.0.0.1:0", "[::1]:0"])
 }
 
 /// Starts a daemon that listens on `udp`.
-pub(crate) fn start_on(ports: &str, udp: &[&str]) -> Daemon {
+pub fn start_on(ports: &str, udp: &[&str]) -> Daemon {
     Daemon::start(&config(ports, udp), Clock::start()).expect("the daemon starts")
 }
 
 /// The configuration of a daemon for a test.
-pub(crate) fn config(ports: &str, udp: &[&str]) -> Config {
+pub fn config(ports: &str, udp: &[&str]) -> Config {
     Config::parse(&config_text(ports, udp), Path::new("test")).unwrap()
 }
 
 /// The same as the text of a file.
-pub(crate) fn config_text(ports: &str, udp: &[&str]) -> String {
+pub fn config_text(ports: &str, udp: &[&str]) -> String {
     format!("[listen]\nudp = {udp:?}\n[relay]\nports = {ports:?}\n{CONFIG}")
 }
 
 /// A TURN client with a socket of its own.
-pub(crate) struct Client {
-    pub(crate) socket: UdpSocket,
-    pub(crate) server: SocketAddr,
+pub struct Client {
+    pub socket: UdpSocket,
+    pub server: SocketAddr,
     nonce: String,
     transactions: u8,
 }
 
 impl Client {
     /// A client of the daemon's listener of the same family as `from`.
-    pub(crate) fn of(daemon: &Daemon, from: &str) -> Self {
+    pub fn of(daemon: &Daemon, from: &str) -> Self {
         let from: IpAddr = from.parse().unwrap();
         let listeners = &daemon.addresses().udp;
         let server = *listeners.iter().find(|address| address.is_ipv4() == from.is_ipv4()).unwrap();
         Self::to(server, from)
     }
 
-    pub(crate) fn to(server: SocketAddr, from: IpAddr) -> Self {
+    pub fn to(server: SocketAddr, from: IpAddr) -> Self {
         Self { socket: peer(from), server, nonce: String::new(), transactions: 0 }
     }
 
     /// Allocates an address of the client's own family.
-    pub(crate) fn allocate(&mut self) -> SocketAddr {
+    pub fn allocate(&mut self) -> SocketAddr {
         let answer = self.try_allocate(|request| request);
         assert_eq!(answer.code(), None);
         answer.address(XOR_RELAYED_ADDRESS)
     }
 
-    pub(crate) fn try_allocate(&mut self, extend: impl Fn(Builder) -> Builder) -> Message {
+    pub fn try_allocate(&mut self, extend: impl Fn(Builder) -> Builder) -> Message {
         let first = self.request(ALLOCATE);
         self.nonce = self.exchange(&first.0).text(NONCE);
         let mut request = self.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
@@ -93,49 +93,49 @@ impl Client {
         self.ask(extend(request))
     }
 
-    pub(crate) fn permit(&mut self, peer: SocketAddr) {
+    pub fn permit(&mut self, peer: SocketAddr) {
         let request = self.request(CREATE_PERMISSION).peer(&peer.to_string());
         assert_eq!(self.ask(request).code(), None);
     }
 
-    pub(crate) fn bind(&mut self, channel: u16, peer: SocketAddr) {
+    pub fn bind(&mut self, channel: u16, peer: SocketAddr) {
         let [high, low] = channel.to_be_bytes();
         let request =
             self.request(CHANNEL_BIND).attr(CHANNEL_NUMBER, &[high, low, 0, 0]).peer(&peer.to_string());
         assert_eq!(self.ask(request).code(), None);
     }
 
-    pub(crate) fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
+    pub fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
         let id = self.transaction();
         let message = Builder::new(Class::Indication, SEND, id).peer(&peer.to_string()).attr(DATA, data);
         self.send(&message.0);
     }
 
     /// Signs a request, sends it and returns the answer.
-    pub(crate) fn ask(&mut self, request: Builder) -> Message {
+    pub fn ask(&mut self, request: Builder) -> Message {
         let key = md5_key("alice", "hairpin.test", "a password of the tests");
         let signed =
             request.attr(USERNAME, b"alice").attr(REALM, b"hairpin.test").attr(NONCE, self.nonce.as_bytes());
         self.exchange(&signed.sign_sha1(&key).0)
     }
 
-    pub(crate) fn exchange(&self, message: &[u8]) -> Message {
+    pub fn exchange(&self, message: &[u8]) -> Message {
         self.send(message);
         Message::read(&self.receive())
     }
 
-    pub(crate) fn send(&self, message: &[u8]) {
+    pub fn send(&self, message: &[u8]) {
         self.socket.send_to(message, self.server).unwrap();
     }
 
     /// The next datagram, which must come from the address that the client talks to.
-    pub(crate) fn receive(&self) -> Vec<u8> {
+    pub fn receive(&self) -> Vec<u8> {
         let (datagram, from) = receive(&self.socket);
         assert_eq!(from, self.server);
         datagram
     }
 
-    pub(crate) fn request(&mut self, method: u16) -> Builder {
+    pub fn request(&mut self, method: u16) -> Builder {
         let id = self.transaction();
         Builder::new(Class::Request, method, id)
     }
@@ -147,14 +147,14 @@ impl Client {
 }
 
 /// A peer's socket.
-pub(crate) fn peer(ip: IpAddr) -> UdpSocket {
+pub fn peer(ip: IpAddr) -> UdpSocket {
     let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
 }
 
 /// The next datagram that arrives.
-pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+pub fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     let mut buffer = vec![0; 65_536];
     loop {
         match socket.recv_from(&mut buffer) {
