@@ -10,7 +10,7 @@ use hairpin::outcome::Method;
 use tokio::runtime;
 
 use crate::support::daemon::{Client, config, start, start_on};
-use crate::support::stun::BINDING;
+use crate::support::stun::{BINDING, XOR_MAPPED_ADDRESS};
 
 #[test]
 fn a_port_in_use_is_named_with_what_to_do() {
@@ -47,6 +47,18 @@ fn what_stops_can_start_again_at_once_on_the_same_port() {
     let second = start_on("21300-21399", &[&address]);
     Client::of(&second, "127.0.0.1").allocate();
     second.stop();
+}
+
+/// Otherwise IPv4 clients would be told that they are `::ffff:a.b.c.d`, which is no address of theirs.
+#[test]
+fn a_listener_on_all_ipv6_addresses_leaves_ipv4_alone() {
+    let daemon = start_on("21600-21699", &["[::]:0"]);
+    let port = daemon.addresses().udp[0].port();
+    assert!(UdpSocket::bind(("0.0.0.0", port)).is_ok());
+    let mut client = Client::to(([0, 0, 0, 0, 0, 0, 0, 1], port).into(), [0, 0, 0, 0, 0, 0, 0, 1].into());
+    let request = client.request(BINDING);
+    assert_eq!(client.exchange(&request.0).address(XOR_MAPPED_ADDRESS), client.socket.local_addr().unwrap());
+    daemon.stop();
 }
 
 #[test]
