@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -132,11 +134,10 @@ impl Daemon {
 
     /// Waits until a shard ends by itself, which is always a bug.
     pub async fn failed(&mut self) {
-        let ends = self.shards.iter_mut().map(|shard| Box::pin(&mut shard.ended));
-        let mut ends: Vec<_> = ends.collect();
-        std::future::poll_fn(|context| {
-            let ended = ends.iter_mut().any(|end| end.as_mut().poll(context).is_ready());
-            if ended { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        poll_fn(|context| {
+            let ended =
+                self.shards.iter_mut().any(|shard| Pin::new(&mut shard.ended).poll(context).is_ready());
+            if ended { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

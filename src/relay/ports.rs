@@ -99,11 +99,10 @@ impl PortPool {
     fn bind(&self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Bound, NoPort> {
         let found = self.find(family, parity, rng);
         let exhausted = !matches!(found, Ok(Some(_)));
-        if exhausted && !self.exhausted.swap(exhausted, Ordering::Relaxed) {
+        let was_exhausted = self.exhausted.swap(exhausted, Ordering::Relaxed);
+        if exhausted && !was_exhausted {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
             tracing::warn!(reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
-        } else {
-            self.exhausted.store(exhausted, Ordering::Relaxed);
         }
         found.ok().flatten().ok_or(NoPort)
     }

@@ -112,11 +112,13 @@ impl Engine {
             Wanted::One(family, evenness) => (evenness, [Some(family), None]),
             Wanted::Both(evenness) => (evenness, [Some(Family::V4), Some(Family::V6)]),
         };
-        let token = (evenness == Evenness::EvenAndNext).then(|| Token(self.rng.random()));
-        let parity = match (evenness, token) {
-            (Evenness::EvenAndNext, Some(token)) => Parity::EvenAndNext(token),
-            (Evenness::Even, _) => Parity::Even,
-            (Evenness::Any | Evenness::EvenAndNext, _) => Parity::Any,
+        let (parity, token) = match evenness {
+            Evenness::Any => (Parity::Any, None),
+            Evenness::Even => (Parity::Even, None),
+            Evenness::EvenAndNext => {
+                let token = Token(self.rng.random());
+                (Parity::EvenAndNext(token), Some(token))
+            }
         };
         let mut opened = Opened { relays: Vec::with_capacity(1), token, failed: None };
         for family in families.into_iter().flatten() {
