@@ -28,6 +28,8 @@ pub use error::ConfigError;
 pub struct Config {
     /// Where clients reach the daemon.
     pub listen: Listen,
+    /// What it shows to TLS clients.
+    pub tls: Tls,
     /// Where it relays from.
     pub relay: Relay,
     /// Who may use it.
@@ -47,6 +49,29 @@ pub struct Listen {
     /// STUN and TURN over UDP.
     #[serde(deserialize_with = "values::socket_addresses")]
     pub udp: Vec<SocketAddr>,
+    /// STUN and TURN over TCP; over TLS too, where there is a certificate.
+    #[serde(deserialize_with = "values::socket_addresses")]
+    pub tcp: Vec<SocketAddr>,
+    /// TURN over TLS alone.
+    #[serde(deserialize_with = "values::socket_addresses")]
+    pub tls: Vec<SocketAddr>,
+    /// The proxies whose connections begin with a PROXY protocol header.
+    #[serde(deserialize_with = "values::networks")]
+    pub proxies: Vec<IpNet>,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// Files with a certificate and the chain that leads to its issuer's root; none, and there is no TLS.
+    #[serde(deserialize_with = "values::one_or_more_files")]
+    pub certificate: Vec<PathBuf>,
+    /// The file with the private key of each certificate, in the same order.
+    #[serde(deserialize_with = "values::one_or_more_files")]
+    pub key: Vec<PathBuf>,
+    /// The host names that clients use; each must be in a certificate.
+    pub names: Vec<String>,
 }
 
 /// `[relay]`
@@ -64,6 +89,8 @@ pub struct Relay {
     pub threads: Option<u32>,
     /// Whether clients may bind the channels of RFC 5766.
     pub rfc5766_channels: bool,
+    /// Whether clients may reach peers over TCP (RFC 6062).
+    pub tcp: bool,
 }
 
 /// `[credentials]`
@@ -118,6 +145,11 @@ pub struct Limits {
     pub allocations_per_user: u32,
     /// Allocations of one address.
     pub allocations_per_ip: u32,
+    /// Connections in all; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub connections: Option<u32>,
+    /// Connections of one address.
+    pub connections_per_ip: u32,
     /// Permissions of one allocation.
     pub permissions: u32,
     /// Channels of one allocation.
@@ -162,13 +194,14 @@ pub enum LogFormat {
 impl Default for Listen {
     fn default() -> Self {
         let both = ["0.0.0.0:3478", "[::]:3478"];
-        Self { udp: both.map(|address| address.parse().expect("it is an address")).into() }
+        let udp: Vec<_> = both.map(|address| address.parse().expect("it is an address")).into();
+        Self { tcp: udp.clone(), udp, tls: Vec::new(), proxies: Vec::new() }
     }
 }
 
 impl Default for Relay {
     fn default() -> Self {
-        Self { addresses: None, ports: 49_152..=65_535, threads: None, rfc5766_channels: false }
+        Self { addresses: None, ports: 49_152..=65_535, threads: None, rfc5766_channels: false, tcp: false }
     }
 }
 
@@ -192,6 +225,8 @@ impl Default for Limits {
             allocations: None,
             allocations_per_user: 16,
             allocations_per_ip: 64,
+            connections: None,
+            connections_per_ip: 128,
             permissions: 32,
             channels: 32,
             new_peers_per_second: 5,

@@ -32,6 +32,13 @@ pub(super) fn socket_addresses<'de, D: Deserializer<'de>>(value: D) -> Result<Ve
     texts.iter().map(parse).collect()
 }
 
+pub(super) fn one_or_more_files<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PathBuf>, D::Error> {
+    let value = Value::deserialize(value)?;
+    let list = value.as_array().map_or_else(|| std::slice::from_ref(&value), Vec::as_slice);
+    let files: Option<Vec<PathBuf>> = list.iter().map(|file| file.as_str().map(PathBuf::from)).collect();
+    files.ok_or_else(|| D::Error::custom(format!("{value} is neither a file nor a list of files")))
+}
+
 pub(super) fn relay_addresses<'de, D: Deserializer<'de>>(
     value: D,
 ) -> Result<Option<Vec<RelayAddress>>, D::Error> {
