@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::outcome::{Ignored, Method, Refusal};
+use crate::outcome::{Ending, Ignored, Method, Refusal};
 
 /// One number that its single writer adds to and anybody may read.
 #[derive(Debug, Default)]
@@ -57,12 +57,15 @@ pub struct Counters {
     success: [Counter; Method::ALL.len()],
     refused: [[Counter; Refusal::ALL.len()]; Method::ALL.len()],
     ignored: [Counter; Ignored::ALL.len()],
+    ended: [Counter; Ending::ALL.len()],
     packets: [Counter; 2],
     bytes: [Counter; 2],
     /// Live allocations.
     pub allocations: Counter,
     /// ICMP errors passed on to clients.
     pub icmp: Counter,
+    /// Live TCP and TLS connections.
+    pub streams: Counter,
 }
 
 impl Counters {
@@ -79,6 +82,11 @@ impl Counters {
     /// A datagram was dropped.
     pub fn ignored(&self, reason: Ignored) {
         self.ignored[reason as usize].add(1);
+    }
+
+    /// A connection ended.
+    pub fn ended(&self, ending: Ending) {
+        self.ended[ending as usize].add(1);
     }
 
     /// A packet with `bytes` bytes of payload was relayed.
@@ -103,6 +111,12 @@ impl Counters {
     #[must_use]
     pub fn drops(&self, reason: Ignored) -> u64 {
         self.ignored[reason as usize].get()
+    }
+
+    /// How many connections ended by `ending`.
+    #[must_use]
+    pub fn endings(&self, ending: Ending) -> u64 {
+        self.ended[ending as usize].get()
     }
 
     /// How many packets were relayed in `direction`.
@@ -162,6 +176,13 @@ impl Metrics {
         }
         head(&mut text, "hairpin_icmp_total", "counter", "ICMP errors passed on to clients");
         line(&mut text, "hairpin_icmp_total", "", self.sum(|shard| shard.icmp.get()));
+        head(&mut text, "hairpin_connections_ended_total", "counter", "TCP and TLS connections that ended");
+        for ending in Ending::ALL {
+            let n = self.sum(|shard| shard.endings(ending));
+            line(&mut text, "hairpin_connections_ended_total", &format!("reason=\"{}\"", ending.name()), n);
+        }
+        head(&mut text, "hairpin_connections", "gauge", "live TCP and TLS connections");
+        line(&mut text, "hairpin_connections", "", self.sum(|shard| shard.streams.get()));
         head(&mut text, "hairpin_allocations", "gauge", "live allocations");
         for (index, shard) in self.shards.iter().enumerate() {
             line(&mut text, "hairpin_allocations", &format!("shard=\"{index}\""), shard.allocations.get());

@@ -271,6 +271,16 @@ pub fn write_channel_data(buffer: &mut [u8], payload: &Range<usize>, number: Cha
     start..payload.end
 }
 
+/// Fills a message up to the multiple of four bytes that a stream wants (RFC 8656 §12.5); returns where it ends then.
+///
+/// # Panics
+/// If there is no room behind the message.
+pub fn pad(buffer: &mut [u8], message: &Range<usize>) -> Range<usize> {
+    let end = message.start + padded(message.len());
+    buffer[message.end..end].fill(0);
+    message.start..end
+}
+
 /// Writes a Data indication (RFC 8656 §11.3) around the payload; returns where it stands. `None` if the whole
 /// would be longer than a STUN message can be.
 ///
