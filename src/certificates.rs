@@ -279,6 +279,8 @@ mod tests {
         let files = folder.pair_valid("a", &["a.example"], (2026, 9), (2026, 10));
         let certificates = Certificates::load(&[files], &["a.example".to_owned()]).unwrap();
         let october = certificates.expiry();
+        let long = folder.pair_valid("long", &["a.example"], (2026, 1), (2026, 10));
+        let long = Certificates::load(&[long], &[]).unwrap();
         let warnings = |unix| certificates.warnings(unix).join("; ");
 
         assert_eq!(october, 1_790_812_800);
@@ -289,7 +291,9 @@ mod tests {
         );
         assert!(warnings(october - 31 * DAY).contains("a.pem: not valid before 2026-09-01"));
         assert!(warnings(october - 3 * DAY).contains("a.pem: expires on 2026-10-01, in 3 days"));
-        assert_eq!(warnings(october - 15 * DAY), "");
+        assert_eq!(warnings(october - 8 * DAY), "", "it lives for 30 days, and is renewed late");
+        assert!(long.warnings(october - 13 * DAY)[0].contains("expires on 2026-10-01, in 13 days"));
+        assert_eq!(long.warnings(october - 15 * DAY), <[String; 0]>::default());
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Pair {
         let mut warnings = Vec::new();
         if let Some(error) = self.invalid(unix) {
             warnings.push(format!("tls.certificate: {error}"));
-        } else if self.expiry() - unix < SOON {
+        } else if self.expiry() - unix < self.soon() {
             let (days, date) = ((self.expiry() - unix) / DAY, day(self.end));
             warnings
                 .push(format!("tls.certificate: {certificate}: expires on {date}, in {days} days: renew it"));
@@ -104,6 +104,11 @@ impl Pair {
             warnings.push(format!("tls.key: {key}: {text}: run `chmod o= {key}`"));
         }
         warnings
+    }
+
+    /// How long before its end whoever renews by itself has done so; certificates of few days are renewed later.
+    fn soon(&self) -> u64 {
+        SOON.min(seconds(self.end).saturating_sub(seconds(self.begin)) / 4)
     }
 
     fn invalid(&self, unix: u64) -> Option<CertificateError> {
@@ -186,5 +191,4 @@ fn day(time: ASN1Time) -> String {
 /// Ten times the longest chain that is in use.
 const LENGTH_MAX: u64 = 1 << 20;
 const DAY: u64 = 24 * 3600;
-/// Everybody who renews by itself has done so by then.
 const SOON: u64 = 14 * DAY;
