@@ -16,6 +16,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
+use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
 
@@ -189,6 +190,24 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl Tls {
+    /// Reads the certificates, if there are to be any.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn load(&self) -> Result<Option<Certificates>, CertificateError> {
+        if self.certificate.is_empty() {
+            return Ok(None);
+        }
+        let pair = |(certificate, key): (&PathBuf, &PathBuf)| Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        let files: Vec<Files> = self.certificate.iter().zip(&self.key).map(pair).collect();
+        Certificates::load(&files, &self.names).map(Some)
+    }
 }
 
 impl Default for Listen {
