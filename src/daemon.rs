@@ -18,6 +18,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio::sync::oneshot;
 
+use crate::certificates::{CertificateError, Certificates};
 use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
@@ -39,6 +40,7 @@ pub struct Daemon {
     addresses: Addresses,
     metrics: Metrics,
     settings: Arc<Settings>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// Asks the threads of a daemon for a sign of life.
@@ -65,6 +67,8 @@ pub enum StartError {
     Relay(IpAddr, io::Error),
     /// There is no address to relay from.
     Disconnected,
+    /// A certificate or its key cannot be used.
+    Certificate(CertificateError),
     /// The system denies something that every program needs.
     System(&'static str, io::Error),
 }
@@ -82,6 +86,7 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
         let relay = relay_addresses(config)?;
         raise_open_files(config.relay.ports.len() * relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
@@ -105,7 +110,7 @@ impl Daemon {
             shards.push(spawn(index, shard, handle)?);
         }
         let addresses = Addresses { udp, relay, ports: config.relay.ports.clone() };
-        Ok(Self { shards, addresses, metrics, settings })
+        Ok(Self { shards, addresses, metrics, settings, certificates })
     }
 
     /// Where it is reached.
@@ -124,6 +129,12 @@ impl Daemon {
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.settings.credentials
+    }
+
+    /// What it shows to TLS clients, if it has any to show.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.certificates.as_ref()
     }
 
     /// Feels whether the threads live.
@@ -359,6 +370,7 @@ impl fmt::Display for StartError {
                 "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
                  [\"127.0.0.1\"] will do for tests on this machine alone"
             ),
+            Self::Certificate(error) => write!(f, "{}: {error}", error.key()),
             Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
         }
     }

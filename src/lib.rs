@@ -6,6 +6,7 @@
 //! | the command line | [`cli`] |
 //! | `config.toml` | [`config`] |
 //! | who may use the relay | [`credentials`] |
+//! | what TLS clients are shown | [`certificates`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | what time it is | [`clock`] |
@@ -13,6 +14,7 @@
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -24,6 +24,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
     }
 
+    /// Makes it `n`, for gauges.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     /// The number now.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -126,17 +131,29 @@ impl Counters {
     }
 }
 
-/// The counters of all shards.
+/// What the process counts once, whatever the number of shards; written by its main thread.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// Certificates that replaced an old one.
+    pub certificates_taken: Counter,
+    /// Certificates that were refused, while the old one stayed.
+    pub certificates_refused: Counter,
+    /// When the first certificate expires, in seconds since the Unix epoch; 0 without any.
+    pub certificate_expiry: Counter,
+}
+
+/// The counters of all shards, and of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     shards: Vec<Arc<Counters>>,
+    process: Arc<Process>,
 }
 
 impl Metrics {
     /// One block of counters for each of `shards` shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Arc::default()).collect() }
+        Self { shards: (0..shards).map(|_| Arc::default()).collect(), process: Arc::default() }
     }
 
     /// The block of one shard.
@@ -146,6 +163,12 @@ impl Metrics {
     #[must_use]
     pub fn shard(&self, index: usize) -> Arc<Counters> {
         Arc::clone(&self.shards[index])
+    }
+
+    /// What is counted once.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// A number of every shard, summed.
@@ -187,7 +210,23 @@ impl Metrics {
         for (index, shard) in self.shards.iter().enumerate() {
             line(&mut text, "hairpin_allocations", &format!("shard=\"{index}\""), shard.allocations.get());
         }
+        self.render_certificates(&mut text);
         text
+    }
+
+    /// Nothing, where there are none.
+    fn render_certificates(&self, text: &mut String) {
+        let expiry = self.process.certificate_expiry.get();
+        if expiry == 0 {
+            return;
+        }
+        let name = "hairpin_certificate_reloads_total";
+        head(text, name, "counter", "new certificates and what became of them");
+        line(text, name, "outcome=\"taken\"", self.process.certificates_taken.get());
+        line(text, name, "outcome=\"refused\"", self.process.certificates_refused.get());
+        let name = "hairpin_certificate_expiry_seconds";
+        head(text, name, "gauge", "when the first certificate expires, as a Unix time");
+        line(text, name, "", expiry);
     }
 
     fn render_requests(&self, text: &mut String) {
@@ -238,5 +277,19 @@ mod tests {
         assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
         assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
         assert!(!text.contains("quota") && text.contains("hairpin_allocations{shard=\"1\"} 0"));
+    }
+
+    #[test]
+    fn certificates_are_shown_once_there_are_any() {
+        let metrics = Metrics::new(1);
+        assert!(!metrics.render().contains("certificate"));
+        metrics.process().certificate_expiry.set(1_790_812_800);
+        metrics.process().certificates_refused.add(2);
+
+        let text = metrics.render();
+
+        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"taken\"} 0"));
+        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"refused\"} 2"));
+        assert!(text.contains("hairpin_certificate_expiry_seconds 1790812800"));
     }
 }

@@ -5,8 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up: a layer may use those above it in this list, and itself.
-const LAYERS: &[&str] =
-    &["clock", "outcome", "metrics", "credentials", "relay", "network", "config", "daemon", "cli"];
+const LAYERS: &[&str] = &[
+    "clock",
+    "outcome",
+    "metrics",
+    "credentials",
+    "certificates",
+    "relay",
+    "network",
+    "config",
+    "daemon",
+    "cli",
+];
 
 /// Bytes, time and chance are arguments here, and nothing is done but deciding.
 const PURE: &[&str] = &[
