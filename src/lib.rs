@@ -7,6 +7,7 @@
 //! | `config.toml` | [`config`] |
 //! | who may use the relay | [`credentials`] |
 //! | what TLS clients are shown | [`certificates`] |
+//! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | what time it is | [`clock`] |
@@ -20,6 +21,7 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod daemon;
+pub mod front;
 pub mod metrics;
 pub mod network;
 pub mod outcome;

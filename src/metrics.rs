@@ -1,6 +1,6 @@
 //! Counts what happens, and renders the sums as Prometheus text.
 //!
-//! Each shard writes a block of its own, so that counting costs no cache line of another core; blocks are summed
+//! Each thread writes a block of its own, so that counting costs no cache line of another core; blocks are summed
 //! when they are read.
 
 use std::fmt::Write as _;
@@ -147,13 +147,24 @@ pub struct Process {
 pub struct Metrics {
     shards: Vec<Arc<Counters>>,
     process: Arc<Process>,
+    front: Arc<Counters>,
 }
 
 impl Metrics {
     /// One block of counters for each of `shards` shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Arc::default()).collect(), process: Arc::default() }
+        Self {
+            shards: (0..shards).map(|_| Arc::default()).collect(),
+            front: Arc::default(),
+            process: Arc::default(),
+        }
+    }
+
+    /// The block of the thread that meets connections.
+    #[must_use]
+    pub fn front(&self) -> Arc<Counters> {
+        Arc::clone(&self.front)
     }
 
     /// The block of one shard.
@@ -171,10 +182,10 @@ impl Metrics {
         &self.process
     }
 
-    /// A number of every shard, summed.
+    /// A number of every block, summed.
     #[must_use]
     pub fn sum(&self, number: impl Fn(&Counters) -> u64) -> u64 {
-        self.shards.iter().map(|shard| number(shard)).fold(0, u64::wrapping_add)
+        self.shards.iter().chain([&self.front]).map(|shard| number(shard)).fold(0, u64::wrapping_add)
     }
 
     /// The sums in Prometheus' text format. Refusals that never happened are left out.

@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "relay",
     "network",
     "config",
+    "front",
     "daemon",
     "cli",
 ];
@@ -24,6 +25,8 @@ const PURE: &[&str] = &[
     "src/credentials.rs",
     "src/relay/wire.rs",
     "src/relay/address.rs",
+    "src/relay/framing.rs",
+    "src/relay/patience.rs",
     "src/relay/engine/",
 ];
 

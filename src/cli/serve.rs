@@ -77,19 +77,25 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
 /// Says where clients reach us and what the firewall must let in.
 fn announce(addresses: &Addresses) {
     let list = |items: Vec<String>| items.join(", ");
-    let udp = list(addresses.udp.iter().map(ToString::to_string).collect());
+    let listeners = [("UDP", &addresses.udp), ("TCP", &addresses.tcp), ("TLS", &addresses.tls)];
+    let served = listeners.iter().filter(|(_, addresses)| !addresses.is_empty()).map(|(name, addresses)| {
+        format!("{name} {}", list(addresses.iter().map(ToString::to_string).collect()))
+    });
     let relay = addresses.relay.iter().map(|address| match address.bind == address.public {
         true => address.bind.to_string(),
         false => format!("{} (seen as {})", address.bind, address.public),
     });
-    let mut ports: Vec<u16> = addresses.udp.iter().map(std::net::SocketAddr::port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let ports = list(ports.iter().map(ToString::to_string).collect());
+    let ports = listeners.iter().flat_map(|(name, addresses)| {
+        let protocol = if *name == "UDP" { "UDP" } else { "TCP" };
+        addresses.iter().map(move |address| (protocol, address.port()))
+    });
+    let ports: std::collections::BTreeSet<_> = ports.collect();
     tracing::info!(
-        "hairpin {} serves STUN and TURN on UDP {udp}, relays from {}; the firewall must let in UDP {ports} and UDP {}-{}",
+        "hairpin {} serves STUN and TURN on {}, relays from {}; the firewall must let in {} and UDP {}-{}",
         env!("CARGO_PKG_VERSION"),
+        list(served.collect()),
         list(relay.collect()),
+        list(ports.iter().rev().map(|(protocol, port)| format!("{protocol} {port}")).collect()),
         addresses.ports.start(),
         addresses.ports.end(),
     );

@@ -1,8 +1,6 @@
 //! Says where a message ends in a byte stream (RFC 8489 §6.2.2, RFC 8656 §12.5).
 
-use stun::message::MAGIC_COOKIE;
-
-use crate::relay::wire::{CHANNEL_HEADER, HEADER};
+use crate::relay::wire::{CHANNEL_HEADER, COOKIE, HEADER};
 
 /// The longest message: a STUN header and as much as its length field can say, in multiples of four.
 pub const MESSAGE_MAX: usize = HEADER + 0xFFFC;
@@ -21,9 +19,8 @@ pub fn message_length(bytes: &[u8], first: bool) -> Result<Option<usize>, NotStu
     let length = || bytes.get(2..4).map(|field| usize::from(u16::from_be_bytes([field[0], field[1]])));
     let whole = match kind >> 6 {
         0 => {
-            let cookie = MAGIC_COOKIE.to_be_bytes();
             let seen = bytes.get(4..HEADER.min(bytes.len())).unwrap_or_default();
-            if length().is_some_and(|length| !length.is_multiple_of(4)) || !agree(seen, &cookie) {
+            if length().is_some_and(|length| !length.is_multiple_of(4)) || !agree(seen, &COOKIE) {
                 return Err(NotStun);
             }
             length().map(|length| HEADER + length)
@@ -48,7 +45,7 @@ mod tests {
     fn stun(length: u16) -> Vec<u8> {
         let mut message = vec![0x00, 0x01];
         message.extend(length.to_be_bytes());
-        message.extend(MAGIC_COOKIE.to_be_bytes());
+        message.extend(COOKIE);
         message.resize(HEADER + usize::from(length), 7);
         message
     }
@@ -88,7 +85,8 @@ mod tests {
             let whole = message_length(&channel_data(length, 0), false);
             assert_eq!(whole, Ok(Some((4 + usize::from(length)).next_multiple_of(4))));
             let whole = message_length(&stun(length), false);
-            let expected = if length.is_multiple_of(4) { Ok(Some(20 + usize::from(length))) } else { Err(NotStun) };
+            let expected =
+                if length.is_multiple_of(4) { Ok(Some(20 + usize::from(length))) } else { Err(NotStun) };
             assert_eq!(whole, expected);
             assert_eq!(message_length(&stun(length)[..21], false).ok().flatten(), None);
         }

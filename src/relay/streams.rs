@@ -151,7 +151,9 @@ impl Streams {
         let slot = self.slots.vacant_entry();
         let id = StreamId(slot.key() as u32);
         let token = Token(FIRST_STREAM + slot.key());
-        if let Err(error) = self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE) {
+        if let Err(error) =
+            self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
+        {
             tracing::warn!(%error, "a connection could not be registered");
             return;
         }
