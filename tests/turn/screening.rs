@@ -437,7 +437,7 @@ fn an_attribute_out_of_place_has_a_defined_answer() {
         (ORIGIN, b"https://example.org", None),
         (MOBILITY_TICKET, &[], None),
         (ACCESS_TOKEN, &[7; 32], Some(420)),
-        (CONNECTION_ID, &[0, 0, 0, 1], Some(420)),
+        (CONNECTION_ID, &[0, 0, 0, 1], None),
         (PRIORITY, &[0, 0, 0, 1], Some(420)),
         (RESERVATION_TOKEN, b"8 random", Some(508)),
         (XOR_RELAYED_ADDRESS, &[0, 1, 0, 0, 1, 1, 1, 1], None),

@@ -242,7 +242,7 @@ impl Engine {
         now: Now,
         ports: &mut impl Ports,
     ) -> Result<Action, Ignored> {
-        let method = method(message);
+        let method = method(message, self.settings.tcp);
         match (message.class(), method) {
             (Class::Indication, Method::Send) => {
                 self.on_send_indication(path, message, now.moment, ports).map(Action::ToPeer)
@@ -317,13 +317,11 @@ impl Engine {
             Method::Refresh => self.refresh(request, ports).map(Granted::Now),
             Method::CreatePermission => self.create_permission(request, ports).map(Granted::Now),
             Method::ChannelBind => self.channel_bind(request, ports).map(Granted::Now),
-            Method::Connect if self.settings.tcp => {
+            Method::Connect => {
                 self.connect(request, ports).map(|(id, relay, peer)| Granted::Connect(id, relay, peer))
             }
-            Method::ConnectionBind if self.settings.tcp => self.connection_bind(request).map(Granted::Bind),
-            Method::Connect | Method::ConnectionBind | Method::Binding | Method::Send | Method::Unknown => {
-                Err(Refusal::UnknownMethod)
-            }
+            Method::ConnectionBind => self.connection_bind(request).map(Granted::Bind),
+            Method::Binding | Method::Send | Method::Unknown => Err(Refusal::UnknownMethod),
         }
     }
 
@@ -485,7 +483,8 @@ fn read<const N: usize>(
     }
 }
 
-fn method(message: &Message<'_>) -> Method {
+/// What a message asks for. Methods that are not served are as unknown as any other.
+fn method(message: &Message<'_>, tcp: bool) -> Method {
     match message.method() {
         0x001 => Method::Binding,
         0x003 => Method::Allocate,
@@ -493,8 +492,8 @@ fn method(message: &Message<'_>) -> Method {
         0x006 => Method::Send,
         0x008 => Method::CreatePermission,
         0x009 => Method::ChannelBind,
-        0x00A => Method::Connect,
-        0x00B => Method::ConnectionBind,
+        0x00A if tcp => Method::Connect,
+        0x00B if tcp => Method::ConnectionBind,
         _ => Method::Unknown,
     }
 }

@@ -89,8 +89,10 @@ impl Shard {
         let Some((peer, Role::Unbound(_, relay))) = peer else { return self.streams.finish(id) };
         self.streams.become_role(id, Role::Data(Bridge { connection, relay, mate: peer }), now.moment);
         self.streams.become_role(peer, Role::Peer(Bridge { connection, relay, mate: id }), now.moment);
-        self.streams.carry(peer, rest);
-        self.engine.on_carried(connection, Direction::Up, rest.len(), now.moment);
+        if !rest.is_empty() {
+            self.streams.carry(peer, rest);
+            self.engine.on_carried(connection, Direction::Up, rest.len(), now.moment);
+        }
         self.streams.expect_reading(peer);
     }
 
