@@ -16,6 +16,7 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
+use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
 
@@ -191,6 +192,24 @@ pub enum LogFormat {
     Json,
 }
 
+impl Tls {
+    /// Reads the certificates, if there are to be any.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why.
+    pub fn load(&self) -> Result<Option<Certificates>, CertificateError> {
+        if self.certificate.is_empty() {
+            return Ok(None);
+        }
+        let pair = |(certificate, key): (&PathBuf, &PathBuf)| Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        let files: Vec<Files> = self.certificate.iter().zip(&self.key).map(pair).collect();
+        Certificates::load(&files, &self.names).map(Some)
+    }
+}
+
 impl Default for Listen {
     fn default() -> Self {
         let both = ["0.0.0.0:3478", "[::]:3478"];
@@ -313,6 +332,29 @@ mod tests {
     }
 
     #[test]
+    fn what_listens_may_be_any_of_udp_tcp_and_tls() {
+        for listen in [
+            "udp = []",
+            "tcp = []",
+            "tcp = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\", \"127.0.0.1:0\"]",
+            "udp = []\ntcp = []\ntls = [\"0.0.0.0:443\"]",
+            "tcp = [\"10.0.0.1:443\"]\ntls = [\"10.0.0.2:443\"]",
+            "tcp = [\"0.0.0.0:50000\"]",
+        ] {
+            let text = format!("[tls]\ncertificate = \"a\"\nkey = \"b\"\n[listen]\n{listen}");
+            assert!(parse(&text).is_ok(), "{text}\n{:?}", parse(&text));
+        }
+    }
+
+    #[test]
+    fn proxies_everywhere_and_a_certificate_that_nobody_sees_are_doubtful() {
+        let text = "[listen]\nproxies = [\"::/0\"]\ntcp = []\n[tls]\ncertificate = \"a\"\nkey = \"b\"";
+        let warnings = parse(text).unwrap().warnings(None).join("\n");
+        assert!(warnings.contains("listen.proxies: ::/0 is everybody"), "{warnings}");
+        assert!(warnings.contains("tls.certificate: nobody is shown it"), "{warnings}");
+    }
+
+    #[test]
     fn both_sides_of_a_nat_can_be_named() {
         let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
         let ip = |text: &str| text.parse().unwrap();
@@ -354,13 +396,47 @@ mod tests {
         ("[listen]\nudq = []", ("config.toml:2: listen.udq: ", "unknown")),
         ("[lisen]", ("config.toml:1: lisen: ", "unknown")),
         ("\n[listen]\nudp = [\"3478\"]", ("config.toml:3: listen.udp: ", "\"0.0.0.0:3478\"")),
-        ("[listen]\nudp = []", ("config.toml:2: listen.udp: ", "at least one")),
+        ("[listen]\nudp = []\ntcp = []", ("config.toml:2: listen.udp: ", "at least one")),
         ("[listen]\nudp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", ("config.toml:2: listen.udp: ", "twice")),
         (
             "[listen]\nudp = [\"0.0.0.0:1\", \"10.0.0.1:1\"]",
             ("config.toml:2: listen.udp: ", "0.0.0.0:1 includes 10.0.0.1:1"),
         ),
         ("[listen]\nudp = [\"0.0.0.0:50000\"]", ("config.toml:2: listen.udp: ", "relay.ports")),
+        (
+            "[listen]\ntcp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]",
+            ("config.toml:2: listen.tcp: ", "0.0.0.0:1 stands there twice"),
+        ),
+        (
+            "[listen]\ntcp = [\"[::]:1\", \"[::1]:1\"]",
+            ("config.toml:2: listen.tcp: ", "[::]:1 includes [::1]:1"),
+        ),
+        (
+            "[listen]\ntls = [\"0.0.0.0:1\"]\ntcp = [\"10.0.0.1:1\"]",
+            ("config.toml:2: listen.tls: ", "0.0.0.0:1 is in listen.tcp too"),
+        ),
+        ("[listen]\ntls = [\"0.0.0.0:443\"]", ("config.toml:2: listen.tls: ", "tls.certificate and tls.key")),
+        (
+            "[relay]\ntcp = true\n[listen]\ntcp = [\"0.0.0.0:50000\"]",
+            ("config.toml:4: listen.tcp: ", "relay.ports"),
+        ),
+        ("[listen]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: listen.proxies: ", "10.0.0.1/32")),
+        ("[tls]\ncertificate = 1", ("config.toml:2: tls.certificate: ", "neither a file nor a list")),
+        ("[tls]\ncertificate = \"a\"", ("config.toml:2: tls.certificate: ", "tls.key")),
+        ("[tls]\nkey = \"a\"", ("config.toml:2: tls.key: ", "tls.certificate")),
+        (
+            "[tls]\nkey = \"a\"\ncertificate = [\"b\", \"c\"]",
+            ("config.toml:2: tls.key: ", "1 for tls.certificate's 2"),
+        ),
+        ("[tls]\nnames = [\"a.example\"]", ("config.toml:2: tls.names: ", "no certificate")),
+        (
+            "[tls]\nnames = [\"\"]\ncertificate = \"a\"\nkey = \"b\"",
+            ("config.toml:2: tls.names: ", "\"\" is no host name"),
+        ),
+        (
+            "[tls]\nnames = [\"*.a.example\"]\ncertificate = \"a\"\nkey = \"b\"",
+            ("config.toml:2: tls.names: ", "\"*.a.example\" is no host name"),
+        ),
         ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
         ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),
         ("[relay]\nports = \"80-50000\"", ("config.toml:2: relay.ports: ", "1024")),
@@ -401,6 +477,8 @@ mod tests {
         ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
         ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
         ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
+        ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "at least 1")),
+        ("[limits]\nconnections = 0", ("config.toml:2: limits.connections: ", "auto")),
         ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
         ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
         ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),

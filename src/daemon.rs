@@ -2,27 +2,34 @@
 //!
 //! [`Daemon::start`] returns when every socket is bound: from then on clients are served.
 
+mod error;
+mod listen;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
+use crate::daemon::error::Listener;
+use crate::front::{Front, Order};
 use crate::metrics::Metrics;
 use crate::network;
+use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::limits::{Limits, Rate};
@@ -33,44 +40,41 @@ use crate::relay::engine::{Settings, Shared};
 use crate::relay::ports::{PortPool, RelayAddress};
 use crate::relay::shard::{Command, Handle, Parts, Shard};
 
+pub use error::StartError;
+
 /// A running daemon.
 pub struct Daemon {
-    shards: Vec<Running>,
+    threads: Vec<Running>,
+    pulse: Pulse,
     addresses: Addresses,
     metrics: Metrics,
     settings: Arc<Settings>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// Asks the threads of a daemon for a sign of life.
 #[derive(Debug, Clone)]
-pub struct Pulse(Vec<Handle>);
+pub struct Pulse {
+    shards: Vec<Handle>,
+    front: mpsc::UnboundedSender<Order>,
+}
 
 /// Where a daemon is reached, and where it relays from.
 #[derive(Debug, Clone)]
 pub struct Addresses {
     /// STUN and TURN over UDP.
     pub udp: Vec<SocketAddr>,
+    /// STUN and TURN over TCP, and over TLS where there is a certificate.
+    pub tcp: Vec<SocketAddr>,
+    /// TURN over TLS alone.
+    pub tls: Vec<SocketAddr>,
     /// The relay addresses.
     pub relay: Vec<RelayAddress>,
     /// The relay ports.
     pub ports: RangeInclusive<u16>,
 }
 
-/// Why a daemon does not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    Listen(SocketAddr, io::Error),
-    /// An address cannot be relayed from.
-    Relay(IpAddr, io::Error),
-    /// There is no address to relay from.
-    Disconnected,
-    /// The system denies something that every program needs.
-    System(&'static str, io::Error),
-}
-
 struct Running {
-    handle: Handle,
     thread: JoinHandle<io::Result<()>>,
     /// Closes when the thread ends, for whatever reason.
     ended: oneshot::Receiver<()>,
@@ -82,11 +86,16 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
         let relay = relay_addresses(config)?;
-        raise_open_files(config.relay.ports.len() * relay.len());
+        let open_files = raise_open_files(config.relay.ports.len() * relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
-        let (udp, listeners) = listen(&config.listen.udp, threads)?;
-        let settings = Arc::new(settings(config, &relay, &udp)?);
+        let (udp, listeners) = listen::sockets(&config.listen.udp, threads)?;
+        let mut doors = Vec::new();
+        let tcp = listen::doors(Listener::Tcp, &config.listen.tcp, &mut doors)?;
+        let tls = listen::doors(Listener::Tls, &config.listen.tls, &mut doors)?;
+        let addresses = Addresses { udp, tcp, tls, relay, ports: config.relay.ports.clone() };
+        let settings = Arc::new(settings(config, &addresses)?);
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seed()?, settings.credentials.offers_user_hash()),
@@ -94,18 +103,31 @@ impl Daemon {
                 answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
                 settings: Arc::clone(&settings),
             },
-            pool: Arc::new(PortPool::new(&relay, config.relay.ports.clone())),
+            pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone())),
             clock,
         };
         let metrics = Metrics::new(threads);
-        let mut shards = Vec::with_capacity(threads);
+        let (mut running, mut handles) = (Vec::with_capacity(threads + 1), Vec::with_capacity(threads));
         for (index, sockets) in listeners.into_iter().enumerate() {
             let made = Shard::new(&parts, metrics.shard(index), sockets, seed()?);
             let (shard, handle) = made.map_err(|error| StartError::System("a poll", error))?;
-            shards.push(spawn(index, shard, handle)?);
+            handles.push(handle);
+            running.push(spawn(format!("relay-{index}"), move || shard.run())?);
         }
-        let addresses = Addresses { udp, relay, ports: config.relay.ports.clone() };
-        Ok(Self { shards, addresses, metrics, settings })
+        let connections = config.limits.connections.map_or(open_files, |most| most as usize);
+        let front = Front {
+            shards: handles.clone(),
+            admission: Arc::new(Admission::new(connections, config.limits.connections_per_ip as usize)),
+            certificates: certificates.clone(),
+            proxies: config.listen.proxies.clone(),
+            clock,
+            counters: metrics.front(),
+            last: AtomicUsize::new(0),
+        };
+        let (orders, inbox) = mpsc::unbounded_channel();
+        running.push(spawn("front".to_owned(), move || front.run(doors, inbox))?);
+        let pulse = Pulse { shards: handles, front: orders };
+        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates })
     }
 
     /// Where it is reached.
@@ -126,17 +148,23 @@ impl Daemon {
         &self.settings.credentials
     }
 
+    /// What it shows to TLS clients, if it has any to show.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&Arc<Certificates>> {
+        self.certificates.as_ref()
+    }
+
     /// Feels whether the threads live.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        Pulse(self.shards.iter().map(|shard| shard.handle.clone()).collect())
+        self.pulse.clone()
     }
 
-    /// Waits until a shard ends by itself, which is always a bug.
+    /// Waits until a thread ends by itself, which is always a bug.
     pub async fn failed(&mut self) {
         poll_fn(|context| {
             let ended =
-                self.shards.iter_mut().any(|shard| Pin::new(&mut shard.ended).poll(context).is_ready());
+                self.threads.iter_mut().any(|thread| Pin::new(&mut thread.ended).poll(context).is_ready());
             if ended { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -144,28 +172,36 @@ impl Daemon {
 
     /// Ends every thread and closes every socket.
     pub fn stop(self) {
-        for shard in &self.shards {
-            shard.handle.tell(Command::Stop);
+        for shard in &self.pulse.shards {
+            shard.tell(Command::Stop);
         }
-        for shard in self.shards {
-            match shard.thread.join() {
+        // Who has ended already needs no order.
+        let _ = self.pulse.front.send(Order::Stop);
+        for Running { thread, ended: _ } in self.threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            match thread.join() {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "a shard had stopped"),
-                Err(_) => tracing::error!("a shard had panicked; this is a bug, please report it"),
+                Ok(Err(error)) => tracing::error!(name, %error, "a thread had stopped"),
+                Err(_) => tracing::error!(name, "a thread had panicked; this is a bug, please report it"),
             }
         }
     }
 }
 
 impl Pulse {
-    /// Whether every thread of the relay answers within `patience`.
+    /// Whether every thread answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        let ask = |handle: &Handle| {
+        let mut answers = Vec::with_capacity(self.shards.len() + 1);
+        let mut ask = || {
             let (answer, answered) = oneshot::channel();
-            handle.tell(Command::Ping(answer));
-            answered
+            answers.push(answered);
+            answer
         };
-        let answers: Vec<_> = self.0.iter().map(ask).collect();
+        for shard in &self.shards {
+            shard.tell(Command::Ping(ask()));
+        }
+        // If the front is gone, so is the sender in the order, and the answer fails.
+        let _ = self.front.send(Order::Ping(ask()));
         let all = async {
             for answer in answers {
                 if answer.await.is_err() {
@@ -178,53 +214,16 @@ impl Pulse {
     }
 }
 
-fn spawn(index: usize, shard: Shard, handle: Handle) -> Result<Running, StartError> {
+fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<Running, StartError> {
     let (alive, ended) = oneshot::channel();
     let run = move || {
         // Dropped at the end of the thread, by return or by panic.
         let _alive: oneshot::Sender<()> = alive;
-        shard.run()
+        run()
     };
-    let spawned = thread::Builder::new().name(format!("relay-{index}")).spawn(run);
+    let spawned = thread::Builder::new().name(name).spawn(run);
     let thread = spawned.map_err(|error| StartError::System("a thread", error))?;
-    Ok(Running { handle, thread, ended })
-}
-
-/// Binds every address once for each of `threads` threads; returns the addresses as bound, and each thread's sockets.
-fn listen(
-    addresses: &[SocketAddr],
-    threads: usize,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<DatagramSocket>>), StartError> {
-    let mut bound = Vec::with_capacity(addresses.len());
-    let mut sockets: Vec<Vec<DatagramSocket>> = (0..threads).map(|_| Vec::new()).collect();
-    for address in addresses {
-        let failed = |error| StartError::Listen(*address, error);
-        // The first socket must have the address alone; shared from the start, it might share with another Hairpin.
-        let first = match DatagramSocket::listen(*address, false) {
-            Err(error) if is_family_missing(*address, &error) && addresses.len() > 1 => {
-                tracing::warn!(%address, "this machine has no IPv6; serving IPv4 alone");
-                continue;
-            }
-            first => first.map_err(failed)?,
-        };
-        let actual = first.local_addr().map_err(failed)?;
-        first.share().map_err(failed)?;
-        let others = (1..threads).map(|_| DatagramSocket::listen(actual, true).map_err(failed));
-        let all: Vec<_> = std::iter::once(Ok(first)).chain(others).collect::<Result<_, _>>()?;
-        sockets.iter_mut().zip(all).for_each(|(sockets, socket)| sockets.push(socket));
-        bound.push(actual);
-    }
-    match (bound.is_empty(), addresses.first()) {
-        (true, Some(address)) => Err(StartError::Listen(*address, io::ErrorKind::AddrNotAvailable.into())),
-        _ => Ok((bound, sockets)),
-    }
-}
-
-fn is_family_missing(address: SocketAddr, error: &io::Error) -> bool {
-    let missing = [libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL];
-    address.is_ipv6()
-        && address.ip().is_unspecified()
-        && error.raw_os_error().is_some_and(|code| missing.contains(&code))
+    Ok(Running { thread, ended })
 }
 
 fn relay_addresses(config: &Config) -> Result<Vec<RelayAddress>, StartError> {
@@ -250,7 +249,7 @@ fn relay_addresses(config: &Config) -> Result<Vec<RelayAddress>, StartError> {
     Ok(addresses.clone())
 }
 
-fn settings(config: &Config, relay: &[RelayAddress], udp: &[SocketAddr]) -> Result<Settings, StartError> {
+fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartError> {
     let mut secrets = config.credentials.secrets.clone();
     if secrets.is_empty() && config.credentials.users.is_empty() {
         secrets.push(Secret::from_random(seed()?));
@@ -261,8 +260,9 @@ fn settings(config: &Config, relay: &[RelayAddress], udp: &[SocketAddr]) -> Resu
     let users = config.credentials.users.clone();
     let (realm, check_expiry) = (&config.credentials.realm, config.credentials.check_expiry);
     let mut own: BTreeSet<IpAddr> = network::interface_addresses().into_iter().collect();
-    own.extend(relay.iter().flat_map(|address| [address.bind, address.public]));
-    own.extend(udp.iter().map(SocketAddr::ip));
+    own.extend(addresses.relay.iter().flat_map(|address| [address.bind, address.public]));
+    let listeners = [&addresses.udp[..], &addresses.tcp, &addresses.tls].concat();
+    own.extend(listeners.iter().map(SocketAddr::ip));
     Ok(Settings {
         credentials: Credentials::new(realm, secrets, users, check_expiry),
         peers: PeerPolicy {
@@ -271,9 +271,9 @@ fn settings(config: &Config, relay: &[RelayAddress], udp: &[SocketAddr]) -> Resu
             nat64: config.peers.nat64_prefixes.clone(),
             loopback: config.peers.loopback,
             own: own.into_iter().collect(),
-            listeners: udp.to_vec(),
+            listeners,
         },
-        limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(relay)),
+        limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(&addresses.relay)),
         rfc5766_channels: config.relay.rfc5766_channels,
     })
 }
@@ -309,8 +309,9 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     }
 }
 
-/// Every allocation needs a socket, so as many open files as the system allows.
-fn raise_open_files(relay_sockets: usize) {
+/// Every allocation needs a socket, so as many open files as the system allows; returns how many are left for
+/// connections.
+fn raise_open_files(relay_sockets: usize) -> usize {
     let needed = relay_sockets as u64 + 100;
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if limit < needed => {
@@ -319,11 +320,21 @@ fn raise_open_files(relay_sockets: usize) {
                 needed,
                 "fewer open files are allowed than relay ports configured: raise LimitNOFILE"
             );
+            CONNECTIONS_MIN
         }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+        Ok(limit) => {
+            usize::try_from(limit - needed).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            CONNECTIONS_MIN
+        }
     }
 }
+
+/// How many connections "auto" allows at least and at most: with TLS and full outboxes, the most take some 6 GB.
+const CONNECTIONS_MIN: usize = 128;
+const CONNECTIONS_MAX: usize = 20_000;
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
@@ -336,32 +347,3 @@ fn seed<const N: usize>() -> Result<[u8; N], StartError> {
     filled.map_err(|error| StartError::System("randomness", io::Error::other(error)))?;
     Ok(bytes)
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Listen(address, error) => {
-                let remedy = match error.raw_os_error() {
-                    Some(libc::EADDRINUSE) => "another program holds it; `ss -ulpn` shows which",
-                    Some(libc::EACCES) => "ports below 1024 need CAP_NET_BIND_SERVICE",
-                    Some(libc::EADDRNOTAVAIL) => "it is no address of this machine; `ip address` shows them",
-                    _ => "check listen.udp",
-                };
-                write!(f, "cannot listen on {address} ({error}): {remedy}")
-            }
-            Self::Relay(ip, error) => write!(
-                f,
-                "cannot relay from {ip} ({error}): relay.addresses must be addresses of this machine; behind a NAT \
-                 write {{ bind = \"the machine's\", public = \"the NAT's\" }}"
-            ),
-            Self::Disconnected => write!(
-                f,
-                "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
-                 [\"127.0.0.1\"] will do for tests on this machine alone"
-            ),
-            Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -6,6 +6,8 @@
 //! | the command line | [`cli`] |
 //! | `config.toml` | [`config`] |
 //! | who may use the relay | [`credentials`] |
+//! | what TLS clients are shown | [`certificates`] |
+//! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | what time it is | [`clock`] |
@@ -13,11 +15,13 @@
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
+pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod daemon;
+pub mod front;
 pub mod metrics;
 pub mod network;
 pub mod outcome;

@@ -1,13 +1,13 @@
 //! Counts what happens, and renders the sums as Prometheus text.
 //!
-//! Each shard writes a block of its own, so that counting costs no cache line of another core; blocks are summed
+//! Each thread writes a block of its own, so that counting costs no cache line of another core; blocks are summed
 //! when they are read.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::outcome::{Ignored, Method, Refusal};
+use crate::outcome::{Ending, Ignored, Method, Refusal};
 
 /// One number that its single writer adds to and anybody may read.
 #[derive(Debug, Default)]
@@ -22,6 +22,11 @@ impl Counter {
     /// Takes `n` away, for gauges.
     pub fn sub(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
+    }
+
+    /// Makes it `n`, for gauges.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
     }
 
     /// The number now.
@@ -57,12 +62,15 @@ pub struct Counters {
     success: [Counter; Method::ALL.len()],
     refused: [[Counter; Refusal::ALL.len()]; Method::ALL.len()],
     ignored: [Counter; Ignored::ALL.len()],
+    ended: [Counter; Ending::ALL.len()],
     packets: [Counter; 2],
     bytes: [Counter; 2],
     /// Live allocations.
     pub allocations: Counter,
     /// ICMP errors passed on to clients.
     pub icmp: Counter,
+    /// Live TCP and TLS connections.
+    pub streams: Counter,
 }
 
 impl Counters {
@@ -79,6 +87,11 @@ impl Counters {
     /// A datagram was dropped.
     pub fn ignored(&self, reason: Ignored) {
         self.ignored[reason as usize].add(1);
+    }
+
+    /// A connection ended.
+    pub fn ended(&self, ending: Ending) {
+        self.ended[ending as usize].add(1);
     }
 
     /// A packet with `bytes` bytes of payload was relayed.
@@ -105,6 +118,12 @@ impl Counters {
         self.ignored[reason as usize].get()
     }
 
+    /// How many connections ended by `ending`.
+    #[must_use]
+    pub fn endings(&self, ending: Ending) -> u64 {
+        self.ended[ending as usize].get()
+    }
+
     /// How many packets were relayed in `direction`.
     #[must_use]
     pub fn packets(&self, direction: Direction) -> u64 {
@@ -112,17 +131,40 @@ impl Counters {
     }
 }
 
-/// The counters of all shards.
+/// What the process counts once, whatever the number of shards; written by its main thread.
+#[derive(Debug, Default)]
+pub struct Process {
+    /// Certificates that replaced an old one.
+    pub certificates_taken: Counter,
+    /// Certificates that were refused, while the old one stayed.
+    pub certificates_refused: Counter,
+    /// When the first certificate expires, in seconds since the Unix epoch; 0 without any.
+    pub certificate_expiry: Counter,
+}
+
+/// The counters of all shards, and of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     shards: Vec<Arc<Counters>>,
+    process: Arc<Process>,
+    front: Arc<Counters>,
 }
 
 impl Metrics {
     /// One block of counters for each of `shards` shards.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards: (0..shards).map(|_| Arc::default()).collect() }
+        Self {
+            shards: (0..shards).map(|_| Arc::default()).collect(),
+            front: Arc::default(),
+            process: Arc::default(),
+        }
+    }
+
+    /// The block of the thread that meets connections.
+    #[must_use]
+    pub fn front(&self) -> Arc<Counters> {
+        Arc::clone(&self.front)
     }
 
     /// The block of one shard.
@@ -134,10 +176,16 @@ impl Metrics {
         Arc::clone(&self.shards[index])
     }
 
-    /// A number of every shard, summed.
+    /// What is counted once.
+    #[must_use]
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// A number of every block, summed.
     #[must_use]
     pub fn sum(&self, number: impl Fn(&Counters) -> u64) -> u64 {
-        self.shards.iter().map(|shard| number(shard)).fold(0, u64::wrapping_add)
+        self.shards.iter().chain([&self.front]).map(|shard| number(shard)).fold(0, u64::wrapping_add)
     }
 
     /// The sums in Prometheus' text format. Refusals that never happened are left out.
@@ -162,11 +210,34 @@ impl Metrics {
         }
         head(&mut text, "hairpin_icmp_total", "counter", "ICMP errors passed on to clients");
         line(&mut text, "hairpin_icmp_total", "", self.sum(|shard| shard.icmp.get()));
+        head(&mut text, "hairpin_connections_ended_total", "counter", "TCP and TLS connections that ended");
+        for ending in Ending::ALL {
+            let n = self.sum(|shard| shard.endings(ending));
+            line(&mut text, "hairpin_connections_ended_total", &format!("reason=\"{}\"", ending.name()), n);
+        }
+        head(&mut text, "hairpin_connections", "gauge", "live TCP and TLS connections");
+        line(&mut text, "hairpin_connections", "", self.sum(|shard| shard.streams.get()));
         head(&mut text, "hairpin_allocations", "gauge", "live allocations");
         for (index, shard) in self.shards.iter().enumerate() {
             line(&mut text, "hairpin_allocations", &format!("shard=\"{index}\""), shard.allocations.get());
         }
+        self.render_certificates(&mut text);
         text
+    }
+
+    /// Nothing, where there are none.
+    fn render_certificates(&self, text: &mut String) {
+        let expiry = self.process.certificate_expiry.get();
+        if expiry == 0 {
+            return;
+        }
+        let name = "hairpin_certificate_reloads_total";
+        head(text, name, "counter", "new certificates and what became of them");
+        line(text, name, "outcome=\"taken\"", self.process.certificates_taken.get());
+        line(text, name, "outcome=\"refused\"", self.process.certificates_refused.get());
+        let name = "hairpin_certificate_expiry_seconds";
+        head(text, name, "gauge", "when the first certificate expires, as a Unix time");
+        line(text, name, "", expiry);
     }
 
     fn render_requests(&self, text: &mut String) {
@@ -217,5 +288,19 @@ mod tests {
         assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
         assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
         assert!(!text.contains("quota") && text.contains("hairpin_allocations{shard=\"1\"} 0"));
+    }
+
+    #[test]
+    fn certificates_are_shown_once_there_are_any() {
+        let metrics = Metrics::new(1);
+        assert!(!metrics.render().contains("certificate"));
+        metrics.process().certificate_expiry.set(1_790_812_800);
+        metrics.process().certificates_refused.add(2);
+
+        let text = metrics.render();
+
+        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"taken\"} 0"));
+        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"refused\"} 2"));
+        assert!(text.contains("hairpin_certificate_expiry_seconds 1790812800"));
     }
 }

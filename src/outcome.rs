@@ -1,6 +1,6 @@
-//! The words for what became of a message: its method, why it was refused, why it was dropped.
+//! The words for what became of a message or a connection: what it was, why it was refused, dropped or ended.
 //!
-//! Every message that arrives ends in exactly one of these, and each has a counter in [`crate::metrics`].
+//! Everything that arrives ends in exactly one of these, and each has a counter in [`crate::metrics`].
 
 /// What a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,11 +223,13 @@ pub enum Ignored {
     OverRate,
     /// The kernel refused to send: no route, full buffer, or too large.
     SendFailed,
+    /// A client does not read from its connection as fast as messages for it arrive.
+    SlowReader,
 }
 
 impl Ignored {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotStun,
         Self::Malformed,
         Self::BadFingerprint,
@@ -242,6 +244,7 @@ impl Ignored {
         Self::PeerDenied,
         Self::OverRate,
         Self::SendFailed,
+        Self::SlowReader,
     ];
 
     /// The reason's label in metrics and logs.
@@ -262,6 +265,81 @@ impl Ignored {
             Self::PeerDenied => "peer_denied",
             Self::OverRate => "over_rate",
             Self::SendFailed => "send_failed",
+            Self::SlowReader => "slow_reader",
+        }
+    }
+
+    /// Whether a connection on which this arrived is closed: what is not STUN means that the two ends do not agree
+    /// where messages begin, and who guesses passwords shall at least have to connect again.
+    #[must_use]
+    pub const fn ends_stream(self) -> bool {
+        match self {
+            Self::NotStun | Self::Malformed | Self::BadFingerprint | Self::GuessBudget => true,
+            Self::NothingToDo
+            | Self::ImpossibleSource
+            | Self::AnswerBudget
+            | Self::NoAllocation
+            | Self::NoChannel
+            | Self::NoPermission
+            | Self::BadSend
+            | Self::PeerDenied
+            | Self::OverRate
+            | Self::SendFailed
+            | Self::SlowReader => false,
+        }
+    }
+}
+
+/// Why a TCP or TLS connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client closed it, or the network did.
+    Client,
+    /// The daemon has as many connections as allowed, or the client's address has.
+    Crowded,
+    /// A proxy did not begin with a PROXY protocol header.
+    BadHeader,
+    /// The TLS handshake failed.
+    BadHandshake,
+    /// What it carried is not STUN, or its sender guessed too many passwords.
+    BadMessage,
+    /// The first message, or the handshake, did not come in time.
+    Silent,
+    /// A message was begun and not finished in time.
+    Unfinished,
+    /// It had no allocation, and said nothing for long.
+    Idle,
+    /// The client read nothing of what waited for it.
+    Stalled,
+}
+
+impl Ending {
+    /// Every ending, in the order of its index.
+    pub const ALL: [Self; 9] = [
+        Self::Client,
+        Self::Crowded,
+        Self::BadHeader,
+        Self::BadHandshake,
+        Self::BadMessage,
+        Self::Silent,
+        Self::Unfinished,
+        Self::Idle,
+        Self::Stalled,
+    ];
+
+    /// The ending's label in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Crowded => "crowded",
+            Self::BadHeader => "bad_header",
+            Self::BadHandshake => "bad_handshake",
+            Self::BadMessage => "bad_message",
+            Self::Silent => "silent",
+            Self::Unfinished => "unfinished",
+            Self::Idle => "idle",
+            Self::Stalled => "stalled",
         }
     }
 }
@@ -275,5 +353,6 @@ mod tests {
         assert!(Method::ALL.iter().enumerate().all(|(i, m)| *m as usize == i));
         assert!(Refusal::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
         assert!(Ignored::ALL.iter().enumerate().all(|(i, r)| *r as usize == i));
+        assert!(Ending::ALL.iter().enumerate().all(|(i, e)| *e as usize == i));
     }
 }

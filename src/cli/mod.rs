@@ -2,6 +2,7 @@
 
 mod check_config;
 mod credential;
+mod renewal;
 mod serve;
 
 use std::fmt::Display;
@@ -10,7 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::certificates::CertificateError;
+use crate::config::{Config, ConfigError};
 
 /// STUN, TURN and time-limited credentials in one daemon.
 #[derive(Debug, Parser)]
@@ -71,6 +73,14 @@ impl Failure {
 /// The configuration in a file, or the embedded default.
 fn load(file: Option<&Path>) -> Result<Config, Failure> {
     file.map_or_else(|| Ok(Config::default()), |file| Config::load(file).map_err(Failure::config))
+}
+
+/// A certificate that the configuration in `file` names cannot be used.
+fn bad_certificate(file: Option<&Path>, error: &CertificateError) -> Failure {
+    match file {
+        Some(file) => Failure::config(ConfigError::certificate(file, error)),
+        None => Failure::config(error),
+    }
 }
 
 /// `--config`, which several commands take.

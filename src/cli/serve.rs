@@ -2,16 +2,18 @@
 
 use std::convert::Infallible;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::credential::{issue, show};
-use crate::cli::{ConfigArgument, Failure, load};
+use crate::cli::renewal::Renewal;
+use crate::cli::{ConfigArgument, Failure, bad_certificate, load};
 use crate::clock::Clock;
 use crate::config::{Config, Log, LogFormat};
-use crate::daemon::{Addresses, Daemon, Pulse};
+use crate::daemon::{Addresses, Daemon, Pulse, StartError};
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -28,23 +30,37 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    runtime.block_on(serve(&config))
+    let result = runtime.block_on(serve(&config, arguments.config.config.as_deref()));
+    // Without waiting for whoever reads certificates: a file system may hang.
+    runtime.shutdown_background();
+    result
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
+async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     // Before any socket is bound, so that no signal is lost between start and the first wait.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
-    let mut daemon = Daemon::start(config, Clock::start()).map_err(Failure::system)?;
+    let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
+    let clock = Clock::start();
+    let mut daemon = Daemon::start(config, clock).map_err(|error| match &error {
+        StartError::Certificate(error) => bad_certificate(file, error),
+        StartError::Listen(..)
+        | StartError::Relay(..)
+        | StartError::Disconnected
+        | StartError::System(..) => Failure::system(error),
+    })?;
     announce(daemon.addresses());
     offer_trial(config, &daemon);
     notify(&[NotifyState::Ready]);
+    let renewal = daemon.certificates().cloned();
+    let renewal = renewal.map(|certificates| Renewal::new(certificates, daemon.metrics().clone(), clock));
     let pulse = daemon.pulse();
     let reason = tokio::select! {
         _ = terminate.recv() => Some("SIGTERM"),
         _ = interrupt.recv() => Some("Ctrl-C"),
         () = daemon.failed() => None,
         never = feed_watchdog(pulse) => match never {},
+        never = heed_hangup(renewal, hangup) => match never {},
     };
     let Some(reason) = reason else {
         daemon.stop();
@@ -61,19 +77,25 @@ async fn serve(config: &Config) -> Result<(), Failure> {
 /// Says where clients reach us and what the firewall must let in.
 fn announce(addresses: &Addresses) {
     let list = |items: Vec<String>| items.join(", ");
-    let udp = list(addresses.udp.iter().map(ToString::to_string).collect());
+    let listeners = [("UDP", &addresses.udp), ("TCP", &addresses.tcp), ("TLS", &addresses.tls)];
+    let served = listeners.iter().filter(|(_, addresses)| !addresses.is_empty()).map(|(name, addresses)| {
+        format!("{name} {}", list(addresses.iter().map(ToString::to_string).collect()))
+    });
     let relay = addresses.relay.iter().map(|address| match address.bind == address.public {
         true => address.bind.to_string(),
         false => format!("{} (seen as {})", address.bind, address.public),
     });
-    let mut ports: Vec<u16> = addresses.udp.iter().map(std::net::SocketAddr::port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let ports = list(ports.iter().map(ToString::to_string).collect());
+    let ports = listeners.iter().flat_map(|(name, addresses)| {
+        let protocol = if *name == "UDP" { "UDP" } else { "TCP" };
+        addresses.iter().map(move |address| (protocol, address.port()))
+    });
+    let ports: std::collections::BTreeSet<_> = ports.collect();
     tracing::info!(
-        "hairpin {} serves STUN and TURN on UDP {udp}, relays from {}; the firewall must let in UDP {ports} and UDP {}-{}",
+        "hairpin {} serves STUN and TURN on {}, relays from {}; the firewall must let in {} and UDP {}-{}",
         env!("CARGO_PKG_VERSION"),
+        list(served.collect()),
         list(relay.collect()),
+        list(ports.iter().rev().map(|(protocol, port)| format!("{protocol} {port}")).collect()),
         addresses.ports.start(),
         addresses.ports.end(),
     );
@@ -101,6 +123,17 @@ fn start_log(log: Log) {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
     }
+}
+
+/// SIGHUP is for the certificates; without any it must not end the daemon.
+async fn heed_hangup(renewal: Option<Renewal>, mut hangup: Signal) -> Infallible {
+    if let Some(renewal) = renewal {
+        return renewal.run(hangup).await;
+    }
+    while hangup.recv().await.is_some() {
+        tracing::info!("SIGHUP: there are no certificates to read again; anything else needs a restart");
+    }
+    std::future::pending().await
 }
 
 /// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd

@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 
-use crate::config::Config;
+use crate::config::{Config, Listen, Tls};
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::ports::RelayAddress;
 
@@ -19,6 +20,7 @@ pub(super) type Mistake = (&'static str, String);
 impl Config {
     pub(super) fn check(&self) -> Result<(), Mistake> {
         self.check_listen()?;
+        self.check_tls()?;
         self.check_relay()?;
         self.check_credentials()?;
         self.check_peers()?;
@@ -40,6 +42,16 @@ impl Config {
         let open = |net: &&IpNet| PeerPolicy::is_open(net);
         if let Some(net) = self.peers.allow.iter().find(open) {
             warnings.push(format!("peers.allow: {net} is open anyway; this list does not close the rest"));
+        }
+        if let Some(net) = self.listen.proxies.iter().find(|net| net.prefix_len() == 0) {
+            let text = format!(
+                "listen.proxies: {net} is everybody, so any client can claim any address: name your own"
+            );
+            warnings.push(text);
+        }
+        if !self.tls.certificate.is_empty() && self.listen.tcp.is_empty() && self.listen.tls.is_empty() {
+            let text = "tls.certificate: nobody is shown it: name addresses in listen.tcp or listen.tls";
+            warnings.push(text.to_owned());
         }
         if self.peers.loopback {
             let text =
@@ -65,26 +77,67 @@ impl Config {
     }
 
     fn check_listen(&self) -> Result<(), Mistake> {
-        let udp = &self.listen.udp;
-        let wrong = |reason: String| Err(("listen.udp", reason));
-        if udp.is_empty() {
-            return wrong("there must be at least one address to listen on".to_owned());
+        let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
+        if udp.is_empty() && tcp.is_empty() && tls.is_empty() {
+            return Err(("listen.udp", "there must be at least one address to listen on".to_owned()));
         }
-        if let Some(twice) = udp.iter().enumerate().find(|(i, address)| udp[..*i].contains(address)) {
-            return wrong(format!("{} stands there twice: remove one", twice.1));
+        let over_tcp = self.relay.tcp;
+        for (key, addresses, relayed) in
+            [("listen.udp", udp, true), ("listen.tcp", tcp, over_tcp), ("listen.tls", tls, over_tcp)]
+        {
+            if let Some(reason) = overlap(addresses) {
+                return Err((key, reason));
+            }
+            let inside = |address: &&SocketAddr| self.relay.ports.contains(&address.port());
+            if let Some(address) = addresses.iter().find(inside).filter(|_| relayed) {
+                return Err((
+                    key,
+                    format!("port {} lies in relay.ports: choose one outside", address.port()),
+                ));
+            }
         }
-        let included = |one: &SocketAddr, other: &SocketAddr| {
-            let same = one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0;
-            one != other && same && one.ip().is_unspecified()
-        };
-        let mut pairs = udp.iter().flat_map(|one| udp.iter().map(move |other| (one, other)));
-        if let Some((all, one)) = pairs.find(|(one, other)| included(one, other)) {
-            return wrong(format!("{all} includes {one}: remove one of the two"));
+        let shared = |tls: &&SocketAddr| tcp.iter().any(|tcp| includes(tcp, tls) || includes(tls, tcp));
+        match tls.iter().find(shared) {
+            Some(address) => Err((
+                "listen.tls",
+                format!("{address} is in listen.tcp too, which serves TLS beside TCP: remove one of the two"),
+            )),
+            None => Ok(()),
         }
-        let inside = |address: &&SocketAddr| self.relay.ports.contains(&address.port());
-        match udp.iter().find(inside) {
-            Some(address) => {
-                wrong(format!("port {} lies in relay.ports: choose one outside", address.port()))
+    }
+
+    fn check_tls(&self) -> Result<(), Mistake> {
+        let Tls { certificate, key, names } = &self.tls;
+        if certificate.is_empty() && key.is_empty() && !self.listen.tls.is_empty() {
+            let reason = "there is no certificate for it: name its files in tls.certificate and tls.key";
+            return Err(("listen.tls", reason.to_owned()));
+        }
+        if key.is_empty() && !certificate.is_empty() {
+            return Err((
+                "tls.certificate",
+                "its private key is missing: name its file in tls.key".to_owned(),
+            ));
+        }
+        if certificate.is_empty() && !key.is_empty() {
+            let reason = "its certificate is missing: name its file in tls.certificate";
+            return Err(("tls.key", reason.to_owned()));
+        }
+        if certificate.len() != key.len() {
+            let (keys, certificates) = (key.len(), certificate.len());
+            let reason = format!(
+                "{keys} for tls.certificate's {certificates}: name the key of each certificate, in the same order"
+            );
+            return Err(("tls.key", reason));
+        }
+        if certificate.is_empty() && !names.is_empty() {
+            let reason = "there is no certificate that could be for them: name tls.certificate and tls.key, or remove them";
+            return Err(("tls.names", reason.to_owned()));
+        }
+        match names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
+            Some(name) => {
+                let reason =
+                    format!("{name:?} is no host name: write what clients use, such as \"turn.example.org\"");
+                Err(("tls.names", reason))
             }
             None => Ok(()),
         }
@@ -157,6 +210,7 @@ impl Config {
         let zero = [
             ("limits.allocations_per_user", u64::from(limits.allocations_per_user)),
             ("limits.allocations_per_ip", limits.allocations_per_ip.into()),
+            ("limits.connections_per_ip", limits.connections_per_ip.into()),
             ("limits.permissions", limits.permissions.into()),
             ("limits.channels", limits.channels.into()),
             ("limits.new_peers_per_second", limits.new_peers_per_second.into()),
@@ -179,6 +233,23 @@ impl Config {
             _ => Ok(()),
         }
     }
+}
+
+/// What is wrong with a list of addresses of which one takes what comes to another.
+fn overlap(addresses: &[SocketAddr]) -> Option<String> {
+    let twice = |(i, one): (usize, &SocketAddr)| addresses[..i].contains(one) && one.port() != 0;
+    if let Some(i) = addresses.iter().enumerate().position(twice) {
+        return Some(format!("{} stands there twice: remove one", addresses[i]));
+    }
+    let mut pairs = addresses.iter().flat_map(|one| addresses.iter().map(move |other| (one, other)));
+    let (all, one) = pairs.find(|(one, other)| one != other && includes(one, other))?;
+    Some(format!("{all} includes {one}: remove one of the two"))
+}
+
+/// Whether who listens on `one` takes what comes to `other`. Port 0 is another port each time.
+fn includes(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let same = one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0;
+    same && (one.ip() == other.ip() || one.ip().is_unspecified())
 }
 
 const THREADS_MAX: u32 = 1024;

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::certificates::CertificateError;
+
 /// What is wrong with a configuration. Shown as `file:line: key: reason`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -44,6 +46,13 @@ impl ConfigError {
         let at = DeTable::parse(text).ok().and_then(|table| span_of(table.get_ref(), key));
         let line = at.map(|span| line_of(text, span.start));
         Self { file: file.to_owned(), line, key: key.to_owned(), reason }
+    }
+
+    /// A file that the file `path` names and that cannot be used, found when it is needed.
+    #[must_use]
+    pub fn certificate(path: &Path, error: &CertificateError) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Self::contradiction(path, &text, error.key(), error.to_string())
     }
 }
 

@@ -3,17 +3,37 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a client's messages come from, and which address of ours they reached: the 5-tuple of RFC 8656 §2.2,
-/// whose protocol is that of the listener.
+/// Where a client's messages come from, and which address of ours they reached: the 5-tuple of RFC 8656 §2.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientPath {
     /// The client's transport address, as this server sees it.
     pub client: SocketAddr,
     /// Our transport address that the client talks to.
     pub server: SocketAddr,
-    /// The socket that reaches the client.
-    pub listener: ListenerId,
+    /// What reaches the client; it stands for the protocol, too.
+    pub via: Via,
 }
+
+/// What reaches a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// A UDP socket, which many clients share.
+    Socket(ListenerId),
+    /// A TCP or TLS connection of its own.
+    Stream(StreamId),
+}
+
+impl ClientPath {
+    /// Whether the client came over TCP or TLS: then its address is its own, and nothing is sent twice.
+    #[must_use]
+    pub fn is_stream(self) -> bool {
+        matches!(self.via, Via::Stream(_))
+    }
+}
+
+/// The index of a connection in its shard. Used again after the connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u32);
 
 /// The index of a listening socket in its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,6 +19,7 @@ use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, msghdr, sockaddr_in, sockaddr
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
 
 /// Datagrams of one batch.
@@ -26,8 +27,9 @@ pub const SLOTS: usize = 64;
 /// Where a received datagram starts in its buffer; in front of it fits any header.
 pub const HEADROOM: usize = 64;
 
-/// More than the largest datagram: UDP carries 65,507 bytes over IPv4 and 65,527 over IPv6.
-const DATAGRAM: usize = 65_536;
+/// More than the largest datagram (UDP carries 65,507 bytes over IPv4 and 65,527 over IPv6), and the largest message
+/// of a stream.
+const DATAGRAM: usize = MESSAGE_MAX;
 const BUFFER: usize = (HEADROOM + DATAGRAM + DATA_PADDING_MAX).next_multiple_of(64);
 const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header must fit");
 
@@ -294,13 +296,13 @@ impl<S: Copy + PartialEq> Batch<S> {
         range
     }
 
-    /// Takes a slot for a message that nobody sent; `None` if none is free.
+    /// Takes a slot for a message that did not come as a datagram; `None` if none is free.
     pub fn compose(&mut self, message: &[u8]) -> Option<(usize, Range<usize>)> {
         let slot = self.received.len();
         if slot == SLOTS {
             return None;
         }
-        self.received.push(Received { from: NOBODY, local: None, class: 0, length: 0 });
+        self.received.push(Received { from: NOBODY, local: None, class: 0, length: message.len() });
         self.outgoing.push(None);
         Some((slot, self.replace(slot, message)))
     }

@@ -1,6 +1,6 @@
 //! One thread of the relay: its sockets and its engine, nothing shared.
 //!
-//! The loop waits for sockets, reads each in a batch, does what the engine says, and sends the batch. Sockets are
+//! The loop waits for sockets and connections, reads each in a batch, does what the engine says, and sends the batch. They are
 //! polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
 //! relay sockets would be ten thousand tasks.
 
@@ -16,11 +16,13 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Now};
 use crate::metrics::Counters;
-use crate::outcome::Ignored;
-use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId};
+use crate::outcome::{Ending, Ignored};
+use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
 use crate::relay::engine::{Action, Engine, Framing, Shared, ToPeer};
+use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
+use crate::relay::streams::{Arrival, Arrived, Receipt, Streams};
 use crate::relay::wire;
 
 /// One thread of the relay, before it runs.
@@ -30,6 +32,8 @@ pub struct Shard {
     engine: Engine,
     ports: ShardPorts,
     listeners: Vec<Listener>,
+    streams: Streams,
+    arrived: Arrived,
     batch: Batch<Socket>,
     counters: Arc<Counters>,
     inbox: mpsc::Receiver<Command>,
@@ -50,6 +54,8 @@ struct Listener {
 pub enum Command {
     /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
+    /// Serve this connection from now on.
+    Adopt(Box<Arrival>),
     /// End.
     Stop,
 }
@@ -84,6 +90,8 @@ const FIRST_LISTENER: usize = 1;
 /// peers that flood cannot keep clients from being heard.
 const RELAYS_A_ROUND: usize = 16;
 const RELAY_TURN: usize = 16;
+/// Connections that are read between two reads of the listeners.
+const STREAMS_A_ROUND: usize = 16;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
 
@@ -109,12 +117,15 @@ impl Shard {
         }
         let first_relay = FIRST_LISTENER + registered.len();
         let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?, first_relay);
+        let streams = Streams::new(poll.registry().try_clone()?, Arc::clone(&counters));
         let shard = Self {
             poll,
             clock: parts.clock,
             engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), seed),
             ports,
             listeners: registered,
+            streams,
+            arrived: Arrived::new(),
             batch: Batch::new(),
             counters,
             inbox,
@@ -140,33 +151,39 @@ impl Shard {
                     if self.obey() {
                         return Ok(());
                     }
-                } else {
+                } else if !self.streams.expect(event) {
                     self.expect(event.token(), event.is_error());
                 }
             }
             self.read_listeners(now);
+            self.read_streams(now);
             self.read_relays(now);
             self.flush();
+            self.flush_streams(now);
             self.engine.expire(now.moment, &mut self.ports);
+            self.end_impatient_streams(now);
             self.ports.reap();
         }
     }
 
     /// How long there is nothing to do: not at all while a socket has more to read.
     fn timeout(&self) -> Option<Duration> {
-        if !self.readable.is_empty() || self.listeners.iter().any(|listener| listener.readable) {
+        let listening = self.listeners.iter().any(|listener| listener.readable);
+        if listening || !self.readable.is_empty() || self.streams.is_readable() {
             return Some(Duration::ZERO);
         }
-        let deadline = self.engine.next_deadline()?;
+        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline()];
+        let deadline = deadlines.into_iter().flatten().min()?;
         Some(deadline.since(self.clock.now().moment))
     }
 
     /// Carries out what came from outside; whether it was the order to stop.
-    fn obey(&self) -> bool {
+    fn obey(&mut self) -> bool {
         for command in self.inbox.try_iter() {
             match command {
                 // Who asked may have gone; then nobody needs the answer.
                 Command::Ping(answer) => drop(answer.send(())),
+                Command::Adopt(arrival) => self.streams.adopt(*arrival),
                 Command::Stop => return true,
             }
         }
@@ -201,8 +218,70 @@ impl Shard {
             let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
             self.listeners[index].readable = slots.len() == SLOTS;
             for slot in slots {
-                self.client_sent(ListenerId(index as u16), slot, now);
+                let path = self.path_of(ListenerId(index as u16), slot);
+                self.client_sent(path, slot, now);
             }
+        }
+    }
+
+    fn read_streams(&mut self, now: Now) {
+        for _ in 0..STREAMS_A_ROUND {
+            let Some(id) = self.streams.next_turn() else { return };
+            let mut arrived = std::mem::take(&mut self.arrived);
+            let receipt = self.streams.receive(id, &mut arrived);
+            let ending = self.read_messages(id, arrived.bytes(), now).err();
+            self.arrived = arrived;
+            match (ending, receipt) {
+                (Some(ending), _) | (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
+                (None, Receipt::Open) => {}
+            }
+        }
+    }
+
+    /// Treats each message in what arrived on a connection as a datagram.
+    fn read_messages(&mut self, id: StreamId, bytes: &[u8], now: Now) -> Result<(), Ending> {
+        let Some(path) = self.streams.path(id) else { return Ok(()) };
+        let (mut at, mut messages) = (0, 0);
+        let first = self.streams.is_first(id);
+        loop {
+            let rest = &bytes[at..];
+            let length = message_length(rest, first && messages == 0).map_err(|_| Ending::BadMessage)?;
+            let Some(length) = length else {
+                self.streams.keep(id, messages, rest, now.moment);
+                return Ok(());
+            };
+            let Some((slot, _)) = self.batch.compose(&rest[..length]) else {
+                self.flush();
+                continue;
+            };
+            if let Action::Ignore(reason) = self.client_sent(path, slot, now)
+                && reason.ends_stream()
+            {
+                return Err(Ending::BadMessage);
+            }
+            (at, messages) = (at + length, messages + 1);
+        }
+    }
+
+    /// Closes a connection, and ends at once what it held.
+    fn end_stream(&mut self, id: StreamId, ending: Ending, now: Now) {
+        let Some(path) = self.streams.path(id) else { return };
+        self.engine.disconnect(path, now.moment, &mut self.ports);
+        self.streams.close(id, ending);
+    }
+
+    fn flush_streams(&mut self, now: Now) {
+        for id in self.streams.flush(now.moment) {
+            self.end_stream(id, Ending::Client, now);
+        }
+    }
+
+    fn end_impatient_streams(&mut self, now: Now) {
+        loop {
+            let allocations = self.engine.allocations();
+            let allocated = |path: &ClientPath| allocations.by_path(path).is_some();
+            let Some((id, ending)) = self.streams.impatient(now.moment, allocated) else { return };
+            self.end_stream(id, ending, now);
         }
     }
 
@@ -228,19 +307,29 @@ impl Shard {
         }
     }
 
-    fn client_sent(&mut self, listener: ListenerId, slot: usize, now: Now) {
+    fn path_of(&self, listener: ListenerId, slot: usize) -> ClientPath {
         let bound = self.listeners[usize::from(listener.0)].address;
-        let received = self.batch.received(slot).clone();
+        let received = self.batch.received(slot);
         let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
-        let path = ClientPath { client: received.from, server, listener };
-        match self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports) {
-            Action::Reply(reply) => {
-                let range = self.batch.replace(slot, &reply);
+        ClientPath { client: received.from, server, via: Via::Socket(listener) }
+    }
+
+    /// Carries out what the engine decides about a client's datagram; returns the decision.
+    fn client_sent(&mut self, path: ClientPath, slot: usize, now: Now) -> Action {
+        let action = self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports);
+        match (&action, path.via) {
+            (Action::Reply(reply), Via::Stream(id)) => self.streams.answer(id, reply),
+            (Action::Reply(reply), Via::Socket(_)) => {
+                let range = self.batch.replace(slot, reply);
                 self.send_to_client(path, slot, 0, range);
             }
-            Action::ToPeer(to_peer) => self.send_to_peer(slot, received.class, &to_peer, now),
-            Action::Ignore(_) => {}
+            (Action::ToPeer(to_peer), _) => {
+                let class = self.batch.received(slot).class;
+                self.send_to_peer(slot, class, to_peer, now);
+            }
+            (Action::Ignore(_), _) => {}
         }
+        action
     }
 
     fn send_to_peer(&mut self, slot: usize, class: u8, packet: &ToPeer, now: Now) {
@@ -273,9 +362,17 @@ impl Shard {
     }
 
     fn send_to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
-        let wildcard = self.listeners[usize::from(path.listener.0)].socket.is_wildcard();
+        let listener = match path.via {
+            Via::Socket(listener) => listener,
+            Via::Stream(id) => {
+                let buffer = self.batch.buffer(slot);
+                let padded = wire::pad(buffer, &range);
+                return self.streams.relay(id, &buffer[padded]);
+            }
+        };
+        let wildcard = self.listeners[usize::from(listener.0)].socket.is_wildcard();
         let local = wildcard.then_some(path.server.ip());
-        let via = Socket::Listener(path.listener);
+        let via = Socket::Listener(listener);
         self.batch.send(slot, Outgoing { via, to: path.client, local, class, dont_fragment: false, range });
     }
 

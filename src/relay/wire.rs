@@ -23,6 +23,8 @@ use crate::relay::address::{ChannelNumber, PeerAddr};
 
 /// Bytes of a STUN header (RFC 8489 §5).
 pub const HEADER: usize = 20;
+/// What tells STUN from other protocols (RFC 8489 §5).
+pub const COOKIE: [u8; 4] = MAGIC_COOKIE.to_be_bytes();
 /// Bytes in front of a payload in a ChannelData message (RFC 8656 §12.4).
 pub const CHANNEL_HEADER: usize = 4;
 /// The most that a Data indication puts in front of its payload: an IPv6 peer.
@@ -103,7 +105,7 @@ pub fn screen(datagram: &[u8]) -> Result<Datagram<'_>, Ignored> {
 }
 
 fn screen_message(bytes: &[u8], length: usize) -> Result<Message<'_>, Ignored> {
-    if bytes.len() < HEADER || bytes[4..8] != MAGIC_COOKIE.to_be_bytes() {
+    if bytes.len() < HEADER || bytes[4..8] != COOKIE {
         return Err(Ignored::NotStun);
     }
     if !length.is_multiple_of(4) || HEADER + length != bytes.len() {
@@ -269,6 +271,16 @@ pub fn write_channel_data(buffer: &mut [u8], payload: &Range<usize>, number: Cha
     buffer[start..start + 2].copy_from_slice(&number.get().to_be_bytes());
     buffer[start + 2..payload.start].copy_from_slice(&length.to_be_bytes());
     start..payload.end
+}
+
+/// Fills a message up to the multiple of four bytes that a stream wants (RFC 8656 §12.5); returns where it ends then.
+///
+/// # Panics
+/// If there is no room behind the message.
+pub fn pad(buffer: &mut [u8], message: &Range<usize>) -> Range<usize> {
+    let end = message.start + padded(message.len());
+    buffer[message.end..end].fill(0);
+    message.start..end
 }
 
 /// Writes a Data indication (RFC 8656 §11.3) around the payload; returns where it stands. `None` if the whole

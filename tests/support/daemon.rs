@@ -52,7 +52,8 @@ pub fn config(ports: &str, udp: &[&str]) -> Config {
 
 /// The same as the text of a file.
 pub fn config_text(ports: &str, udp: &[&str]) -> String {
-    format!("[listen]\nudp = {udp:?}\n[relay]\nports = {ports:?}\n{CONFIG}")
+    let tcp = ["127.0.0.1:0", "[::1]:0"];
+    format!("[listen]\nudp = {udp:?}\ntcp = {tcp:?}\n[relay]\nports = {ports:?}\n{CONFIG}")
 }
 
 /// A TURN client with a socket of its own.

@@ -9,7 +9,7 @@ use hairpin::clock::{Moment, Now};
 use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::metrics::Counters;
 use hairpin::outcome::Ignored;
-use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId, RelayedAddr};
+use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId, RelayedAddr, Via};
 use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::{Limits, Rate};
 use hairpin::relay::engine::nonce::Nonces;
@@ -195,7 +195,7 @@ pub fn path(address: &str) -> ClientPath {
     ClientPath {
         client: address.parse().unwrap(),
         server: LISTENER.parse().unwrap(),
-        listener: ListenerId(0),
+        via: Via::Socket(ListenerId(0)),
     }
 }
 

@@ -86,8 +86,10 @@ impl Engine {
             return Err(Ignored::PeerDenied);
         }
         self.pass_up(id, send.payload.len(), now)?;
-        // Between UDP and UDP the DF bit exists where both sides are IPv4 (RFC 8656 §13, §14).
-        let dont_fragment = send.dont_fragment && path.client.is_ipv4() && send.peer.0.is_ipv4();
+        // Between UDP and UDP the DF bit exists where both sides are IPv4 (RFC 8656 §13, §14); from TCP to UDP there is
+        // no packet to translate (§15).
+        let both_v4 = path.client.is_ipv4() && send.peer.0.is_ipv4();
+        let dont_fragment = send.dont_fragment && (path.is_stream() || both_v4);
         let own = ports.is_live(send.peer.0);
         Ok(ToPeer { relay: relay.id, peer: send.peer, payload: send.payload, dont_fragment, own })
     }

@@ -169,6 +169,12 @@ impl Engine {
         })
     }
 
+    /// A client's connection has ended, and its allocation with it (RFC 8656 §3.1).
+    pub fn disconnect(&mut self, path: ClientPath, now: Moment, ports: &mut impl Ports) {
+        let Some(id) = self.allocations.by_path(&path) else { return };
+        self.end(id, now, ports);
+    }
+
     /// When [`Self::expire`] must be called next; `None` while nothing can expire.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
@@ -282,7 +288,11 @@ impl Engine {
     }
 
     /// Nobody sends from these. An answer would go to a service that answers in turn, to a crowd, or to ourselves.
+    /// Who has connected is who they say.
     fn is_impossible_source(&self, path: ClientPath) -> bool {
+        if path.is_stream() {
+            return false;
+        }
         let port = matches!(path.client.port(), 0 | 19 | 53 | 123 | 389 | 1900 | 11211);
         let address = match path.client.ip() {
             IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
@@ -314,8 +324,9 @@ impl Engine {
         Ok(reply::reject(message, refusal, challenge))
     }
 
+    /// Answers over UDP have a budget, because they may go to somebody who never asked. Nobody connects by accident.
     fn afford_answer(&self, kind: Answer, path: ClientPath, now: Now) -> Result<(), Ignored> {
-        let affordable = self.answers.may_answer(kind, path.client.ip(), now.moment);
+        let affordable = path.is_stream() || self.answers.may_answer(kind, path.client.ip(), now.moment);
         if affordable { Ok(()) } else { Err(Ignored::AnswerBudget) }
     }
 
@@ -400,12 +411,17 @@ impl Engine {
         let evicted: Vec<_> =
             self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
         for id in evicted {
-            if let Some(allocation) = self.allocations.get_mut(id) {
-                allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
-            }
-            self.expire_allocation(id, now, ports);
+            self.end(id, now, ports);
         }
         self.expect_sweep(now);
+    }
+
+    /// Ends an allocation before its time.
+    fn end(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+        if let Some(allocation) = self.allocations.get_mut(id) {
+            allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
+        }
+        self.expire_allocation(id, now, ports);
     }
 
     /// While there are allocations, there is a sweep ahead.

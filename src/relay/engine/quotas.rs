@@ -151,7 +151,8 @@ impl Ledger {
 }
 
 /// What counts as one client address: one IPv6 host has a whole /64.
-fn address(ip: IpAddr) -> IpAddr {
+#[must_use]
+pub fn address(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),

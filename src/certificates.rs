@@ -1,0 +1,552 @@
+//! Holds the certificates that TLS clients are shown, and replaces them without a restart.
+
+mod error;
+mod pair;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use rustls::crypto::ring;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+use pair::Pair;
+
+pub use error::{CertificateError, Fault};
+pub use watch::{PERIOD, Stamps, Watch};
+
+/// The files of one certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The certificate, followed by the chain to its issuer.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// The certificates that are shown to clients.
+///
+/// [`Self::current`] is cheap, for any thread, and once for each connection; [`Self::reload`] reads files.
+#[derive(Debug)]
+pub struct Certificates {
+    names: Vec<String>,
+    pairs: Mutex<Vec<Arc<Pair>>>,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+/// What became of reading the files again. Nothing taken and nothing refused: nothing had changed.
+#[derive(Debug, Default)]
+pub struct Reloaded {
+    /// How many certificates are new.
+    pub taken: usize,
+    /// Why others were refused; for each of them the old one stays.
+    pub refused: Vec<CertificateError>,
+}
+
+impl Certificates {
+    /// Reads certificates, of which each of `names` must be in one. A certificate that is expired is taken all the same,
+    /// and a [warning](Self::warnings): after a reboot, UDP must be served whatever became of the renewal.
+    ///
+    /// # Errors
+    /// Which file is wrong, and what to do.
+    pub fn load(files: &[Files], names: &[String]) -> Result<Self, CertificateError> {
+        let pairs: Vec<_> =
+            files.iter().map(|files| Pair::load(files).map(Arc::new)).collect::<Result<_, _>>()?;
+        require(&pairs, names)?;
+        let current = RwLock::new(Arc::new(server_config(&pairs)));
+        Ok(Self { names: names.to_owned(), pairs: Mutex::new(pairs), current })
+    }
+
+    /// What a new connection is served with.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the files again. A pair that is good replaces its old one for new connections; of one that is not, the old
+    /// one stays. Here a certificate must be valid at `unix` as well, unless it is the same as before.
+    pub fn reload(&self, unix: u64) -> Reloaded {
+        let mut pairs = self.pairs();
+        let mut reloaded = Reloaded::default();
+        let mut new = pairs.clone();
+        for pair in &mut new {
+            match pair.successor(unix) {
+                Ok(Some(successor)) => {
+                    *pair = Arc::new(successor);
+                    reloaded.taken += 1;
+                }
+                Ok(None) => {}
+                Err(error) => reloaded.refused.push(error),
+            }
+        }
+        if reloaded.taken == 0 {
+            return reloaded;
+        }
+        if let Err(error) = require(&new, &self.names) {
+            reloaded.taken = 0;
+            reloaded.refused.push(error);
+            return reloaded;
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(server_config(&new));
+        *pairs = new;
+        reloaded
+    }
+
+    /// What works, or may, but is probably not meant.
+    #[must_use]
+    pub fn warnings(&self, unix: u64) -> Vec<String> {
+        self.pairs().iter().flat_map(|pair| pair.warnings(unix)).collect()
+    }
+
+    /// When the first of them expires, in seconds since the Unix epoch.
+    #[must_use]
+    pub fn expiry(&self) -> u64 {
+        self.pairs().iter().map(|pair| pair.expiry()).min().unwrap_or(0)
+    }
+
+    /// Key files that nobody but their owner and group may read.
+    #[must_use]
+    pub fn closed_keys(&self) -> Vec<PathBuf> {
+        self.pairs().iter().filter(|pair| !pair.is_key_public()).map(|pair| pair.files.key.clone()).collect()
+    }
+
+    /// What the files look like from outside, for [`Watch`].
+    #[must_use]
+    pub fn stamps(&self) -> Stamps {
+        let pairs = self.pairs();
+        Stamps::of(pairs.iter().flat_map(|pair| [&pair.files.certificate, &pair.files.key]))
+    }
+
+    fn pairs(&self) -> MutexGuard<'_, Vec<Arc<Pair>>> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each name must be in a certificate.
+fn require(pairs: &[Arc<Pair>], names: &[String]) -> Result<(), CertificateError> {
+    let uncovered = |name: &&String| !pairs.iter().any(|pair| pair.covers(name));
+    match (names.iter().find(uncovered), pairs.first()) {
+        (Some(name), Some(first)) => {
+            let has = pairs.iter().flat_map(|pair| pair.names.iter().cloned()).collect();
+            let fault = Fault::WrongName { name: name.clone(), has };
+            Err(CertificateError { file: first.files.certificate.clone(), fault })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let mut config = builder
+        .with_protocol_versions(VERSIONS)
+        .expect("ring has cipher suites for both")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ByName(pairs.to_vec())));
+    config.alpn_protocols = ALPN.iter().map(|protocol| protocol.to_vec()).collect();
+    // A session that is resumed would never see a new certificate, and be remembered on behalf of strangers.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config
+}
+
+const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
+/// RFC 7443 §4.
+const ALPN: [&[u8]; 2] = [b"stun.turn", b"stun.nat-discovery"];
+
+/// Shows a client the first certificate for the name that it asks for. Who asks for none, or for another, sees the first
+/// one: who connects to an address and verifies nothing is served, and who verifies will say so itself.
+#[derive(Debug)]
+struct ByName(Vec<Arc<Pair>>);
+
+impl ByName {
+    fn choose(&self, name: Option<&str>) -> Option<&Arc<Pair>> {
+        name.and_then(|name| self.0.iter().find(|pair| pair.covers(name))).or(self.0.first())
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(hello.server_name()).map(|pair| Arc::clone(&pair.certified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rcgen::{CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
+
+    use super::*;
+
+    const NOW: u64 = 1_790_000_000; // 2026-09-21
+    const DAY: u64 = 24 * 3600;
+
+    #[test]
+    fn a_certificate_that_cannot_be_used_is_refused_in_words_that_help() {
+        let folder = Folder::new("bad-certificates");
+        let good = folder.pair("good", &["turn.example"]);
+        let names = ["other.example", "*.wild.example", "192.0.2.1", "2001:db8::1"];
+        let (other, nameless) = (folder.pair("other", &names), folder.pair("nameless", &[]));
+        let with = |certificate: PathBuf| Files { certificate, ..good.clone() };
+        let file = |name, text: &str| with(folder.file(name, text));
+        for (files, expected) in [
+            (with("/none".into()), "tls.certificate: /none: cannot be read by this user (No such file"),
+            (
+                with(good.key.clone()),
+                "no certificate in PEM: name the file that ACME clients call fullchain.pem",
+            ),
+            (file("empty", ""), "tls.certificate: FOLDER/empty: no certificate in PEM"),
+            (file("bad", &pem("CERTIFICATE")), "tls.certificate: FOLDER/bad: the certificate is malformed ("),
+            (file("cut", "-----BEGIN CERTIFICATE-----\nAA"), "the certificate is malformed ("),
+            (
+                other.clone(),
+                "tls.names: FOLDER/other.pem: wrong host name: turn.example is not in the certificate, which is for \
+                 other.example, *.wild.example, 192.0.2.1, 2001:db8::1",
+            ),
+            (nameless, "turn.example is not in the certificate, which is for no name at all"),
+        ] {
+            refused(&folder, files, expected);
+        }
+        let names = ["a.wild.example", "turn.example", "192.0.2.1"].map(str::to_owned);
+        assert!(
+            Certificates::load(&[good, other], &names).is_ok(),
+            "one certificate for each name is enough"
+        );
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_refused_in_words_that_help() {
+        let folder = Folder::new("bad-keys");
+        let good = folder.pair("good", &["turn.example"]);
+        let other = folder.pair("other", &["turn.example"]);
+        let with = |key: PathBuf| Files { key, ..good.clone() };
+        let file = |name, text: &str| with(folder.file(name, text));
+        for (files, expected) in [
+            (with("/none".into()), "tls.key: /none: cannot be read by this user (No such file"),
+            (with(folder.0.clone()), "cannot be read by this user (Is a directory"),
+            (with("/dev/zero".into()), "tls.key: /dev/zero: cannot be read by this user (too long"),
+            (with(good.certificate.clone()), "no private key in PEM"),
+            (file("bad", &pem("PRIVATE KEY")), "tls.key: FOLDER/bad: the key cannot be used ("),
+            (
+                file("locked", &pem("ENCRYPTED PRIVATE KEY")),
+                "the key has a passphrase: take it off with `openssl pkey -in FOLDER/locked`",
+            ),
+            (
+                with(other.key),
+                "tls.key: FOLDER/other.key: the key does not match the certificate in FOLDER/good.pem",
+            ),
+        ] {
+            refused(&folder, files, expected);
+        }
+    }
+
+    fn refused(folder: &Folder, files: Files, expected: &str) {
+        let error = Certificates::load(&[files], &["turn.example".to_owned()]).expect_err(expected);
+        let said = format!("{}: {error}", error.key());
+        let expected = expected.replace("FOLDER", &folder.0.display().to_string());
+        assert!(said.contains(&expected), "{said}\nshould contain {expected}");
+    }
+
+    /// What looks like PEM and holds three zeros.
+    fn pem(kind: &str) -> String {
+        format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")
+    }
+
+    #[test]
+    fn a_closed_folder_is_met_with_what_opens_it() {
+        let denied = CertificateError {
+            file: "/etc/letsencrypt/live/a/privkey.pem".into(),
+            fault: Fault::KeyUnreadable(std::io::ErrorKind::PermissionDenied.into()),
+        };
+        let said = denied.to_string();
+        assert!(
+            said.contains("cannot be read by this user (permission denied): let the service's group read it"),
+            "{said}"
+        );
+        assert!(said.contains("deploy hook"), "{said}");
+    }
+
+    #[test]
+    fn an_invalid_time_is_a_warning_at_the_start_and_said_in_its_words() {
+        let folder = Folder::new("times");
+        let files = folder.pair_valid("a", &["a.example"], (2026, 9), (2026, 10));
+        let certificates = Certificates::load(&[files], &["a.example".to_owned()]).unwrap();
+        let october = certificates.expiry();
+        let long = folder.pair_valid("long", &["a.example"], (2026, 1), (2026, 10));
+        let long = Certificates::load(&[long], &[]).unwrap();
+        let warnings = |unix| certificates.warnings(unix).join("; ");
+
+        assert_eq!(october, 1_790_812_800);
+        assert!(
+            warnings(october + 1).contains("a.pem: expired on 2026-10-01: renew it"),
+            "{}",
+            warnings(october + 1)
+        );
+        assert!(warnings(october - 31 * DAY).contains("a.pem: not valid before 2026-09-01"));
+        assert!(warnings(october - 3 * DAY).contains("a.pem: expires on 2026-10-01, in 3 days"));
+        assert_eq!(warnings(october - 8 * DAY), "", "it lives for 30 days, and is renewed late");
+        assert!(long.warnings(october - 13 * DAY)[0].contains("expires on 2026-10-01, in 13 days"));
+        assert_eq!(long.warnings(october - 15 * DAY), <[String; 0]>::default());
+    }
+
+    #[test]
+    fn a_key_for_everybody_and_a_missing_chain_are_warned_about() {
+        let folder = Folder::new("doubts");
+        let key = KeyPair::generate().unwrap();
+        let mut ca = CertificateParams::new([]).unwrap();
+        ca.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "a.example");
+        let leaf = params.signed_by(&key, &Issuer::new(ca, KeyPair::generate().unwrap())).unwrap();
+        let files = Files {
+            certificate: folder.file("a.pem", &leaf.pem()),
+            key: folder.file("a.key", &key.serialize_pem()),
+        };
+        let load = || Certificates::load(std::slice::from_ref(&files), &[]).unwrap();
+        assert_eq!(load().closed_keys(), std::slice::from_ref(&files.key));
+
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o644)).unwrap();
+
+        let warnings = load().warnings(NOW).join("; ");
+        assert!(warnings.contains("has no chain to its issuer"), "{warnings}");
+        assert!(
+            warnings.contains("a.key: everybody on this machine can read it: run `chmod o= "),
+            "{warnings}"
+        );
+        assert_eq!(load().closed_keys(), <[PathBuf; 0]>::default());
+    }
+
+    #[test]
+    fn the_name_that_a_client_asks_for_chooses_the_certificate() {
+        let folder = Folder::new("names");
+        let files = [
+            folder.pair("first", &["first.example"]),
+            folder.pair("wild", &["*.wild.example", "192.0.2.1"]),
+            folder.pair("late", &["late.wild.example", "late.example"]),
+        ];
+        let certificates = Certificates::load(&files, &[]).unwrap();
+        let by_name = ByName(certificates.pairs().clone());
+        for (asked, chosen) in [
+            (None, 0),
+            (Some("first.example"), 0),
+            (Some("FIRST.example"), 0),
+            (Some("late.example"), 2),
+            (Some("late.wild.example"), 1),
+            (Some("turn.wild.example"), 1),
+            (Some("a.turn.wild.example"), 0),
+            (Some("elsewhere.test"), 0),
+            (Some("not a name"), 0),
+        ] {
+            assert_eq!(by_name.choose(asked).unwrap().files, files[chosen], "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn tls_speaks_for_turn_and_remembers_no_session() {
+        let folder = Folder::new("config");
+        let config = Certificates::load(&[folder.pair("a", &["a.example"])], &[]).unwrap().current();
+        assert_eq!(config.alpn_protocols, [b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()]);
+        assert!(!config.session_storage.can_cache() && !config.ticketer.enabled());
+        assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (0, 0));
+    }
+
+    #[test]
+    fn clients_that_verify_are_served_over_both_versions_with_the_certificate_for_their_name() {
+        let folder = Folder::new("handshake");
+        let files = [folder.pair("a", &["a.example"]), folder.pair("b", &["b.example"])];
+        let server = Certificates::load(&files, &[]).unwrap().current();
+        for version in [&TLS12, &TLS13] {
+            for (name, pair) in [("a.example", &files[0]), ("b.example", &files[1])] {
+                let client = handshake(&server, pair, name, version).unwrap();
+                assert_eq!(client.alpn_protocol(), Some(&b"stun.turn"[..]));
+                assert_eq!(client.protocol_version(), Some(version.version));
+            }
+            assert!(handshake(&server, &files[0], "b.example", version).is_err(), "b is not signed by a");
+        }
+    }
+
+    /// A client that asks for `name` and trusts `trusted` alone meets a server.
+    fn handshake(
+        server: &Arc<ServerConfig>,
+        trusted: &Files,
+        name: &'static str,
+        version: &'static SupportedProtocolVersion,
+    ) -> Result<ClientConnection, rustls::Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&trusted.certificate).unwrap()).unwrap();
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_protocol_versions(&[version]).unwrap();
+        let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = vec![b"stun.turn".to_vec()];
+        let mut client = ClientConnection::new(Arc::new(config), name.try_into().unwrap())?;
+        let mut server = ServerConnection::new(Arc::clone(server))?;
+        for _ in 0..4 {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets()?;
+            let mut wire = Vec::new();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets()?;
+        }
+        Ok(client)
+    }
+
+    #[test]
+    fn a_new_pair_is_taken_and_files_that_did_not_change_are_neither_taken_nor_refused() {
+        let folder = Folder::new("renewal");
+        let certificates =
+            Certificates::load(&[folder.pair("a", &["a.example"])], &["a.example".to_owned()]).unwrap();
+        let before = certificates.current();
+
+        let unchanged = certificates.reload(NOW);
+        assert_eq!((unchanged.taken, unchanged.refused.len()), (0, 0));
+        assert!(Arc::ptr_eq(&before, &certificates.current()));
+
+        folder.pair("a", &["a.example"]);
+        let renewed = certificates.reload(NOW);
+        assert_eq!((renewed.taken, renewed.refused.len()), (1, 0));
+        assert!(!Arc::ptr_eq(&before, &certificates.current()));
+    }
+
+    #[test]
+    fn the_old_pair_stays_whatever_is_wrong_with_the_new_one() {
+        let folder = Folder::new("refusals");
+        let files = folder.pair("a", &["a.example"]);
+        let certificates =
+            Certificates::load(std::slice::from_ref(&files), &["a.example".to_owned()]).unwrap();
+        let before = certificates.current();
+        let refused = |expected: &str| {
+            let Reloaded { taken, refused } = certificates.reload(NOW);
+            assert_eq!((taken, refused.len()), (0, 1), "{expected}");
+            assert!(refused[0].to_string().contains(expected), "{}\nshould contain {expected}", refused[0]);
+            assert!(Arc::ptr_eq(&before, &certificates.current()), "{expected}");
+        };
+
+        folder.pair("a", &["b.example"]);
+        refused("wrong host name: a.example is not in the certificate, which is for b.example");
+        folder.pair_valid("a", &["a.example"], (2026, 1), (2026, 9));
+        refused("expired on 2026-09-01");
+        folder.pair_valid("a", &["a.example"], (2026, 10), (2027, 1));
+        refused("not valid before 2026-10-01");
+        folder.file("a.key", "");
+        refused("no private key in PEM");
+        folder.file("a.key", &KeyPair::generate().unwrap().serialize_pem());
+        refused("the key does not match the certificate");
+        folder.file("a.pem", "half of a certific");
+        refused("no certificate in PEM");
+        fs::remove_file(&files.certificate).unwrap();
+        refused("cannot be read by this user");
+
+        folder.pair("a", &["a.example"]);
+        assert_eq!(certificates.reload(NOW).taken, 1);
+    }
+
+    #[test]
+    fn an_expired_pair_gives_way_to_a_valid_one_alone() {
+        let folder = Folder::new("expired");
+        let files = folder.pair_valid("a", &["a.example"], (2026, 1), (2026, 8));
+        let certificates = Certificates::load(&[files], &[]).unwrap();
+
+        let unchanged = certificates.reload(NOW);
+        assert_eq!((unchanged.taken, unchanged.refused.len()), (0, 0));
+
+        folder.pair_valid("a", &["a.example"], (2026, 1), (2026, 9));
+        let expired = certificates.reload(NOW);
+        assert_eq!((expired.taken, expired.refused.len()), (0, 1));
+
+        folder.pair("a", &["a.example"]);
+        assert_eq!(certificates.reload(NOW).taken, 1);
+    }
+
+    #[test]
+    fn a_bad_pair_does_not_hold_up_another() {
+        let folder = Folder::new("several");
+        let files = [folder.pair("a", &["a.example"]), folder.pair("b", &["b.example"])];
+        let certificates = Certificates::load(&files, &[]).unwrap();
+        folder.pair("a", &["a.example"]);
+        folder.file("b.key", "");
+
+        let Reloaded { taken, refused } = certificates.reload(NOW);
+
+        assert_eq!((taken, refused.len()), (1, 1));
+        assert_eq!(refused[0].file, files[1].key);
+    }
+
+    #[test]
+    fn stamps_show_a_swapped_symlink_a_rewrite_and_a_change_of_mode() {
+        let folder = Folder::new("stamps");
+        let files = folder.pair("a", &["a.example"]);
+        let certificates = Certificates::load(std::slice::from_ref(&files), &[]).unwrap();
+        let mut last = certificates.stamps();
+        assert_eq!(last, certificates.stamps());
+        let mut differs = |what: &str| {
+            let stamps = certificates.stamps();
+            assert_ne!(last, stamps, "{what}");
+            last = stamps;
+        };
+
+        folder.file("a.key", "x");
+        differs("written");
+        fs::set_permissions(&files.key, fs::Permissions::from_mode(0o640)).unwrap();
+        differs("opened");
+        fs::rename(&files.key, folder.0.join("elsewhere")).unwrap();
+        differs("gone");
+        std::os::unix::fs::symlink("elsewhere", &files.key).unwrap();
+        differs("behind a symlink");
+        folder.file("swapped", "x");
+        fs::remove_file(&files.key).unwrap();
+        std::os::unix::fs::symlink("swapped", &files.key).unwrap();
+        differs("behind another");
+    }
+
+    /// A folder for one test, which goes with it.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("hairpin-{}-{test}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        /// A pair that is valid for longer than these tests.
+        fn pair(&self, name: &str, names: &[&str]) -> Files {
+            self.pair_valid(name, names, (2026, 1), (2100, 1))
+        }
+
+        /// A pair that is valid from the first of a month to the first of another.
+        fn pair_valid(&self, name: &str, names: &[&str], from: (i32, u8), to: (i32, u8)) -> Files {
+            let key = KeyPair::generate().unwrap();
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let mut params = CertificateParams::new(names).unwrap();
+            params.not_before = date_time_ymd(from.0, from.1, 1);
+            params.not_after = date_time_ymd(to.0, to.1, 1);
+            Files {
+                certificate: self.file(&format!("{name}.pem"), &params.self_signed(&key).unwrap().pem()),
+                key: self.file(&format!("{name}.key"), &key.serialize_pem()),
+            }
+        }
+
+        fn file(&self, name: &str, text: &str) -> PathBuf {
+            let path = self.0.join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(fs::remove_dir_all(&self.0));
+        }
+    }
+}

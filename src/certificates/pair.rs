@@ -1,0 +1,194 @@
+//! Reads a certificate with its key, and judges whether they can be used.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::verify_server_name;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
+
+use crate::certificates::{CertificateError, Fault, Files};
+
+/// A certificate with its chain and its key.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) files: Files,
+    pub(super) certified: Arc<CertifiedKey>,
+    /// What it is for.
+    pub(super) names: Vec<String>,
+    begin: ASN1Time,
+    end: ASN1Time,
+    /// Whether its issuer signed it, and no chain is given.
+    lacks_chain: bool,
+}
+
+impl Pair {
+    pub(super) fn load(files: &Files) -> Result<Self, CertificateError> {
+        let Files { certificate, key } = files;
+        let bad_certificate = |fault| CertificateError { file: certificate.clone(), fault };
+        let bad_key = |fault| CertificateError { file: key.clone(), fault };
+        let text = read(certificate).map_err(|error| bad_certificate(Fault::CertificateUnreadable(error)))?;
+        let chain = read_chain(&text).map_err(bad_certificate)?;
+        let text = read(key).map_err(|error| bad_key(Fault::KeyUnreadable(error)))?;
+        let secret = read_key(&text).map_err(bad_key)?;
+        let secret = ring::default_provider().key_provider.load_private_key(secret);
+        let secret = secret.map_err(|error| bad_key(Fault::UnusableKey(error.to_string())))?;
+        let (names, begin, end, lacks_chain) = inspect(&chain).map_err(bad_certificate)?;
+        let certified = CertifiedKey::new(chain, secret);
+        match certified.keys_match() {
+            Ok(()) => {}
+            Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                return Err(bad_key(Fault::KeyMismatch(certificate.clone())));
+            }
+            Err(error) => return Err(bad_certificate(Fault::MalformedCertificate(error.to_string()))),
+        }
+        Ok(Self { files: files.clone(), certified: Arc::new(certified), names, begin, end, lacks_chain })
+    }
+
+    /// What the files have now, if that is another certificate, and one that is valid at `unix`.
+    pub(super) fn successor(&self, unix: u64) -> Result<Option<Self>, CertificateError> {
+        let new = Self::load(&self.files)?;
+        if new.certified.cert == self.certified.cert {
+            return Ok(None);
+        }
+        match new.invalid(unix) {
+            Some(error) => Err(error),
+            None => Ok(Some(new)),
+        }
+    }
+
+    /// Whether it is for `name`, by itself or by a wildcard.
+    pub(super) fn covers(&self, name: &str) -> bool {
+        let leaf = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
+        let (Ok(leaf), Ok(name)) = (leaf, ServerName::try_from(name)) else { return false };
+        verify_server_name(&leaf, &name).is_ok()
+    }
+
+    /// When it expires, in seconds since the Unix epoch.
+    pub(super) fn expiry(&self) -> u64 {
+        seconds(self.end)
+    }
+
+    pub(super) fn is_key_public(&self) -> bool {
+        self.files.key.metadata().is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+    }
+
+    pub(super) fn warnings(&self, unix: u64) -> Vec<String> {
+        let (certificate, key) = (self.files.certificate.display(), self.files.key.display());
+        let mut warnings = Vec::new();
+        if let Some(error) = self.invalid(unix) {
+            warnings.push(format!("tls.certificate: {error}"));
+        } else if self.expiry() - unix < self.soon() {
+            let (days, date) = ((self.expiry() - unix) / DAY, day(self.end));
+            warnings
+                .push(format!("tls.certificate: {certificate}: expires on {date}, in {days} days: renew it"));
+        }
+        if self.lacks_chain {
+            let text = "has no chain to its issuer, and most clients will not trust it: name fullchain.pem";
+            warnings.push(format!("tls.certificate: {certificate}: {text}"));
+        }
+        if self.is_key_public() {
+            let text = "everybody on this machine can read it";
+            warnings.push(format!("tls.key: {key}: {text}: run `chmod o= {key}`"));
+        }
+        warnings
+    }
+
+    /// How long before its end whoever renews by itself has done so; certificates of few days are renewed later.
+    fn soon(&self) -> u64 {
+        SOON.min(seconds(self.end).saturating_sub(seconds(self.begin)) / 4)
+    }
+
+    fn invalid(&self, unix: u64) -> Option<CertificateError> {
+        let fault = if unix > seconds(self.end) {
+            Fault::Expired(day(self.end))
+        } else if unix < seconds(self.begin) {
+            Fault::NotYetValid(day(self.begin))
+        } else {
+            return None;
+        };
+        Some(CertificateError { file: self.files.certificate.clone(), fault })
+    }
+}
+
+/// The file, if it is no longer than a chain can be.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(LENGTH_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LENGTH_MAX {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long for a certificate or a key"));
+    }
+    Ok(bytes)
+}
+
+fn read_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(Fault::NoCertificate),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(Fault::MalformedCertificate(error.to_string())),
+    }
+}
+
+fn read_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
+    let encrypted =
+        |line: &[u8]| line.starts_with(b"-----BEGIN ENCRYPTED") || line.starts_with(b"Proc-Type: 4");
+    if text.split(|byte| *byte == b'\n').any(encrypted) {
+        return Err(Fault::EncryptedKey);
+    }
+    match PrivateKeyDer::from_pem_slice(text) {
+        Ok(key) => Ok(key),
+        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(Fault::NoKey),
+        Err(error) => Err(Fault::UnusableKey(error.to_string())),
+    }
+}
+
+/// The names of the first certificate, from when to when it is valid, and whether the chain to its issuer is missing.
+fn inspect(chain: &[CertificateDer<'_>]) -> Result<(Vec<String>, ASN1Time, ASN1Time, bool), Fault> {
+    let leaf = chain.first().ok_or(Fault::NoCertificate)?;
+    let parsed = X509Certificate::from_der(leaf);
+    let (_, leaf) = parsed.map_err(|error| Fault::MalformedCertificate(error.to_string()))?;
+    let names = leaf.subject_alternative_name();
+    let names = names.map_err(|error| Fault::MalformedCertificate(error.to_string()))?;
+    let names = names.map_or_else(Vec::new, |names| names.value.general_names.iter().map(show).collect());
+    let lacks_chain = chain.len() == 1 && leaf.issuer() != leaf.subject();
+    Ok((names, leaf.validity().not_before, leaf.validity().not_after, lacks_chain))
+}
+
+fn show(name: &GeneralName<'_>) -> String {
+    if let GeneralName::DNSName(name) = name {
+        return (*name).to_owned();
+    }
+    if let GeneralName::IPAddress(bytes) = name {
+        let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+        let ip = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from));
+        return ip.map_or_else(|_| "an address of no family".to_owned(), |ip| ip.to_string());
+    }
+    name.to_string()
+}
+
+/// Seconds since the Unix epoch; what was before is long over.
+fn seconds(time: ASN1Time) -> u64 {
+    u64::try_from(time.timestamp()).unwrap_or(0)
+}
+
+fn day(time: ASN1Time) -> String {
+    time.to_datetime().date().to_string()
+}
+
+/// Ten times the longest chain that is in use.
+const LENGTH_MAX: u64 = 1 << 20;
+const DAY: u64 = 24 * 3600;
+const SOON: u64 = 14 * DAY;

@@ -1,0 +1,70 @@
+//! Why a daemon does not start, in words for the operator.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::certificates::CertificateError;
+
+/// Why a daemon does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Listen(Listener, SocketAddr, io::Error),
+    /// An address cannot be relayed from.
+    Relay(IpAddr, io::Error),
+    /// There is no address to relay from.
+    Disconnected,
+    /// A certificate or its key cannot be used.
+    Certificate(CertificateError),
+    /// The system denies something that every program needs.
+    System(&'static str, io::Error),
+}
+
+/// The key that names a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// `listen.udp`
+    Udp,
+    /// `listen.tcp`
+    Tcp,
+    /// `listen.tls`
+    Tls,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listen(listener, address, error) => {
+                let (protocol, key, show) = match listener {
+                    Listener::Udp => ("UDP", "listen.udp", "ss -ulpn"),
+                    Listener::Tcp => ("TCP", "listen.tcp", "ss -tlpn"),
+                    Listener::Tls => ("TCP", "listen.tls", "ss -tlpn"),
+                };
+                let remedy = match error.raw_os_error() {
+                    Some(libc::EADDRINUSE) => format!("another program holds it; `{show}` shows which"),
+                    Some(libc::EACCES) => "ports below 1024 need CAP_NET_BIND_SERVICE".to_owned(),
+                    Some(libc::EADDRNOTAVAIL) => {
+                        "it is no address of this machine; `ip address` shows them".to_owned()
+                    }
+                    _ => format!("check {key}"),
+                };
+                write!(f, "cannot listen on {protocol} {address} ({error}): {remedy}")
+            }
+            Self::Relay(ip, error) => write!(
+                f,
+                "cannot relay from {ip} ({error}): relay.addresses must be addresses of this machine; behind a NAT \
+                 write {{ bind = \"the machine's\", public = \"the NAT's\" }}"
+            ),
+            Self::Disconnected => write!(
+                f,
+                "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
+                 [\"127.0.0.1\"] will do for tests on this machine alone"
+            ),
+            Self::Certificate(error) => write!(f, "{}: {error}", error.key()),
+            Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

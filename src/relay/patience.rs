@@ -1,0 +1,138 @@
+//! How long a connection may take: for its first message, for each message, and to read what it is sent.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::outcome::Ending;
+
+/// How long a client may take to say something, and a TLS handshake to end.
+pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// How long a message may take from its first byte to its last.
+pub const MESSAGE: Duration = Duration::from_secs(10);
+/// How long a client without an allocation may be silent.
+pub const IDLE: Duration = Duration::from_secs(120);
+/// How long a client may leave unread what waits for it.
+pub const STALLED: Duration = Duration::from_secs(30);
+
+/// What one connection is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// When the connection was made, or its last message came.
+    since: Moment,
+    /// Whether a message ever came.
+    heard: bool,
+    /// When the message began that is not whole yet.
+    unfinished: Option<Moment>,
+    /// When the client last took something of what waits for it.
+    stalled: Option<Moment>,
+}
+
+impl Patience {
+    /// For a connection that was made at `since`.
+    #[must_use]
+    pub fn new(since: Moment) -> Self {
+        Self { since, heard: false, unfinished: None, stalled: None }
+    }
+
+    /// Whether no message has come yet.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        !self.heard
+    }
+
+    /// Bytes came: so many whole messages, and behind them perhaps the beginning of another.
+    pub fn received(&mut self, messages: usize, unfinished: bool, now: Moment) {
+        if messages > 0 {
+            (self.since, self.heard) = (now, true);
+        }
+        let begun = self.unfinished.filter(|_| messages == 0).unwrap_or(now);
+        self.unfinished = unfinished.then_some(begun);
+    }
+
+    /// It was tried to send: whether the client took anything, and whether something still waits.
+    pub fn sent(&mut self, progress: bool, waiting: bool, now: Moment) {
+        let since = self.stalled.filter(|_| !progress).unwrap_or(now);
+        self.stalled = waiting.then_some(since);
+    }
+
+    /// When patience ends, and what it then was that took too long. With an allocation a client may be silent.
+    #[must_use]
+    pub fn end(&self, allocated: bool) -> (Moment, Ending) {
+        let first = match (self.heard, allocated) {
+            (false, _) => Some((self.since + FIRST_MESSAGE, Ending::Silent)),
+            (true, false) => Some((self.since + IDLE, Ending::Idle)),
+            (true, true) => None,
+        };
+        let unfinished = self.unfinished.map(|begun| (begun + MESSAGE, Ending::Unfinished));
+        let stalled = self.stalled.map(|since| (since + STALLED, Ending::Stalled));
+        let ends = [first, unfinished, stalled].into_iter().flatten();
+        ends.min_by_key(|(moment, _)| *moment).unwrap_or((Moment::MAX, Ending::Idle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default() + Duration::from_secs(seconds)
+    }
+
+    /// A connection made at 100 s.
+    fn patience() -> Patience {
+        Patience::new(at(100))
+    }
+
+    #[test]
+    fn the_first_message_has_ten_seconds_and_bytes_of_it_win_no_time() {
+        let mut patience = patience();
+        assert_eq!(patience.end(false), (at(110), Ending::Silent));
+        for second in 101..110 {
+            patience.received(0, true, at(second));
+        }
+        assert_eq!(patience.end(false), (at(110), Ending::Silent));
+    }
+
+    /// C7: one byte every nine seconds.
+    #[test]
+    fn a_message_has_ten_seconds_however_its_bytes_drip() {
+        let mut patience = patience();
+        patience.received(1, false, at(101));
+        patience.received(0, true, at(120));
+        patience.received(0, true, at(129));
+        assert_eq!(patience.end(false), (at(130), Ending::Unfinished));
+        assert_eq!(patience.end(true), (at(130), Ending::Unfinished));
+        patience.received(0, false, at(129));
+        assert_eq!(patience.end(false), (at(221), Ending::Idle));
+    }
+
+    #[test]
+    fn a_client_that_sends_all_the_time_is_never_in_the_middle_of_one_message_for_long() {
+        let mut patience = patience();
+        for second in 101..200 {
+            patience.received(3, true, at(second));
+            assert_eq!(patience.end(true).0, at(second + 10));
+        }
+    }
+
+    #[test]
+    fn without_an_allocation_two_silent_minutes_are_the_end() {
+        let mut patience = patience();
+        patience.received(1, false, at(105));
+        assert_eq!(patience.end(false), (at(225), Ending::Idle));
+        assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_for_half_a_minute_has_stalled() {
+        let mut patience = patience();
+        patience.received(1, false, at(100));
+        patience.sent(true, true, at(110));
+        patience.sent(false, true, at(120));
+        assert_eq!(patience.end(true), (at(140), Ending::Stalled));
+        patience.sent(true, true, at(139));
+        assert_eq!(patience.end(true), (at(169), Ending::Stalled));
+        patience.sent(true, false, at(140));
+        assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+}
