@@ -17,5 +17,4 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="about Hairpin itself"))
         known = item.get_closest_marker("coturn_fails")
         if known:
-            always = known.kwargs.get("always", True)
-            item.add_marker(pytest.mark.xfail(reason=known.args[0], strict=always))
+            item.add_marker(pytest.mark.xfail(reason=known.args[0], strict=True))

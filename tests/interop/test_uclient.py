@@ -2,7 +2,7 @@
 
 Its `-e PEER` also decides the relay's address family, so `-X` and `-x` mean something only with `-y` (client to
 client). Unless told otherwise, it asks for a pair of ports (EVEN-PORT, RESERVATION-TOKEN) and uses both (RTP, RTCP).
-`-t` is TCP and `-t -S` TLS. Over TLS it takes every record for one message: of two in one record, it counts one.
+`-t` is TCP, `-t -S` TLS, and `-T` a TCP relay too (RFC 6062).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +34,6 @@ class Mode:
         return f"{self.flags or 'default'} {self.server} -> {self.peer or 'client'}"
 
 
-coturn_merges_records = pytest.mark.coturn_fails("coturn puts two messages into one TLS record at times", always=False)
-
 MODES = [
     Mode(""),  # channels
     Mode("", server="::1"),
@@ -60,16 +58,19 @@ MODES = [
     Mode("-t -l 101"),
     Mode("-t -y", peer=None, sessions=4),
     Mode("-t -y -x", server="::1", peer=None, sessions=4, relays="IPv6"),
-    Mode("-t -S"),
-    Mode("-t -S", server="::1"),
-    Mode("-t -S -s"),
-    pytest.param(Mode("-t -S -y", peer=None, sessions=4), marks=coturn_merges_records),
     Mode("-t -m 20 -z 5", sessions=20, messages=1000),
-    pytest.param(Mode("-t -S -m 20 -z 5", sessions=20, messages=1000), marks=coturn_merges_records),
     # RFC 6062, client to client: one sends Connect, the other one hears ConnectionAttempt, and both ConnectionBind
     Mode("-T", peer=None),
     Mode("-T", server="::1", peer=None),
     Mode("-T -x", peer=None, relays="IPv6"),
+]
+LENGTH = 1000
+TLS_MODES = [
+    Mode("-t -S"),
+    Mode("-t -S", server="::1"),
+    Mode("-t -S -s"),
+    Mode("-t -S -y", peer=None, sessions=4),
+    Mode("-t -S -m 20 -z 5", sessions=20, messages=1000),
     Mode("-T -S", peer=None),
     Mode("-T -S", server="::1", peer=None),
 ]
@@ -97,7 +98,9 @@ def runs(request, server, peers):
 
     def start(mode):
         target = ("-e", mode.peer, "-r", peers[mode.peer]) if mode.peer else ()
-        return uclient.run(Address(mode.server, server.port), *mode.flags.split(), "-v", "-n", mode.messages, *target)
+        length = ("-l", LENGTH) if mode in TLS_MODES else ()
+        flags = (*mode.flags.split(), "-v", "-n", mode.messages, *length, *target)
+        return uclient.run(Address(mode.server, server.port), *flags)
 
     with ThreadPoolExecutor(len(chosen)) as pool:
         yield {mode: pool.submit(start, mode) for mode in chosen}
@@ -110,6 +113,16 @@ def test_no_packet_is_lost(mode, runs):
     assert run.code == 0, str(run)
     assert run.sent == run.received == mode.messages * mode.sessions, str(run)
     assert (run.lost, run.dropped) == (0, 0), str(run)
+    assert mode.relays in run.relay_families, str(run)
+
+
+@pytest.mark.parametrize("mode", TLS_MODES, ids=str)
+def test_no_packet_is_lost_over_tls(mode, runs):
+    run = runs[mode].result()
+
+    assert run.code == 0, str(run)
+    assert run.sent == run.received_over_tls(LENGTH) == mode.messages * mode.sessions, str(run)
+    assert run.dropped == 0, str(run)
     assert mode.relays in run.relay_families, str(run)
 
 
@@ -140,7 +153,7 @@ def test_a_tcp_relay_is_refused_with_442_unless_the_operator_wants_it(flags, ser
 
 
 def test_a_tcp_relay_is_refused_over_udp(server):
-    """RFC 6062 §4.1: 400, for the client could never hear of its connections."""
+    """RFC 6062 §5.1: 400, for the client could never hear of its connections."""
     assert refusal(server, *servers.credential(), transport=TCP) == 400
 
 
