@@ -70,7 +70,7 @@ TLS_MODES = [
     Mode("-t -S", server="::1"),
     Mode("-t -S -s"),
     Mode("-t -S -y", peer=None, sessions=4),
-    Mode("-t -S -m 20 -z 5", sessions=20, messages=1000),
+    Mode("-t -S -m 20", sessions=20, messages=200),
     Mode("-T -S", peer=None),
     Mode("-T -S", server="::1", peer=None),
 ]
