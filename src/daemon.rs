@@ -36,9 +36,9 @@ use crate::relay::engine::limits::{Limits, Rate};
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::quotas::Quotas;
-use crate::relay::engine::{Settings, Shared};
+use crate::relay::engine::{Place, Settings, Shared};
 use crate::relay::ports::{PortPool, RelayAddress};
-use crate::relay::shard::{Command, Handle, Parts, Shard};
+use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
 
 pub use error::StartError;
 
@@ -96,28 +96,14 @@ impl Daemon {
         let tls = listen::doors(Listener::Tls, &config.listen.tls, &mut doors)?;
         let addresses = Addresses { udp, tcp, tls, relay, ports: config.relay.ports.clone() };
         let settings = Arc::new(settings(config, &addresses)?);
-        let parts = Parts {
-            shared: Shared {
-                nonces: Nonces::new(seed()?, settings.credentials.offers_user_hash()),
-                quotas: Arc::new(Quotas::new(&settings.limits)),
-                answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
-                settings: Arc::clone(&settings),
-            },
-            pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone())),
-            clock,
-        };
-        let metrics = Metrics::new(threads);
-        let (mut running, mut handles) = (Vec::with_capacity(threads + 1), Vec::with_capacity(threads));
-        for (index, sockets) in listeners.into_iter().enumerate() {
-            let made = Shard::new(&parts, metrics.shard(index), sockets, seed()?);
-            let (shard, handle) = made.map_err(|error| StartError::System("a poll", error))?;
-            handles.push(handle);
-            running.push(spawn(format!("relay-{index}"), move || shard.run())?);
-        }
         let connections = config.limits.connections.map_or(open_files, |most| most as usize);
+        let admission = Admission::new(connections, config.limits.connections_per_ip as usize);
+        let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
+        let metrics = Metrics::new(threads);
+        let (shards, handles) = shards(&parts, listeners, &metrics)?;
         let front = Front {
             shards: handles.clone(),
-            admission: Arc::new(Admission::new(connections, config.limits.connections_per_ip as usize)),
+            admission: parts.admission,
             certificates: certificates.clone(),
             proxies: config.listen.proxies.clone(),
             clock,
@@ -125,7 +111,10 @@ impl Daemon {
             last: AtomicUsize::new(0),
         };
         let (orders, inbox) = mpsc::unbounded_channel();
-        running.push(spawn("front".to_owned(), move || front.run(doors, inbox))?);
+        let mut running = vec![spawn("front".to_owned(), move || front.run(doors, inbox))?];
+        for (index, shard) in shards.into_iter().enumerate() {
+            running.push(spawn(format!("relay-{index}"), move || shard.run())?);
+        }
         let pulse = Pulse { shards: handles, front: orders };
         Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates })
     }
@@ -214,6 +203,45 @@ impl Pulse {
     }
 }
 
+fn parts(
+    settings: &Arc<Settings>,
+    addresses: &Addresses,
+    admission: Arc<Admission>,
+    clock: Clock,
+) -> Result<Parts, StartError> {
+    Ok(Parts {
+        shared: Shared {
+            nonces: Nonces::new(seed()?, settings.credentials.offers_user_hash()),
+            quotas: Arc::new(Quotas::new(&settings.limits)),
+            answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
+            settings: Arc::clone(settings),
+        },
+        pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone())),
+        admission,
+        neighbours: Neighbours::default(),
+        clock,
+    })
+}
+
+/// Makes a shard of each list of sockets, and lets them know of each other.
+fn shards(
+    parts: &Parts,
+    sockets: Vec<Vec<DatagramSocket>>,
+    metrics: &Metrics,
+) -> Result<(Vec<Shard>, Vec<Handle>), StartError> {
+    let of = sockets.len() as u32;
+    let (mut shards, mut handles) = (Vec::with_capacity(sockets.len()), Vec::with_capacity(sockets.len()));
+    for (index, sockets) in sockets.into_iter().enumerate() {
+        let place = Place { index: index as u32, of };
+        let made = Shard::new(parts, place, metrics.shard(index), sockets, seed()?);
+        let (shard, handle) = made.map_err(|error| StartError::System("a poll", error))?;
+        shards.push(shard);
+        handles.push(handle);
+    }
+    parts.neighbours.get_or_init(|| handles.clone());
+    Ok((shards, handles))
+}
+
 fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<Running, StartError> {
     let (alive, ended) = oneshot::channel();
     let run = move || {
@@ -275,6 +303,7 @@ fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartErr
         },
         limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(&addresses.relay)),
         rfc5766_channels: config.relay.rfc5766_channels,
+        tcp: config.relay.tcp,
     })
 }
 

@@ -184,7 +184,7 @@ impl Front {
             _ => (socket, None, since),
         };
         let socket = socket.into_std().map_err(gone)?;
-        Ok(Arrival { socket, tls, client, server, since, permit })
+        Ok(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })
     }
 
     fn refuse(&self, from: SocketAddr, ending: Ending) {

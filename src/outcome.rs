@@ -15,6 +15,10 @@ pub enum Method {
     CreatePermission,
     /// RFC 8656 §12.
     ChannelBind,
+    /// RFC 6062 §5.2.
+    Connect,
+    /// RFC 6062 §5.4.
+    ConnectionBind,
     /// The Send indication (RFC 8656 §11).
     Send,
     /// A method that this server does not know.
@@ -23,12 +27,14 @@ pub enum Method {
 
 impl Method {
     /// Every method, in the order of its index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Binding,
         Self::Allocate,
         Self::Refresh,
         Self::CreatePermission,
         Self::ChannelBind,
+        Self::Connect,
+        Self::ConnectionBind,
         Self::Send,
         Self::Unknown,
     ];
@@ -42,6 +48,8 @@ impl Method {
             Self::Refresh => "refresh",
             Self::CreatePermission => "create_permission",
             Self::ChannelBind => "channel_bind",
+            Self::Connect => "connect",
+            Self::ConnectionBind => "connection_bind",
             Self::Send => "send",
             Self::Unknown => "unknown",
         }
@@ -83,7 +91,7 @@ pub enum Refusal {
     FamilyUnsupported,
     /// The peer's address family is not the allocation's.
     FamilyMismatch,
-    /// A transport other than UDP was asked for.
+    /// A transport was asked for that is not served.
     TransportUnsupported,
     /// The user has as many allocations as allowed.
     UserQuota,
@@ -101,11 +109,15 @@ pub enum Refusal {
     Channels,
     /// New peers are added too fast.
     PeerRate,
+    /// The allocation is connected to this peer already.
+    ConnectionExists,
+    /// The peer could not be connected to.
+    ConnectionFailed,
 }
 
 impl Refusal {
     /// Every refusal, in the order of its index.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Challenge,
         Self::UnknownUser,
         Self::WrongPassword,
@@ -131,9 +143,11 @@ impl Refusal {
         Self::Permissions,
         Self::Channels,
         Self::PeerRate,
+        Self::ConnectionExists,
+        Self::ConnectionFailed,
     ];
 
-    /// The STUN error code (RFC 8489 §14.8, RFC 8656 §19) that the client hears.
+    /// The STUN error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3) that the client hears.
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -149,6 +163,8 @@ impl Refusal {
             Self::WrongUser => 441,
             Self::TransportUnsupported => 442,
             Self::FamilyMismatch => 443,
+            Self::ConnectionExists => 446,
+            Self::ConnectionFailed => 447,
             Self::UserQuota | Self::AddressQuota => 486,
             Self::ServerQuota
             | Self::NoPorts
@@ -188,6 +204,8 @@ impl Refusal {
             Self::Permissions => "permissions",
             Self::Channels => "channels",
             Self::PeerRate => "peer_rate",
+            Self::ConnectionExists => "connection_exists",
+            Self::ConnectionFailed => "connection_failed",
         }
     }
 }
@@ -311,11 +329,13 @@ pub enum Ending {
     Idle,
     /// The client read nothing of what waited for it.
     Stalled,
+    /// Nobody bound the connection with a peer in time, or the peer did not answer.
+    Unbound,
 }
 
 impl Ending {
     /// Every ending, in the order of its index.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Client,
         Self::Crowded,
         Self::BadHeader,
@@ -325,6 +345,7 @@ impl Ending {
         Self::Unfinished,
         Self::Idle,
         Self::Stalled,
+        Self::Unbound,
     ];
 
     /// The ending's label in metrics and logs.
@@ -340,6 +361,7 @@ impl Ending {
             Self::Unfinished => "unfinished",
             Self::Idle => "idle",
             Self::Stalled => "stalled",
+            Self::Unbound => "unbound",
         }
     }
 }

@@ -11,6 +11,7 @@
 pub mod address;
 pub mod admission;
 pub mod datagrams;
+pub mod dial;
 pub mod engine;
 pub mod framing;
 pub mod patience;

@@ -14,6 +14,9 @@ pub const IDLE: Duration = Duration::from_secs(120);
 /// How long a client may leave unread what waits for it.
 pub const STALLED: Duration = Duration::from_secs(30);
 
+/// How long a peer may take to answer, and then a client to bind the connection with it (RFC 6062 §5.2).
+pub const BIND: Duration = Duration::from_secs(30);
+
 /// What one connection is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
@@ -25,13 +28,26 @@ pub struct Patience {
     unfinished: Option<Moment>,
     /// When the client last took something of what waits for it.
     stalled: Option<Moment>,
+    /// When a connection with a peer must have become one with a client.
+    bind_by: Option<Moment>,
 }
 
 impl Patience {
     /// For a connection that was made at `since`.
     #[must_use]
     pub fn new(since: Moment) -> Self {
-        Self { since, heard: false, unfinished: None, stalled: None }
+        Self { since, heard: false, unfinished: None, stalled: None, bind_by: None }
+    }
+
+    /// For a connection with a peer, that is being made or was just made at `since`. Peers owe no messages.
+    #[must_use]
+    pub fn for_peer(since: Moment) -> Self {
+        Self { heard: true, bind_by: Some(since + BIND), ..Self::new(since) }
+    }
+
+    /// The connection carries somebody else's bytes from now on.
+    pub fn bound(&mut self) {
+        (self.heard, self.unfinished, self.bind_by) = (true, None, None);
     }
 
     /// Whether no message has come yet.
@@ -65,7 +81,8 @@ impl Patience {
         };
         let unfinished = self.unfinished.map(|begun| (begun + MESSAGE, Ending::Unfinished));
         let stalled = self.stalled.map(|since| (since + STALLED, Ending::Stalled));
-        let ends = [first, unfinished, stalled].into_iter().flatten();
+        let unbound = self.bind_by.map(|until| (until, Ending::Unbound));
+        let ends = [first, unfinished, stalled, unbound].into_iter().flatten();
         ends.min_by_key(|(moment, _)| *moment).unwrap_or((Moment::MAX, Ending::Idle))
     }
 }

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mio::net::TcpListener;
 use mio::{Interest, Registry};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -19,6 +20,8 @@ use slab::Slab;
 
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
+use crate::relay::dial;
+use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 
 /// Where we relay from: the address that sockets are bound to, and the one that the world sees.
@@ -33,11 +36,18 @@ pub struct RelayAddress {
 /// The ports of all relay addresses.
 #[derive(Debug)]
 pub struct PortPool {
-    addresses: Vec<(RelayAddress, PortSet)>,
+    addresses: Vec<(RelayAddress, Taken)>,
     range: RangeInclusive<u16>,
     reserved: Mutex<HashMap<Token, Bound>>,
     /// Whether the last request found no port, so that the log says it once and not for every request.
     exhausted: AtomicBool,
+}
+
+/// The taken ports of one address. UDP and TCP have the same numbers and nothing else in common.
+#[derive(Debug, Default)]
+struct Taken {
+    udp: PortSet,
+    tcp: PortSet,
 }
 
 /// One bit for each port.
@@ -47,11 +57,18 @@ struct PortSet(Box<[AtomicU64]>);
 /// A bound relay socket.
 #[derive(Debug)]
 struct Bound {
-    socket: DatagramSocket,
+    socket: RelaySocket,
     /// The index of its address in the pool.
     address: usize,
     port: u16,
     turn: Turn,
+}
+
+/// What reaches the peers of an allocation.
+#[derive(Debug)]
+enum RelaySocket {
+    Udp(DatagramSocket),
+    Tcp(TcpListener),
 }
 
 /// What the shard means to do with a relay socket when its turn comes.
@@ -85,19 +102,25 @@ impl PortPool {
     /// All ports of `range` on all `addresses`.
     #[must_use]
     pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> Self {
-        let addresses = addresses.iter().map(|address| (*address, PortSet::default())).collect();
+        let addresses = addresses.iter().map(|address| (*address, Taken::default())).collect();
         Self { addresses, range, reserved: Mutex::default(), exhausted: AtomicBool::new(false) }
     }
 
     /// How many ports are taken, on all addresses.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.addresses.iter().map(|(_, ports)| ports.len()).sum()
+        self.addresses.iter().map(|(_, taken)| taken.udp.len() + taken.tcp.len()).sum()
     }
 
     /// Binds a port that fits, and for a pair the next one too.
-    fn bind(&self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Bound, NoPort> {
-        let found = self.find(family, parity, rng);
+    fn bind(
+        &self,
+        transport: Transport,
+        family: Family,
+        parity: Parity,
+        rng: &mut StdRng,
+    ) -> Result<Bound, NoPort> {
+        let found = self.find(transport, family, parity, rng);
         let exhausted = !matches!(found, Ok(Some(_)));
         let was_exhausted = self.exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !was_exhausted {
@@ -108,14 +131,20 @@ impl PortPool {
     }
 
     /// Binds the first candidate that is free, on the relay addresses in turn.
-    fn find(&self, family: Family, parity: Parity, rng: &mut StdRng) -> io::Result<Option<Bound>> {
+    fn find(
+        &self,
+        transport: Transport,
+        family: Family,
+        parity: Parity,
+        rng: &mut StdRng,
+    ) -> io::Result<Option<Bound>> {
         let fits = |index: &usize| Family::of(self.addresses[*index].0.bind) == family;
         let mut indices: Vec<usize> = (0..self.addresses.len()).filter(fits).collect();
         indices.shuffle(rng);
         let (mut foreign, mut failure) = (0, None);
         for address in indices {
             for port in candidates(&self.range, parity, rng) {
-                match self.bind_port(address, port, parity) {
+                match self.bind_port(transport, address, port, parity) {
                     Ok(Some(bound)) => return Ok(Some(bound)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => {
@@ -133,13 +162,19 @@ impl PortPool {
     }
 
     /// Binds this very port; `None` if it is taken.
-    fn bind_port(&self, address: usize, port: u16, parity: Parity) -> io::Result<Option<Bound>> {
-        let Parity::EvenAndNext(token) = parity else { return self.claim(address, port) };
-        if self.addresses[address].1.contains(port + 1) {
+    fn bind_port(
+        &self,
+        transport: Transport,
+        address: usize,
+        port: u16,
+        parity: Parity,
+    ) -> io::Result<Option<Bound>> {
+        let Parity::EvenAndNext(token) = parity else { return self.claim(transport, address, port) };
+        if self.addresses[address].1.of(transport).contains(port + 1) {
             return Ok(None);
         }
-        let Some(bound) = self.claim(address, port)? else { return Ok(None) };
-        match self.claim(address, port + 1) {
+        let Some(bound) = self.claim(transport, address, port)? else { return Ok(None) };
+        match self.claim(transport, address, port + 1) {
             Ok(Some(next)) => {
                 self.reserved().insert(token, next);
                 Ok(Some(bound))
@@ -151,12 +186,18 @@ impl PortPool {
         }
     }
 
-    fn claim(&self, index: usize, port: u16) -> io::Result<Option<Bound>> {
-        let (address, ports) = &self.addresses[index];
+    fn claim(&self, transport: Transport, index: usize, port: u16) -> io::Result<Option<Bound>> {
+        let (address, taken) = &self.addresses[index];
+        let ports = taken.of(transport);
         if !ports.insert(port) {
             return Ok(None);
         }
-        match DatagramSocket::relay(SocketAddr::new(address.bind, port)) {
+        let at = SocketAddr::new(address.bind, port);
+        let socket = match transport {
+            Transport::Udp => DatagramSocket::relay(at).map(RelaySocket::Udp),
+            Transport::Tcp => dial::listen(at).map(RelaySocket::Tcp),
+        };
+        match socket {
             Ok(socket) => Ok(Some(Bound { socket, address: index, port, turn: Turn::default() })),
             Err(error) => {
                 ports.remove(port);
@@ -168,8 +209,15 @@ impl PortPool {
     /// Closes a socket, and then gives its port back: not before, or another shard would find it in use.
     fn release(&self, bound: Bound) {
         let Bound { socket, address, port, turn: _ } = bound;
+        let transport = socket.transport();
         drop(socket);
-        self.addresses[address].1.remove(port);
+        self.addresses[address].1.of(transport).remove(port);
+    }
+
+    /// Whether a port of ours is in use, by its public address.
+    fn is_taken(&self, transport: Transport, addr: SocketAddr) -> bool {
+        let mut same = self.addresses.iter().filter(|(address, _)| address.public == addr.ip());
+        same.any(|(_, taken)| taken.of(transport).contains(addr.port()))
     }
 
     fn reserved(&self) -> MutexGuard<'_, HashMap<Token, Bound>> {
@@ -201,7 +249,31 @@ impl ShardPorts {
     /// A relay's socket.
     #[must_use]
     pub fn socket(&self, relay: RelayId) -> Option<&DatagramSocket> {
-        self.sockets.get(relay.0 as usize).map(|bound| &bound.socket)
+        match &self.sockets.get(relay.0 as usize)?.socket {
+            RelaySocket::Udp(socket) => Some(socket),
+            RelaySocket::Tcp(_) => None,
+        }
+    }
+
+    /// What peers connect to, if they speak TCP.
+    #[must_use]
+    pub fn listener(&self, relay: RelayId) -> Option<&TcpListener> {
+        match &self.sockets.get(relay.0 as usize)?.socket {
+            RelaySocket::Tcp(listener) => Some(listener),
+            RelaySocket::Udp(_) => None,
+        }
+    }
+
+    /// Where connections to peers are made from.
+    #[must_use]
+    pub fn bound(&self, relay: RelayId) -> Option<SocketAddr> {
+        let bound = self.sockets.get(relay.0 as usize)?;
+        Some(SocketAddr::new(self.pool.addresses[bound.address].0.bind, bound.port))
+    }
+
+    /// The closed relays that peers connected to. Their connections are to be closed before [`Self::reap`].
+    pub fn closing_listeners(&self) -> impl Iterator<Item = RelayId> {
+        self.closing.iter().copied().filter(|relay| self.listener(*relay).is_some())
     }
 
     /// What is meant to be done when a relay's turn comes.
@@ -241,7 +313,7 @@ impl ShardPorts {
         for relay in self.closing.drain(..) {
             let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
             // Closing the socket takes it out of the poll in any case.
-            let _ = self.registry.deregister(bound.socket.source());
+            let _ = bound.socket.deregister(&self.registry);
             self.pool.release(bound);
         }
     }
@@ -256,14 +328,17 @@ impl ShardPorts {
     fn adopt(&mut self, mut bound: Bound) -> io::Result<Relay> {
         let slot = self.sockets.vacant_entry();
         let token = mio::Token(self.first_token + slot.key());
-        if let Err(error) = self.registry.register(bound.socket.source(), token, Interest::READABLE) {
+        if let Err(error) = bound.socket.register(&self.registry, token) {
             self.pool.release(bound);
             return Err(error);
         }
         let id = RelayId(slot.key() as u32);
         let addr = SocketAddr::new(self.pool.addresses[bound.address].0.public, bound.port);
+        // Only datagrams can be handed from one relay to another within the process.
+        if bound.socket.transport() == Transport::Udp {
+            self.by_address.insert(addr, id);
+        }
         slot.insert(bound);
-        self.by_address.insert(addr, id);
         Ok(Relay { id, addr: RelayedAddr(addr) })
     }
 }
@@ -274,12 +349,20 @@ impl Ports for ShardPorts {
     }
 
     fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
-        let bound = self.pool.bind(family, parity, rng)?;
+        let bound = self.pool.bind(Transport::Udp, family, parity, rng)?;
         self.adopt(bound).map_err(|error| {
             tracing::warn!(%error, "a relay socket could not be registered");
             if let Parity::EvenAndNext(token) = parity {
                 self.forget(token);
             }
+            NoPort
+        })
+    }
+
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort> {
+        let bound = self.pool.bind(Transport::Tcp, family, Parity::Any, rng)?;
+        self.adopt(bound).map_err(|error| {
+            tracing::warn!(%error, "a relay socket could not be registered");
             NoPort
         })
     }
@@ -297,7 +380,9 @@ impl Ports for ShardPorts {
 
     fn close(&mut self, relay: RelayId) {
         if let Some(addr) = self.relayed(relay) {
-            self.by_address.remove(&addr.0);
+            if self.socket(relay).is_some() {
+                self.by_address.remove(&addr.0);
+            }
             self.closing.push(relay);
         }
     }
@@ -307,8 +392,43 @@ impl Ports for ShardPorts {
     }
 
     fn is_live(&self, addr: SocketAddr) -> bool {
-        let mut same = self.pool.addresses.iter().filter(|(address, _)| address.public == addr.ip());
-        same.any(|(_, ports)| ports.contains(addr.port()))
+        self.pool.is_taken(Transport::Udp, addr)
+    }
+
+    fn is_live_stream(&self, addr: SocketAddr) -> bool {
+        self.pool.is_taken(Transport::Tcp, addr)
+    }
+}
+
+impl Taken {
+    fn of(&self, transport: Transport) -> &PortSet {
+        match transport {
+            Transport::Udp => &self.udp,
+            Transport::Tcp => &self.tcp,
+        }
+    }
+}
+
+impl RelaySocket {
+    fn transport(&self) -> Transport {
+        match self {
+            Self::Udp(_) => Transport::Udp,
+            Self::Tcp(_) => Transport::Tcp,
+        }
+    }
+
+    fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => registry.register(socket.source(), token, Interest::READABLE),
+            Self::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => registry.deregister(socket.source()),
+            Self::Tcp(listener) => registry.deregister(listener),
+        }
     }
 }
 

@@ -4,25 +4,28 @@
 //! polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
 //! relay sockets would be ten thousand tasks.
 
+mod bridge;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Now};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Direction};
 use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
+use crate::relay::admission::Admission;
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
-use crate::relay::engine::{Action, Engine, Framing, Shared, ToPeer};
+use crate::relay::engine::{Action, Engine, Framing, Place, Shared, ToPeer};
 use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
-use crate::relay::streams::{Arrival, Arrived, Receipt, Streams};
+use crate::relay::streams::{Arrival, Arrived, Receipt, Role, Streams};
 use crate::relay::wire;
 
 /// One thread of the relay, before it runs.
@@ -36,6 +39,9 @@ pub struct Shard {
     arrived: Arrived,
     batch: Batch<Socket>,
     counters: Arc<Counters>,
+    admission: Arc<Admission>,
+    place: Place,
+    neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
     /// Relay sockets that may have something to read, in the order of their turns; each at most once.
     readable: VecDeque<RelayId>,
@@ -73,9 +79,16 @@ pub struct Parts {
     pub shared: Shared,
     /// The ports.
     pub pool: Arc<PortPool>,
+    /// The connections that there may be.
+    pub admission: Arc<Admission>,
+    /// All shards, once they are made.
+    pub neighbours: Neighbours,
     /// The clock.
     pub clock: Clock,
 }
+
+/// The shards of a daemon, by their number.
+pub type Neighbours = Arc<OnceLock<Vec<Handle>>>;
 
 /// A socket of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +115,7 @@ impl Shard {
     /// If the kernel gives no poll.
     pub fn new(
         parts: &Parts,
+        place: Place,
         counters: Arc<Counters>,
         listeners: Vec<DatagramSocket>,
         seed: [u8; 32],
@@ -121,13 +135,16 @@ impl Shard {
         let shard = Self {
             poll,
             clock: parts.clock,
-            engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), seed),
+            engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), place, seed),
             ports,
             listeners: registered,
             streams,
             arrived: Arrived::new(),
             batch: Batch::new(),
             counters,
+            admission: Arc::clone(&parts.admission),
+            place,
+            neighbours: Arc::clone(&parts.neighbours),
             inbox,
             readable: VecDeque::new(),
         };
@@ -155,6 +172,7 @@ impl Shard {
                     self.expect(event.token(), event.is_error());
                 }
             }
+            self.streams.resume(now.moment);
             self.read_listeners(now);
             self.read_streams(now);
             self.read_relays(now);
@@ -162,6 +180,7 @@ impl Shard {
             self.flush_streams(now);
             self.engine.expire(now.moment, &mut self.ports);
             self.end_impatient_streams(now);
+            self.end_bridges(now);
             self.ports.reap();
         }
     }
@@ -227,20 +246,35 @@ impl Shard {
     fn read_streams(&mut self, now: Now) {
         for _ in 0..STREAMS_A_ROUND {
             let Some(id) = self.streams.next_turn() else { return };
-            let mut arrived = std::mem::take(&mut self.arrived);
-            let receipt = self.streams.receive(id, &mut arrived);
-            let ending = self.read_messages(id, arrived.bytes(), now).err();
-            self.arrived = arrived;
-            match (ending, receipt) {
-                (Some(ending), _) | (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
-                (None, Receipt::Open) => {}
+            match self.streams.role(id) {
+                Some(Role::Client(path)) => self.read_stream(id, path, now),
+                Some(Role::Peer(bridge)) => self.carry(id, bridge, Direction::Down, now),
+                Some(Role::Data(bridge)) => self.carry(id, bridge, Direction::Up, now),
+                Some(Role::Connecting(connection, relay)) => self.see_connected(id, connection, relay, now),
+                Some(Role::Unbound(..) | Role::Leaving) | None => {}
             }
         }
     }
 
+    fn read_stream(&mut self, id: StreamId, path: ClientPath, now: Now) {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let receipt = self.streams.receive(id, &mut arrived);
+        let ending = self.read_messages(id, path, arrived.bytes(), now).err();
+        self.arrived = arrived;
+        match (ending, receipt) {
+            (Some(ending), _) | (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
+            (None, Receipt::Open) => {}
+        }
+    }
+
     /// Treats each message in what arrived on a connection as a datagram.
-    fn read_messages(&mut self, id: StreamId, bytes: &[u8], now: Now) -> Result<(), Ending> {
-        let Some(path) = self.streams.path(id) else { return Ok(()) };
+    fn read_messages(
+        &mut self,
+        id: StreamId,
+        path: ClientPath,
+        bytes: &[u8],
+        now: Now,
+    ) -> Result<(), Ending> {
         let (mut at, mut messages) = (0, 0);
         let first = self.streams.is_first(id);
         loop {
@@ -254,10 +288,16 @@ impl Shard {
                 self.flush();
                 continue;
             };
-            if let Action::Ignore(reason) = self.client_sent(path, slot, now)
-                && reason.ends_stream()
-            {
-                return Err(Ending::BadMessage);
+            if self.hand_over(id, rest, length, now) {
+                return Ok(());
+            }
+            match self.client_sent(path, slot, now) {
+                Action::Ignore(reason) if reason.ends_stream() => return Err(Ending::BadMessage),
+                Action::Bind(connection, answer) => {
+                    self.bind(id, connection, &answer, &rest[length..], now);
+                    return Ok(());
+                }
+                Action::Reply(_) | Action::ToPeer(_) | Action::Connect(..) | Action::Ignore(_) => {}
             }
             (at, messages) = (at + length, messages + 1);
         }
@@ -265,8 +305,16 @@ impl Shard {
 
     /// Closes a connection, and ends at once what it held.
     fn end_stream(&mut self, id: StreamId, ending: Ending, now: Now) {
-        let Some(path) = self.streams.path(id) else { return };
-        self.engine.disconnect(path, now.moment, &mut self.ports);
+        match self.streams.role(id) {
+            Some(Role::Client(path)) => self.engine.disconnect(path, now.moment, &mut self.ports),
+            Some(Role::Connecting(connection, _)) => self.report_connected(connection, false),
+            Some(Role::Unbound(connection, _)) => self.engine.on_hung_up(connection),
+            Some(Role::Peer(bridge) | Role::Data(bridge)) => {
+                self.engine.on_hung_up(bridge.connection);
+                self.streams.finish(bridge.mate);
+            }
+            Some(Role::Leaving) | None => {}
+        }
         self.streams.close(id, ending);
     }
 
@@ -288,6 +336,9 @@ impl Shard {
     fn read_relays(&mut self, now: Now) {
         for _ in 0..RELAYS_A_ROUND {
             let Some(relay) = self.readable.pop_front() else { return };
+            if self.accept_peers(relay, now) {
+                continue;
+            }
             let turn = self.ports.turn(relay).map(std::mem::take).unwrap_or_default();
             if self.batch.free() < RELAY_TURN + ERRORS_TURN {
                 self.flush();
@@ -327,7 +378,8 @@ impl Shard {
                 let class = self.batch.received(slot).class;
                 self.send_to_peer(slot, class, to_peer, now);
             }
-            (Action::Ignore(_), _) => {}
+            (Action::Connect(connection, relay, peer), _) => self.connect(*connection, *relay, *peer, now),
+            (Action::Ignore(_) | Action::Bind(..), _) => {}
         }
         action
     }
@@ -454,12 +506,19 @@ mod tests {
                 peers: PeerPolicy::default(),
                 limits,
                 rfc5766_channels: false,
+                tcp: false,
             }),
         };
         let pool = PortPool::new(&[RelayAddress { bind: loopback, public: loopback }], 25_800..=25_899);
-        let parts = Parts { shared, pool: Arc::new(pool), clock: Clock::start() };
+        let parts = Parts {
+            shared,
+            pool: Arc::new(pool),
+            admission: Arc::new(Admission::new(10, 10)),
+            neighbours: Neighbours::default(),
+            clock: Clock::start(),
+        };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
-        Shard::new(&parts, Arc::default(), vec![listener], [3; 32]).unwrap().0
+        Shard::new(&parts, Place::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap().0
     }
 
     fn open(shard: &mut Shard) -> RelayId {

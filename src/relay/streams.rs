@@ -3,11 +3,16 @@
 //! A connection comes here when it has shown what it speaks, and stays until it ends. What it says is read in turns,
 //! so that a client that floods cannot keep others from being heard. What it is sent waits in an outbox of whole
 //! messages: when that is full, messages are dropped, as a network would.
+//!
+//! Connections with peers (RFC 6062) are here too. Once bound to a client's they carry bytes that are no messages:
+//! none is dropped, and whoever sends them waits until the other side has taken them.
+
+mod stream;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -18,12 +23,15 @@ use slab::Slab;
 use crate::clock::Moment;
 use crate::metrics::Counters;
 use crate::outcome::{Ending, Ignored};
-use crate::relay::address::{ClientPath, StreamId, Via};
+use crate::relay::address::{ClientPath, ConnectionId, RelayId, StreamId, Via};
 use crate::relay::admission::Permit;
 use crate::relay::framing::MESSAGE_MAX;
-use crate::relay::patience::Patience;
+use crate::relay::patience::{IDLE, Patience};
 
-/// A connection that has shown what it speaks.
+pub use stream::Arrived;
+use stream::{OUTBOX_MAX, READ, Stream};
+
+/// A client's connection that has shown what it speaks.
 #[derive(Debug)]
 pub struct Arrival {
     /// The connection, non-blocking.
@@ -38,6 +46,49 @@ pub struct Arrival {
     pub since: Moment,
     /// Its right to be there.
     pub permit: Permit,
+    /// What it has said already.
+    pub said: Vec<u8>,
+}
+
+/// A connection with a peer, which is perhaps still being made.
+#[derive(Debug)]
+pub struct PeerArrival {
+    /// The connection.
+    pub socket: TcpStream,
+    /// The peer.
+    pub peer: SocketAddr,
+    /// [`Role::Connecting`] or [`Role::Unbound`].
+    pub role: Role,
+    /// Its right to be there.
+    pub permit: Permit,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A client talks to us.
+    Client(ClientPath),
+    /// A peer does not answer yet.
+    Connecting(ConnectionId, RelayId),
+    /// Nobody takes a peer's bytes yet. They stay in the kernel.
+    Unbound(ConnectionId, RelayId),
+    /// A peer's bytes are for a client.
+    Peer(Bridge),
+    /// A client's bytes are for a peer.
+    Data(Bridge),
+    /// Nothing more is read, and when all that waits has left, it is closed.
+    Leaving,
+}
+
+/// What two connections that carry each other's bytes have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bridge {
+    /// The name of the connection with the peer.
+    pub connection: ConnectionId,
+    /// The relayed address.
+    pub relay: RelayId,
+    /// The other connection.
+    pub mate: StreamId,
 }
 
 /// The connections of one shard.
@@ -51,14 +102,10 @@ pub struct Streams {
     pending: Vec<StreamId>,
     /// For each connection, a moment no later than the end of its patience.
     deadlines: BTreeSet<(Moment, StreamId)>,
+    /// When those may be read again that carried more than they may.
+    paused: BTreeSet<(Moment, StreamId)>,
     /// Where TLS records are read to.
     records: Box<[u8]>,
-}
-
-/// What arrived on a connection: the beginning of a message that was there before, and what came now.
-pub struct Arrived {
-    bytes: Box<[u8]>,
-    end: usize,
 }
 
 /// What a turn of reading brought.
@@ -70,63 +117,15 @@ pub enum Receipt {
     Ended(Ending),
 }
 
-struct Stream {
-    socket: TcpStream,
-    tls: Option<Box<ServerConnection>>,
-    path: ClientPath,
-    patience: Patience,
-    /// Its entry in the deadlines.
-    deadline: Moment,
-    /// The beginning of a message.
-    unfinished: Vec<u8>,
-    outbox: VecDeque<u8>,
-    /// It waits for its turn to be read.
-    is_readable: bool,
-    /// It is among those that have something to send.
-    is_pending: bool,
-    /// The other side has sent its last byte, so that reading must go on until it is met: no event will tell of it.
-    is_closing: bool,
-    _permit: Permit,
-}
-
-/// What is held for one client that does not read: the outbox, and what TLS has encrypted already.
-const HELD_MAX: usize = 256 << 10;
-/// What TLS encrypts at once.
-const TLS_CHUNK: usize = 32 << 10;
 /// Room in the outbox that media leave to answers.
 const ANSWERS: usize = 16 << 10;
-const OUTBOX_MAX: usize = HELD_MAX - TLS_CHUNK;
-/// What the kernel may hold of what it has not sent: enough to keep a fast link busy, and no more, because what it
-/// holds cannot be dropped.
-const NOT_SENT_MAX: u32 = 64 << 10;
-/// What one turn reads.
-const READ: usize = 16 << 10;
-/// TLS hands out what it was given before, too: one record at most.
-const ARRIVED: usize = MESSAGE_MAX + 3 * READ;
-/// Buffers above this are given back when they are empty.
-const KEPT: usize = 4 << 10;
-
+/// As long as less waits for one side of a bridge, the other is read.
+const BRIDGED: usize = 64 << 10;
+const _: () = assert!(BRIDGED + MESSAGE_MAX + 3 * READ <= OUTBOX_MAX, "what a bridge has read must fit");
+/// How long a connection is not read that carried more than it may.
+const PAUSE: Duration = Duration::from_millis(10);
+/// The poll's tokens of connections begin here; those of datagram sockets end before.
 const FIRST_STREAM: usize = 1 << 32;
-
-impl Arrived {
-    /// Nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { bytes: vec![0; ARRIVED].into(), end: 0 }
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.end]
-    }
-}
-
-impl Default for Arrived {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 impl Streams {
     /// No connections yet.
@@ -139,58 +138,83 @@ impl Streams {
             readable: VecDeque::new(),
             pending: Vec::new(),
             deadlines: BTreeSet::new(),
+            paused: BTreeSet::new(),
             records: vec![0; READ].into(),
         }
     }
 
-    /// Takes in a connection. One that the kernel refuses to poll is closed.
+    /// Takes in a client's connection. One that the kernel refuses to poll is closed.
     pub fn adopt(&mut self, arrival: Arrival) {
-        let Arrival { socket, tls, client, server, since, permit } = arrival;
-        tune(&socket);
-        let mut socket = TcpStream::from_std(socket);
-        let slot = self.slots.vacant_entry();
-        let id = StreamId(slot.key() as u32);
-        let token = Token(FIRST_STREAM + slot.key());
-        if let Err(error) =
-            self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)
-        {
-            tracing::warn!(%error, "a connection could not be registered");
-            return;
+        let Arrival { socket, tls, client, server, since, permit, said } = arrival;
+        let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
+        let socket = TcpStream::from_std(socket);
+        let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
+        stream.unfinished = said;
+        if let Some(id) = self.insert(stream) {
+            // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
+            self.expect_reading(id);
         }
-        let patience = Patience::new(since);
-        let (deadline, _) = patience.end(false);
-        slot.insert(Stream {
-            socket,
-            tls,
-            path: ClientPath { client, server, via: Via::Stream(id) },
-            patience,
-            deadline,
-            unfinished: Vec::new(),
-            outbox: VecDeque::new(),
-            is_readable: false,
-            is_pending: false,
-            is_closing: false,
-            _permit: permit,
-        });
-        self.deadlines.insert((deadline, id));
+    }
+
+    /// Takes in a connection with a peer; false if the kernel refuses to poll it.
+    pub fn adopt_peer(&mut self, arrival: PeerArrival, now: Moment) -> bool {
+        let PeerArrival { socket, peer, role, permit } = arrival;
+        self.insert(Stream::new(socket, None, peer, role, Patience::for_peer(now), permit)).is_some()
+    }
+
+    fn next_id(&self) -> StreamId {
+        StreamId(self.slots.vacant_key() as u32)
+    }
+
+    fn insert(&mut self, mut stream: Stream) -> Option<StreamId> {
+        let id = self.next_id();
+        let token = Token(FIRST_STREAM + id.0 as usize);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.registry.register(&mut stream.socket, token, interest) {
+            tracing::warn!(%error, "a connection could not be registered");
+            return None;
+        }
+        self.deadlines.insert((stream.deadline, id));
+        self.slots.insert(stream);
         self.counters.streams.add(1);
-        // TLS may have decrypted a message with the end of the handshake, of which the kernel knows nothing more.
-        self.expect_reading(id);
+        Some(id)
+    }
+
+    /// Gives a client's connection away, with what it `said` and was not answered.
+    pub fn release(&mut self, id: StreamId, said: &[u8], now: Moment) -> Option<Arrival> {
+        let Role::Client(ClientPath { client, server, via: _ }) = self.role(id)? else { return None };
+        let stream = self.slots.get_mut(id.0 as usize)?;
+        // Nothing waits at the beginning of a connection, unless its client plays tricks.
+        if stream.has_to_send() && (stream.send().is_err() || stream.has_to_send()) {
+            return None;
+        }
+        let mut stream = self.remove(id)?;
+        let _ = self.registry.deregister(&mut stream.socket);
+        let Stream { socket, tls, permit, .. } = stream;
+        let socket = std::net::TcpStream::from(socket);
+        Some(Arrival { socket, tls, client, server, since: now, permit, said: said.to_owned() })
+    }
+
+    fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.slots.try_remove(id.0 as usize)?;
+        self.deadlines.remove(&(stream.deadline, id));
+        self.counters.streams.sub(1);
+        Some(stream)
     }
 
     /// Whether an event is about a connection; then it is noted.
     pub fn expect(&mut self, event: &Event) -> bool {
         let Some(key) = event.token().0.checked_sub(FIRST_STREAM) else { return false };
         let id = StreamId(key as u32);
-        if event.is_read_closed()
-            && let Some(stream) = self.slots.get_mut(key)
-        {
-            stream.is_closing = true;
-        }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
+        let Some(stream) = self.slots.get_mut(key) else { return true };
+        stream.flags.closing |= event.is_read_closed();
+        // A peer has answered, or it is known that it will not.
+        let answered = event.is_writable() && matches!(stream.role, Role::Connecting(..));
+        let sends = event.is_writable() && stream.has_to_send();
+        if event.is_readable() || event.is_read_closed() || event.is_error() || answered {
             self.expect_reading(id);
         }
-        if event.is_writable() && self.slots.get(key).is_some_and(Stream::has_to_send) {
+        if sends {
             self.expect_sending(id);
         }
         true
@@ -199,14 +223,14 @@ impl Streams {
     /// Gives a connection a turn to be read, if it is not waiting for one.
     pub fn expect_reading(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if !std::mem::replace(&mut stream.is_readable, true) {
+        if !std::mem::replace(&mut stream.flags.readable, true) {
             self.readable.push_back(id);
         }
     }
 
     fn expect_sending(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if !std::mem::replace(&mut stream.is_pending, true) {
+        if !std::mem::replace(&mut stream.flags.pending, true) {
             self.pending.push(id);
         }
     }
@@ -221,17 +245,41 @@ impl Streams {
     pub fn next_turn(&mut self) -> Option<StreamId> {
         while let Some(id) = self.readable.pop_front() {
             if let Some(stream) = self.slots.get_mut(id.0 as usize) {
-                stream.is_readable = false;
+                stream.flags.readable = false;
                 return Some(id);
             }
         }
         None
     }
 
-    /// The client of a connection, if the connection is still there.
+    /// What a connection is for, if it is still there.
     #[must_use]
-    pub fn path(&self, id: StreamId) -> Option<ClientPath> {
-        self.slots.get(id.0 as usize).map(|stream| stream.path)
+    pub fn role(&self, id: StreamId) -> Option<Role> {
+        self.slots.get(id.0 as usize).map(|stream| stream.role)
+    }
+
+    /// Makes a connection something else.
+    pub fn become_role(&mut self, id: StreamId, role: Role, now: Moment) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        stream.role = role;
+        match role {
+            Role::Peer(_) | Role::Data(_) => stream.patience.bound(),
+            Role::Unbound(..) => stream.patience = Patience::for_peer(now),
+            Role::Client(_) | Role::Connecting(..) | Role::Leaving => {}
+        }
+    }
+
+    /// The connections with peers that are `wanted`.
+    #[must_use]
+    pub fn peers(&self, wanted: impl Fn(ConnectionId, RelayId) -> bool) -> Vec<StreamId> {
+        let is_wanted = |stream: &Stream| match stream.role {
+            Role::Connecting(connection, relay)
+            | Role::Unbound(connection, relay)
+            | Role::Peer(Bridge { connection, relay, .. }) => wanted(connection, relay),
+            Role::Client(_) | Role::Data(_) | Role::Leaving => false,
+        };
+        let found = self.slots.iter().filter(|(_, stream)| is_wanted(stream));
+        found.map(|(key, _)| StreamId(key as u32)).collect()
     }
 
     /// Whether no message has come on a connection yet.
@@ -244,11 +292,14 @@ impl Streams {
     /// gets another turn.
     pub fn receive(&mut self, id: StreamId, arrived: &mut Arrived) -> Receipt {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return Receipt::Open };
-        arrived.end = stream.unfinished.len();
-        arrived.bytes[..arrived.end].copy_from_slice(&stream.unfinished);
-        let receipt = stream.read(arrived, &mut self.records);
-        let (again, pending) = (receipt == Ok(true), stream.has_to_send());
-        if again {
+        arrived.begin(&stream.unfinished);
+        // What came from another shard may be much, and is for now enough.
+        let receipt = match stream.unfinished.len() {
+            0..=MESSAGE_MAX => stream.read(arrived, &mut self.records),
+            _ => Ok(true),
+        };
+        let pending = stream.has_to_send();
+        if receipt == Ok(true) {
             self.expect_reading(id);
         }
         if pending {
@@ -260,13 +311,8 @@ impl Streams {
     /// Keeps the beginning of a message until the rest comes. So many `messages` were before it.
     pub fn keep(&mut self, id: StreamId, messages: usize, unfinished: &[u8], now: Moment) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        stream.unfinished.clear();
-        if unfinished.is_empty() && stream.unfinished.capacity() > KEPT {
-            stream.unfinished = Vec::new();
-        }
-        stream.unfinished.extend_from_slice(unfinished);
-        let partial = !unfinished.is_empty();
-        stream.patience.received(messages, partial, now);
+        stream.keep(unfinished);
+        stream.patience.received(messages, !unfinished.is_empty(), now);
         self.reschedule(id);
     }
 
@@ -280,26 +326,64 @@ impl Streams {
         self.push(id, message, OUTBOX_MAX - ANSWERS);
     }
 
-    fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if stream.outbox.len() + message.len() > most {
-            self.counters.ignored(Ignored::SlowReader);
-            return;
-        }
-        stream.outbox.extend(message);
-        self.expect_sending(id);
+    /// Sends a part of somebody else's bytes, when [`Self::flush`] is called. [`Self::may_bridge`] says that they fit.
+    pub fn carry(&mut self, id: StreamId, bytes: &[u8]) {
+        self.push(id, bytes, OUTBOX_MAX);
     }
 
-    /// Sends what waits, each connection's messages together; returns the connections that turn out to have ended.
+    fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        if stream.push(message, most) {
+            self.expect_sending(id);
+        } else {
+            self.counters.ignored(Ignored::SlowReader);
+        }
+    }
+
+    /// Whether one side of a bridge may be read: not while much waits for the other. Then it is read when that has
+    /// been taken.
+    pub fn may_bridge(&mut self, id: StreamId, mate: StreamId) -> bool {
+        let may = self.slots.get(mate.0 as usize).is_none_or(|mate| mate.waiting() < BRIDGED);
+        if let Some(stream) = self.slots.get_mut(id.0 as usize) {
+            stream.flags.held = !may;
+        }
+        may
+    }
+
+    /// Does not read a connection for a moment.
+    pub fn pause(&mut self, id: StreamId, now: Moment) {
+        self.paused.insert((now + PAUSE, id));
+    }
+
+    /// Gives a turn to the connections that have paused long enough.
+    pub fn resume(&mut self, now: Moment) {
+        while let Some((_, id)) = self.paused.first().copied().filter(|(moment, _)| *moment <= now) {
+            self.paused.pop_first();
+            self.expect_reading(id);
+        }
+    }
+
+    /// Sends what waits, each connection's messages together; returns the connections that have ended with it, or
+    /// turn out to have ended.
     pub fn flush(&mut self, now: Moment) -> Vec<StreamId> {
         let mut ended = Vec::new();
         let mut pending = std::mem::take(&mut self.pending);
         for id in pending.drain(..) {
             let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
-            stream.is_pending = false;
-            match stream.send() {
-                Ok(progress) => stream.patience.sent(progress, stream.has_to_send(), now),
+            stream.flags.pending = false;
+            let sent = stream.send();
+            let waits = stream.has_to_send();
+            match sent {
+                Ok(_) if stream.role == Role::Leaving && !waits => ended.push(id),
+                Ok(progress) => stream.patience.sent(progress, waits, now),
                 Err(_) => ended.push(id),
+            }
+            let room = stream.waiting() < BRIDGED;
+            if let Role::Peer(bridge) | Role::Data(bridge) = stream.role
+                && room
+                && self.slots.get(bridge.mate.0 as usize).is_some_and(|mate| mate.flags.held)
+            {
+                self.expect_reading(bridge.mate);
             }
             self.reschedule(id);
         }
@@ -307,10 +391,22 @@ impl Streams {
         ended
     }
 
-    /// When [`Self::impatient`] has something to say; `None` while there is no connection.
+    /// Whether the peer of a connection that was being made has answered; `None` while that is not known.
+    #[must_use]
+    pub fn is_connected(&self, id: StreamId) -> Option<bool> {
+        let socket = &self.slots.get(id.0 as usize)?.socket;
+        match (socket.take_error(), socket.peer_addr()) {
+            (Ok(None), Ok(_)) => Some(true),
+            (Ok(None), Err(_)) => None,
+            _ => Some(false),
+        }
+    }
+
+    /// When there is something to do at the latest; `None` while there is no connection.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(moment, _)| *moment)
+        let first = |deadlines: &BTreeSet<(Moment, StreamId)>| deadlines.first().map(|(moment, _)| *moment);
+        first(&self.deadlines).into_iter().chain(first(&self.paused)).min()
     }
 
     /// The next connection whose patience has ended, and with what. It is to be closed.
@@ -321,141 +417,51 @@ impl Streams {
     ) -> Option<(StreamId, Ending)> {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
             let stream = self.slots.get_mut(id.0 as usize)?;
-            let (end, ending) = stream.patience.end(allocated(&stream.path));
+            let may_be_silent = match &stream.role {
+                Role::Client(path) => allocated(path),
+                Role::Connecting(..) | Role::Unbound(..) | Role::Peer(_) | Role::Data(_) | Role::Leaving => {
+                    true
+                }
+            };
+            let (end, ending) = stream.patience.end(may_be_silent);
             if end <= now {
                 return Some((id, ending));
             }
             // Whoever has an allocation now may be without one later.
-            let next = end.min(now + crate::relay::patience::IDLE);
-            self.deadlines.remove(&(stream.deadline, id));
-            stream.deadline = next;
-            self.deadlines.insert((next, id));
+            self.schedule(id, end.min(now + IDLE));
         }
         None
     }
 
     /// Moves a deadline forward, if patience ends earlier than was thought; later is found out when it comes.
     fn reschedule(&mut self, id: StreamId) {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        let Some(stream) = self.slots.get(id.0 as usize) else { return };
         let (end, _) = stream.patience.end(true);
         if end < stream.deadline {
-            self.deadlines.remove(&(stream.deadline, id));
-            stream.deadline = end;
-            self.deadlines.insert((end, id));
+            self.schedule(id, end);
         }
+    }
+
+    fn schedule(&mut self, id: StreamId, deadline: Moment) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        self.deadlines.remove(&(stream.deadline, id));
+        stream.deadline = deadline;
+        self.deadlines.insert((deadline, id));
+    }
+
+    /// Ends a connection when all that waits for the other end has left.
+    pub fn finish(&mut self, id: StreamId) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        stream.role = Role::Leaving;
+        self.expect_sending(id);
     }
 
     /// Ends a connection. What can leave at once still does.
     pub fn close(&mut self, id: StreamId, ending: Ending) {
-        let Some(mut stream) = self.slots.try_remove(id.0 as usize) else { return };
-        self.deadlines.remove(&(stream.deadline, id));
-        if let Some(tls) = &mut stream.tls {
-            tls.send_close_notify();
-        }
-        // It ends anyway, by an error too.
-        let _ = stream.send();
+        let Some(mut stream) = self.remove(id) else { return };
+        stream.part();
         let _ = self.registry.deregister(&mut stream.socket);
-        self.counters.streams.sub(1);
         self.counters.ended(ending);
-        tracing::debug!(client = %stream.path.client, reason = ending.name(), "connection ended");
+        tracing::debug!(remote = %stream.remote, reason = ending.name(), "connection ended");
     }
-}
-
-impl Stream {
-    fn has_to_send(&self) -> bool {
-        !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
-    }
-
-    /// Reads a turn's worth; whether there may be more.
-    fn read(&mut self, arrived: &mut Arrived, records: &mut [u8]) -> Result<bool, Ending> {
-        let Some(tls) = &mut self.tls else {
-            let room = &mut arrived.bytes[arrived.end..arrived.end + READ];
-            let Some(count) = read(&mut self.socket, room)? else { return Ok(false) };
-            arrived.end += count;
-            return Ok(count == READ || self.is_closing);
-        };
-        arrived.take(tls)?;
-        let Some(count) = read(&mut self.socket, records)? else { return Ok(false) };
-        let mut rest = &records[..count];
-        while !rest.is_empty() {
-            tls.read_tls(&mut rest).map_err(|_| Ending::BadMessage)?;
-            let state = tls.process_new_packets().map_err(|_| Ending::BadMessage)?;
-            arrived.take(tls)?;
-            if state.peer_has_closed() {
-                return Err(Ending::Client);
-            }
-        }
-        Ok(count == records.len() || self.is_closing)
-    }
-
-    /// Sends what the socket takes; whether it took anything.
-    fn send(&mut self) -> io::Result<bool> {
-        let mut progress = false;
-        while self.has_to_send() {
-            let sent = match &mut self.tls {
-                None => {
-                    let (front, back) = self.outbox.as_slices();
-                    let sent = self.socket.write_vectored(&[io::IoSlice::new(front), io::IoSlice::new(back)]);
-                    sent.inspect(|sent| drop(self.outbox.drain(..*sent)))
-                }
-                Some(tls) => {
-                    if !tls.wants_write() {
-                        let (front, _) = self.outbox.as_slices();
-                        let taken = tls.writer().write(&front[..front.len().min(TLS_CHUNK)])?;
-                        self.outbox.drain(..taken);
-                    }
-                    tls.write_tls(&mut self.socket)
-                }
-            };
-            match sent {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => progress = true,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.outbox.is_empty() && self.outbox.capacity() > KEPT {
-            self.outbox = VecDeque::new();
-        }
-        Ok(progress)
-    }
-}
-
-impl Arrived {
-    /// Takes what TLS has decrypted.
-    fn take(&mut self, tls: &mut ServerConnection) -> Result<(), Ending> {
-        loop {
-            match tls.reader().read(&mut self.bytes[self.end..]) {
-                Ok(0) => return Ok(()),
-                Ok(count) => self.end += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Ending::Client),
-            }
-        }
-    }
-}
-
-/// Reads once; `None` if there is nothing.
-fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending> {
-    loop {
-        match socket.read(room) {
-            Ok(0) => return Err(Ending::Client),
-            Ok(count) => return Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Ending::Client),
-        }
-    }
-}
-
-/// Media want to leave at once, and not to wait in the kernel behind what is no longer of use; and a client that
-/// vanished shall be noticed. Best effort: without any of it a connection works.
-fn tune(socket: &std::net::TcpStream) {
-    let socket = socket2::SockRef::from(socket);
-    let keepalive = socket2::TcpKeepalive::new().with_time(crate::relay::patience::IDLE);
-    let _ = socket.set_tcp_nodelay(true);
-    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_MAX);
-    let _ = socket.set_tcp_user_timeout(Some(crate::relay::patience::STALLED));
-    let _ = socket.set_tcp_keepalive(&keepalive);
 }

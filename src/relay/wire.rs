@@ -9,17 +9,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
 use stun::attributes::{
-    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_DONT_FRAGMENT, ATTR_ERROR_CODE, ATTR_EVEN_PORT, ATTR_FINGERPRINT,
-    ATTR_LIFETIME, ATTR_MAPPED_ADDRESS, ATTR_MESSAGE_INTEGRITY, ATTR_MESSAGE_INTEGRITY_SHA256, ATTR_NONCE,
-    ATTR_PASSWORD_ALGORITHM, ATTR_REALM, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT,
-    ATTR_RESERVATION_TOKEN, ATTR_UNKNOWN_ATTRIBUTES, ATTR_USER_HASH, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS,
-    ATTR_XOR_RELAYED_ADDRESS, ATTR_XORMAPPED_ADDRESS, AttrType,
+    ATTR_CHANNEL_NUMBER, ATTR_CONNECTION_ID, ATTR_DATA, ATTR_DONT_FRAGMENT, ATTR_ERROR_CODE, ATTR_EVEN_PORT,
+    ATTR_FINGERPRINT, ATTR_LIFETIME, ATTR_MAPPED_ADDRESS, ATTR_MESSAGE_INTEGRITY,
+    ATTR_MESSAGE_INTEGRITY_SHA256, ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_REALM,
+    ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, ATTR_UNKNOWN_ATTRIBUTES,
+    ATTR_USER_HASH, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, ATTR_XOR_RELAYED_ADDRESS, ATTR_XORMAPPED_ADDRESS,
+    AttrType,
 };
 use stun::fingerprint::fingerprint_value;
 use stun::message::MAGIC_COOKIE;
 
 use crate::outcome::Ignored;
-use crate::relay::address::{ChannelNumber, PeerAddr};
+use crate::relay::address::{ChannelNumber, ConnectionId, PeerAddr};
 
 /// Bytes of a STUN header (RFC 8489 §5).
 pub const HEADER: usize = 20;
@@ -323,6 +324,29 @@ pub fn icmp_indication(peer: PeerAddr, icmp: Icmp, transaction: [u8; 12]) -> Vec
     message
 }
 
+/// A ConnectionAttempt indication (RFC 6062 §5.3).
+#[must_use]
+pub fn connection_attempt(peer: PeerAddr, connection: ConnectionId, transaction: [u8; 12]) -> Vec<u8> {
+    let address: u16 = if peer.0.is_ipv4() { 8 } else { 20 };
+    let id_at = HEADER + ATTRIBUTE + usize::from(address);
+    let mut message = vec![0; id_at + ATTRIBUTE + 4];
+    write_header(&mut message, CONNECTION_ATTEMPT, address + 12, transaction);
+    write_peer(&mut message[..id_at], peer);
+    write_attribute_header(&mut message[id_at..], ATTR_CONNECTION_ID, 4);
+    message[id_at + ATTRIBUTE..].copy_from_slice(&connection.0.to_be_bytes());
+    message
+}
+
+/// The connection that a ConnectionBind request is about (RFC 6062 §5.4); `None` if the message is anything else.
+#[must_use]
+pub fn bound_connection(message: &[u8]) -> Option<ConnectionId> {
+    // Of all messages only these few are looked at twice.
+    let is_bind = message.starts_with(&CONNECTION_BIND.to_be_bytes());
+    let Ok(Datagram::Message(message)) = is_bind.then(|| screen(message))? else { return None };
+    let id = message.first(ATTR_CONNECTION_ID)?;
+    id.value.try_into().ok().map(u32::from_be_bytes).map(ConnectionId)
+}
+
 /// An ICMP error that a packet of ours met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Icmp {
@@ -338,7 +362,7 @@ pub struct Icmp {
 pub const ATTR_ICMP: AttrType = AttrType(0x8004);
 
 /// The attributes that must be understood, and are.
-const UNDERSTOOD: [AttrType; 21] = [
+const UNDERSTOOD: [AttrType; 22] = [
     ATTR_MAPPED_ADDRESS,
     ATTR_USERNAME,
     ATTR_MESSAGE_INTEGRITY,
@@ -360,10 +384,13 @@ const UNDERSTOOD: [AttrType; 21] = [
     ATTR_USER_HASH,
     ATTR_XORMAPPED_ADDRESS,
     ATTR_RESERVATION_TOKEN,
+    ATTR_CONNECTION_ID,
 ];
 
 const ATTRIBUTE: usize = 4;
 const DATA_INDICATION: u16 = 0x0017;
+const CONNECTION_ATTEMPT: u16 = 0x001C;
+const CONNECTION_BIND: u16 = 0x000B;
 
 fn attribute_at(bytes: &[u8], at: usize) -> Option<Attribute<'_>> {
     let [k0, k1, l0, l1, rest @ ..] = bytes.get(at..)? else { return None };

@@ -1,6 +1,6 @@
 //! One engine, a table of ports, and a clock that the test moves.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::peers::PeerPolicy;
 use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 use hairpin::relay::engine::quotas::Quotas;
-use hairpin::relay::engine::{Action, Engine, Framing, Settings, Shared, ToClient, ToPeer};
+use hairpin::relay::engine::{Action, Engine, Framing, Place, Settings, Shared, ToClient, ToPeer};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -38,6 +38,7 @@ pub struct Plan {
     pub check_expiry: CheckExpiry,
     pub ports: TablePorts,
     pub rfc5766_channels: bool,
+    pub tcp: bool,
 }
 
 /// One engine and what surrounds it.
@@ -60,6 +61,7 @@ impl Default for Plan {
             check_expiry: CheckExpiry::Allocate,
             ports: TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_999),
             rfc5766_channels: false,
+            tcp: false,
         }
     }
 }
@@ -91,8 +93,8 @@ impl World {
         let mut plan = Plan::default();
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
-        let Plan { peers, limits, rfc5766_channels, .. } = plan;
-        let settings = Settings { credentials, peers, limits, rfc5766_channels };
+        let Plan { peers, limits, rfc5766_channels, tcp, .. } = plan;
+        let settings = Settings { credentials, peers, limits, rfc5766_channels, tcp };
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {
@@ -101,7 +103,7 @@ impl World {
             answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
             settings: Arc::new(settings),
         };
-        let engine = Engine::new(shared, Arc::clone(&counters), [3; 32]);
+        let engine = Engine::new(shared, Arc::clone(&counters), Place::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
         Self { engine, ports: plan.ports, now, counters, quotas }
     }
@@ -132,31 +134,24 @@ impl World {
 
     /// Hands the engine a datagram that must be answered.
     pub fn ask(&mut self, path: ClientPath, datagram: &[u8]) -> Message {
-        match self.deliver(path, datagram) {
-            Action::Reply(bytes) => Message::read(&bytes),
-            other @ (Action::ToPeer(_) | Action::Ignore(_)) => panic!("expected an answer, got {other:?}"),
-        }
+        let action = self.deliver(path, datagram);
+        let Action::Reply(bytes) = action else { panic!("expected an answer, got {action:?}") };
+        Message::read(&bytes)
     }
 
     /// Hands the engine a datagram that must be dropped; returns why it was.
     pub fn drop_of(&mut self, path: ClientPath, datagram: &[u8]) -> Ignored {
-        match self.deliver(path, datagram) {
-            Action::Ignore(reason) => reason,
-            other @ (Action::Reply(_) | Action::ToPeer(_)) => panic!("expected silence, got {other:?}"),
-        }
+        let action = self.deliver(path, datagram);
+        let Action::Ignore(reason) = action else { panic!("expected silence, got {action:?}") };
+        reason
     }
 
     /// Hands the engine a datagram that must be relayed; returns where to, and the payload.
     pub fn relayed(&mut self, path: ClientPath, datagram: &[u8]) -> (ToPeer, Vec<u8>) {
-        match self.deliver(path, datagram) {
-            Action::ToPeer(to_peer) => {
-                let payload = datagram[to_peer.payload.clone()].to_vec();
-                (to_peer, payload)
-            }
-            other @ (Action::Reply(_) | Action::Ignore(_)) => {
-                panic!("expected a relayed packet, got {other:?}")
-            }
-        }
+        let action = self.deliver(path, datagram);
+        let Action::ToPeer(to_peer) = action else { panic!("expected a relayed packet, got {action:?}") };
+        let payload = datagram[to_peer.payload.clone()].to_vec();
+        (to_peer, payload)
     }
 
     /// A packet of a peer arrives at a relayed address.
@@ -207,13 +202,23 @@ pub struct TablePorts {
     high: u16,
     pub open: BTreeMap<u32, SocketAddr>,
     pub reserved: BTreeMap<Token, SocketAddr>,
+    /// Those of `open` that peers connect to over TCP.
+    pub streams: BTreeSet<SocketAddr>,
     next: u32,
 }
 
 impl TablePorts {
     pub fn new(ips: &[&str], low: u16, high: u16) -> Self {
         let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-        Self { ips, low, high, open: BTreeMap::new(), reserved: BTreeMap::new(), next: 0 }
+        Self {
+            ips,
+            low,
+            high,
+            open: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            streams: BTreeSet::new(),
+            next: 0,
+        }
     }
 
     /// How many ports there are in all.
@@ -271,6 +276,12 @@ impl Ports for TablePorts {
         Ok(self.adopt(SocketAddr::new(ip, port)))
     }
 
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort> {
+        let relay = Ports::open(self, family, Parity::Any, rng)?;
+        self.streams.insert(relay.addr.0);
+        Ok(relay)
+    }
+
     fn redeem(&mut self, token: Token) -> Option<Relay> {
         let address = self.reserved.remove(&token)?;
         Some(self.adopt(address))
@@ -281,7 +292,8 @@ impl Ports for TablePorts {
     }
 
     fn close(&mut self, relay: RelayId) {
-        self.open.remove(&relay.0).expect("only what is open is closed");
+        let address = self.open.remove(&relay.0).expect("only what is open is closed");
+        self.streams.remove(&address);
     }
 
     fn is_relay_ip(&self, ip: IpAddr) -> bool {
@@ -289,6 +301,10 @@ impl Ports for TablePorts {
     }
 
     fn is_live(&self, address: SocketAddr) -> bool {
-        self.open.values().any(|other| *other == address)
+        self.open.values().any(|other| *other == address) && !self.streams.contains(&address)
+    }
+
+    fn is_live_stream(&self, address: SocketAddr) -> bool {
+        self.streams.contains(&address)
     }
 }

@@ -27,7 +27,9 @@ fn leaves(world: &mut World, client: &Client, channel: u16, peer: &str) -> bool 
             assert_eq!(reason, Ignored::NoChannel);
             false
         }
-        other @ Action::Reply(_) => panic!("ChannelData is never answered, but {other:?}"),
+        other @ (Action::Reply(_) | Action::Connect(..) | Action::Bind(..)) => {
+            panic!("ChannelData is never answered, but {other:?}")
+        }
     }
 }
 

@@ -253,7 +253,7 @@ impl Run {
                 Some(peer.0)
             }
             Action::Ignore(_) => None,
-            Action::Reply(_) => panic!("data is never answered"),
+            Action::Reply(_) | Action::Connect(..) | Action::Bind(..) => panic!("data is never answered"),
         };
         assert_eq!(sent, expected);
     }
@@ -332,7 +332,7 @@ impl Run {
                 assert!(answer.class == Class::Error || answer.method == 1, "{answer:?}");
             }
             Action::Ignore(_) => {}
-            Action::ToPeer(to_peer) => panic!("{to_peer:?}"),
+            other @ (Action::ToPeer(_) | Action::Connect(..) | Action::Bind(..)) => panic!("{other:?}"),
         }
         assert_eq!(self.snapshot(), before);
     }

@@ -8,15 +8,15 @@ use stun::attributes::{
     ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, AttrType,
 };
 use stun::message::Message;
-use turn::proto::PROTO_UDP;
 use turn::proto::lifetime::Lifetime;
 use turn::proto::relayaddr::RelayedAddress;
 use turn::proto::rsrvtoken::ReservationToken;
+use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol};
 
 use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::address::Family;
-use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, Meter};
+use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, Meter, Transport};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::limits::Bucket;
 use crate::relay::engine::peers::PeerPolicy;
@@ -34,6 +34,8 @@ enum Wanted {
     One(Family, Evenness),
     /// One address of each family (RFC 8656 §7.1).
     Both(Evenness),
+    /// An address that peers connect to over TCP (RFC 6062 §5.1).
+    Stream(Family),
 }
 
 /// EVEN-PORT.
@@ -48,7 +50,7 @@ impl Wanted {
     /// Whether the next port is to be reserved.
     fn reserves(self) -> bool {
         match self {
-            Self::Reserved(_) => false,
+            Self::Reserved(_) | Self::Stream(_) => false,
             Self::One(_, evenness) | Self::Both(evenness) => evenness == Evenness::EvenAndNext,
         }
     }
@@ -73,13 +75,16 @@ impl Engine {
             return repeat(existing, request);
         }
         let message = request.decoded();
-        let wanted = wanted(message)?;
+        let wanted = wanted(message, self.settings.tcp)?;
+        if matches!(wanted, Wanted::Stream(_)) && !request.path().is_stream() {
+            return Err(Refusal::BadRequest);
+        }
         let lifetime = lifetime(message)?;
         if PeerPolicy::is_tunnel(request.path().client.ip()) {
             return Err(Refusal::ClientDenied);
         }
         // Before anything makes way for it.
-        if matches!(wanted, Wanted::One(family, _) if !ports.serves(family)) {
+        if matches!(wanted, Wanted::One(family, _) | Wanted::Stream(family) if !ports.serves(family)) {
             return Err(Refusal::FamilyUnsupported);
         }
         let now = request.now().moment;
@@ -98,7 +103,8 @@ impl Engine {
             self.reservations.insert(token, lease);
             self.deadlines.insert((now + RESERVATION_LIFETIME, Due::Reservation(token)));
         }
-        let id = self.admit(request, opened.relays, grant, lease);
+        let transport = if let Wanted::Stream(_) = wanted { Transport::Tcp } else { Transport::Udp };
+        let id = self.admit(request, opened.relays, transport, grant, lease);
         let allocation = self.allocations.get(id).expect("it was just made");
         Ok(answer(allocation))
     }
@@ -107,6 +113,10 @@ impl Engine {
         let (evenness, families) = match wanted {
             Wanted::Reserved(token) => {
                 let relay = ports.redeem(token).ok_or(Refusal::UnknownToken)?;
+                return Ok(Opened { relays: vec![relay], token: None, failed: None });
+            }
+            Wanted::Stream(family) => {
+                let relay = ports.open_stream(family, &mut self.rng).map_err(|NoPort| Refusal::NoPorts)?;
                 return Ok(Opened { relays: vec![relay], token: None, failed: None });
             }
             Wanted::One(family, evenness) => (evenness, [Some(family), None]),
@@ -138,6 +148,7 @@ impl Engine {
         &mut self,
         request: &Authenticated<'_>,
         relays: Vec<Relay>,
+        transport: Transport,
         grant: Grant,
         lease: Lease,
     ) -> AllocationId {
@@ -149,9 +160,11 @@ impl Engine {
             username: account.username.as_str().into(),
             tag: account.tag().into(),
             grant,
+            transport,
             relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
             permissions: Vec::new(),
             channels: Vec::new(),
+            connections: Vec::new(),
             lease,
             peers: 0,
             new_peers: Bucket::default(),
@@ -193,10 +206,12 @@ fn answer(allocation: &Allocation) -> Attributes {
     attributes
 }
 
-fn wanted(message: &Message) -> Result<Wanted, Refusal> {
+fn wanted(message: &Message, tcp: bool) -> Result<Wanted, Refusal> {
     let protocol: [u8; 4] = read(message, ATTR_REQUESTED_TRANSPORT)?.ok_or(Refusal::BadRequest)?;
-    if protocol[0] != PROTO_UDP.0 {
-        return Err(Refusal::TransportUnsupported);
+    match Protocol(protocol[0]) {
+        PROTO_UDP => {}
+        PROTO_TCP if tcp => return wanted_stream(message),
+        _ => return Err(Refusal::TransportUnsupported),
     }
     read::<0>(message, ATTR_DONT_FRAGMENT)?;
     let even = read::<1>(message, ATTR_EVEN_PORT)?;
@@ -220,6 +235,25 @@ fn wanted(message: &Message) -> Result<Wanted, Refusal> {
         (None, None | Some(1), None) => Ok(Wanted::One(Family::V4, evenness)),
         (None, Some(2), None) => Ok(Wanted::One(Family::V6, evenness)),
         (None, Some(_), None) => Err(Refusal::FamilyUnsupported),
+    }
+}
+
+/// What of an Allocate is for UDP alone does not belong into one for TCP (RFC 6062 §5.1).
+fn wanted_stream(message: &Message) -> Result<Wanted, Refusal> {
+    let udp = [
+        ATTR_DONT_FRAGMENT,
+        ATTR_EVEN_PORT,
+        ATTR_RESERVATION_TOKEN,
+        ATTR_ADDITIONAL_ADDRESS_FAMILY,
+        ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT,
+    ];
+    if udp.into_iter().any(|kind| message.contains(kind)) {
+        return Err(Refusal::BadRequest);
+    }
+    match read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]) {
+        None | Some(1) => Ok(Wanted::Stream(Family::V4)),
+        Some(2) => Ok(Wanted::Stream(Family::V6)),
+        Some(_) => Err(Refusal::FamilyUnsupported),
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::clock::Moment;
-use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
+use crate::metrics::Direction;
+use crate::relay::address::{ChannelNumber, ClientPath, ConnectionId, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::{Bucket, Limits};
 use crate::relay::engine::ports::{Relay, Token};
 use crate::relay::engine::quotas::Lease;
@@ -34,12 +35,16 @@ pub struct Allocation {
     pub tag: Box<str>,
     /// What was answered, for a client that did not hear it.
     pub grant: Grant,
+    /// What its peers speak.
+    pub transport: Transport,
     /// The relayed transport addresses, each with the moment it expires.
     pub relays: Vec<(Relay, Moment)>,
     /// The peers that may send to the client.
     pub permissions: Vec<Permission>,
     /// The channels, those in reservation included.
     pub channels: Vec<Channel>,
+    /// The TCP connections with its peers.
+    pub connections: Vec<ConnectionId>,
     /// The count on the quotas.
     pub lease: Lease,
     /// How many peer addresses it was ever permitted.
@@ -54,6 +59,15 @@ pub struct Allocation {
     pub since: Moment,
     /// What the deadline table holds for it.
     pub deadline: Moment,
+}
+
+/// What the peers of an allocation speak: REQUESTED-TRANSPORT (RFC 8656 §18.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams, 17.
+    Udp,
+    /// Connections, 6 (RFC 6062).
+    Tcp,
 }
 
 /// The answer to an Allocate, as far as it cannot be read off the allocation.
@@ -114,9 +128,39 @@ impl Meter {
         }
         passes
     }
+
+    /// Counts bytes of a connection, which cannot be dropped any more.
+    pub fn carry(&mut self, limits: &Limits, bytes: usize, now: Moment) {
+        self.byte_rate.spend(limits.bytes, bytes as u64, now);
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
+
+    /// Whether no more bytes may be carried now.
+    #[must_use]
+    pub fn is_spent(&self, limits: &Limits, now: Moment) -> bool {
+        self.byte_rate.is_spent(limits.bytes, now)
+    }
 }
 
 impl Allocation {
+    /// What one direction carried, and may carry.
+    #[must_use]
+    pub fn meter(&self, direction: Direction) -> &Meter {
+        match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        }
+    }
+
+    /// The same, to change.
+    pub fn meter_mut(&mut self, direction: Direction) -> &mut Meter {
+        match direction {
+            Direction::Up => &mut self.up,
+            Direction::Down => &mut self.down,
+        }
+    }
+
     /// The relayed address of a family.
     #[must_use]
     pub fn relay(&self, family: Family) -> Option<Relay> {

@@ -6,7 +6,7 @@ use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::address::{ChannelNumber, PeerAddr};
 use crate::relay::engine::allocation::{
-    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, PERMISSION_LIFETIME,
+    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, PERMISSION_LIFETIME, Transport,
 };
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::ports::{Ports, Relay};
@@ -28,6 +28,9 @@ impl Engine {
         let now = request.now().moment;
         self.drop_old_channels(id, now);
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
+        if allocation.transport != Transport::Udp {
+            return Err(Refusal::BadRequest);
+        }
         // Both conflict rules: a number has one peer, and a peer one number.
         if allocation.channels.iter().any(|other| (other.number == number) != (other.peer == peer)) {
             return Err(Refusal::BadRequest);

@@ -9,7 +9,7 @@ use crate::metrics::Direction;
 use crate::outcome::Ignored;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::AllocationId;
+use crate::relay::engine::allocation::{AllocationId, Transport};
 use crate::relay::engine::ports::Ports;
 use crate::relay::wire::{self, Icmp, Message};
 
@@ -76,7 +76,8 @@ impl Engine {
     ) -> Result<ToPeer, Ignored> {
         let id = self.allocations.by_path(&path).ok_or(Ignored::NoAllocation)?;
         let allocation = self.allocations.get(id).ok_or(Ignored::NoAllocation)?;
-        let send = message.send_indication().ok_or(Ignored::BadSend)?;
+        let send = message.send_indication().filter(|_| allocation.transport == Transport::Udp);
+        let send = send.ok_or(Ignored::BadSend)?;
         let relay = allocation.relay(send.peer.family()).ok_or(Ignored::NoPermission)?;
         allocation
             .permitted_until(send.peer.ip())

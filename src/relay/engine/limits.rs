@@ -75,6 +75,11 @@ impl Bucket {
         true
     }
 
+    /// Takes `units`, though they may not be there: what is owed must be earned before anything is left again.
+    pub fn spend(&mut self, rate: Rate, units: u64, now: Moment) {
+        self.empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
+    }
+
     /// Whether nothing is left for even one unit.
     #[must_use]
     pub fn is_spent(&self, rate: Rate, now: Moment) -> bool {

@@ -4,6 +4,8 @@
 //! on_client(path, datagram, now, ports)   what to do with what a client sent
 //! on_peer(relay, peer, length, now)       how what a peer sent reaches its client
 //! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
+//! disconnect(path, now, ports)            a client's connection has ended
+//! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
 //! expire(now, ports)                      what is over; due at next_deadline()
 //! ```
 //!
@@ -17,6 +19,7 @@ pub mod allocation;
 pub mod answers;
 mod authenticate;
 mod channel;
+mod connect;
 mod data;
 mod integrity;
 pub mod limits;
@@ -42,10 +45,11 @@ use crate::clock::{Moment, Now};
 use crate::credentials::Credentials;
 use crate::metrics::Counters;
 use crate::outcome::{Ignored, Method, Refusal};
-use crate::relay::address::{ClientPath, Family, RelayId};
+use crate::relay::address::{ClientPath, ConnectionId, Family, PeerAddr, RelayId};
 use crate::relay::engine::allocation::{AllocationId, Allocations};
 use crate::relay::engine::answers::{Answer, AnswerBudget};
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
+use crate::relay::engine::connect::Connection;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::peers::PeerPolicy;
@@ -55,6 +59,7 @@ use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
 use crate::relay::wire::{self, Class, Datagram, Message};
 
+pub use connect::Place;
 pub use data::{Framing, ToClient, ToPeer};
 
 /// What the operator decided.
@@ -66,6 +71,8 @@ pub struct Settings {
     pub peers: PeerPolicy,
     /// How much they may have.
     pub limits: Limits,
+    /// Whether they may reach peers over TCP (RFC 6062).
+    pub tcp: bool,
     /// Whether they may bind the channels that RFC 5766 allowed and RFC 8656 reserves.
     pub rfc5766_channels: bool,
 }
@@ -97,6 +104,9 @@ pub struct Engine {
     next_sweep: Moment,
     /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
     reservations: HashMap<Token, Lease>,
+    /// The TCP connections with peers.
+    connections: HashMap<ConnectionId, Connection>,
+    place: Place,
 }
 
 /// What to do with a datagram of a client.
@@ -106,8 +116,22 @@ pub enum Action {
     Reply(Vec<u8>),
     /// Send a part of the datagram to a peer.
     ToPeer(ToPeer),
+    /// Connect to a peer, and tell [`Engine::on_connected`] how that went.
+    Connect(ConnectionId, RelayId, PeerAddr),
+    /// Send this back, and from then on what the connection with the peer carries, both ways.
+    Bind(ConnectionId, Vec<u8>),
     /// Nothing.
     Ignore(Ignored),
+}
+
+/// What becomes of a request that is granted.
+enum Granted {
+    /// It is answered with these attributes.
+    Now(Attributes),
+    /// It is answered when the peer has.
+    Connect(ConnectionId, RelayId, PeerAddr),
+    /// It is answered, and its connection is the peer's from then on.
+    Bind(ConnectionId),
 }
 
 /// What a deadline is about.
@@ -128,9 +152,10 @@ const SWEEP: Duration = Duration::from_secs(5);
 const UNKNOWN_MAX: usize = 64;
 
 impl Engine {
-    /// An engine without allocations. `seed` must be unpredictable: ports and tokens come from it.
+    /// An engine without allocations, of the shard at `place`. `seed` must be unpredictable: ports and tokens come from
+    /// it.
     #[must_use]
-    pub fn new(shared: Shared, counters: Arc<Counters>, seed: [u8; 32]) -> Self {
+    pub fn new(shared: Shared, counters: Arc<Counters>, place: Place, seed: [u8; 32]) -> Self {
         Self {
             settings: shared.settings,
             nonces: shared.nonces,
@@ -143,6 +168,8 @@ impl Engine {
             deadlines: BTreeSet::new(),
             next_sweep: Moment::default(),
             reservations: HashMap::new(),
+            connections: HashMap::new(),
+            place,
         }
     }
 
@@ -222,7 +249,7 @@ impl Engine {
             }
             (Class::Response | Class::Indication, _) => Err(Ignored::NothingToDo),
             (Class::Request, Method::Binding) => self.binding(path, message, now),
-            (Class::Request, _) => self.on_request(path, method, message, now, ports).map(Action::Reply),
+            (Class::Request, _) => self.on_request(path, method, message, now, ports),
         }
     }
 
@@ -245,29 +272,36 @@ impl Engine {
         message: &Message<'_>,
         now: Now,
         ports: &mut impl Ports,
-    ) -> Result<Vec<u8>, Ignored> {
+    ) -> Result<Action, Ignored> {
         let gate = Gate { settings: &self.settings, nonces: &self.nonces, answers: &self.answers };
         let request = match gate.authenticate(path, method, message, now) {
             Ok(request) => request,
             Err(Rejection::Ignored(ignored)) => return Err(ignored),
             Err(Rejection::Refused(refusal, kind)) => {
-                return self.reject(path, method, message, (refusal, kind), now);
+                return self.reject(path, method, message, (refusal, kind), now).map(Action::Reply);
             }
         };
         let unknown = unknown_attributes(message);
         if !unknown.is_empty() {
             self.counters.refused(method, Refusal::UnknownAttribute);
-            return Ok(reply::unknown_attributes(message, unknown, Some(request.signer())));
+            return Ok(Action::Reply(reply::unknown_attributes(message, unknown, Some(request.signer()))));
         }
+        let granted = |attributes: &Attributes| reply::success(message, attributes, Some(request.signer()));
         match self.handle(method, &request, ports) {
-            Ok(attributes) => {
+            // The answer, and the count, come when the peer has answered.
+            Ok(Granted::Connect(connection, relay, peer)) => Ok(Action::Connect(connection, relay, peer)),
+            Ok(Granted::Bind(connection)) => {
                 self.counters.success(method);
-                Ok(reply::success(message, &attributes, Some(request.signer())))
+                Ok(Action::Bind(connection, granted(&Attributes::new())))
+            }
+            Ok(Granted::Now(attributes)) => {
+                self.counters.success(method);
+                Ok(Action::Reply(granted(&attributes)))
             }
             Err(refusal) => {
                 self.counters.refused(method, refusal);
                 tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
-                Ok(reply::refuse(message, refusal, request.signer()))
+                Ok(Action::Reply(reply::refuse(message, refusal, request.signer())))
             }
         }
     }
@@ -277,13 +311,19 @@ impl Engine {
         method: Method,
         request: &Authenticated<'_>,
         ports: &mut impl Ports,
-    ) -> Result<Attributes, Refusal> {
+    ) -> Result<Granted, Refusal> {
         match method {
-            Method::Allocate => self.allocate(request, ports),
-            Method::Refresh => self.refresh(request, ports),
-            Method::CreatePermission => self.create_permission(request, ports),
-            Method::ChannelBind => self.channel_bind(request, ports),
-            Method::Binding | Method::Send | Method::Unknown => Err(Refusal::UnknownMethod),
+            Method::Allocate => self.allocate(request, ports).map(Granted::Now),
+            Method::Refresh => self.refresh(request, ports).map(Granted::Now),
+            Method::CreatePermission => self.create_permission(request, ports).map(Granted::Now),
+            Method::ChannelBind => self.channel_bind(request, ports).map(Granted::Now),
+            Method::Connect if self.settings.tcp => {
+                self.connect(request, ports).map(|(id, relay, peer)| Granted::Connect(id, relay, peer))
+            }
+            Method::ConnectionBind if self.settings.tcp => self.connection_bind(request).map(Granted::Bind),
+            Method::Connect | Method::ConnectionBind | Method::Binding | Method::Send | Method::Unknown => {
+                Err(Refusal::UnknownMethod)
+            }
         }
     }
 
@@ -388,6 +428,7 @@ impl Engine {
         let Some(ended) = self.allocations.remove(id) else { return };
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
+        self.forget_connections(&ended);
         let (up, down) = (ended.up, ended.down);
         let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
         if up.packets + down.packets == 0 {
@@ -452,6 +493,8 @@ fn method(message: &Message<'_>) -> Method {
         0x006 => Method::Send,
         0x008 => Method::CreatePermission,
         0x009 => Method::ChannelBind,
+        0x00A => Method::Connect,
+        0x00B => Method::ConnectionBind,
         _ => Method::Unknown,
     }
 }

@@ -53,6 +53,12 @@ pub trait Ports {
     /// If no port that fits is free.
     fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort>;
 
+    /// Opens an address on a random free port, to which peers can connect over TCP (RFC 6062).
+    ///
+    /// # Errors
+    /// If no port is free.
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort>;
+
     /// Opens the address that was reserved under a token. A token works once, on any shard.
     fn redeem(&mut self, token: Token) -> Option<Relay>;
 
@@ -65,6 +71,9 @@ pub trait Ports {
     /// Whether we relay from this address.
     fn is_relay_ip(&self, ip: IpAddr) -> bool;
 
-    /// Whether this is a relayed transport address of ours that is in use, on any shard.
+    /// Whether this is a relayed transport address of ours that is in use for UDP, on any shard.
     fn is_live(&self, addr: SocketAddr) -> bool;
+
+    /// The same for TCP.
+    fn is_live_stream(&self, addr: SocketAddr) -> bool;
 }

@@ -22,6 +22,7 @@ use crate::relay::wire;
 pub(super) type Attributes = Vec<Box<dyn Setter>>;
 
 /// Signs the answers to one authenticated request.
+#[derive(Debug, Clone)]
 pub(super) struct Signer {
     pub(super) key: Vec<u8>,
     pub(super) integrity: Integrity,

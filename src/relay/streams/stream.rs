@@ -1,0 +1,247 @@
+//! One connection: its socket, TLS if it speaks it, and what waits to be sent.
+
+use std::collections::VecDeque;
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+use crate::clock::Moment;
+use crate::outcome::Ending;
+use crate::relay::admission::Permit;
+use crate::relay::framing::MESSAGE_MAX;
+use crate::relay::patience::{IDLE, Patience, STALLED};
+use crate::relay::streams::Role;
+
+/// One connection.
+pub(super) struct Stream {
+    pub(super) socket: TcpStream,
+    pub(super) tls: Option<Box<ServerConnection>>,
+    /// The other end.
+    pub(super) remote: SocketAddr,
+    pub(super) role: Role,
+    pub(super) permit: Permit,
+    pub(super) patience: Patience,
+    /// Its entry in the deadlines: no later than the end of its patience.
+    pub(super) deadline: Moment,
+    /// What arrived and could not be used yet: the beginning of a message.
+    pub(super) unfinished: Vec<u8>,
+    outbox: VecDeque<u8>,
+    pub(super) flags: Flags,
+}
+
+/// What is meant to be done with a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flags {
+    /// It waits for its turn to be read.
+    pub(super) readable: bool,
+    /// It is among those that have something to send.
+    pub(super) pending: bool,
+    /// The other side has sent its last byte, so that reading must go on until it is met: no event will tell of it.
+    pub(super) closing: bool,
+    /// It is not read as long as its mate's outbox is full.
+    pub(super) held: bool,
+}
+
+/// What arrived on a connection: what was there before, and what came now.
+pub struct Arrived {
+    bytes: Box<[u8]>,
+    end: usize,
+}
+
+/// What is held for one client that does not read: the outbox, and what TLS has encrypted already.
+const HELD_MAX: usize = 256 << 10;
+/// What TLS encrypts at once.
+const TLS_CHUNK: usize = 32 << 10;
+/// The bound of an outbox.
+pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_CHUNK;
+/// What the kernel may hold of what it has not sent: enough to keep a fast link busy, and no more, because what it
+/// holds cannot be dropped.
+const NOT_SENT_MAX: u32 = 64 << 10;
+/// What one turn reads.
+pub(super) const READ: usize = 16 << 10;
+/// The beginning of a message, what one turn reads, and one record that TLS had not decrypted before.
+const ARRIVED: usize = MESSAGE_MAX + 3 * READ;
+/// Buffers above this are given back when they are empty.
+const KEPT: usize = 4 << 10;
+
+impl Arrived {
+    /// Nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bytes: vec![0; ARRIVED].into(), end: 0 }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+
+    /// Begins anew, with what was there before.
+    pub(super) fn begin(&mut self, before: &[u8]) {
+        self.end = before.len();
+        self.bytes[..self.end].copy_from_slice(before);
+    }
+
+    /// Takes what TLS has decrypted.
+    fn take(&mut self, tls: &mut ServerConnection) -> Result<(), Ending> {
+        loop {
+            match tls.reader().read(&mut self.bytes[self.end..]) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err(Ending::Client),
+            }
+        }
+    }
+}
+
+impl Default for Arrived {
+    /// Room for nothing: what is left in its place while the real one is used.
+    fn default() -> Self {
+        Self { bytes: Box::default(), end: 0 }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(
+        socket: TcpStream,
+        tls: Option<Box<ServerConnection>>,
+        remote: SocketAddr,
+        role: Role,
+        patience: Patience,
+        permit: Permit,
+    ) -> Self {
+        tune(&socket);
+        let (deadline, _) = patience.end(false);
+        Self {
+            socket,
+            tls,
+            remote,
+            role,
+            permit,
+            patience,
+            deadline,
+            unfinished: Vec::new(),
+            outbox: VecDeque::new(),
+            flags: Flags::default(),
+        }
+    }
+
+    /// How much waits in the outbox.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    pub(super) fn has_to_send(&self) -> bool {
+        !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Puts a whole message into the outbox, unless that would then have more than `most` bytes.
+    pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
+        let fits = self.outbox.len() + message.len() <= most;
+        if fits {
+            self.outbox.extend(message);
+        }
+        fits
+    }
+
+    /// Keeps what could not be used yet.
+    pub(super) fn keep(&mut self, unfinished: &[u8]) {
+        self.unfinished.clear();
+        if unfinished.is_empty() && self.unfinished.capacity() > KEPT {
+            self.unfinished = Vec::new();
+        }
+        self.unfinished.extend_from_slice(unfinished);
+    }
+
+    /// Reads a turn's worth; whether there may be more.
+    pub(super) fn read(&mut self, arrived: &mut Arrived, records: &mut [u8]) -> Result<bool, Ending> {
+        let Some(tls) = &mut self.tls else {
+            let room = &mut arrived.bytes[arrived.end..arrived.end + READ];
+            let Some(count) = read(&mut self.socket, room)? else { return Ok(false) };
+            arrived.end += count;
+            return Ok(count == READ || self.flags.closing);
+        };
+        arrived.take(tls)?;
+        let Some(count) = read(&mut self.socket, records)? else { return Ok(false) };
+        let mut rest = &records[..count];
+        while !rest.is_empty() {
+            tls.read_tls(&mut rest).map_err(|_| Ending::BadMessage)?;
+            let state = tls.process_new_packets().map_err(|_| Ending::BadMessage)?;
+            arrived.take(tls)?;
+            if state.peer_has_closed() {
+                return Err(Ending::Client);
+            }
+        }
+        Ok(count == records.len() || self.flags.closing)
+    }
+
+    /// Sends what the socket takes; whether it took anything.
+    pub(super) fn send(&mut self) -> io::Result<bool> {
+        let mut progress = false;
+        while self.has_to_send() {
+            let sent = match &mut self.tls {
+                None => {
+                    let (front, back) = self.outbox.as_slices();
+                    let sent = self.socket.write_vectored(&[io::IoSlice::new(front), io::IoSlice::new(back)]);
+                    sent.inspect(|sent| drop(self.outbox.drain(..*sent)))
+                }
+                Some(tls) => {
+                    if !tls.wants_write() {
+                        let (front, _) = self.outbox.as_slices();
+                        let taken = tls.writer().write(&front[..front.len().min(TLS_CHUNK)])?;
+                        self.outbox.drain(..taken);
+                    }
+                    tls.write_tls(&mut self.socket)
+                }
+            };
+            match sent {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => progress = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.outbox.is_empty() && self.outbox.capacity() > KEPT {
+            self.outbox = VecDeque::new();
+        }
+        Ok(progress)
+    }
+
+    /// Says goodbye, as far as that can leave at once.
+    pub(super) fn part(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        // It ends anyway, by an error too.
+        let _ = self.send();
+    }
+}
+
+/// Reads once; `None` if there is nothing.
+fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending> {
+    loop {
+        match socket.read(room) {
+            Ok(0) => return Err(Ending::Client),
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(Ending::Client),
+        }
+    }
+}
+
+/// Media want to leave at once, and not to wait in the kernel behind what is no longer of use; and a client that
+/// vanished shall be noticed. Best effort: without any of it a connection works.
+fn tune(socket: &TcpStream) {
+    let socket = socket2::SockRef::from(socket);
+    let keepalive = socket2::TcpKeepalive::new().with_time(IDLE);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_tcp_notsent_lowat(NOT_SENT_MAX);
+    let _ = socket.set_tcp_user_timeout(Some(STALLED));
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
