@@ -47,6 +47,13 @@ class Lab:
         self.sockets.append(sock)
         return sock
 
+    def connect(self, host, address, wait):
+        """A TCP connection from `host`."""
+        sock = self.socket(host, socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(wait)
+        sock.connect(address)
+        return sock
+
 
 def namespace(host):
     return f"{PREFIX}-{host}"

@@ -10,8 +10,10 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
+import certificate
 import debian_coturn
 from notify import NotifySocket
 from stun import Address
@@ -32,15 +34,16 @@ def under_test():
 
 
 def free_port():
-    """A UDP port that is free together with the next one, below the range that the kernel hands out."""
+    """A port that is free for UDP and TCP, together with the next one, below the range that the kernel hands out."""
+    families, kinds = (socket.AF_INET, socket.AF_INET6), (socket.SOCK_DGRAM, socket.SOCK_STREAM)
     for port in random.SystemRandom().sample(range(20000, 32000, 2), 100):
-        if all(_is_free(family, port + more) for family in (socket.AF_INET, socket.AF_INET6) for more in (0, 1)):
+        if all(_is_free(*socket_type, port + more) for socket_type in product(families, kinds) for more in (0, 1)):
             return port
-    raise RuntimeError("no free UDP port found")
+    raise RuntimeError("no free port found")
 
 
-def _is_free(family, port):
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+def _is_free(family, kind, port):
+    with socket.socket(family, kind) as probe:
         try:
             probe.bind(("", port))
         except OSError:
@@ -60,19 +63,33 @@ class Plan:
 
     listen: tuple = ("127.0.0.1", "::1")
     port: int = field(default_factory=free_port)
+    # TCP, and TLS too, on `port`
+    tcp: bool = False
+    # the port of TLS alone
+    tls: int | None = None
+    # RFC 6062
+    relay_tcp: bool = False
+    proxies: tuple = ()
     allowed_peers: tuple = ()
     loopback_peers: bool = True
     namespace: str | None = None
 
+    @property
+    def streams(self):
+        return self.tcp or self.tls is not None
+
     def hairpin_config(self):
-        sockets = ", ".join(f'"[{ip}]:{self.port}"' if ":" in ip else f'"{ip}:{self.port}"' for ip in self.listen)
         return f"""\
 [listen]
-udp = [{sockets}]
-
+udp = {_toml_list(self._sockets(self.port))}
+tcp = {_toml_list(self._sockets(self.port) if self.tcp else ())}
+tls = {_toml_list(self._sockets(self.tls) if self.tls else ())}
+proxies = {_toml_list(self.proxies)}
+{self._hairpin_certificate() if self.streams else ""}
 [relay]
 addresses = {_toml_list(self.listen)}
 ports = "{RELAY_PORTS}"
+tcp = {_toml_flag(self.relay_tcp)}
 # uclient 4.6.1 draws its channels from the whole range of RFC 5766
 rfc5766_channels = true
 
@@ -81,12 +98,13 @@ realm = "{REALM}"
 secrets = ["{SECRET}"]
 
 [peers]
-loopback = {str(self.loopback_peers).lower()}
+loopback = {_toml_flag(self.loopback_peers)}
 allow = {_toml_list(self.allowed_peers)}
 
 [limits]
 allocations_per_user = 1000
 allocations_per_ip = 1000
+connections_per_ip = 1000
 answers_per_ip = 100000
 answers_per_network = 100000
 failures_per_minute = 100000
@@ -94,9 +112,25 @@ packets_per_second = 100000
 bits_per_second = 1000000000
 """
 
+    def _hairpin_certificate(self):
+        made = certificate.made()
+        return f"""
+[tls]
+certificate = "{made.chain}"
+key = "{made.key}"
+names = ["{certificate.NAME}"]
+"""
+
+    def _sockets(self, port):
+        return [f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in self.listen]
+
 
 def _toml_list(texts):
     return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+
+def _toml_flag(value):
+    return str(value).lower()
 
 
 class Daemon:
@@ -159,12 +193,21 @@ def coturn(plan, directory):
     addresses = [part for ip in plan.listen for part in ("-L", ip, "-E", ip)]
     low, high = RELAY_PORTS.split("-")
     ports = ["-p", plan.port, "--min-port", low, "--max-port", high, "--no-rfc5780"]
-    only_udp = ["--no-tcp", "--no-tls", "--no-dtls", "--no-cli"]
     login = ["--use-auth-secret", "--static-auth-secret", SECRET, "--realm", REALM]
     peers = ["--allow-loopback-peers"] if plan.loopback_peers else []
     files = ["--log-file", "stdout", "--pidfile", directory / "pid", "--db", directory / "db"]
-    command = [debian_coturn.SERVER, "-n", *addresses, *ports, *only_udp, *login, *peers, *files]
-    return Daemon(command, directory, plan.namespace)
+    options = [*addresses, *ports, *_coturn_streams(plan), *login, *peers, "--no-cli", *files]
+    return Daemon([debian_coturn.SERVER, "-n", *options], directory, plan.namespace)
+
+
+def _coturn_streams(plan):
+    """coturn serves TLS on every port that serves TCP, and the other way round."""
+    if not plan.streams:
+        return ["--no-tcp", "--no-tls", "--no-dtls"]
+    made = certificate.made()
+    tls_port = ["--tls-listening-port", plan.tls] if plan.tls else []
+    relay = [] if plan.relay_tcp else ["--no-tcp-relay"]
+    return ["--no-dtls", "--cert", made.chain, "--pkey", made.key, *tls_port, *relay]
 
 
 @contextmanager

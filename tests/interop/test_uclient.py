@@ -2,6 +2,7 @@
 
 Its `-e PEER` also decides the relay's address family, so `-X` and `-x` mean something only with `-y` (client to
 client). Unless told otherwise, it asks for a pair of ports (EVEN-PORT, RESERVATION-TOKEN) and uses both (RTP, RTCP).
+`-t` is TCP, `-t -S` TLS, and `-T` a TCP relay too (RFC 6062).
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 import servers
 import uclient
 from stun import Address
-from turn_client import Refused, TurnClient
+from turn_client import TCP, UDP, Refused, TurnClient
 
 MESSAGES = 20
 
@@ -26,6 +27,7 @@ class Mode:
     server: str = "127.0.0.1"
     peer: str | None = "127.0.0.1"
     sessions: int = 2
+    messages: int = MESSAGES
     relays: str = "IPv4"
 
     def __str__(self):
@@ -50,12 +52,36 @@ MODES = [
     Mode("-D -l 101"),  # ChannelData padded to four bytes over UDP too, with a length that needs it
     Mode("-G"),  # more channels and permissions than it needs, most of them for peers we refuse
     Mode("-G -y -s", peer=None, sessions=4),
+    Mode("-t"),
+    Mode("-t", server="::1"),
+    Mode("-t -s"),
+    Mode("-t -l 101"),
+    Mode("-t -y", peer=None, sessions=4),
+    Mode("-t -y -x", server="::1", peer=None, sessions=4, relays="IPv6"),
+    Mode("-t -m 20 -z 5", sessions=20, messages=1000),
+    # RFC 6062, client to client: one sends Connect, the other one hears ConnectionAttempt, and both ConnectionBind
+    Mode("-T", peer=None),
+    Mode("-T", server="::1", peer=None),
+    Mode("-T -x", peer=None, relays="IPv6"),
 ]
+LENGTH = 1000
+TLS_MODES = [
+    Mode("-t -S"),
+    Mode("-t -S", server="::1"),
+    Mode("-t -S -s"),
+    Mode("-t -S -y", peer=None, sessions=4),
+    Mode("-t -S -m 20", sessions=20, messages=200),
+    Mode("-T -S", peer=None),
+    Mode("-T -S", server="::1", peer=None),
+]
+# RFC 6062 with a peer that is no client, but connects to the relay by itself
+A_PEER_CONNECTS = [Mode("-P", peer=None), Mode("-P -x", server="::1", peer=None, relays="IPv6")]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with servers.running(servers.Plan(), tmp_path_factory.mktemp("server")) as address:
+    plan = servers.Plan(tcp=True, relay_tcp=True)
+    with servers.running(plan, tmp_path_factory.mktemp("server")) as address:
         yield address
 
 
@@ -67,12 +93,14 @@ def peers():
 
 @pytest.fixture(scope="module")
 def runs(request, server, peers):
-    """The run of every mode that a test was chosen for, all started together: uclient mostly waits, up to 6 s."""
+    """The run of every mode that a test was chosen for, all started together: uclient mostly waits, up to 15 s."""
     chosen = [item.callspec.params["mode"] for item in request.session.items if "runs" in item.fixturenames]
 
     def start(mode):
         target = ("-e", mode.peer, "-r", peers[mode.peer]) if mode.peer else ()
-        return uclient.run(Address(mode.server, server.port), *mode.flags.split(), "-v", "-n", MESSAGES, *target)
+        length = ("-l", LENGTH) if mode in TLS_MODES else ()
+        flags = (*mode.flags.split(), "-v", "-n", mode.messages, *length, *target)
+        return uclient.run(Address(mode.server, server.port), *flags)
 
     with ThreadPoolExecutor(len(chosen)) as pool:
         yield {mode: pool.submit(start, mode) for mode in chosen}
@@ -83,9 +111,50 @@ def test_no_packet_is_lost(mode, runs):
     run = runs[mode].result()
 
     assert run.code == 0, str(run)
-    assert run.sent == run.received == MESSAGES * mode.sessions, str(run)
+    assert run.sent == run.received == mode.messages * mode.sessions, str(run)
     assert (run.lost, run.dropped) == (0, 0), str(run)
     assert mode.relays in run.relay_families, str(run)
+
+
+@pytest.mark.parametrize("mode", TLS_MODES, ids=str)
+def test_no_packet_is_lost_over_tls(mode, runs):
+    run = runs[mode].result()
+
+    assert run.code == 0, str(run)
+    assert run.sent == run.received_over_tls(LENGTH) == mode.messages * mode.sessions, str(run)
+    assert run.dropped == 0, str(run)
+    assert mode.relays in run.relay_families, str(run)
+
+
+@pytest.mark.parametrize("mode", A_PEER_CONNECTS, ids=str)
+def test_everything_arrives_that_a_peer_sends_on_a_connection_of_its_own(mode, runs):
+    run = runs[mode].result()
+
+    # uclient counts what its peer sends, and not what its peer receives
+    assert run.code == 0, str(run)
+    assert (run.sent, run.received, run.dropped) == (2 * MESSAGES, MESSAGES, 0), str(run)
+    assert mode.relays in run.relay_families, str(run)
+
+
+@pytest.fixture(scope="module")
+def server_without_tcp_relays(tmp_path_factory):
+    with servers.running(servers.Plan(tcp=True), tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+@pytest.mark.parametrize("flags", ["-T", "-T -S"])
+def test_a_tcp_relay_is_refused_with_442_unless_the_operator_wants_it(flags, server_without_tcp_relays):
+    run = uclient.run(server_without_tcp_relays, *flags.split(), "-v")
+
+    assert run.code not in (0, None), str(run)
+    assert "error 442" in run.output, str(run)
+    connect = TurnClient.over_tls if "-S" in flags else TurnClient.over_tcp
+    assert refusal(server_without_tcp_relays, *servers.credential(), connect, TCP) == 442
+
+
+def test_a_tcp_relay_is_refused_over_udp(server):
+    """RFC 6062 §5.1: 400, for the client could never hear of its connections."""
+    assert refusal(server, *servers.credential(), transport=TCP) == 400
 
 
 def test_a_hundred_clients_with_a_thousand_messages_each_lose_no_packet(server, peers):
@@ -118,10 +187,10 @@ def test_an_expired_credential_ends_in_401_though_its_password_is_right(server):
     assert refusal(server, username, password) == 401
 
 
-def refusal(server, username, password):
+def refusal(server, username, password, connect=TurnClient.over_udp, transport=UDP):
     """The error code of an Allocate under this credential; uclient does not print it."""
-    with TurnClient.over_udp(server, username, password) as client, pytest.raises(Refused) as refused:
-        client.allocate()
+    with connect(server, username, password) as client, pytest.raises(Refused) as refused:
+        client.allocate(transport=transport)
     return refused.value.code
 
 

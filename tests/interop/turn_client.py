@@ -1,4 +1,4 @@
-"""A blocking TURN client over UDP with nothing but the standard library: every wait in it has an end."""
+"""A blocking TURN client over UDP, TCP or TLS with nothing but the standard library: every wait in it has an end."""
 
 import socket
 import struct
@@ -6,12 +6,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+import certificate
+import transports
 from stun import Address, Attribute, Kind, Message, Method, decode, has_integrity, long_term_key
 
-# RFC 8489 §6.2.1: a request is sent again after 500 ms, and then after twice as long each time.
-RETRANSMISSION_WAITS = (0.5, 1, 2, 4)
 DEFAULT_WAIT = 5
-UDP = b"\x11\0\0\0"
+UDP, TCP = b"\x11\0\0\0", b"\x06\0\0\0"
 FAMILIES = {socket.AF_INET: b"\x01\0\0\0", socket.AF_INET6: b"\x02\0\0\0"}
 
 
@@ -34,14 +34,15 @@ class Received:
 
 
 class TurnClient:
-    """One client of one server; `sock` may live in any network namespace."""
+    """One client of one server; `sock` may live in any network namespace, and is connected if it is a stream's."""
 
     def __init__(self, sock, server, username=None, password=None):
         self.sock, self.server = sock, server
         self.username, self.password = username, password
         self.realm = self.nonce = self.key = None
         self.mapped = self.relayed = self.all_relayed = None
-        self.waits = RETRANSMISSION_WAITS
+        self.transport = transports.over(sock, server)
+        self.waits = self.transport.waits
         self.waiting = deque()
 
     @classmethod
@@ -49,6 +50,16 @@ class TurnClient:
         """A client on this machine."""
         family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
         return cls(socket.socket(family, socket.SOCK_DGRAM), server, username, password)
+
+    @classmethod
+    def over_tcp(cls, server, username=None, password=None):
+        """A client on this machine."""
+        return cls(socket.create_connection(server, DEFAULT_WAIT), server, username, password)
+
+    @classmethod
+    def over_tls(cls, server, username=None, password=None):
+        """A client on this machine."""
+        return cls(with_tls(socket.create_connection(server, DEFAULT_WAIT)), server, username, password)
 
     def __enter__(self):
         return self
@@ -61,19 +72,18 @@ class TurnClient:
         response = self._transact(Message(Kind.REQUEST, Method.BINDING), key=None)
         return response.get_address(Attribute.XOR_MAPPED_ADDRESS)
 
-    def allocate(self, family=None):
+    def allocate(self, family=None, transport=UDP):
         """Asks for a relayed address of `family`, or of the one that the server prefers."""
-        if family is None:
-            return self._allocate([])
-        return self._allocate([(Attribute.REQUESTED_ADDRESS_FAMILY, FAMILIES[family])])
+        families = [] if family is None else [(Attribute.REQUESTED_ADDRESS_FAMILY, FAMILIES[family])]
+        return self._allocate(families, transport)
 
     def allocate_both_families(self):
         """Asks for an IPv4 address and an IPv6 address in one allocation; returns all that it gets."""
         self._allocate([(Attribute.ADDITIONAL_ADDRESS_FAMILY, FAMILIES[socket.AF_INET6])])
         return self.all_relayed
 
-    def _allocate(self, families):
-        response = self._authenticated(Method.ALLOCATE, [(Attribute.REQUESTED_TRANSPORT, UDP), *families])
+    def _allocate(self, families, transport=UDP):
+        response = self._authenticated(Method.ALLOCATE, [(Attribute.REQUESTED_TRANSPORT, transport), *families])
         self.mapped = response.get_address(Attribute.XOR_MAPPED_ADDRESS)
         self.all_relayed = response.get_addresses(Attribute.XOR_RELAYED_ADDRESS)
         self.relayed = self.all_relayed[0]
@@ -89,10 +99,10 @@ class TurnClient:
         indication = Message(Kind.INDICATION, Method.SEND).add_address(Attribute.XOR_PEER_ADDRESS, peer)
         if dont_fragment:
             indication.add(Attribute.DONT_FRAGMENT)
-        self.sock.sendto(indication.add(Attribute.DATA, data).encode(), self.server)
+        self.transport.send(indication.add(Attribute.DATA, data).encode())
 
     def send_on_channel(self, channel, data):
-        self.sock.sendto(struct.pack("!HH", channel, len(data)) + data, self.server)
+        self.transport.send(struct.pack("!HH", channel, len(data)) + data)
 
     def receive(self, wait=DEFAULT_WAIT):
         """The next thing that came from a peer, or TimeoutError."""
@@ -126,7 +136,7 @@ class TurnClient:
     def _transact(self, request, key):
         datagram = request.encode(key)
         for wait in self.waits:
-            self.sock.sendto(datagram, self.server)
+            self.transport.send(datagram)
             try:
                 return self._await_response(request, key, time.monotonic() + wait)
             except TimeoutError:
@@ -149,9 +159,8 @@ class TurnClient:
             return response
 
     def _read_one(self, end):
-        """Reads one datagram: a response is returned, what comes from a peer is kept for `receive`."""
-        self.sock.settimeout(max(end - time.monotonic(), 0.001))
-        datagram, _ = self.sock.recvfrom(65536)
+        """Reads one message: a response is returned, what comes from a peer is kept for `receive`."""
+        datagram = self.transport.receive(end)
         if datagram[:1] and 0x40 <= datagram[0] < 0x80:
             channel, length = struct.unpack_from("!HH", datagram)
             self.waiting.append(Received(None, datagram[4 : 4 + length], channel))
@@ -161,6 +170,11 @@ class TurnClient:
             return datagram, message
         self.waiting.append(_from_indication(message))
         return None
+
+
+def with_tls(sock):
+    """TLS on a connection to the server under test, whose certificate must hold."""
+    return certificate.client_context().wrap_socket(sock, server_hostname=certificate.NAME)
 
 
 def _from_indication(message):
