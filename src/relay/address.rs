@@ -24,6 +24,14 @@ pub enum Via {
 }
 
 impl ClientPath {
+    /// Whom a nonce is given to. Over UDP that is a port, because a source can be spoofed. Who connects proves their
+    /// address, and may connect again: a client that binds a connection (RFC 6062 §4.3) need not ask for a nonce first.
+    #[must_use]
+    pub fn nonce_holder(self) -> SocketAddr {
+        let port = if self.is_stream() { 0 } else { self.client.port() };
+        SocketAddr::new(self.client.ip(), port)
+    }
+
     /// Whether the client came over TCP or TLS: then its address is its own, and nothing is sent twice.
     #[must_use]
     pub fn is_stream(self) -> bool {

@@ -7,6 +7,7 @@
 //! Connections with peers (RFC 6062) are here too. Once bound to a client's they carry bytes that are no messages:
 //! none is dropped, and whoever sends them waits until the other side has taken them.
 
+mod outbox;
 mod stream;
 
 use std::collections::{BTreeSet, VecDeque};

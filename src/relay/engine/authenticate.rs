@@ -111,7 +111,7 @@ impl Gate<'_> {
         let claim = claim(message, self.nonces).ok_or(Refusal::BadCredentials)?;
         let credentials = &self.settings.credentials;
         let account = credentials.account(claim.user);
-        let fresh = self.nonces.is_valid(claim.nonce, path.client, now.moment);
+        let fresh = self.nonces.is_valid(claim.nonce, path.nonce_holder(), now.moment);
         match (fresh, self.answers.may_guess(path.client.ip(), &account.username, fresh, now.moment)) {
             (true, false) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
             // Stale it is, whatever the password: to say 401 or 438 would tell a guesser which it is.

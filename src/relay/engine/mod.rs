@@ -358,7 +358,7 @@ impl Engine {
         }
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
-        let challenge = retry.then(|| (realm, self.nonces.issue(path.client, now.moment)));
+        let challenge = retry.then(|| (realm, self.nonces.issue(path.nonce_holder(), now.moment)));
         Ok(reply::reject(message, refusal, challenge))
     }
 

@@ -1,6 +1,5 @@
 //! One connection: its socket, TLS if it speaks it, and what waits to be sent.
 
-use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 
@@ -13,6 +12,7 @@ use crate::relay::admission::Permit;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience, STALLED};
 use crate::relay::streams::Role;
+use crate::relay::streams::outbox::Outbox;
 
 /// One connection.
 pub(super) struct Stream {
@@ -27,7 +27,7 @@ pub(super) struct Stream {
     pub(super) deadline: Moment,
     /// What arrived and could not be used yet: the beginning of a message.
     pub(super) unfinished: Vec<u8>,
-    outbox: VecDeque<u8>,
+    outbox: Outbox,
     pub(super) flags: Flags,
 }
 
@@ -52,7 +52,7 @@ pub struct Arrived {
 
 /// What is held for one client that does not read: the outbox, and what TLS has encrypted already.
 const HELD_MAX: usize = 256 << 10;
-/// What TLS encrypts at once.
+/// What TLS encrypts at once, and one message more.
 const TLS_CHUNK: usize = 32 << 10;
 /// The bound of an outbox.
 pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_CHUNK;
@@ -125,27 +125,23 @@ impl Stream {
             patience,
             deadline,
             unfinished: Vec::new(),
-            outbox: VecDeque::new(),
+            outbox: Outbox::default(),
             flags: Flags::default(),
         }
     }
 
     /// How much waits in the outbox.
     pub(super) fn waiting(&self) -> usize {
-        self.outbox.len()
+        self.outbox.held()
     }
 
     pub(super) fn has_to_send(&self) -> bool {
         !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Puts a whole message into the outbox, unless that would then have more than `most` bytes.
+    /// Puts a whole message into the outbox, unless that would then hold more than `most` bytes.
     pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
-        let fits = self.outbox.len() + message.len() <= most;
-        if fits {
-            self.outbox.extend(message);
-        }
-        fits
+        self.outbox.push(message, most)
     }
 
     /// Keeps what could not be used yet.
@@ -179,21 +175,19 @@ impl Stream {
         Ok(count == records.len() || self.flags.closing)
     }
 
-    /// Sends what the socket takes; whether it took anything.
+    /// Sends what the socket takes, many messages at once; whether it took anything. TLS puts each into a record of its
+    /// own: some clients, such as Debian's uclient, take a record for a message.
     pub(super) fn send(&mut self) -> io::Result<bool> {
         let mut progress = false;
         while self.has_to_send() {
             let sent = match &mut self.tls {
                 None => {
-                    let (front, back) = self.outbox.as_slices();
-                    let sent = self.socket.write_vectored(&[io::IoSlice::new(front), io::IoSlice::new(back)]);
-                    sent.inspect(|sent| drop(self.outbox.drain(..*sent)))
+                    let sent = self.socket.write_vectored(&self.outbox.all());
+                    sent.inspect(|sent| self.outbox.sent(*sent))
                 }
                 Some(tls) => {
                     if !tls.wants_write() {
-                        let (front, _) = self.outbox.as_slices();
-                        let taken = tls.writer().write(&front[..front.len().min(TLS_CHUNK)])?;
-                        self.outbox.drain(..taken);
+                        encrypt(tls, &mut self.outbox)?;
                     }
                     tls.write_tls(&mut self.socket)
                 }
@@ -206,9 +200,6 @@ impl Stream {
                 Err(error) => return Err(error),
             }
         }
-        if self.outbox.is_empty() && self.outbox.capacity() > KEPT {
-            self.outbox = VecDeque::new();
-        }
         Ok(progress)
     }
 
@@ -220,6 +211,17 @@ impl Stream {
         // It ends anyway, by an error too.
         let _ = self.send();
     }
+}
+
+/// Encrypts messages, until it is enough for one system call.
+fn encrypt(tls: &mut ServerConnection, outbox: &mut Outbox) -> io::Result<()> {
+    let mut encrypted = 0;
+    while encrypted < TLS_CHUNK && !outbox.is_empty() {
+        let taken = tls.writer().write_vectored(&outbox.first())?;
+        outbox.sent(taken);
+        encrypted += taken;
+    }
+    Ok(())
 }
 
 /// Reads once; `None` if there is nothing.

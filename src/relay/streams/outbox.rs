@@ -1,0 +1,110 @@
+//! What waits to be sent on one connection: whole messages, and where each of them ends.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// The messages, in order.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    bytes: VecDeque<u8>,
+    /// The lengths of the messages. The first may have been sent in part.
+    lengths: VecDeque<u32>,
+}
+
+/// An empty outbox gives back what is larger.
+const KEPT: usize = 4 << 10;
+
+impl Outbox {
+    /// Adds a message, unless more than `most` bytes would be held then; whether it did.
+    pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
+        let fits = self.held() + message.len() + size_of::<u32>() <= most;
+        if fits && !message.is_empty() {
+            self.bytes.extend(message);
+            self.lengths.push_back(message.len() as u32);
+        }
+        fits
+    }
+
+    /// What it holds, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len() + self.lengths.len() * size_of::<u32>()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// All of it.
+    pub(super) fn all(&self) -> [IoSlice<'_>; 2] {
+        let (front, back) = self.bytes.as_slices();
+        [IoSlice::new(front), IoSlice::new(back)]
+    }
+
+    /// The first message, or what is left of it.
+    pub(super) fn first(&self) -> [IoSlice<'_>; 2] {
+        let length = self.lengths.front().map_or(0, |length| *length as usize);
+        let (front, back) = self.bytes.as_slices();
+        let in_front = length.min(front.len());
+        [IoSlice::new(&front[..in_front]), IoSlice::new(&back[..length - in_front])]
+    }
+
+    /// Removes what was sent: that many bytes, wherever messages end among them.
+    pub(super) fn sent(&mut self, mut count: usize) {
+        self.bytes.drain(..count);
+        while let Some(first) = self.lengths.front_mut() {
+            let length = *first as usize;
+            if count < length {
+                *first -= count as u32;
+                break;
+            }
+            count -= length;
+            self.lengths.pop_front();
+        }
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
+            *self = Self::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(slices: [IoSlice<'_>; 2]) -> Vec<u8> {
+        slices.iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_not_there_at_all() {
+        let mut outbox = Outbox::default();
+        let most = 6 + 2 * size_of::<u32>();
+        assert!(outbox.push(b"1234", most) && !outbox.push(b"567", most) && outbox.push(b"56", most));
+        assert_eq!(text(outbox.all()), b"123456");
+    }
+
+    proptest! {
+        /// Both ways of sending, mixed, send every byte once and in order.
+        #[test]
+        fn what_is_sent_is_what_was_pushed(
+            steps in proptest::collection::vec((0..50_usize, 0..80_usize, any::<bool>()), 1..100),
+        ) {
+            let (mut outbox, mut pushed, mut sent) = (Outbox::default(), Vec::new(), Vec::new());
+            for (length, most, whole) in steps {
+                let message: Vec<u8> = (0..length).map(|i| (pushed.len() + i) as u8).collect();
+                if outbox.push(&message, 200) {
+                    pushed.extend_from_slice(&message);
+                }
+                let slices = if whole { outbox.first() } else { outbox.all() };
+                let mut bytes = text(slices);
+                bytes.truncate(if whole { bytes.len() } else { most });
+                outbox.sent(bytes.len());
+                sent.extend(bytes);
+                prop_assert_eq!(outbox.lengths.iter().sum::<u32>() as usize, outbox.bytes.len());
+            }
+            sent.extend(text(outbox.all()));
+            prop_assert_eq!(sent, pushed);
+        }
+    }
+}
