@@ -355,9 +355,12 @@ impl Streams {
         // It ends anyway, by an error too.
         let _ = stream.send();
         let _ = self.registry.deregister(&mut stream.socket);
+        let client = stream.path.client;
+        // Who is counted as gone has left: the socket is closed, and the place is free for another.
+        drop(stream);
         self.counters.streams.sub(1);
         self.counters.ended(ending);
-        tracing::debug!(client = %stream.path.client, reason = ending.name(), "connection ended");
+        tracing::debug!(%client, reason = ending.name(), "connection ended");
     }
 }
 
