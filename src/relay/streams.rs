@@ -282,9 +282,15 @@ impl Streams {
 
     fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if stream.outbox.len() + message.len() > most {
+        let needed = stream.outbox.len() + message.len();
+        if needed > most {
             self.counters.ignored(Ignored::SlowReader);
             return;
+        }
+        if needed > stream.outbox.capacity() {
+            // By doubling, but to no more than may be held.
+            let room = (2 * stream.outbox.capacity()).clamp(needed, OUTBOX_MAX);
+            stream.outbox.reserve_exact(room - stream.outbox.len());
         }
         stream.outbox.extend(message);
         self.expect_sending(id);

@@ -53,7 +53,8 @@ impl Process {
     /// The next line of the log that contains `text`, which must come soon; lines before it are skipped.
     pub fn line(&self, text: &str) -> String {
         loop {
-            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the log never says {text:?}"));
+            let line =
+                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the log never says {text:?}"));
             if line.contains(text) {
                 return line;
             }

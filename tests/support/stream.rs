@@ -51,7 +51,8 @@ pub fn connect(server: SocketAddr) -> TcpStream {
 
 /// Connects from an address.
 pub fn connect_from(from: IpAddr, server: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None).unwrap();
+    let socket =
+        socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::new(from, 0).into()).unwrap();
     socket.connect(&server.into()).unwrap();
     ready(socket.into())
