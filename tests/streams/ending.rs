@@ -9,7 +9,7 @@ use hairpin::outcome::Ending;
 
 use crate::support::daemon::{start_secure, start_with};
 use crate::support::stream::{Client, End, client_hello, connect, eventually, rest};
-use crate::support::stun::{ALLOCATE, BINDING, REFRESH, REQUESTED_TRANSPORT, XOR_MAPPED_ADDRESS, Message};
+use crate::support::stun::{ALLOCATE, BINDING, Message, REFRESH, REQUESTED_TRANSPORT, XOR_MAPPED_ADDRESS};
 
 /// Waits until the daemon has neither a connection nor an allocation, and has closed `relayed`.
 fn nothing_is_left(daemon: &Daemon, relayed: SocketAddr) {
@@ -19,12 +19,15 @@ fn nothing_is_left(daemon: &Daemon, relayed: SocketAddr) {
     eventually("the port is free", || UdpSocket::bind(relayed).is_ok());
 }
 
+/// What a client does last.
+type Leave = fn(&mut Client);
+
 /// C8
 #[test]
 fn an_allocation_ends_with_its_connection_however_that_ends() {
     let daemon = start_secure("30300-30399", |_| {});
     let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
-    let endings: [(&str, fn(&mut Client)); 5] = [
+    let endings: [(&str, Leave); 5] = [
         ("FIN", |_| {}),
         ("FIN within a message", |client| client.send(&[0, 1, 0, 8, 0x21])),
         ("RST", reset),
@@ -121,6 +124,9 @@ fn who_guesses_passwords_is_told_so_as_often_as_allowed_and_then_closed() {
 
     eventually("it is counted", || daemon.metrics().sum(|shard| shard.endings(Ending::BadMessage)) == 1);
     let request = bystander.request(BINDING);
-    assert_eq!(bystander.exchange(&request.0).address(XOR_MAPPED_ADDRESS).ip(), daemon.addresses().tcp[0].ip());
+    assert_eq!(
+        bystander.exchange(&request.0).address(XOR_MAPPED_ADDRESS).ip(),
+        daemon.addresses().tcp[0].ip()
+    );
     daemon.stop();
 }

@@ -10,7 +10,7 @@ const CHANNEL: u16 = 0x4000;
 
 #[test]
 fn data_goes_both_ways_on_channels_and_in_indications_over_tcp_and_tls() {
-    let daemon = start_secure("29000-29099", |_| {});
+    let daemon = start_secure("29000-29049", |_| {});
     let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
     for mut client in [Client::tcp(tcp), Client::tls(tls), Client::tls(tcp)] {
         assert_eq!(client.mapped(), client.connection.socket.local_addr().unwrap());
@@ -72,7 +72,10 @@ fn clients_over_tcp_tls_and_udp_meet_on_whichever_threads_they_are() {
             assert_eq!(second.receive(), padded_channel_data(CHANNEL, b"hello"));
             second.send(&padded_channel_data(CHANNEL, b"hello yourself"));
             let heard = Message::read(&first.receive());
-            assert_eq!((heard.get(DATA), heard.address(XOR_PEER_ADDRESS)), (Some(&b"hello yourself"[..]), second_relayed));
+            assert_eq!(
+                (heard.get(DATA), heard.address(XOR_PEER_ADDRESS)),
+                (Some(&b"hello yourself"[..]), second_relayed)
+            );
         }
         let mut third = UdpClient::to(udp, [127, 0, 0, 1].into());
         let third_relayed = third.allocate();
