@@ -355,11 +355,13 @@ impl Streams {
     pub fn close(&mut self, id: StreamId, ending: Ending) {
         let Some(mut stream) = self.slots.try_remove(id.0 as usize) else { return };
         self.deadlines.remove(&(stream.deadline, id));
-        if let Some(tls) = &mut stream.tls {
-            tls.send_close_notify();
-        }
         // It ends anyway, by an error too.
         let _ = stream.send();
+        // Behind this a client reads nothing more, so it comes last, or not at all.
+        if let Some(tls) = stream.tls.as_mut().filter(|_| stream.outbox.is_empty()) {
+            tls.send_close_notify();
+            let _ = stream.send();
+        }
         let _ = self.registry.deregister(&mut stream.socket);
         let client = stream.path.client;
         // Who is counted as gone has left: the socket is closed, and the place is free for another.

@@ -19,8 +19,10 @@ fn nothing_is_left(daemon: &Daemon, relayed: SocketAddr) {
     eventually("the port is free", || UdpSocket::bind(relayed).is_ok());
 }
 
-/// What a client does last.
+/// How a client leaves.
 type Leave = fn(&mut Client);
+/// How a client sends a last request, and leaves.
+type Ask = fn(&mut Client, &[u8]);
 
 /// C8
 #[test]
@@ -64,19 +66,38 @@ fn reset(client: &mut Client) {
 
 /// C8: TURN has no half-open clients; but what was asked before the end is answered.
 #[test]
-fn a_client_that_closes_its_half_is_answered_and_closed() {
-    let daemon = start_with("30400-30499", |_| {});
-    let mut client = Client::tcp(daemon.addresses().tcp[0]);
-    let relayed = client.allocate();
-    let refresh = client.request(REFRESH);
-    let refresh = client.sign(refresh);
+fn what_was_asked_before_the_end_is_answered() {
+    let daemon = start_secure("30400-30499", |_| {});
+    let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
+    let endings: [(&str, Ask); 2] = [
+        ("its half is closed", |client, request| match &mut client.connection.tls {
+            None => {
+                client.send(request);
+                client.connection.socket.shutdown(Shutdown::Write).unwrap();
+            }
+            Some(tls) => {
+                tls.writer().write_all(request).unwrap();
+                tls.send_close_notify();
+                tls.complete_io(&mut client.connection.socket).unwrap();
+            }
+        }),
+        ("what follows is not STUN", |client, request| client.send(&[request, &[0xFF]].concat())),
+    ];
+    for (name, end) in endings {
+        for (client, port) in [(Client::tcp as fn(SocketAddr) -> Client, tcp), (Client::tls, tls)] {
+            let mut client = client(port);
+            let relayed = client.allocate();
+            let refresh = client.request(REFRESH);
+            let refresh = client.sign(refresh);
 
-    client.send(&refresh);
-    client.connection.socket.shutdown(Shutdown::Write).unwrap();
+            end(&mut client, &refresh);
 
-    assert_eq!(Message::read(&client.receive()).code(), None);
-    assert_eq!(client.next(), None);
-    nothing_is_left(&daemon, relayed);
+            let answer = client.next().unwrap_or_else(|| panic!("no answer: {name}"));
+            assert_eq!(Message::read(&answer).code(), None);
+            assert_eq!(client.next(), None, "{name}");
+            nothing_is_left(&daemon, relayed);
+        }
+    }
     daemon.stop();
 }
 

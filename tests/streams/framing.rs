@@ -9,7 +9,7 @@ use hairpin::outcome::{Ending, Ignored};
 
 use crate::support::daemon::{Client as UdpClient, peer, receive, start_secure};
 use crate::support::stream::{Client, End, connect, eventually, padded_channel_data, rest};
-use crate::support::stun::{BINDING, Builder, Class, ICMP, Message, SOFTWARE};
+use crate::support::stun::{BINDING, Builder, Class, DATA, ICMP, Message, SOFTWARE};
 
 const CHANNEL: u16 = 0x4000;
 
@@ -156,7 +156,7 @@ fn missing_padding_ends_the_connection_and_no_other() {
 /// C6: sums of these lengths with a header, or with padding, leave 16 bits.
 #[test]
 fn the_longest_channel_data_is_dropped_and_the_connection_lives() {
-    let mut site = Site::new("30000-30099");
+    let mut site = Site::new("30000-30039");
     for (mut client, peer) in site.clients() {
         for length in 0xFFFC..=0xFFFF {
             let before = site.daemon.metrics().sum(|shard| shard.drops(Ignored::SendFailed));
@@ -178,6 +178,42 @@ fn the_longest_channel_data_is_dropped_and_the_connection_lives() {
         assert_eq!(client.mapped(), client.connection.socket.local_addr().unwrap());
     }
     assert_eq!(site.daemon.metrics().sum(|shard| shard.packets(Direction::Up)), 16);
+    site.daemon.stop();
+}
+
+/// C6: on one thread a packet does not leave the process, so that it may be longer than a datagram.
+#[test]
+fn the_longest_channel_data_reaches_another_client_if_a_message_can_hold_it() {
+    let site = Site::new("30040-30079");
+    let addresses = site.daemon.addresses();
+    let mut sender = Client::tcp(addresses.tcp[0]);
+    let mut receivers = [Client::tcp(addresses.tcp[0]), Client::tls(addresses.tls[0])];
+    let relayed = sender.allocate();
+    let dropped = || site.daemon.metrics().sum(|shard| shard.drops(Ignored::SendFailed));
+    for (receiver, channel) in receivers.iter_mut().zip(CHANNEL..) {
+        let other = receiver.allocate();
+        sender.bind(channel, other);
+        receiver.permit(relayed);
+        // A message is no longer than 20 + 0xFFFC bytes, and 16 of them are in front of its data.
+        for (length, fits) in
+            [(65_515, true), (65_516, true), (65_517, false), (0xFFFC, false), (0xFFFF, false)]
+        {
+            let payload = vec![7; length];
+            sender.send(&padded_channel_data(channel, &payload));
+            if fits {
+                assert_eq!(Message::read(&receiver.receive()).get(DATA), Some(&payload[..]), "{length}");
+            }
+        }
+        // Its answer comes when all that was before it has been relayed.
+        assert_eq!(sender.mapped().ip(), addresses.tcp[0].ip());
+        receiver.bind(CHANNEL, relayed);
+        for length in [65_508, 0xFFFC, 0xFFFD, 0xFFFE, 0xFFFF] {
+            let message = padded_channel_data(channel, &vec![7; length]);
+            sender.send(&message);
+            assert!(receiver.receive()[2..] == message[2..], "{length}");
+        }
+    }
+    assert_eq!(dropped(), 6);
     site.daemon.stop();
 }
 

@@ -200,7 +200,9 @@ impl Client {
 
     pub fn exchange(&mut self, message: &[u8]) -> Message {
         self.send(message);
-        Message::read(&self.receive())
+        let answer = Message::read(&self.receive());
+        assert_eq!(answer.transaction[..], message[8..20]);
+        answer
     }
 
     /// Sends everything at once.
