@@ -1,16 +1,17 @@
 //! What clients, and strangers, can make the daemon's memory grow by.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use hairpin::daemon::Daemon;
-use hairpin::outcome::{Ignored, Method, Refusal};
+use hairpin::metrics::Direction;
+use hairpin::outcome::{Ending, Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
-use support::daemon::{Client, config_text, start_on};
+use support::daemon::{Client, config_text, peer, start_on, start_secure};
+use support::process::{Process, resident};
+use support::stream::{self, End, connect, eventually, rest};
 use support::stun::{
     ALLOCATE, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,
 };
@@ -28,12 +29,12 @@ fn an_idle_allocation_costs_less_than_four_kib() {
     let _alone = ALONE.lock();
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     // A process of its own: the sockets of both sides are more than one may have open.
-    let daemon = Process::start("12000-27999");
-    let mut clients = vec![daemon.client()];
+    let daemon = Process::start("memory.toml", &config_text("12000-27999", &["127.0.0.1:0"]));
+    let mut clients = vec![allocated(daemon.udp[0])];
 
-    let before = resident(daemon.child.id());
-    clients.extend((0..ALLOCATIONS).map(|_| daemon.client()));
-    let each = (resident(daemon.child.id()) - before) / ALLOCATIONS as f64;
+    let before = resident(daemon.id());
+    clients.extend((0..ALLOCATIONS).map(|_| allocated(daemon.udp[0])));
+    let each = (resident(daemon.id()) - before) / ALLOCATIONS as f64;
 
     println!("{ALLOCATIONS} idle allocations: {each:.0} bytes of RSS each");
     assert!(each <= 4.0 * KIB);
@@ -84,6 +85,89 @@ fn a_million_spoofed_allocates_cost_less_than_one_mib_in_all() {
     daemon.stop();
 }
 
+/// C13: a quarter of a MiB for each client, whatever is sent to it.
+#[test]
+fn clients_that_do_not_read_cost_less_than_256_kib_each() {
+    const CLIENTS: usize = 8;
+    const PUSHED: u64 = 128 << 20;
+    const DATAGRAM: usize = 8000;
+    let _alone = ALONE.lock();
+    let daemon = start_secure("28100-28199", |config| config.relay.threads = Some(1));
+    let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
+    let peer = peer([127, 0, 0, 1].into());
+    let push = |relayed, bytes: u64| {
+        let packets = || daemon.metrics().sum(|shard| shard.packets(Direction::Down));
+        let end = packets() + bytes / DATAGRAM as u64;
+        while packets() < end {
+            assert_eq!(peer.send_to(&[7; DATAGRAM], relayed).unwrap(), DATAGRAM);
+        }
+    };
+    let dropped = || daemon.metrics().sum(|shard| shard.drops(Ignored::SlowReader));
+    // The relay's own buffers are used once, and then are in memory.
+    let mut other = Client::of(&daemon, "127.0.0.1");
+    let relayed = other.allocate();
+    other.permit(peer.local_addr().unwrap());
+    push(relayed, PUSHED / 8);
+
+    let mut held = Vec::new();
+    for (name, connect, server) in
+        [("TCP", stream::Client::tcp as fn(_) -> _, tcp), ("TLS", stream::Client::tls, tls)]
+    {
+        let mut clients = [(); CLIENTS].map(|()| connect(server));
+        let relayed = clients.each_mut().map(|client| {
+            let relayed = client.allocate();
+            client.bind(0x4000, peer.local_addr().unwrap());
+            relayed
+        });
+        let already = dropped();
+
+        let before = resident(std::process::id());
+        relayed.into_iter().for_each(|relayed| push(relayed, PUSHED / CLIENTS as u64));
+        let each = (resident(std::process::id()) - before) / KIB / CLIENTS as f64;
+
+        println!("{name} clients that do not read what they are sent: {each:.0} KiB of RSS each");
+        assert!(each <= 256.0);
+        assert!(dropped() - already > PUSHED / DATAGRAM as u64 * 9 / 10);
+        held.extend(clients);
+    }
+    daemon.stop();
+}
+
+/// C12
+#[test]
+fn two_hundred_mib_of_garbage_cost_nothing() {
+    const CONNECTIONS: u64 = 100;
+    let _alone = ALONE.lock();
+    let daemon = start_secure("28200-28299", |_| {});
+    let garbage: Vec<u8> =
+        (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 | 0x80).collect();
+    let mut bystander = stream::Client::tcp(daemon.addresses().tcp[0]);
+    let mut throw = |connections: u64| {
+        for _ in 0..connections {
+            for server in [daemon.addresses().tcp[0], daemon.addresses().tls[0]] {
+                let mut socket = connect(server);
+                // It may be closed before all of it is sent.
+                drop(socket.write_all(&garbage));
+                assert_eq!(rest(&socket).1, End::Closed);
+            }
+            assert_eq!(bystander.mapped(), bystander.connection.socket.local_addr().unwrap());
+        }
+    };
+    throw(10);
+
+    let before = resident(std::process::id());
+    throw(CONNECTIONS);
+    let grown = (resident(std::process::id()) - before) / KIB;
+
+    println!("{} MiB of garbage: RSS grew by {grown:.0} KiB in all", 2 * CONNECTIONS);
+    assert!(grown <= 256.0);
+    let ended = |ending| daemon.metrics().sum(|shard| shard.endings(ending));
+    eventually("all are counted", || {
+        (ended(Ending::BadMessage), ended(Ending::BadHandshake)) == (CONNECTIONS + 10, CONNECTIONS + 10)
+    });
+    daemon.stop();
+}
+
 /// How many spoofed requests the daemon has dealt with.
 fn heard(daemon: &Daemon) -> u64 {
     daemon.metrics().sum(|shard| {
@@ -96,44 +180,9 @@ fn heard(daemon: &Daemon) -> u64 {
     })
 }
 
-/// A daemon in a process of its own, which ends with the test.
-struct Process {
-    child: Child,
-    server: SocketAddr,
-}
-
-impl Process {
-    fn start(ports: &str) -> Self {
-        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("memory.toml");
-        fs::write(&file, config_text(ports, &["127.0.0.1:0"])).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
-        let mut child = command.arg("--config").arg(&file).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let ready = log
-            .map(Result::unwrap)
-            .find_map(|line| line.split_once("STUN and TURN on UDP ").map(|(_, rest)| rest.to_owned()));
-        let address = ready.unwrap().split(',').next().unwrap().parse().unwrap();
-        Self { child, server: address }
-    }
-
-    /// A client that has allocated, on an address whose ports are no relay ports.
-    fn client(&self) -> Client {
-        let mut client = Client::to(self.server, [127, 0, 0, 2].into());
-        client.allocate();
-        client
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-/// The resident memory of a process in bytes, exactly.
-fn resident(process: u32) -> f64 {
-    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap();
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() * KIB
+/// A client that has allocated, on an address whose ports are no relay ports.
+fn allocated(server: SocketAddr) -> Client {
+    let mut client = Client::to(server, [127, 0, 0, 2].into());
+    client.allocate();
+    client
 }

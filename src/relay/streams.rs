@@ -191,6 +191,7 @@ impl Streams {
         }
         let mut stream = self.remove(id)?;
         let _ = self.registry.deregister(&mut stream.socket);
+        self.counters.streams.sub(1);
         let Stream { socket, tls, permit, .. } = stream;
         let socket = std::net::TcpStream::from(socket);
         Some(Arrival { socket, tls, client, server, since: now, permit, said: said.to_owned() })
@@ -199,7 +200,6 @@ impl Streams {
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.slots.try_remove(id.0 as usize)?;
         self.deadlines.remove(&(stream.deadline, id));
-        self.counters.streams.sub(1);
         Some(stream)
     }
 
@@ -462,7 +462,11 @@ impl Streams {
         let Some(mut stream) = self.remove(id) else { return };
         stream.part();
         let _ = self.registry.deregister(&mut stream.socket);
+        let remote = stream.remote;
+        // Who is counted as gone has left: the socket is closed, and the place is free for another.
+        drop(stream);
+        self.counters.streams.sub(1);
         self.counters.ended(ending);
-        tracing::debug!(remote = %stream.remote, reason = ending.name(), "connection ended");
+        tracing::debug!(%remote, reason = ending.name(), "connection ended");
     }
 }

@@ -9,6 +9,7 @@ use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
 
+use super::certificate::Folder;
 use super::stun::{
     ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, Message, NONCE, REALM,
     REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS, md5_key,
@@ -43,6 +44,23 @@ pub fn start(ports: &str) -> Daemon {
 /// Starts a daemon that listens on `udp`.
 pub fn start_on(ports: &str, udp: &[&str]) -> Daemon {
     Daemon::start(&config(ports, udp), Clock::start()).expect("the daemon starts")
+}
+
+/// Starts a daemon whose configuration the test has changed something in.
+pub fn start_with(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
+    let mut config = config(ports, &["127.0.0.1:0"]);
+    change(&mut config);
+    Daemon::start(&config, Clock::start()).expect("the daemon starts")
+}
+
+/// The same, with a certificate for turn.example.
+pub fn start_secure(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
+    let folder = Folder::new(ports);
+    folder.pair("turn", "turn.example");
+    start_with(ports, |config| {
+        folder.configure(config, &["turn"]);
+        change(config);
+    })
 }
 
 /// The configuration of a daemon for a test.

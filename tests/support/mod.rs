@@ -1,8 +1,12 @@
-//! What the tests need: a codec of their own, clients, a world for the engine, and daemons on real sockets.
+//! What the tests need: a codec of their own, clients, a world for the engine, and daemons on real sockets,
+//! in this process and in others.
 #![allow(unreachable_pub, missing_docs, reason = "a test's tools; each test uses what it needs")]
 #![allow(dead_code, reason = "a codec is complete even where no test needs it yet")]
 
+pub mod certificate;
 pub mod client;
 pub mod daemon;
+pub mod process;
+pub mod stream;
 pub mod stun;
 pub mod world;

@@ -31,4 +31,6 @@ mod peers;
 
 mod limiting;
 
+mod connected;
+
 mod invariants;

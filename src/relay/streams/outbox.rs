@@ -19,6 +19,12 @@ impl Outbox {
     pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
         let fits = self.held() + message.len() + size_of::<u32>() <= most;
         if fits && !message.is_empty() {
+            let needed = self.bytes.len() + message.len();
+            if needed > self.bytes.capacity() {
+                // By doubling, but to no more than may be held.
+                let room = (2 * self.bytes.capacity()).clamp(needed, most);
+                self.bytes.reserve_exact(room - self.bytes.len());
+            }
             self.bytes.extend(message);
             self.lengths.push_back(message.len() as u32);
         }

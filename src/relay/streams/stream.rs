@@ -205,11 +205,13 @@ impl Stream {
 
     /// Says goodbye, as far as that can leave at once.
     pub(super) fn part(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
-        }
         // It ends anyway, by an error too.
         let _ = self.send();
+        // Behind this the other end reads nothing more, so it comes last, or not at all.
+        if let Some(tls) = self.tls.as_mut().filter(|_| self.outbox.is_empty()) {
+            tls.send_close_notify();
+            let _ = self.send();
+        }
     }
 }
 
