@@ -336,10 +336,10 @@ impl Shard {
     fn read_relays(&mut self, now: Now) {
         for _ in 0..RELAYS_A_ROUND {
             let Some(relay) = self.readable.pop_front() else { return };
+            let turn = self.ports.turn(relay).map(std::mem::take).unwrap_or_default();
             if self.accept_peers(relay, now) {
                 continue;
             }
-            let turn = self.ports.turn(relay).map(std::mem::take).unwrap_or_default();
             if self.batch.free() < RELAY_TURN + ERRORS_TURN {
                 self.flush();
             }
