@@ -77,6 +77,19 @@ def test_sigterm_stops_it_cleanly_and_soon(tmp_path):
 
 
 @hairpin_only
+def test_sighup_does_not_end_it(tmp_path):
+    plan = Plan()
+    with hairpin(plan, tmp_path) as daemon:
+        daemon.wait_until_ready()
+
+        daemon.process.send_signal(signal.SIGHUP)
+
+        assert all(answers_binding(Address(ip, plan.port)) for ip in plan.listen)
+        assert daemon.stop(limit=2) == 0
+        assert "SIGHUP" in daemon.log()
+
+
+@hairpin_only
 @pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
 def test_an_address_in_use_ends_it_with_an_error_that_names_the_address(tmp_path, ip):
     plan = Plan()
