@@ -118,6 +118,21 @@ def test_an_unknown_key_is_named_with_its_file_and_line(tmp_path):
 
 
 @hairpin_only
+@pytest.mark.parametrize("command", [["check-config"], ["serve", "--config"]])
+def test_a_certificate_that_cannot_be_read_is_named_with_its_key_and_line(tmp_path, command):
+    config = Plan().hairpin_config() + '\n[tls]\ncertificate = "/nonexistent/a.pem"\nkey = "/nonexistent/a.key"\n'
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    line = config[: config.index("certificate")].count("\n") + 1
+
+    done = subprocess.run([HAIRPIN, *command, file], capture_output=True, text=True, timeout=servers.START_LIMIT)
+
+    assert done.returncode == CONFIGURATION_ERROR
+    said = f"config.toml:{line}: tls.certificate: /nonexistent/a.pem: cannot be read by this user"
+    assert said in done.stderr, done.stderr
+
+
+@hairpin_only
 def test_it_starts_again_at_once_after_sigkill(tmp_path):
     plan = Plan()
     first, second = tmp_path / "first", tmp_path / "second"
