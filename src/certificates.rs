@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_for_everybody_and_a_missing_chain_are_warned_about() {
+    fn a_key_for_everybody_a_missing_chain_and_no_name_are_warned_about() {
         let folder = Folder::new("doubts");
         let key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new([]).unwrap();
@@ -321,6 +321,9 @@ mod tests {
             "{warnings}"
         );
         assert_eq!(load().closed_keys(), <[PathBuf; 0]>::default());
+
+        let nameless = Certificates::load(&[folder.pair("nameless", &[])], &[]).unwrap();
+        assert!(nameless.warnings(NOW)[0].contains("nameless.pem: is for no name at all"));
     }
 
     #[test]

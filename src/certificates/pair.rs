@@ -44,7 +44,7 @@ impl Pair {
         let text = read(key).map_err(|error| bad_key(Fault::KeyUnreadable(error)))?;
         let secret = read_key(&text).map_err(bad_key)?;
         let secret = ring::default_provider().key_provider.load_private_key(secret);
-        let secret = secret.map_err(|error| bad_key(Fault::UnusableKey(error.to_string())))?;
+        let secret = secret.map_err(|error| bad_key(unusable(&error)))?;
         let (names, begin, end, lacks_chain) = inspect(&chain).map_err(bad_certificate)?;
         let certified = CertifiedKey::new(chain, secret);
         match certified.keys_match() {
@@ -94,6 +94,11 @@ impl Pair {
             let (days, date) = ((self.expiry() - unix) / DAY, day(self.end));
             warnings
                 .push(format!("tls.certificate: {certificate}: expires on {date}, in {days} days: renew it"));
+        }
+        if self.names.is_empty() {
+            let text =
+                "is for no name at all, and clients that verify refuse it: make one with a subjectAltName";
+            warnings.push(format!("tls.certificate: {certificate}: {text}"));
         }
         if self.lacks_chain {
             let text = "has no chain to its issuer, and most clients will not trust it: name fullchain.pem";
@@ -153,6 +158,11 @@ fn read_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
         Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(Fault::NoKey),
         Err(error) => Err(Fault::UnusableKey(error.to_string())),
     }
+}
+
+fn unusable(error: &Error) -> Fault {
+    let reason = if let Error::General(reason) = error { reason.clone() } else { error.to_string() };
+    Fault::UnusableKey(reason)
 }
 
 /// The names of the first certificate, from when to when it is valid, and whether the chain to its issuer is missing.

@@ -1,5 +1,6 @@
 //! A daemon starts with every socket bound or not at all, says why not, and leaves nothing behind.
 
+use std::fs;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Method;
+use rcgen::{CertificateParams, KeyPair};
 use tokio::runtime;
 
 use crate::support::daemon::{Client, config, start, start_on};
@@ -36,6 +38,31 @@ fn an_address_of_another_machine_cannot_be_relayed_from() {
     config.relay.addresses = Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]);
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
     assert!(error.contains("192.0.2.99") && error.contains("public ="), "{error}");
+}
+
+#[test]
+fn a_key_of_another_certificate_keeps_it_from_starting_and_an_expired_certificate_does_not() {
+    let folder = std::env::temp_dir().join(format!("hairpin-starting-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (certificate, key) = (folder.join("a.pem"), folder.join("a.key"));
+    let pair = KeyPair::generate().unwrap();
+    let mut expired = CertificateParams::new(["turn.example".to_owned()]).unwrap();
+    expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    fs::write(&certificate, expired.self_signed(&pair).unwrap().pem()).unwrap();
+    let mut config = config("21250-21299", &["127.0.0.1:0"]);
+    config.tls.certificate = vec![certificate];
+    config.tls.key = vec![key.clone()];
+
+    fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
+    fs::write(&key, pair.serialize_pem()).unwrap();
+    let daemon = Daemon::start(&config, Clock::start()).unwrap();
+
+    assert!(error.contains("tls.key: ") && error.contains("does not match the certificate"), "{error}");
+    let warnings = daemon.certificates().unwrap().warnings(Clock::start().now().unix);
+    assert!(warnings[0].contains("expired on 2020-01-01"), "{warnings:?}");
+    daemon.stop();
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]

@@ -77,6 +77,19 @@ def test_sigterm_stops_it_cleanly_and_soon(tmp_path):
 
 
 @hairpin_only
+def test_sighup_does_not_end_it(tmp_path):
+    plan = Plan()
+    with hairpin(plan, tmp_path) as daemon:
+        daemon.wait_until_ready()
+
+        daemon.process.send_signal(signal.SIGHUP)
+
+        assert all(answers_binding(Address(ip, plan.port)) for ip in plan.listen)
+        assert daemon.stop(limit=2) == 0
+        assert "SIGHUP" in daemon.log()
+
+
+@hairpin_only
 @pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
 def test_an_address_in_use_ends_it_with_an_error_that_names_the_address(tmp_path, ip):
     plan = Plan()
@@ -102,6 +115,21 @@ def test_an_unknown_key_is_named_with_its_file_and_line(tmp_path):
         # as in config.toml:12 or config.toml, line 12
         assert re.search(rf"config\.toml\b.{{0,12}}\b{line}\b", daemon.log()), daemon.log()
         assert "relm" in daemon.log()
+
+
+@hairpin_only
+@pytest.mark.parametrize("command", [["check-config"], ["serve", "--config"]])
+def test_a_certificate_that_cannot_be_read_is_named_with_its_key_and_line(tmp_path, command):
+    config = Plan().hairpin_config() + '\n[tls]\ncertificate = "/nonexistent/a.pem"\nkey = "/nonexistent/a.key"\n'
+    file = tmp_path / "config.toml"
+    file.write_text(config)
+    line = config[: config.index("certificate")].count("\n") + 1
+
+    done = subprocess.run([HAIRPIN, *command, file], capture_output=True, text=True, timeout=servers.START_LIMIT)
+
+    assert done.returncode == CONFIGURATION_ERROR
+    said = f"config.toml:{line}: tls.certificate: /nonexistent/a.pem: cannot be read by this user"
+    assert said in done.stderr, done.stderr
 
 
 @hairpin_only
