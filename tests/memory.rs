@@ -98,7 +98,10 @@ fn clients_that_do_not_read_cost_less_than_256_kib_each() {
     let push = |relayed, bytes: u64| {
         let packets = || daemon.metrics().sum(|shard| shard.packets(Direction::Down));
         let end = packets() + bytes / DATAGRAM as u64;
+        // Some are lost where the kernel has no room, but not most.
+        let mut tries = 0..bytes / DATAGRAM as u64 * 20;
         while packets() < end {
+            assert!(tries.next().is_some(), "nothing is relayed");
             assert_eq!(peer.send_to(&[7; DATAGRAM], relayed).unwrap(), DATAGRAM);
         }
     };

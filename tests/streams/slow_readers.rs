@@ -72,6 +72,7 @@ fn what_reaches_a_client_that_reads_now_and_then_is_whole_and_in_order() {
         let enough = AtomicBool::new(false);
         let (mut last, mut missed) = (None, 0);
         thread::scope(|scope| {
+            let _done = Done(&enough);
             scope.spawn(|| {
                 for number in (0_u32..).take_while(|_| !enough.load(Ordering::Relaxed)) {
                     peer.send_to(&numbered(number), relayed).unwrap();
@@ -88,11 +89,19 @@ fn what_reaches_a_client_that_reads_now_and_then_is_whole_and_in_order() {
                     last = Some(number);
                 }
             }
-            enough.store(true, Ordering::Relaxed);
         });
         assert!(missed > 0, "nothing was ever dropped");
     }
     daemon.stop();
+}
+
+/// Says that it is enough, by the end of a test or by its failure.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A payload that shows its number, and whether it is whole.
