@@ -24,3 +24,5 @@ mod handshakes;
 mod renewing;
 
 mod proxies;
+
+mod tcp_relays;

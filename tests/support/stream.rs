@@ -240,6 +240,15 @@ impl Client {
         }
     }
 
+    /// The next bytes, whatever they are.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.unread.drain(..count.min(self.unread.len())).collect();
+        let begun = bytes.len();
+        bytes.resize(count, 0);
+        self.connection.read_exact(&mut bytes[begun..]).unwrap();
+        bytes
+    }
+
     /// Whether the daemon has closed the connection, after what it may have sent; waits for it.
     pub fn end(&mut self) -> End {
         rest(&mut self.connection).1

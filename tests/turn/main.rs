@@ -33,4 +33,6 @@ mod limiting;
 
 mod connected;
 
+mod connecting;
+
 mod invariants;
