@@ -188,7 +188,7 @@ impl Shard {
     /// How long there is nothing to do: not at all while a socket has more to read.
     fn timeout(&self) -> Option<Duration> {
         let listening = self.listeners.iter().any(|listener| listener.readable);
-        if listening || !self.readable.is_empty() || self.streams.is_readable() {
+        if listening || !self.readable.is_empty() || self.streams.is_busy() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.engine.next_deadline(), self.streams.next_deadline()];

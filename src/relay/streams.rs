@@ -236,10 +236,10 @@ impl Streams {
         }
     }
 
-    /// Whether some connection waits for its turn.
+    /// Whether there is something to do at once.
     #[must_use]
-    pub fn is_readable(&self) -> bool {
-        !self.readable.is_empty()
+    pub fn is_busy(&self) -> bool {
+        !self.readable.is_empty() || !self.pending.is_empty()
     }
 
     /// The connection whose turn it is.
