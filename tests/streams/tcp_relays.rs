@@ -3,11 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
 use hairpin::daemon::Daemon;
 
 use crate::support::daemon::{PATIENCE, start_secure};
-use crate::support::stream::{Client, End, connect, connect_from, eventually, rest};
+use crate::support::stream::{Client, End, connect, connect_from, rest, within};
 use crate::support::stun::{
     ALLOCATE, CONNECT, CONNECTION_ATTEMPT, CONNECTION_BIND, CONNECTION_ID, Message, REQUESTED_TRANSPORT,
     XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS,
@@ -179,8 +180,9 @@ fn everything_ends_with_the_control_connection() {
     let mut data = Client::tcp(tcp);
     assert_eq!(bind(&mut data, &answer).code(), None);
     drop(client);
+    let nothing_is_left = || daemon.metrics().sum(|counters| counters.streams.get()) == 0;
+    within(Duration::from_secs(1), "nothing is left", nothing_is_left);
     assert_eq!((rest(peer).1, data.end()), (End::Closed, End::Closed));
-    eventually("nothing is left", || daemon.metrics().sum(|counters| counters.streams.get()) == 0);
     assert!(TcpStream::connect(relayed).is_err());
     daemon.stop();
 }

@@ -11,8 +11,8 @@ pub(super) struct Outbox {
     lengths: VecDeque<u32>,
 }
 
-/// An empty outbox gives back what is larger.
-const KEPT: usize = 4 << 10;
+/// An empty outbox gives back what is larger than a frame of video.
+const KEPT: usize = 16 << 10;
 
 impl Outbox {
     /// Adds a message, unless more than `most` bytes would be held then; whether it did.
