@@ -14,6 +14,9 @@ use crate::{Outcome, knob};
 
 const IDLE: Duration = Duration::from_secs(5);
 const KIB: u64 = 1024;
+/// So many clients stop reading together, to weigh what is held for each.
+const STOPPED: u64 = 64;
+const FILL: Volume = Volume { bytes: 1_000_000, bits_per_second: 100_000_000 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Condition {
@@ -81,11 +84,26 @@ fn compare(transport: Transport, volume: Volume, rounds: usize) -> Outcome<()> {
         }
     }
     print(&rows);
+    weigh(&daemon, transport)?;
     match Victim::open(&daemon, transport)?.time_to_close()? {
         Some(time) => println!("a client that never reads is closed after {:.1} s", time.as_secs_f64()),
         None => println!("a client that never reads is NOT closed"),
     }
     println!();
+    Ok(())
+}
+
+/// Says what is held for a client that does not read.
+fn weigh(daemon: &Daemon, transport: Transport) -> Outcome<()> {
+    let mut victims = (0..STOPPED).map(|_| Victim::open(daemon, transport)).collect::<Outcome<Vec<_>>>()?;
+    let before = daemon.resident()?;
+    for victim in &mut victims {
+        victim.push_unread(FILL)?;
+    }
+    let held = daemon.resident()?.saturating_sub(before) / STOPPED / KIB;
+    println!(
+        "the daemon holds {held} KiB for each of {STOPPED} clients that do not read (target at most 256)"
+    );
     Ok(())
 }
 
