@@ -68,8 +68,8 @@ END {
         }
     }
     row = "%-12s %-8s %-26s %9s  %s\n"
-    printf "\n" row, "memory", "server", "bytes per idle allocation", "vs coturn", "samples"
-    for (p = 1; p <= names; p++) {
+    if (idle_rounds > 0) printf "\n" row, "memory", "server", "bytes per idle allocation", "vs coturn", "samples"
+    for (p = 1; p <= names && idle_rounds > 0; p++) {
         if (name[p] == "stub") continue
         printf row, "RSS", name[p], spread(name[p] " idle", "bytes_per_allocation", "%.0f"),
             against_coturn(name[p], "idle", "bytes_per_allocation"), count[name[p] " idle"] + 0 "/" idle_rounds

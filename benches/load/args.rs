@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::Outcome;
@@ -9,9 +10,11 @@ use crate::Outcome;
 pub const USAGE: &str = "\
 usage: load --server ADDR --pid PID (--secret SECRET | --stub) --scenario singly|bursts
             [--direction up|down] [--rate 20000] [--seconds 4] [--max-others 20]
+            [--transport udp|tcp|tls] [--authority FILE]
        load --server ADDR --pid PID --secret SECRET --scenario idle [--allocations 2000]
        load ready --server ADDR [--stub]
        load stub --listen ADDR
+       load certificate --folder FOLDER
 benches/run calls this for every server in turn; see benches/README.md.";
 
 /// Nothing may expire during a sample: the shortest lifetime in TURN is a permission's 300 s.
@@ -25,17 +28,28 @@ pub enum Command {
     Sample(SampleOrder),
     Idle(IdleOrder),
     Stub(SocketAddrV4),
+    /// Write an authority, a certificate of it and its key.
+    Certificate(PathBuf),
 }
 
 /// Whom to load, and how to be let in.
 pub struct Target {
     pub address: SocketAddrV4,
     pub entry: Entry,
+    pub transport: Transport,
 }
 
 pub enum Entry {
     Secret(String),
     Stub,
+}
+
+/// How clients reach the server.
+pub enum Transport {
+    Udp,
+    Tcp,
+    /// The certificate is of the authority in this file.
+    Tls(PathBuf),
 }
 
 pub struct SampleOrder {
@@ -94,7 +108,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command> {
         Some("ready") => Command::Ready(Target {
             address: options.required("server")?,
             entry: if options.flag("stub") { Entry::Stub } else { Entry::Secret(String::new()) },
+            transport: Transport::Udp,
         }),
+        Some("certificate") => Command::Certificate(options.required("folder")?),
         Some("stub") => Command::Stub(options.required("listen")?),
         Some(other) => return Err(format!("unknown command `{other}`\n{USAGE}").into()),
     };
@@ -108,7 +124,16 @@ fn order(options: &mut Options) -> Outcome<Command> {
         return Err("only a server on 127.0.0.1 may be loaded".into());
     }
     let entry = if options.flag("stub") { Entry::Stub } else { Entry::Secret(options.required("secret")?) };
-    let target = Target { address, entry };
+    let transport = match options.or("transport", "udp".to_owned())?.as_str() {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls(options.required("authority")?),
+        other => return Err(format!("unknown transport `{other}`").into()),
+    };
+    if matches!(entry, Entry::Stub) && !matches!(transport, Transport::Udp) {
+        return Err("the stub speaks UDP only".into());
+    }
+    let target = Target { address, entry, transport };
     let pid = options.required("pid")?;
     let scenario = match options.required::<String>("scenario")?.as_str() {
         "singly" => SINGLY,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::Outcome;
 use crate::args::{Entry, IdleOrder};
+use crate::link::Link;
 use crate::net::{OwnPorts, raise_file_limit};
 use crate::report::Line;
 use crate::server;
@@ -28,7 +29,7 @@ pub fn weigh(order: &IdleOrder) -> Outcome<Line> {
         for _ in 0..count {
             let socket = ports.bind(SMALL_RECEIVE_BUFFER)?;
             socket.connect(order.target.address)?;
-            let mut session = Session::new(socket);
+            let mut session = Session::new(Link::Datagrams(socket));
             session.allocate(&credential)?;
             sessions.push(session);
         }

@@ -3,20 +3,27 @@
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
 mod args;
+mod authority;
 mod flows;
 mod host;
 mod idle;
+#[allow(dead_code, reason = "benches/streams uses all of it")]
+mod link;
 mod net;
 mod report;
 mod sample;
 mod server;
+#[allow(dead_code, reason = "benches/streams uses all of it")]
+mod stream;
 mod stub;
 mod stun;
 mod turn;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use args::Command;
+use authority::Authority;
 
 /// Any failure, told to the person who started the measurement.
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -35,10 +42,17 @@ fn run() -> Outcome<()> {
     match args::parse(std::env::args().skip(1))? {
         // `cargo bench` starts every bench without arguments; that must not look like a failure.
         Command::Nothing => eprintln!("{}", args::USAGE),
+        Command::Certificate(folder) => write_certificate(&folder)?,
         Command::Ready(target) => flows::wait_until_ready(&target)?,
         Command::Sample(order) => println!("{}", sample::take(&order)?),
         Command::Idle(order) => println!("{}", idle::weigh(&order)?),
         Command::Stub(listen) => stub::serve(listen)?,
     }
     Ok(())
+}
+
+fn write_certificate(folder: &Path) -> Outcome<()> {
+    let authority = Authority::new()?;
+    authority.introduce(&folder.join("authority.pem"))?;
+    authority.renew(folder, 1)
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::iter::{Cycle, Skip, Take};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{mem, ptr};
 
@@ -14,7 +14,7 @@ use std::{mem, ptr};
 const OWN_PORTS: Range<u16> = 10_000..32_000;
 /// How far apart two runs begin that are a second apart: more than the sockets of a sample.
 const PORTS_PER_SECOND: u64 = 128;
-const LARGEST_DATAGRAM: usize = 2048;
+pub const LARGEST_DATAGRAM: usize = 2048;
 pub const MOST_SENT: usize = 16;
 pub const MOST_RECEIVED: usize = 32;
 const MOST_READY: usize = 64;
@@ -192,7 +192,7 @@ pub struct Poller {
 }
 
 impl Poller {
-    pub fn new<'a>(sockets: impl Iterator<Item = &'a UdpSocket>) -> io::Result<Self> {
+    pub fn new<'a, S: AsFd + 'a>(sockets: impl Iterator<Item = &'a S>) -> io::Result<Self> {
         // SAFETY: the descriptor is fresh and has no other owner.
         let epoll = unsafe {
             let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
@@ -204,7 +204,8 @@ impl Poller {
             let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64 };
             // SAFETY: `event` is live during the call, which copies it.
             checked(unsafe {
-                libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket.as_raw_fd(), &raw mut event)
+                let socket = socket.as_fd().as_raw_fd();
+                libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket, &raw mut event)
             })?;
         }
         Ok(Self { epoll, ready: Vec::with_capacity(MOST_READY) })

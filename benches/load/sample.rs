@@ -7,6 +7,7 @@ use crate::Outcome;
 use crate::args::{Direction, SampleOrder, Scenario};
 use crate::flows::Flows;
 use crate::host::HostReading;
+use crate::link::Link;
 use crate::net::{Inbox, Outbox, OwnPorts, Poller, dropped, loopback, raise_file_limit};
 use crate::report::{Line, Times, ratio};
 use crate::server::CpuReading;
@@ -28,8 +29,8 @@ pub fn take(order: &SampleOrder) -> Outcome<Line> {
     let mut ports = OwnPorts::new(SystemTime::now());
     let peer = ports.bind(PEER_RECEIVE_BUFFER)?;
     let peer_address = loopback(peer.local_addr()?.port());
-    let flows = Flows::open(&order.target, order.scenario.flows, &mut ports, peer_address)?;
-    let mut generator = Generator::new(order, &flows, &peer)?;
+    let mut flows = Flows::open(&order.target, order.scenario.flows, &mut ports, peer_address)?;
+    let mut generator = Generator::new(order, &mut flows, &peer)?;
 
     generator.drive(WARM_UP, bursts(order, WARM_UP_SECONDS))?;
     let before = Counters::read(order.pid)?;
@@ -38,7 +39,9 @@ pub fn take(order: &SampleOrder) -> Outcome<Line> {
 
     let mut overflow = dropped(&peer)?;
     for flow in &flows.all {
-        overflow += dropped(flow.socket())?;
+        if let Link::Datagrams(socket) = flow.link() {
+            overflow += dropped(socket)?;
+        }
     }
     flows.close()?;
     Ok(describe(order, measured, &before, &after, overflow))
@@ -74,7 +77,7 @@ struct Generator<'a> {
     scenario: Scenario,
     direction: Direction,
     interval: Duration,
-    flows: &'a Flows,
+    flows: &'a mut Flows,
     peer: &'a UdpSocket,
     poller: Poller,
     outbox: Outbox,
@@ -134,7 +137,7 @@ impl Tally {
 }
 
 impl<'a> Generator<'a> {
-    fn new(order: &SampleOrder, flows: &'a Flows, peer: &'a UdpSocket) -> Outcome<Self> {
+    fn new(order: &SampleOrder, flows: &'a mut Flows, peer: &'a UdpSocket) -> Outcome<Self> {
         let scenario = order.scenario;
         let header = match order.direction {
             Direction::Up => CHANNEL_HEADER,
@@ -144,9 +147,9 @@ impl<'a> Generator<'a> {
             scenario,
             direction: order.direction,
             interval: Duration::from_secs(1) * u32::from(scenario.burst) / order.rate,
+            poller: Poller::new(flows.all.iter().map(crate::flows::Flow::link))?,
             flows,
             peer,
-            poller: Poller::new(flows.all.iter().map(crate::flows::Flow::socket))?,
             outbox: Outbox::new(usize::from(scenario.burst), usize::from(scenario.payload) + header),
             inbox: Inbox::new(),
             epoch: Instant::now(),
@@ -185,7 +188,7 @@ impl<'a> Generator<'a> {
     fn send(&mut self, burst: u64, tally: &mut Tally) -> Outcome<()> {
         let count = u64::try_from(self.flows.all.len())?;
         let index = u16::try_from(burst % count)?;
-        let flow = &self.flows.all[usize::from(index)];
+        let flow = &mut self.flows.all[usize::from(index)];
         let mut mark = Mark { flow: index, run: tally.run, sequence: tally.sent, sent_at: 0 };
         mark.sent_at = nanoseconds(self.epoch.elapsed());
         for packet in self.outbox.packets() {
@@ -202,7 +205,14 @@ impl<'a> Generator<'a> {
             mark.sequence += 1;
         }
         match self.direction {
-            Direction::Up => self.outbox.send(flow.socket(), None)?,
+            Direction::Up => match flow.link_mut() {
+                Link::Datagrams(socket) => self.outbox.send(socket, None)?,
+                Link::Stream(stream) => {
+                    for packet in self.outbox.packets() {
+                        stream.send(packet)?;
+                    }
+                }
+            },
             Direction::Down => self.outbox.send(self.peer, Some(flow.relayed))?,
         }
         tally.sent = mark.sequence;
@@ -221,13 +231,24 @@ impl<'a> Generator<'a> {
             }
             Direction::Down => {
                 for &index in self.poller.ready()? {
-                    let flow = &self.flows.all[index];
-                    let count = self.inbox.fill(flow.socket())?;
-                    let now = nanoseconds(self.epoch.elapsed());
-                    for i in 0..count {
-                        let (datagram, _) = self.inbox.datagram(i);
-                        let mark = at_client(datagram, flow.channel, index, self.scenario.payload);
-                        tally.count(mark, now);
+                    let flow = &mut self.flows.all[index];
+                    let (channel, payload) = (flow.channel, self.scenario.payload);
+                    match flow.link_mut() {
+                        Link::Datagrams(socket) => {
+                            let count = self.inbox.fill(socket)?;
+                            let now = nanoseconds(self.epoch.elapsed());
+                            for i in 0..count {
+                                let (datagram, _) = self.inbox.datagram(i);
+                                tally.count(at_client(datagram, channel, index, payload), now);
+                            }
+                        }
+                        Link::Stream(stream) => {
+                            stream.receive()?;
+                            let now = nanoseconds(self.epoch.elapsed());
+                            while let Some(message) = stream.next() {
+                                tally.count(at_client(message, channel, index, payload), now);
+                            }
+                        }
                     }
                 }
             }

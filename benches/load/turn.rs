@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
 use crate::Outcome;
+use crate::link::Link;
 use crate::stun::{Method, Request, Response, TransactionId, hmac_sha1, xor_address};
 
 const USERNAME: u16 = 0x0006;
@@ -55,9 +56,9 @@ impl Credential {
     }
 }
 
-/// One client of the server: a connected socket, and what the server challenged it with.
+/// One client of the server: its way there, and what the server challenged it with.
 pub struct Session {
-    pub socket: UdpSocket,
+    pub link: Link,
     challenge: Option<Challenge>,
     requests: u64,
 }
@@ -69,13 +70,13 @@ struct Challenge {
 }
 
 impl Session {
-    pub fn new(socket: UdpSocket) -> Self {
-        Self { socket, challenge: None, requests: 0 }
+    pub fn new(link: Link) -> Self {
+        Self { link, challenge: None, requests: 0 }
     }
 
     pub fn binding(&mut self) -> Outcome<()> {
         let request = Request::new(Method::Binding, self.next_transaction()?).plain();
-        transact(&self.socket, &request).map(drop)
+        self.transact(&request).map(drop)
     }
 
     pub fn allocate(&mut self, credential: &Credential) -> Outcome<SocketAddrV4> {
@@ -114,7 +115,7 @@ impl Session {
                     .attribute(NONCE, &challenge.nonce)
                     .signed(&challenge.key),
             };
-            let response = transact(&self.socket, &bytes)?;
+            let response = self.transact(&bytes)?;
             if response.is_success() {
                 return Ok(response);
             }
@@ -126,6 +127,13 @@ impl Session {
             self.adopt_challenge(&response, credential)?;
         }
         Err("the server keeps challenging".into())
+    }
+
+    fn transact(&mut self, request: &[u8]) -> Outcome<Response> {
+        match &mut self.link {
+            Link::Datagrams(socket) => transact(socket, request),
+            Link::Stream(stream) => stream.transact(request),
+        }
     }
 
     fn adopt_challenge(&mut self, response: &Response, credential: &Credential) -> Outcome<()> {
@@ -141,7 +149,7 @@ impl Session {
         self.requests += 1;
         let mut id = TransactionId::default();
         id[..4].copy_from_slice(&std::process::id().to_be_bytes());
-        id[4..6].copy_from_slice(&self.socket.local_addr()?.port().to_be_bytes());
+        id[4..6].copy_from_slice(&self.link.local_port()?.to_be_bytes());
         id[6..].copy_from_slice(&self.requests.to_be_bytes()[2..]);
         Ok(id)
     }

@@ -1,0 +1,191 @@
+//! A daemon under measurement: a child process with certificates and a configuration of its own.
+
+use std::fs::{self, File};
+use std::net::{SocketAddrV4, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustls::ClientConfig;
+
+use crate::Outcome;
+use crate::authority::{Authority, CERTIFICATE, KEY, client_of};
+use crate::link::Link;
+use crate::net::{loopback, raise_file_limit};
+use crate::server;
+use crate::stream::Stream;
+use crate::turn::{Credential, Session};
+
+const SECRET: &str = "a secret of the benches that is long enough to be taken";
+/// UDP, TCP and TLS alike; below the ports that the kernel gives away, and benches/run takes.
+const PORT: u16 = 9490;
+const READY_WITHIN: Duration = Duration::from_secs(10);
+const READY_PAUSE: Duration = Duration::from_millis(50);
+const OPEN_FILES: u64 = 8192;
+const CHANNEL: u16 = 0x4000;
+
+pub struct Daemon {
+    child: Child,
+    folder: PathBuf,
+    authority: Authority,
+    trust: Arc<ClientConfig>,
+    credential: Credential,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+impl Transport {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+}
+
+impl Daemon {
+    /// Starts one with so many threads that relay, and no limit in the way.
+    pub fn start(threads: &str) -> Outcome<Self> {
+        raise_file_limit(OPEN_FILES)?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("streams-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let (trusted, file, log) =
+            (folder.join("authority.pem"), folder.join("config.toml"), folder.join("log"));
+        let authority = Authority::new()?;
+        authority.introduce(&trusted)?;
+        authority.renew(&folder, 1)?;
+        fs::write(&file, config(&folder, threads))?;
+        let trust = client_of(&trusted)?;
+        let credential = Credential::issue(SECRET, SystemTime::now())?;
+        // If the measurement is killed, its daemon ends with it.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_hairpin")]);
+        let child = command.arg("--config").arg(&file).stderr(File::create(&log)?).spawn()?;
+        let mut daemon = Self { child, folder, authority, trust, credential };
+        daemon.wait_until_ready(&log)?;
+        Ok(daemon)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn resident(&self) -> Outcome<u64> {
+        server::resident(self.pid())
+    }
+
+    pub fn address() -> SocketAddrV4 {
+        loopback(PORT)
+    }
+
+    /// A client that has said nothing yet.
+    pub fn connect(&self, transport: Transport) -> Outcome<Session> {
+        let link = match transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind(loopback(0))?;
+                socket.connect(Self::address())?;
+                Link::Datagrams(socket)
+            }
+            Transport::Tcp => Link::Stream(Box::new(Stream::tcp(Self::address())?)),
+            Transport::Tls => Link::Stream(Box::new(self.handshake()?)),
+        };
+        Ok(Session::new(link))
+    }
+
+    pub fn handshake(&self) -> Outcome<Stream> {
+        Stream::tls(Self::address(), &self.trust)
+    }
+
+    pub fn allocate(&self, session: &mut Session) -> Outcome<SocketAddrV4> {
+        session.allocate(&self.credential)
+    }
+
+    /// A client with a channel to `peer`, and its relayed address.
+    pub fn client(&self, transport: Transport, peer: SocketAddrV4) -> Outcome<(Session, SocketAddrV4)> {
+        let mut session = self.connect(transport)?;
+        let relayed = self.allocate(&mut session)?;
+        session.bind_channel(CHANNEL, peer, &self.credential)?;
+        Ok((session, relayed))
+    }
+
+    /// Puts a new certificate in place of the old one.
+    pub fn renew_certificate(&self, serial: u64) -> Outcome<()> {
+        self.authority.renew(&self.folder, serial)
+    }
+
+    pub fn hang_up(&self) -> Outcome<()> {
+        Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
+        Ok(())
+    }
+
+    fn wait_until_ready(&mut self, log: &Path) -> Outcome<()> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline && self.child.try_wait()?.is_none() {
+            if fs::read_to_string(log)?.contains("serves STUN and TURN") {
+                return Ok(());
+            }
+            thread::sleep(READY_PAUSE);
+        }
+        Err(format!("the daemon does not start:\n{}", fs::read_to_string(log)?).into())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It is ours, and may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A payload of a multiple of four bytes as `ChannelData` of the clients that [`Daemon::client`] makes.
+pub fn channel_data(payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("our payloads are short");
+    [&CHANNEL.to_be_bytes(), &length.to_be_bytes(), payload].concat()
+}
+
+/// The payload of `ChannelData`.
+pub fn payload(message: &[u8]) -> Option<&[u8]> {
+    message.strip_prefix(&CHANNEL.to_be_bytes())?.get(2..)
+}
+
+fn config(folder: &Path, threads: &str) -> String {
+    let (certificate, key) = (folder.join(CERTIFICATE), folder.join(KEY));
+    let listen = [Daemon::address().to_string()];
+    format!(
+        r#"
+        [listen]
+        udp = {listen:?}
+        tcp = {listen:?}
+        [tls]
+        certificate = {certificate:?}
+        key = {key:?}
+        [relay]
+        addresses = ["127.0.0.1"]
+        ports = "50000-59999"
+        threads = {threads}
+        [credentials]
+        realm = "bench"
+        secrets = [{SECRET:?}]
+        [peers]
+        loopback = true
+        [limits]
+        allocations_per_user = 100000
+        allocations_per_ip = 100000
+        connections_per_ip = 100000
+        packets_per_second = 1000000
+        bits_per_second = 100000000000
+        answers_per_ip = 1000000
+        answers_per_network = 1000000
+        "#
+    )
+}
