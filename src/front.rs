@@ -67,6 +67,8 @@ pub enum Order {
 const BACKLOG: i32 = 1024;
 /// How long nothing is accepted when the system gives no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often the log says so.
+const WARNING: Duration = Duration::from_secs(60);
 /// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
 const HANDSHAKE: u8 = 22;
 
@@ -120,11 +122,10 @@ impl Front {
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, tls_only: bool) {
-        let mut starved = false;
+        let mut warned = None;
         loop {
             match listener.accept().await {
                 Ok((socket, from)) => {
-                    starved = false;
                     let Some(permit) = self.admission.admit() else {
                         self.refuse(from, Ending::Crowded);
                         continue;
@@ -134,7 +135,9 @@ impl Front {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if !std::mem::replace(&mut starved, true) {
+                    let now = self.clock.now().moment;
+                    if warned.is_none_or(|warned| now.since(warned) > WARNING) {
+                        warned = Some(now);
                         tracing::warn!(%error, "no connection can be accepted: raise LimitNOFILE");
                     }
                     sleep(PAUSE).await;
