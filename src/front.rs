@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
+use crate::relay::dial;
 use crate::relay::patience::FIRST_MESSAGE;
 use crate::relay::shard::{Command, Handle};
 use crate::relay::streams::Arrival;
@@ -133,7 +134,7 @@ impl Front {
                     let front = Arc::clone(&self);
                     tokio::spawn(async move { front.welcome(socket, from, permit, tls_only).await });
                 }
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if dial::is_of_one_connection(&error) => {}
                 Err(error) => {
                     let now = self.clock.now().moment;
                     if warned.is_none_or(|warned| now.since(warned) > WARNING) {
@@ -200,30 +201,11 @@ impl Front {
 async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
     let mut first = [0];
     match socket.peek(&mut first).await {
-        Ok(0) | Err(_) => Err(Ending::Client),
+        Ok(0) | Err(_) => Err(Ending::Closed),
         Ok(_) => Ok(first[0] == HANDSHAKE),
     }
 }
 
 fn gone(_: io::Error) -> Ending {
-    Ending::Client
-}
-
-/// Whether accepting failed for a connection's own reasons, before it was its turn (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    let own = [
-        libc::ECONNABORTED,
-        libc::ECONNRESET,
-        libc::EINTR,
-        libc::EPERM,
-        libc::EPROTO,
-        libc::ENETDOWN,
-        libc::ENETUNREACH,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::ENONET,
-        libc::EOPNOTSUPP,
-        libc::ENOPROTOOPT,
-    ];
-    error.raw_os_error().is_some_and(|code| own.contains(&code))
+    Ending::Closed
 }

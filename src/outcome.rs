@@ -105,7 +105,7 @@ pub enum Refusal {
     UnknownToken,
     /// The allocation has as many permissions as allowed.
     Permissions,
-    /// The allocation has as many channels as allowed.
+    /// The allocation has as many channels, or TCP connections, as allowed.
     Channels,
     /// New peers are added too fast.
     PeerRate,
@@ -243,11 +243,13 @@ pub enum Ignored {
     SendFailed,
     /// A client does not read from its connection as fast as messages for it arrive.
     SlowReader,
+    /// A peer's connection, where the allocation has as many as allowed.
+    Crowded,
 }
 
 impl Ignored {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotStun,
         Self::Malformed,
         Self::BadFingerprint,
@@ -263,6 +265,7 @@ impl Ignored {
         Self::OverRate,
         Self::SendFailed,
         Self::SlowReader,
+        Self::Crowded,
     ];
 
     /// The reason's label in metrics and logs.
@@ -284,6 +287,7 @@ impl Ignored {
             Self::OverRate => "over_rate",
             Self::SendFailed => "send_failed",
             Self::SlowReader => "slow_reader",
+            Self::Crowded => "crowded",
         }
     }
 
@@ -303,7 +307,8 @@ impl Ignored {
             | Self::PeerDenied
             | Self::OverRate
             | Self::SendFailed
-            | Self::SlowReader => false,
+            | Self::SlowReader
+            | Self::Crowded => false,
         }
     }
 }
@@ -311,8 +316,8 @@ impl Ignored {
 /// Why a TCP or TLS connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The client closed it, or the network did.
-    Client,
+    /// The other end closed it, or what it was for has ended, or the network failed.
+    Closed,
     /// The daemon has as many connections as allowed, or the client's address has.
     Crowded,
     /// A proxy did not begin with a PROXY protocol header.
@@ -329,14 +334,16 @@ pub enum Ending {
     Idle,
     /// The client read nothing of what waited for it.
     Stalled,
+    /// A peer refused it, or cannot be reached.
+    Refused,
     /// Nobody bound the connection with a peer in time, or the peer did not answer.
     Unbound,
 }
 
 impl Ending {
     /// Every ending, in the order of its index.
-    pub const ALL: [Self; 10] = [
-        Self::Client,
+    pub const ALL: [Self; 11] = [
+        Self::Closed,
         Self::Crowded,
         Self::BadHeader,
         Self::BadHandshake,
@@ -345,6 +352,7 @@ impl Ending {
         Self::Unfinished,
         Self::Idle,
         Self::Stalled,
+        Self::Refused,
         Self::Unbound,
     ];
 
@@ -352,7 +360,7 @@ impl Ending {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Client => "client",
+            Self::Closed => "closed",
             Self::Crowded => "crowded",
             Self::BadHeader => "bad_header",
             Self::BadHandshake => "bad_handshake",
@@ -361,6 +369,7 @@ impl Ending {
             Self::Unfinished => "unfinished",
             Self::Idle => "idle",
             Self::Stalled => "stalled",
+            Self::Refused => "refused",
             Self::Unbound => "unbound",
         }
     }

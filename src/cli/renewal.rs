@@ -25,16 +25,16 @@ enum Cause {
 }
 
 impl Renewal {
-    /// Says what is doubtful in the certificates that the daemon has begun with.
+    /// Of the certificates that the daemon begins with.
     pub(super) fn new(certificates: Arc<Certificates>, metrics: Metrics, clock: Clock) -> Self {
         let renewal = Self { certificates, metrics, clock };
         renewal.metrics.process().certificate_expiry.set(renewal.certificates.expiry());
-        renewal.warn();
         renewal
     }
 
-    /// Keeps them fresh, for ever.
+    /// Says what is doubtful in them, and keeps them fresh, for ever.
     pub(super) async fn run(self, mut hangup: Signal) -> Infallible {
+        self.warn().await;
         let mut watch = Watch::default();
         let mut look = tokio::time::interval(PERIOD);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,15 +71,16 @@ impl Renewal {
             process.certificate_expiry.set(expiry);
             let days = expiry.saturating_sub(unix) / DAY;
             tracing::info!(taken, days, "new connections are shown a new certificate");
-            self.warn();
+            self.warn().await;
         } else if refused.is_empty() && cause == Cause::Hangup {
             tracing::info!("SIGHUP: the certificates were read again, and are the same");
-            self.warn();
+            self.warn().await;
         }
     }
 
-    fn warn(&self) {
-        for warning in self.certificates.warnings(self.clock.now().unix) {
+    async fn warn(&self) {
+        let unix = self.clock.now().unix;
+        for warning in self.aside(move |certificates| certificates.warnings(unix)).await {
             tracing::warn!("{warning}");
         }
     }

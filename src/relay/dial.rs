@@ -45,3 +45,23 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     }
     Ok(socket)
 }
+
+/// Whether accepting failed for a connection's own reasons, before it was its turn (accept(2)).
+#[must_use]
+pub fn is_of_one_connection(error: &io::Error) -> bool {
+    let own = [
+        libc::ECONNABORTED,
+        libc::ECONNRESET,
+        libc::EINTR,
+        libc::EPERM,
+        libc::EPROTO,
+        libc::ENETDOWN,
+        libc::ENETUNREACH,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENONET,
+        libc::EOPNOTSUPP,
+        libc::ENOPROTOOPT,
+    ];
+    error.raw_os_error().is_some_and(|code| own.contains(&code))
+}

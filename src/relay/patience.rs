@@ -28,26 +28,31 @@ pub struct Patience {
     unfinished: Option<Moment>,
     /// When the client last took something of what waits for it.
     stalled: Option<Moment>,
-    /// When a connection with a peer must have become one with a client.
-    bind_by: Option<Moment>,
+    /// When it ends whatever happens, and why.
+    limit: Option<(Moment, Ending)>,
 }
 
 impl Patience {
     /// For a connection that was made at `since`.
     #[must_use]
     pub fn new(since: Moment) -> Self {
-        Self { since, heard: false, unfinished: None, stalled: None, bind_by: None }
+        Self { since, heard: false, unfinished: None, stalled: None, limit: None }
     }
 
     /// For a connection with a peer, that is being made or was just made at `since`. Peers owe no messages.
     #[must_use]
     pub fn for_peer(since: Moment) -> Self {
-        Self { heard: true, bind_by: Some(since + BIND), ..Self::new(since) }
+        Self { heard: true, limit: Some((since + BIND, Ending::Unbound)), ..Self::new(since) }
     }
 
     /// The connection carries somebody else's bytes from now on.
     pub fn bound(&mut self) {
-        (self.heard, self.unfinished, self.bind_by) = (true, None, None);
+        (self.heard, self.unfinished, self.limit) = (true, None, None);
+    }
+
+    /// The connection has nothing more to say, and the other end a while to notice.
+    pub fn leaving(&mut self, now: Moment) {
+        self.limit = Some((now + STALLED, Ending::Stalled));
     }
 
     /// Whether no message has come yet.
@@ -81,8 +86,7 @@ impl Patience {
         };
         let unfinished = self.unfinished.map(|begun| (begun + MESSAGE, Ending::Unfinished));
         let stalled = self.stalled.map(|since| (since + STALLED, Ending::Stalled));
-        let unbound = self.bind_by.map(|until| (until, Ending::Unbound));
-        let ends = [first, unfinished, stalled, unbound].into_iter().flatten();
+        let ends = [first, unfinished, stalled, self.limit].into_iter().flatten();
         ends.min_by_key(|(moment, _)| *moment).unwrap_or((Moment::MAX, Ending::Idle))
     }
 }
@@ -138,6 +142,16 @@ mod tests {
         patience.received(1, false, at(105));
         assert_eq!(patience.end(false), (at(225), Ending::Idle));
         assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+
+    #[test]
+    fn a_peer_has_half_a_minute_to_be_bound_and_whoever_leaves_as_long_to_be_gone() {
+        let mut patience = Patience::for_peer(at(100));
+        assert_eq!(patience.end(true), (at(130), Ending::Unbound));
+        patience.bound();
+        assert_eq!(patience.end(true).0, Moment::MAX);
+        patience.leaving(at(200));
+        assert_eq!(patience.end(true), (at(230), Ending::Stalled));
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub struct PortPool {
     addresses: Vec<(RelayAddress, Taken)>,
     range: RangeInclusive<u16>,
     reserved: Mutex<HashMap<Token, Bound>>,
-    /// Whether the last request found no port, so that the log says it once and not for every request.
-    exhausted: AtomicBool,
+    /// Whether the last request found no port of each transport, so that the log says it once and not for every request.
+    exhausted: [AtomicBool; 2],
 }
 
 /// The taken ports of one address. UDP and TCP have the same numbers and nothing else in common.
@@ -103,7 +103,7 @@ impl PortPool {
     #[must_use]
     pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> Self {
         let addresses = addresses.iter().map(|address| (*address, Taken::default())).collect();
-        Self { addresses, range, reserved: Mutex::default(), exhausted: AtomicBool::new(false) }
+        Self { addresses, range, reserved: Mutex::default(), exhausted: Default::default() }
     }
 
     /// How many ports are taken, on all addresses.
@@ -122,7 +122,7 @@ impl PortPool {
     ) -> Result<Bound, NoPort> {
         let found = self.find(transport, family, parity, rng);
         let exhausted = !matches!(found, Ok(Some(_)));
-        let was_exhausted = self.exhausted.swap(exhausted, Ordering::Relaxed);
+        let was_exhausted = self.exhausted[transport as usize].swap(exhausted, Ordering::Relaxed);
         if exhausted && !was_exhausted {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
             tracing::warn!(reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
@@ -325,12 +325,13 @@ impl ShardPorts {
             .map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
     }
 
-    fn adopt(&mut self, mut bound: Bound) -> io::Result<Relay> {
+    fn adopt(&mut self, mut bound: Bound) -> Result<Relay, NoPort> {
         let slot = self.sockets.vacant_entry();
         let token = mio::Token(self.first_token + slot.key());
         if let Err(error) = bound.socket.register(&self.registry, token) {
+            tracing::warn!(%error, "a relay socket could not be registered");
             self.pool.release(bound);
-            return Err(error);
+            return Err(NoPort);
         }
         let id = RelayId(slot.key() as u32);
         let addr = SocketAddr::new(self.pool.addresses[bound.address].0.public, bound.port);
@@ -350,21 +351,16 @@ impl Ports for ShardPorts {
 
     fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
         let bound = self.pool.bind(Transport::Udp, family, parity, rng)?;
-        self.adopt(bound).map_err(|error| {
-            tracing::warn!(%error, "a relay socket could not be registered");
-            if let Parity::EvenAndNext(token) = parity {
-                self.forget(token);
-            }
-            NoPort
-        })
+        let relay = self.adopt(bound);
+        if let (Err(NoPort), Parity::EvenAndNext(token)) = (relay, parity) {
+            self.forget(token);
+        }
+        relay
     }
 
     fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort> {
         let bound = self.pool.bind(Transport::Tcp, family, Parity::Any, rng)?;
-        self.adopt(bound).map_err(|error| {
-            tracing::warn!(%error, "a relay socket could not be registered");
-            NoPort
-        })
+        self.adopt(bound)
     }
 
     fn redeem(&mut self, token: Token) -> Option<Relay> {

@@ -43,6 +43,8 @@ pub struct Shard {
     place: Place,
     neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
+    /// Relayed addresses where peers wait that could not be accepted for want of a socket.
+    starved: Vec<RelayId>,
     /// Relay sockets that may have something to read, in the order of their turns; each at most once.
     readable: VecDeque<RelayId>,
 }
@@ -103,8 +105,9 @@ const FIRST_LISTENER: usize = 1;
 /// peers that flood cannot keep clients from being heard.
 const RELAYS_A_ROUND: usize = 16;
 const RELAY_TURN: usize = 16;
-/// Connections that are read between two reads of the listeners.
+/// Connections that are read between two reads of the listeners, and messages that each may deliver then.
 const STREAMS_A_ROUND: usize = 16;
+const STREAM_TURN: usize = 16;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
 
@@ -146,6 +149,7 @@ impl Shard {
             place,
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
+            starved: Vec::new(),
             readable: VecDeque::new(),
         };
         Ok((shard, Handle { inbox: sender, waker }))
@@ -251,7 +255,8 @@ impl Shard {
                 Some(Role::Peer(bridge)) => self.carry(id, bridge, Direction::Down, now),
                 Some(Role::Data(bridge)) => self.carry(id, bridge, Direction::Up, now),
                 Some(Role::Connecting(connection, relay)) => self.see_connected(id, connection, relay, now),
-                Some(Role::Unbound(..) | Role::Leaving) | None => {}
+                Some(Role::Leaving) => self.discard(id, now),
+                Some(Role::Unbound(..)) | None => {}
             }
         }
     }
@@ -280,8 +285,8 @@ impl Shard {
         loop {
             let rest = &bytes[at..];
             let length = message_length(rest, first && messages == 0).map_err(|_| Ending::BadMessage)?;
-            let Some(length) = length else {
-                self.streams.keep(id, messages, rest, now.moment);
+            let Some(length) = length.filter(|_| messages < STREAM_TURN) else {
+                self.streams.keep(id, messages, rest, length.is_some(), now.moment);
                 return Ok(());
             };
             let Some((slot, _)) = self.batch.compose(&rest[..length]) else {
@@ -311,16 +316,20 @@ impl Shard {
             Some(Role::Unbound(connection, _)) => self.engine.on_hung_up(connection),
             Some(Role::Peer(bridge) | Role::Data(bridge)) => {
                 self.engine.on_hung_up(bridge.connection);
-                self.streams.finish(bridge.mate);
+                self.streams.leave(bridge.mate, now.moment);
             }
             Some(Role::Leaving) | None => {}
         }
         self.streams.close(id, ending);
+        // There is a socket again for peers that could not be accepted.
+        for relay in std::mem::take(&mut self.starved) {
+            self.queue(relay, false);
+        }
     }
 
     fn flush_streams(&mut self, now: Now) {
         for id in self.streams.flush(now.moment) {
-            self.end_stream(id, Ending::Client, now);
+            self.end_stream(id, Ending::Closed, now);
         }
     }
 

@@ -77,7 +77,8 @@ pub enum Role {
     Peer(Bridge),
     /// A client's bytes are for a peer.
     Data(Bridge),
-    /// Nothing more is read, and when all that waits has left, it is closed.
+    /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: whoever closes
+    /// with something unread destroys what is on its way.
     Leaving,
 }
 
@@ -150,6 +151,7 @@ impl Streams {
         let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
         let socket = TcpStream::from_std(socket);
         let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
+        stream.flags.backlog = !said.is_empty();
         stream.unfinished = said;
         if let Some(id) = self.insert(stream) {
             // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
@@ -294,10 +296,9 @@ impl Streams {
     pub fn receive(&mut self, id: StreamId, arrived: &mut Arrived) -> Receipt {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return Receipt::Open };
         arrived.begin(&stream.unfinished);
-        // What came from another shard may be much, and is for now enough.
-        let receipt = match stream.unfinished.len() {
-            0..=MESSAGE_MAX => stream.read(arrived, &mut self.records),
-            _ => Ok(true),
+        let receipt = match std::mem::take(&mut stream.flags.backlog) {
+            false => stream.read(arrived, &mut self.records),
+            true => Ok(true),
         };
         let pending = stream.has_to_send();
         if receipt == Ok(true) {
@@ -309,11 +310,16 @@ impl Streams {
         receipt.map_or_else(Receipt::Ended, |_| Receipt::Open)
     }
 
-    /// Keeps the beginning of a message until the rest comes. So many `messages` were before it.
-    pub fn keep(&mut self, id: StreamId, messages: usize, unfinished: &[u8], now: Moment) {
+    /// Keeps what is not used yet: the beginning of a message, until the rest comes, or a `backlog` of whole messages,
+    /// until the next turn, which then reads nothing more. So many `messages` were before it.
+    pub fn keep(&mut self, id: StreamId, messages: usize, unused: &[u8], backlog: bool, now: Moment) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        stream.keep(unfinished);
-        stream.patience.received(messages, !unfinished.is_empty(), now);
+        stream.keep(unused);
+        stream.flags.backlog = backlog;
+        stream.patience.received(messages, !unused.is_empty(), now);
+        if backlog {
+            self.expect_reading(id);
+        }
         self.reschedule(id);
     }
 
@@ -375,7 +381,8 @@ impl Streams {
             let sent = stream.send();
             let waits = stream.has_to_send();
             match sent {
-                Ok(_) if stream.role == Role::Leaving && !waits => ended.push(id),
+                Ok(_) if stream.role == Role::Leaving && !waits && stream.flags.ended => ended.push(id),
+                Ok(_) if stream.role == Role::Leaving && !waits => stream.shut(),
                 Ok(progress) => stream.patience.sent(progress, waits, now),
                 Err(_) => ended.push(id),
             }
@@ -417,7 +424,10 @@ impl Streams {
         allocated: impl Fn(&ClientPath) -> bool,
     ) -> Option<(StreamId, Ending)> {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
-            let stream = self.slots.get_mut(id.0 as usize)?;
+            let Some(stream) = self.slots.get(id.0 as usize) else {
+                self.deadlines.pop_first();
+                continue;
+            };
             let may_be_silent = match &stream.role {
                 Role::Client(path) => allocated(path),
                 Role::Connecting(..) | Role::Unbound(..) | Role::Peer(_) | Role::Data(_) | Role::Leaving => {
@@ -451,10 +461,20 @@ impl Streams {
     }
 
     /// Ends a connection when all that waits for the other end has left.
-    pub fn finish(&mut self, id: StreamId) {
+    pub fn leave(&mut self, id: StreamId, now: Moment) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.role = Role::Leaving;
+        stream.patience.leaving(now);
         self.expect_sending(id);
+        self.expect_reading(id);
+        self.reschedule(id);
+    }
+
+    /// The other end of a connection that is leaving has closed; whether this end can close as well.
+    pub fn has_left(&mut self, id: StreamId) -> bool {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return false };
+        stream.flags.ended = true;
+        !stream.has_to_send()
     }
 
     /// Ends a connection. What can leave at once still does.

@@ -311,29 +311,34 @@ pub fn write_data_indication(
 /// A Data indication that carries an ICMP error instead of data (RFC 8656 §11.5, §18.13).
 #[must_use]
 pub fn icmp_indication(peer: PeerAddr, icmp: Icmp, transaction: [u8; 12]) -> Vec<u8> {
-    let address: u16 = if peer.0.is_ipv4() { 8 } else { 20 };
-    let icmp_at = HEADER + ATTRIBUTE + usize::from(address);
-    let mut message = vec![0; icmp_at + ATTRIBUTE + 8];
-    write_header(&mut message, DATA_INDICATION, address + 16, transaction);
-    write_peer(&mut message[..icmp_at], peer);
-    write_attribute_header(&mut message[icmp_at..], ATTR_ICMP, 8);
     // 16 reserved bits, 7 bits of type, 9 bits of code, 32 bits of data.
     let type_and_code = (u16::from(icmp.kind) << 9) | u16::from(icmp.code);
-    message[icmp_at + 6..icmp_at + 8].copy_from_slice(&type_and_code.to_be_bytes());
-    message[icmp_at + 8..].copy_from_slice(&icmp.data.to_be_bytes());
-    message
+    let value = (u64::from(type_and_code) << 32) | u64::from(icmp.data);
+    peer_indication(DATA_INDICATION, peer, ATTR_ICMP, &value.to_be_bytes(), transaction)
 }
 
 /// A ConnectionAttempt indication (RFC 6062 §5.3).
 #[must_use]
 pub fn connection_attempt(peer: PeerAddr, connection: ConnectionId, transaction: [u8; 12]) -> Vec<u8> {
-    let address: u16 = if peer.0.is_ipv4() { 8 } else { 20 };
-    let id_at = HEADER + ATTRIBUTE + usize::from(address);
-    let mut message = vec![0; id_at + ATTRIBUTE + 4];
-    write_header(&mut message, CONNECTION_ATTEMPT, address + 12, transaction);
-    write_peer(&mut message[..id_at], peer);
-    write_attribute_header(&mut message[id_at..], ATTR_CONNECTION_ID, 4);
-    message[id_at + ATTRIBUTE..].copy_from_slice(&connection.0.to_be_bytes());
+    peer_indication(CONNECTION_ATTEMPT, peer, ATTR_CONNECTION_ID, &connection.0.to_be_bytes(), transaction)
+}
+
+/// An indication with the address of a peer, and one short attribute more.
+fn peer_indication(
+    kind: u16,
+    peer: PeerAddr,
+    attribute: AttrType,
+    value: &[u8],
+    transaction: [u8; 12],
+) -> Vec<u8> {
+    let address = if peer.0.is_ipv4() { 8 } else { 20 };
+    let at = HEADER + ATTRIBUTE + address;
+    let mut message = vec![0; at + ATTRIBUTE + value.len()];
+    let length = u16::try_from(message.len() - HEADER).expect("two short attributes");
+    write_header(&mut message, kind, length, transaction);
+    write_peer(&mut message[..at], peer);
+    write_attribute_header(&mut message[at..], attribute, value.len() as u16);
+    message[at + ATTRIBUTE..].copy_from_slice(value);
     message
 }
 

@@ -54,7 +54,7 @@ fn an_allocation_ends_with_its_connection_however_that_ends() {
             nothing_is_left(&daemon, relayed);
         }
     }
-    assert_eq!(daemon.metrics().sum(|shard| shard.endings(Ending::Client)), 10);
+    assert_eq!(daemon.metrics().sum(|shard| shard.endings(Ending::Closed)), 10);
     daemon.stop();
 }
 
@@ -119,7 +119,7 @@ fn who_leaves_before_the_first_message_leaves_nothing_behind() {
     let metrics = daemon.metrics();
     eventually("all are counted", || {
         let ended = |ending| metrics.sum(|shard| shard.endings(ending));
-        ended(Ending::Client) + ended(Ending::BadHandshake) == 8
+        ended(Ending::Closed) + ended(Ending::BadHandshake) == 8
     });
     // One connection at a time is allowed, so every other was given back.
     assert_eq!(Client::tls(tls).mapped().ip(), tls.ip());

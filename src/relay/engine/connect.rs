@@ -14,9 +14,9 @@ use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId};
 use crate::relay::engine::allocation::{Allocation, AllocationId, Transport};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::ports::Ports;
-use crate::relay::engine::reply::{self, Signer, raw};
+use crate::relay::engine::reply::{self, Question, Signer, raw};
 use crate::relay::engine::{Engine, read};
-use crate::relay::wire::{self, Datagram};
+use crate::relay::wire;
 
 /// Which of how many shards this is: a connection's id says which one it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) struct Connection {
 #[derive(Debug)]
 enum State {
     /// The peer has not answered yet, and so neither have we.
-    Connecting(Box<Asked>),
+    Connecting(Asked),
     /// No client connection is bound to it yet.
     Unbound,
     /// It carries bytes.
@@ -59,7 +59,7 @@ enum State {
 /// A Connect that is still to be answered.
 #[derive(Debug)]
 struct Asked {
-    request: Vec<u8>,
+    question: Question,
     signer: Signer,
 }
 
@@ -96,26 +96,25 @@ impl Engine {
             return Err(Refusal::PeerRate);
         }
         allocation.peers = allocation.peers.saturating_add(1);
-        let asked = Asked { request: message.bytes(), signer: request.signer().clone() };
-        let connection = self.insert_connection(id, peer, State::Connecting(Box::new(asked)));
+        let asked = Asked { question: message.into(), signer: request.signer().clone() };
+        let connection = self.insert_connection(id, peer, State::Connecting(asked));
         Ok((connection, relay, peer))
     }
 
     /// A peer answered, or did not: what the client who asked for the connection hears now.
     pub fn on_connected(&mut self, id: ConnectionId, connected: bool) -> Option<(ClientPath, Vec<u8>)> {
         let connection = self.connections.get_mut(&id)?;
-        let State::Connecting(asked) = std::mem::replace(&mut connection.state, State::Unbound) else {
-            return None;
-        };
+        let State::Connecting(Asked { question, signer }) = &connection.state else { return None };
+        let (question, signer) = (*question, signer.clone());
+        connection.state = State::Unbound;
         let path = self.allocations.get(connection.allocation)?.path;
-        let Ok(Datagram::Message(message)) = wire::screen(&asked.request) else { return None };
         if connected {
             self.counters.success(Method::Connect);
             let attributes = [raw(ATTR_CONNECTION_ID, &id.0.to_be_bytes())];
-            return Some((path, reply::success(&message, &attributes, Some(&asked.signer))));
+            return Some((path, reply::success(question, &attributes, Some(&signer))));
         }
         self.counters.refused(Method::Connect, Refusal::ConnectionFailed);
-        let reply = reply::refuse(&message, Refusal::ConnectionFailed, &asked.signer);
+        let reply = reply::refuse(question, Refusal::ConnectionFailed, &signer);
         self.on_hung_up(id);
         Some((path, reply))
     }
@@ -145,7 +144,7 @@ impl Engine {
         let allocation = self.allocations.get(id).ok_or(Ignored::NoAllocation)?;
         let path = allocation.path;
         allocation.permitted_until(peer.ip()).filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
-        self.afford_connection(id).map_err(|_| Ignored::OverRate)?;
+        self.afford_connection(id).map_err(|_| Ignored::Crowded)?;
         let connection = self.insert_connection(id, peer, State::Unbound);
         Ok((connection, path, wire::connection_attempt(peer, connection, self.rng.random())))
     }
@@ -161,6 +160,9 @@ impl Engine {
         let connection = self.connections.get_mut(&id).ok_or(Refusal::BadRequest)?;
         let State::Unbound = connection.state else { return Err(Refusal::BadRequest) };
         let allocation = self.allocations.get(connection.allocation).ok_or(Refusal::BadRequest)?;
+        if allocation.lease.is_evicted() {
+            return Err(Refusal::BadRequest);
+        }
         if *allocation.username != *request.account().username {
             return Err(Refusal::WrongUser);
         }

@@ -55,8 +55,12 @@ impl Shard {
                     self.accept_peer(relay, peer, socket, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                // A peer's own failure, or no socket left: later there may be, and other peers.
-                Err(_) => {}
+                Err(error) if dial::is_of_one_connection(&error) => {}
+                // No socket is left. It is tried again when a connection has ended.
+                Err(_) => {
+                    self.starved.push(relay);
+                    return true;
+                }
             }
         }
         self.queue(relay, false);
@@ -83,10 +87,10 @@ impl Shard {
         now: Now,
     ) {
         self.streams.answer(id, answer);
-        self.streams.keep(id, 1, &[], now.moment);
+        self.streams.keep(id, 1, &[], false, now.moment);
         let found = self.streams.peers(|other, _| other == connection);
         let peer = found.first().and_then(|peer| self.streams.role(*peer).map(|role| (*peer, role)));
-        let Some((peer, Role::Unbound(_, relay))) = peer else { return self.streams.finish(id) };
+        let Some((peer, Role::Unbound(_, relay))) = peer else { return self.streams.leave(id, now.moment) };
         self.streams.become_role(id, Role::Data(Bridge { connection, relay, mate: peer }), now.moment);
         self.streams.become_role(peer, Role::Peer(Bridge { connection, relay, mate: id }), now.moment);
         if !rest.is_empty() {
@@ -116,12 +120,27 @@ impl Shard {
         }
     }
 
-    /// Closes the connections with peers whose relayed address is being closed.
+    /// Throws away what comes, until the other end closes.
+    pub(super) fn discard(&mut self, id: StreamId, now: Now) {
+        let mut arrived = std::mem::take(&mut self.arrived);
+        let receipt = self.streams.receive(id, &mut arrived);
+        self.arrived = arrived;
+        if let Receipt::Ended(ending) = receipt
+            && self.streams.has_left(id)
+        {
+            self.end_stream(id, ending, now);
+        }
+    }
+
+    /// Closes both sides of the connections with peers whose relayed address is being closed.
     pub(super) fn end_bridges(&mut self, now: Now) {
         let closing: Vec<RelayId> = self.ports.closing_listeners().collect();
         for relay in closing {
             for id in self.streams.peers(|_, other| other == relay) {
-                self.end_stream(id, Ending::Client, now);
+                if let Some(Role::Peer(bridge)) = self.streams.role(id) {
+                    self.end_stream(bridge.mate, Ending::Closed, now);
+                }
+                self.streams.close(id, Ending::Closed);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! One connection: its socket, TLS if it speaks it, and what waits to be sent.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 
 use mio::net::TcpStream;
 use rustls::ServerConnection;
@@ -40,6 +40,10 @@ pub(super) struct Flags {
     pub(super) pending: bool,
     /// The other side has sent its last byte, so that reading must go on until it is met: no event will tell of it.
     pub(super) closing: bool,
+    /// Whole messages are among what is unused, and nothing more is to be read until they are.
+    pub(super) backlog: bool,
+    /// The other side has closed.
+    pub(super) ended: bool,
     /// It is not read as long as its mate's outbox is full.
     pub(super) held: bool,
 }
@@ -92,7 +96,7 @@ impl Arrived {
                 Ok(0) => return Ok(()),
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Ending::Client),
+                Err(_) => return Err(Ending::Closed),
             }
         }
     }
@@ -169,7 +173,7 @@ impl Stream {
             let state = tls.process_new_packets().map_err(|_| Ending::BadMessage)?;
             arrived.take(tls)?;
             if state.peer_has_closed() {
-                return Err(Ending::Client);
+                return Err(Ending::Closed);
             }
         }
         Ok(count == records.len() || self.flags.closing)
@@ -203,11 +207,22 @@ impl Stream {
         Ok(progress)
     }
 
+    /// Says that nothing more comes, and goes on listening.
+    pub(super) fn shut(&mut self) {
+        self.say_goodbye();
+        // It may have failed already, which reading will tell.
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
     /// Says goodbye, as far as that can leave at once.
     pub(super) fn part(&mut self) {
         // It ends anyway, by an error too.
         let _ = self.send();
-        // Behind this the other end reads nothing more, so it comes last, or not at all.
+        self.say_goodbye();
+    }
+
+    /// Behind this the other end reads nothing more, so it comes last, or not at all.
+    fn say_goodbye(&mut self) {
         if let Some(tls) = self.tls.as_mut().filter(|_| self.outbox.is_empty()) {
             tls.send_close_notify();
             let _ = self.send();
@@ -230,11 +245,11 @@ fn encrypt(tls: &mut ServerConnection, outbox: &mut Outbox) -> io::Result<()> {
 fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending> {
     loop {
         match socket.read(room) {
-            Ok(0) => return Err(Ending::Client),
+            Ok(0) => return Err(Ending::Closed),
             Ok(count) => return Ok(Some(count)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Ending::Client),
+            Err(_) => return Err(Ending::Closed),
         }
     }
 }
