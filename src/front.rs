@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -24,10 +23,10 @@ use crate::clock::Clock;
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
-use crate::relay::dial;
 use crate::relay::patience::FIRST_MESSAGE;
 use crate::relay::shard::{Command, Handle};
 use crate::relay::streams::Arrival;
+use crate::relay::tcp;
 
 /// A listening TCP socket.
 #[derive(Debug)]
@@ -79,16 +78,7 @@ impl Door {
     /// # Errors
     /// If the address cannot be bound.
     pub fn open(address: SocketAddr, tls_only: bool) -> io::Result<Self> {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-        // Connections of an earlier run that the kernel still remembers are no reason not to start.
-        socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(Self { socket: socket.into(), tls_only })
+        Ok(Self { socket: tcp::listen(address, BACKLOG, false)?, tls_only })
     }
 
     /// The address that the door is at.
@@ -134,7 +124,7 @@ impl Front {
                     let front = Arc::clone(&self);
                     tokio::spawn(async move { front.welcome(socket, from, permit, tls_only).await });
                 }
-                Err(error) if dial::is_of_one_connection(&error) => {}
+                Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
                     let now = self.clock.now().moment;
                     if warned.is_none_or(|warned| now.since(warned) > WARNING) {

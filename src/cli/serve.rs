@@ -49,7 +49,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
         | StartError::Disconnected
         | StartError::System(..) => Failure::system(error),
     })?;
-    announce(daemon.addresses());
+    announce(config, daemon.addresses());
     offer_trial(config, &daemon);
     notify(&[NotifyState::Ready]);
     let renewal = daemon.certificates().cloned();
@@ -75,7 +75,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Says where clients reach us and what the firewall must let in.
-fn announce(addresses: &Addresses) {
+fn announce(config: &Config, addresses: &Addresses) {
     let list = |items: Vec<String>| items.join(", ");
     let listeners = [("UDP", &addresses.udp), ("TCP", &addresses.tcp), ("TLS", &addresses.tls)];
     let served = listeners.iter().filter(|(_, addresses)| !addresses.is_empty()).map(|(name, addresses)| {
@@ -91,11 +91,12 @@ fn announce(addresses: &Addresses) {
     });
     let ports: std::collections::BTreeSet<_> = ports.collect();
     tracing::info!(
-        "hairpin {} serves STUN and TURN on {}, relays from {}; the firewall must let in {} and UDP {}-{}",
+        "hairpin {} serves STUN and TURN on {}, relays from {}; the firewall must let in {} and {} {}-{}",
         env!("CARGO_PKG_VERSION"),
         list(served.collect()),
         list(relay.collect()),
         list(ports.iter().rev().map(|(protocol, port)| format!("{protocol} {port}")).collect()),
+        if config.relay.tcp { "UDP and TCP" } else { "UDP" },
         addresses.ports.start(),
         addresses.ports.end(),
     );

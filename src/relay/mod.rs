@@ -11,11 +11,11 @@
 pub mod address;
 pub mod admission;
 pub mod datagrams;
-pub mod dial;
 pub mod engine;
 pub mod framing;
 pub mod patience;
 pub mod ports;
 pub mod shard;
 pub mod streams;
+pub mod tcp;
 pub mod wire;

@@ -20,9 +20,9 @@ use slab::Slab;
 
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
-use crate::relay::dial;
 use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use crate::relay::tcp;
 
 /// Where we relay from: the address that sockets are bound to, and the one that the world sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,8 @@ pub struct ShardPorts {
     closing: Vec<RelayId>,
 }
 
+/// Peers that may wait to be accepted.
+const BACKLOG: i32 = 16;
 /// Random picks before the range is searched from end to end.
 const RANDOM_PICKS: usize = 32;
 /// Ports of other programs that are skipped before a request is refused.
@@ -195,7 +197,7 @@ impl PortPool {
         let at = SocketAddr::new(address.bind, port);
         let socket = match transport {
             Transport::Udp => DatagramSocket::relay(at).map(RelaySocket::Udp),
-            Transport::Tcp => dial::listen(at).map(RelaySocket::Tcp),
+            Transport::Tcp => tcp::listen(at, BACKLOG, true).map(TcpListener::from_std).map(RelaySocket::Tcp),
         };
         match socket {
             Ok(socket) => Ok(Some(Bound { socket, address: index, port, turn: Turn::default() })),

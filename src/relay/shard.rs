@@ -6,7 +6,7 @@
 
 mod bridge;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::oneshot;
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Clock, Moment, Now};
 use crate::metrics::{Counters, Direction};
 use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
@@ -43,8 +43,8 @@ pub struct Shard {
     place: Place,
     neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
-    /// Relayed addresses where peers wait that could not be accepted for want of a socket.
-    starved: Vec<RelayId>,
+    /// When to accept again the peers that could not be accepted for want of a socket, and where they wait.
+    starved: (Moment, BTreeSet<RelayId>),
     /// Relay sockets that may have something to read, in the order of their turns; each at most once.
     readable: VecDeque<RelayId>,
 }
@@ -149,7 +149,7 @@ impl Shard {
             place,
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
-            starved: Vec::new(),
+            starved: (Moment::MAX, BTreeSet::new()),
             readable: VecDeque::new(),
         };
         Ok((shard, Handle { inbox: sender, waker }))
@@ -177,6 +177,7 @@ impl Shard {
                 }
             }
             self.streams.resume(now.moment);
+            self.retry_accepting(now);
             self.read_listeners(now);
             self.read_streams(now);
             self.read_relays(now);
@@ -195,8 +196,8 @@ impl Shard {
         if listening || !self.readable.is_empty() || self.streams.is_busy() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline()];
-        let deadline = deadlines.into_iter().flatten().min()?;
+        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(self.starved.0)];
+        let deadline = deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)?;
         Some(deadline.since(self.clock.now().moment))
     }
 
@@ -255,8 +256,9 @@ impl Shard {
                 Some(Role::Peer(bridge)) => self.carry(id, bridge, Direction::Down, now),
                 Some(Role::Data(bridge)) => self.carry(id, bridge, Direction::Up, now),
                 Some(Role::Connecting(connection, relay)) => self.see_connected(id, connection, relay, now),
-                Some(Role::Leaving) => self.discard(id, now),
-                Some(Role::Unbound(..)) | None => {}
+                Some(Role::Unbound(..)) => self.see_reset(id, now),
+                Some(Role::Leaving(_)) => self.discard(id, now),
+                None => {}
             }
         }
     }
@@ -267,7 +269,9 @@ impl Shard {
         let ending = self.read_messages(id, path, arrived.bytes(), now).err();
         self.arrived = arrived;
         match (ending, receipt) {
-            (Some(ending), _) | (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
+            (Some(ending), _) => self.end_stream(id, ending, now),
+            (None, Receipt::Ended(ending)) if self.streams.postpones_end(id, ending) => {}
+            (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
             (None, Receipt::Open) => {}
         }
     }
@@ -293,7 +297,7 @@ impl Shard {
                 self.flush();
                 continue;
             };
-            if self.hand_over(id, rest, length, now) {
+            if self.hand_over(id, path, rest, length, now) {
                 return Ok(());
             }
             match self.client_sent(path, slot, now) {
@@ -313,18 +317,18 @@ impl Shard {
         match self.streams.role(id) {
             Some(Role::Client(path)) => self.engine.disconnect(path, now.moment, &mut self.ports),
             Some(Role::Connecting(connection, _)) => self.report_connected(connection, false),
-            Some(Role::Unbound(connection, _)) => self.engine.on_hung_up(connection),
-            Some(Role::Peer(bridge) | Role::Data(bridge)) => {
-                self.engine.on_hung_up(bridge.connection);
-                self.streams.leave(bridge.mate, now.moment);
+            // An allocation has its connections for as long as there are sockets to its peers.
+            Some(Role::Unbound(connection, _) | Role::Leaving(Some((connection, _)))) => {
+                self.engine.on_hung_up(connection);
             }
-            Some(Role::Leaving) | None => {}
+            Some(Role::Peer(bridge)) => {
+                self.engine.on_hung_up(bridge.connection);
+                self.streams.leave(bridge.mate);
+            }
+            Some(Role::Data(bridge)) => self.streams.leave(bridge.mate),
+            Some(Role::Leaving(None)) | None => {}
         }
         self.streams.close(id, ending);
-        // There is a socket again for peers that could not be accepted.
-        for relay in std::mem::take(&mut self.starved) {
-            self.queue(relay, false);
-        }
     }
 
     fn flush_streams(&mut self, now: Now) {

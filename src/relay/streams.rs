@@ -10,7 +10,7 @@
 mod outbox;
 mod stream;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct Arrival {
     pub since: Moment,
     /// Its right to be there.
     pub permit: Permit,
-    /// What it has said already.
+    /// What it said to another shard, that is for this one to answer.
     pub said: Vec<u8>,
 }
 
@@ -78,8 +78,22 @@ pub enum Role {
     /// A client's bytes are for a peer.
     Data(Bridge),
     /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: whoever closes
-    /// with something unread destroys what is on its way.
-    Leaving,
+    /// with something unread destroys what is on its way. A peer's connection has its name for as long.
+    Leaving(Option<(ConnectionId, RelayId)>),
+}
+
+impl Role {
+    /// The name and the relayed address of a connection with a peer.
+    #[must_use]
+    pub fn peer(self) -> Option<(ConnectionId, RelayId)> {
+        match self {
+            Self::Connecting(connection, relay)
+            | Self::Unbound(connection, relay)
+            | Self::Peer(Bridge { connection, relay, mate: _ }) => Some((connection, relay)),
+            Self::Leaving(peer) => peer,
+            Self::Client(_) | Self::Data(_) => None,
+        }
+    }
 }
 
 /// What two connections that carry each other's bytes have in common.
@@ -102,6 +116,8 @@ pub struct Streams {
     readable: VecDeque<StreamId>,
     /// Those that have something to send that was not tried yet; each at most once.
     pending: Vec<StreamId>,
+    /// The connections with peers, by their names.
+    peers: HashMap<ConnectionId, StreamId>,
     /// For each connection, a moment no later than the end of its patience.
     deadlines: BTreeSet<(Moment, StreamId)>,
     /// When those may be read again that carried more than they may.
@@ -139,6 +155,7 @@ impl Streams {
             counters,
             readable: VecDeque::new(),
             pending: Vec::new(),
+            peers: HashMap::new(),
             deadlines: BTreeSet::new(),
             paused: BTreeSet::new(),
             records: vec![0; READ].into(),
@@ -151,7 +168,7 @@ impl Streams {
         let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
         let socket = TcpStream::from_std(socket);
         let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
-        stream.flags.backlog = !said.is_empty();
+        (stream.flags.backlog, stream.flags.moved) = (!said.is_empty(), !said.is_empty());
         stream.unfinished = said;
         if let Some(id) = self.insert(stream) {
             // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
@@ -162,7 +179,9 @@ impl Streams {
     /// Takes in a connection with a peer; false if the kernel refuses to poll it.
     pub fn adopt_peer(&mut self, arrival: PeerArrival, now: Moment) -> bool {
         let PeerArrival { socket, peer, role, permit } = arrival;
-        self.insert(Stream::new(socket, None, peer, role, Patience::for_peer(now), permit)).is_some()
+        let id = self.insert(Stream::new(socket, None, peer, role, Patience::for_peer(now), permit));
+        self.peers.extend(role.peer().map(|(connection, _)| connection).zip(id));
+        id.is_some()
     }
 
     fn next_id(&self) -> StreamId {
@@ -183,10 +202,11 @@ impl Streams {
         Some(id)
     }
 
-    /// Gives a client's connection away, with what it `said` and was not answered.
+    /// Gives a client's connection away, with what it `said` and was not answered. Once: whoever wants to be in two
+    /// places would cost both.
     pub fn release(&mut self, id: StreamId, said: &[u8], now: Moment) -> Option<Arrival> {
         let Role::Client(ClientPath { client, server, via: _ }) = self.role(id)? else { return None };
-        let stream = self.slots.get_mut(id.0 as usize)?;
+        let stream = self.slots.get_mut(id.0 as usize).filter(|stream| !stream.flags.moved)?;
         // Nothing waits at the beginning of a connection, unless its client plays tricks.
         if stream.has_to_send() && (stream.send().is_err() || stream.has_to_send()) {
             return None;
@@ -202,6 +222,9 @@ impl Streams {
     fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.slots.try_remove(id.0 as usize)?;
         self.deadlines.remove(&(stream.deadline, id));
+        if let Some((connection, _)) = stream.role.peer() {
+            self.peers.remove(&connection);
+        }
         Some(stream)
     }
 
@@ -214,7 +237,8 @@ impl Streams {
         // A peer has answered, or it is known that it will not.
         let answered = event.is_writable() && matches!(stream.role, Role::Connecting(..));
         let sends = event.is_writable() && stream.has_to_send();
-        if event.is_readable() || event.is_read_closed() || event.is_error() || answered {
+        let speaks = event.is_readable() || event.is_read_closed() || event.is_error() || answered;
+        if speaks && !stream.flags.paused {
             self.expect_reading(id);
         }
         if sends {
@@ -266,23 +290,31 @@ impl Streams {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.role = role;
         match role {
-            Role::Peer(_) | Role::Data(_) => stream.patience.bound(),
+            Role::Peer(_) | Role::Data(_) => {
+                stream.patience.bound();
+                stream.be_patient();
+            }
             Role::Unbound(..) => stream.patience = Patience::for_peer(now),
-            Role::Client(_) | Role::Connecting(..) | Role::Leaving => {}
+            Role::Client(_) | Role::Connecting(..) | Role::Leaving(_) => {}
         }
     }
 
-    /// The connections with peers that are `wanted`.
+    /// The connection with a peer that has this name.
     #[must_use]
-    pub fn peers(&self, wanted: impl Fn(ConnectionId, RelayId) -> bool) -> Vec<StreamId> {
-        let is_wanted = |stream: &Stream| match stream.role {
-            Role::Connecting(connection, relay)
-            | Role::Unbound(connection, relay)
-            | Role::Peer(Bridge { connection, relay, .. }) => wanted(connection, relay),
-            Role::Client(_) | Role::Data(_) | Role::Leaving => false,
+    pub fn peer(&self, connection: ConnectionId) -> Option<StreamId> {
+        self.peers.get(&connection).copied()
+    }
+
+    /// The connections with peers from or to some relayed addresses.
+    #[must_use]
+    pub fn peers(&self, of: impl Fn(RelayId) -> bool) -> Vec<StreamId> {
+        let is_wanted = |id: &&StreamId| {
+            let role = self.role(**id).and_then(Role::peer);
+            role.is_some_and(|(_, relay)| of(relay))
         };
-        let found = self.slots.iter().filter(|(_, stream)| is_wanted(stream));
-        found.map(|(key, _)| StreamId(key as u32)).collect()
+        let mut found: Vec<StreamId> = self.peers.values().filter(is_wanted).copied().collect();
+        found.sort_unstable();
+        found
     }
 
     /// Whether no message has come on a connection yet.
@@ -294,11 +326,13 @@ impl Streams {
     /// Reads what there is, up to a turn's worth, behind what was left over before. A connection that may have more
     /// gets another turn.
     pub fn receive(&mut self, id: StreamId, arrived: &mut Arrived) -> Receipt {
+        arrived.begin(&[]);
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return Receipt::Open };
         arrived.begin(&stream.unfinished);
-        let receipt = match std::mem::take(&mut stream.flags.backlog) {
-            false => stream.read(arrived, &mut self.records),
-            true => Ok(true),
+        let receipt = match (std::mem::take(&mut stream.flags.backlog), stream.ended) {
+            (true, _) => Ok(true),
+            (false, Some(ending)) => Err(ending),
+            (false, None) => stream.read(arrived, &mut self.records),
         };
         let pending = stream.has_to_send();
         if receipt == Ok(true) {
@@ -321,6 +355,17 @@ impl Streams {
             self.expect_reading(id);
         }
         self.reschedule(id);
+    }
+
+    /// A connection has ended; whether something is still to be done with it, before it is closed.
+    pub fn postpones_end(&mut self, id: StreamId, ending: Ending) -> bool {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return false };
+        stream.ended = Some(ending);
+        match stream.role {
+            Role::Leaving(_) => stream.has_to_send(),
+            Role::Client(_) => stream.flags.backlog,
+            Role::Connecting(..) | Role::Unbound(..) | Role::Peer(_) | Role::Data(_) => false,
+        }
     }
 
     /// Sends an answer, when [`Self::flush`] is called.
@@ -359,13 +404,19 @@ impl Streams {
 
     /// Does not read a connection for a moment.
     pub fn pause(&mut self, id: StreamId, now: Moment) {
-        self.paused.insert((now + PAUSE, id));
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        if !std::mem::replace(&mut stream.flags.paused, true) {
+            self.paused.insert((now + PAUSE, id));
+        }
     }
 
     /// Gives a turn to the connections that have paused long enough.
     pub fn resume(&mut self, now: Moment) {
         while let Some((_, id)) = self.paused.first().copied().filter(|(moment, _)| *moment <= now) {
             self.paused.pop_first();
+            if let Some(stream) = self.slots.get_mut(id.0 as usize) {
+                stream.flags.paused = false;
+            }
             self.expect_reading(id);
         }
     }
@@ -378,13 +429,15 @@ impl Streams {
         for id in pending.drain(..) {
             let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
             stream.flags.pending = false;
-            let sent = stream.send();
-            let waits = stream.has_to_send();
-            match sent {
-                Ok(_) if stream.role == Role::Leaving && !waits && stream.flags.ended => ended.push(id),
-                Ok(_) if stream.role == Role::Leaving && !waits => stream.shut(),
-                Ok(progress) => stream.patience.sent(progress, waits, now),
-                Err(_) => ended.push(id),
+            match (stream.send(), stream.role) {
+                (Err(_), _) => ended.push(id),
+                // Whoever is bridged may take its time.
+                (Ok(_), Role::Peer(_) | Role::Data(_)) => {}
+                (Ok(_), Role::Leaving(_)) if !stream.has_to_send() => match stream.ended {
+                    Some(_) => ended.push(id),
+                    None => stream.shut(now),
+                },
+                (Ok(progress), _) => stream.patience.sent(progress, stream.has_to_send(), now),
             }
             let room = stream.waiting() < BRIDGED;
             if let Role::Peer(bridge) | Role::Data(bridge) = stream.role
@@ -430,9 +483,11 @@ impl Streams {
             };
             let may_be_silent = match &stream.role {
                 Role::Client(path) => allocated(path),
-                Role::Connecting(..) | Role::Unbound(..) | Role::Peer(_) | Role::Data(_) | Role::Leaving => {
-                    true
-                }
+                Role::Connecting(..)
+                | Role::Unbound(..)
+                | Role::Peer(_)
+                | Role::Data(_)
+                | Role::Leaving(_) => true,
             };
             let (end, ending) = stream.patience.end(may_be_silent);
             if end <= now {
@@ -461,20 +516,11 @@ impl Streams {
     }
 
     /// Ends a connection when all that waits for the other end has left.
-    pub fn leave(&mut self, id: StreamId, now: Moment) {
+    pub fn leave(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        stream.role = Role::Leaving;
-        stream.patience.leaving(now);
+        stream.role = Role::Leaving(stream.role.peer());
         self.expect_sending(id);
         self.expect_reading(id);
-        self.reschedule(id);
-    }
-
-    /// The other end of a connection that is leaving has closed; whether this end can close as well.
-    pub fn has_left(&mut self, id: StreamId) -> bool {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return false };
-        stream.flags.ended = true;
-        !stream.has_to_send()
     }
 
     /// Ends a connection. What can leave at once still does.

@@ -64,6 +64,12 @@ struct Asked {
 }
 
 impl Engine {
+    /// Whether there are TCP connections with peers at all.
+    #[must_use]
+    pub fn relays_tcp(&self) -> bool {
+        self.settings.tcp
+    }
+
     pub(super) fn connect(
         &mut self,
         request: &Authenticated<'_>,

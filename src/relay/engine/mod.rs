@@ -6,6 +6,7 @@
 //! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
 //! disconnect(path, now, ports)            a client's connection has ended
 //! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
+//! may_carry, on_carried                   what such a connection carries
 //! expire(now, ports)                      what is over; due at next_deadline()
 //! ```
 //!

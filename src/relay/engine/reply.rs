@@ -59,7 +59,11 @@ pub(super) fn refuse(to: impl Into<Question>, refusal: Refusal, signer: &Signer)
 
 /// An error response to a request that did not pass authentication. With `challenge`, the realm and a nonce, the
 /// client can try again (RFC 8489 §9.2.4).
-pub(super) fn reject(to: impl Into<Question>, refusal: Refusal, challenge: Option<(&str, String)>) -> Vec<u8> {
+pub(super) fn reject(
+    to: impl Into<Question>,
+    refusal: Refusal,
+    challenge: Option<(&str, String)>,
+) -> Vec<u8> {
     let mut attributes = vec![error(refusal)];
     if let Some((realm, nonce)) = challenge {
         attributes.push(raw(ATTR_REALM, realm.as_bytes()));

@@ -1,22 +1,28 @@
 //! Makes TCP connections with peers and ties them to clients' (RFC 6062), as the engine says.
 
 use std::io;
+use std::time::Duration;
 
-use crate::clock::Now;
+use mio::net::TcpStream;
+
+use crate::clock::{Moment, Now};
 use crate::metrics::Direction;
 use crate::outcome::Ending;
-use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId, Via};
-use crate::relay::dial;
+use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::shard::{Command, RELAY_TURN, Shard};
 use crate::relay::streams::{Bridge, PeerArrival, Receipt, Role};
+use crate::relay::tcp;
 use crate::relay::wire;
+
+/// How long no peer is accepted when the system gives no more sockets.
+const RETRY: Duration = Duration::from_millis(100);
 
 impl Shard {
     /// Begins to connect to a peer.
     pub(super) fn connect(&mut self, connection: ConnectionId, relay: RelayId, peer: PeerAddr, now: Now) {
         let from = self.ports.bound(relay);
         let begun = from.zip(self.admission.admit()).and_then(|(from, permit)| {
-            let socket = dial::connect(from, self.ports.inside(peer.0)).ok()?;
+            let socket = TcpStream::from_std(tcp::connect(from, self.ports.inside(peer.0)).ok()?);
             Some(PeerArrival { socket, peer: peer.0, role: Role::Connecting(connection, relay), permit })
         });
         if !begun.is_some_and(|arrival| self.streams.adopt_peer(arrival, now.moment)) {
@@ -28,11 +34,19 @@ impl Shard {
     pub(super) fn see_connected(&mut self, id: StreamId, connection: ConnectionId, relay: RelayId, now: Now) {
         match self.streams.is_connected(id) {
             None => {}
-            Some(false) => self.end_stream(id, Ending::Unbound, now),
+            Some(false) => self.end_stream(id, Ending::Refused, now),
             Some(true) => {
                 self.streams.become_role(id, Role::Unbound(connection, relay), now.moment);
                 self.report_connected(connection, true);
             }
+        }
+    }
+
+    /// Sees whether a peer that nobody has bound yet is gone, and its place with it. One that has only said its last
+    /// byte is not: what it said may still be wanted.
+    pub(super) fn see_reset(&mut self, id: StreamId, now: Now) {
+        if self.streams.is_connected(id) == Some(false) {
+            self.end_stream(id, Ending::Closed, now);
         }
     }
 
@@ -55,10 +69,11 @@ impl Shard {
                     self.accept_peer(relay, peer, socket, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
-                Err(error) if dial::is_of_one_connection(&error) => {}
-                // No socket is left. It is tried again when a connection has ended.
+                Err(error) if tcp::is_of_one_connection(&error) => {}
+                // No socket is left now.
                 Err(_) => {
-                    self.starved.push(relay);
+                    self.starved.0 = self.starved.0.min(now.moment + RETRY);
+                    self.starved.1.insert(relay);
                     return true;
                 }
             }
@@ -67,7 +82,18 @@ impl Shard {
         true
     }
 
-    fn accept_peer(&mut self, relay: RelayId, peer: PeerAddr, socket: mio::net::TcpStream, now: Now) {
+    /// Accepts peers again that could not be accepted, after a while.
+    pub(super) fn retry_accepting(&mut self, now: Now) {
+        if self.starved.0 > now.moment {
+            return;
+        }
+        self.starved.0 = Moment::MAX;
+        for relay in std::mem::take(&mut self.starved.1) {
+            self.queue(relay, false);
+        }
+    }
+
+    fn accept_peer(&mut self, relay: RelayId, peer: PeerAddr, socket: TcpStream, now: Now) {
         let Some(permit) = self.admission.admit() else { return };
         let Ok((connection, path, message)) = self.engine.on_attempt(relay, peer, now.moment) else { return };
         let arrival = PeerArrival { socket, peer: peer.0, role: Role::Unbound(connection, relay), permit };
@@ -88,9 +114,9 @@ impl Shard {
     ) {
         self.streams.answer(id, answer);
         self.streams.keep(id, 1, &[], false, now.moment);
-        let found = self.streams.peers(|other, _| other == connection);
-        let peer = found.first().and_then(|peer| self.streams.role(*peer).map(|role| (*peer, role)));
-        let Some((peer, Role::Unbound(_, relay))) = peer else { return self.streams.leave(id, now.moment) };
+        let peer = self.streams.peer(connection);
+        let role = peer.and_then(|peer| self.streams.role(peer));
+        let (Some(peer), Some(Role::Unbound(_, relay))) = (peer, role) else { return self.streams.leave(id) };
         self.streams.become_role(id, Role::Data(Bridge { connection, relay, mate: peer }), now.moment);
         self.streams.become_role(peer, Role::Peer(Bridge { connection, relay, mate: id }), now.moment);
         if !rest.is_empty() {
@@ -126,7 +152,7 @@ impl Shard {
         let receipt = self.streams.receive(id, &mut arrived);
         self.arrived = arrived;
         if let Receipt::Ended(ending) = receipt
-            && self.streams.has_left(id)
+            && !self.streams.postpones_end(id, ending)
         {
             self.end_stream(id, ending, now);
         }
@@ -135,22 +161,29 @@ impl Shard {
     /// Closes both sides of the connections with peers whose relayed address is being closed.
     pub(super) fn end_bridges(&mut self, now: Now) {
         let closing: Vec<RelayId> = self.ports.closing_listeners().collect();
-        for relay in closing {
-            for id in self.streams.peers(|_, other| other == relay) {
-                if let Some(Role::Peer(bridge)) = self.streams.role(id) {
-                    self.end_stream(bridge.mate, Ending::Closed, now);
-                }
-                self.streams.close(id, Ending::Closed);
+        if closing.is_empty() {
+            return;
+        }
+        for id in self.streams.peers(|relay| closing.contains(&relay)) {
+            if let Some(Role::Peer(bridge)) = self.streams.role(id) {
+                self.end_stream(bridge.mate, Ending::Closed, now);
             }
+            self.streams.close(id, Ending::Closed);
         }
     }
 
     /// Hands a connection whose next message, of `length` bytes, wants to be bound to a peer's, to the shard that has
     /// that; whether it did.
-    pub(super) fn hand_over(&mut self, id: StreamId, said: &[u8], length: usize, now: Now) -> bool {
-        let Some(connection) = wire::bound_connection(&said[..length]) else { return false };
-        let owner = self.place.owner(connection);
-        let Some(Role::Client(path)) = self.streams.role(id) else { return false };
+    pub(super) fn hand_over(
+        &mut self,
+        id: StreamId,
+        path: ClientPath,
+        said: &[u8],
+        length: usize,
+        now: Now,
+    ) -> bool {
+        let wanted = self.engine.relays_tcp().then(|| wire::bound_connection(&said[..length])).flatten();
+        let Some(owner) = wanted.map(|connection| self.place.owner(connection)) else { return false };
         if owner == self.place.index || self.engine.allocations().by_path(&path).is_some() {
             return false;
         }

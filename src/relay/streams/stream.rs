@@ -2,6 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustls::ServerConnection;
@@ -29,6 +30,8 @@ pub(super) struct Stream {
     pub(super) unfinished: Vec<u8>,
     outbox: Outbox,
     pub(super) flags: Flags,
+    /// How it has ended, where something was still to be done then.
+    pub(super) ended: Option<Ending>,
 }
 
 /// What is meant to be done with a connection.
@@ -42,8 +45,10 @@ pub(super) struct Flags {
     pub(super) closing: bool,
     /// Whole messages are among what is unused, and nothing more is to be read until they are.
     pub(super) backlog: bool,
-    /// The other side has closed.
-    pub(super) ended: bool,
+    /// It carried more than it may, and is not read until its pause is over.
+    pub(super) paused: bool,
+    /// It came from another shard, and goes to no third.
+    pub(super) moved: bool,
     /// It is not read as long as its mate's outbox is full.
     pub(super) held: bool,
 }
@@ -56,13 +61,17 @@ pub struct Arrived {
 
 /// What is held for one client that does not read: the outbox, and what TLS has encrypted already.
 const HELD_MAX: usize = 256 << 10;
-/// What TLS encrypts at once, and one message more.
+/// What TLS encrypts at once, unless a message goes beyond it; rustls itself takes no more than [`TLS_MAX`].
 const TLS_CHUNK: usize = 32 << 10;
+const TLS_MAX: usize = 64 << 10;
 /// The bound of an outbox.
-pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_CHUNK;
+pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_MAX;
 /// What the kernel may hold of what it has not sent: enough to keep a fast link busy, and no more, because what it
 /// holds cannot be dropped.
 const NOT_SENT_MAX: u32 = 64 << 10;
+/// How often the kernel asks whether an idle client is still there, and how often in vain.
+const PROBE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 4;
 /// What one turn reads.
 pub(super) const READ: usize = 16 << 10;
 /// The beginning of a message, what one turn reads, and one record that TLS had not decrypted before.
@@ -131,6 +140,7 @@ impl Stream {
             unfinished: Vec::new(),
             outbox: Outbox::default(),
             flags: Flags::default(),
+            ended: None,
         }
     }
 
@@ -207,11 +217,18 @@ impl Stream {
         Ok(progress)
     }
 
-    /// Says that nothing more comes, and goes on listening.
-    pub(super) fn shut(&mut self) {
+    /// Says that nothing more comes, and listens for a while to hear the other end say so.
+    pub(super) fn shut(&mut self, now: Moment) {
+        self.patience.leaving(now);
         self.say_goodbye();
         // It may have failed already, which reading will tell.
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Lets the other end take its time: it may be a person who pauses a download, and nothing is held for it meanwhile
+    /// but the outbox. Best effort, as it was to set it.
+    pub(super) fn be_patient(&self) {
+        let _ = socket2::SockRef::from(&self.socket).set_tcp_user_timeout(None);
     }
 
     /// Says goodbye, as far as that can leave at once.
@@ -258,7 +275,7 @@ fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending
 /// vanished shall be noticed. Best effort: without any of it a connection works.
 fn tune(socket: &TcpStream) {
     let socket = socket2::SockRef::from(socket);
-    let keepalive = socket2::TcpKeepalive::new().with_time(IDLE);
+    let keepalive = socket2::TcpKeepalive::new().with_time(IDLE).with_interval(PROBE).with_retries(PROBES);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_notsent_lowat(NOT_SENT_MAX);
     let _ = socket.set_tcp_user_timeout(Some(STALLED));

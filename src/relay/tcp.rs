@@ -1,44 +1,42 @@
-//! Makes the TCP sockets that reach peers (RFC 6062): one listens at a relayed address, others connect from it.
+//! Makes TCP sockets: some listen, for clients or for peers (RFC 6062), and some connect to peers.
 
 use std::io;
 use std::net::SocketAddr;
 
-use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Peers that may wait to be accepted.
-const BACKLOG: i32 = 16;
-
-/// Listens at a relayed address.
+/// Listens at an address, where so many may wait to be accepted. With `shared`, connections can be made from there as
+/// well.
 ///
 /// # Errors
 /// If the address cannot be bound.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = open(address)?;
-    // Only now may others share the address: those that connect from it.
     socket.bind(&address.into())?;
-    socket.set_reuse_port(true)?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
+    // Only now, so that the address was nobody else's.
+    socket.set_reuse_port(shared)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
 }
 
-/// Connects from a relayed address to a peer. The connection is made, or has failed, when the socket can be written.
+/// Connects from an address that is listened at to a peer. The connection is made, or has failed, when the socket can
+/// be written.
 ///
 /// # Errors
 /// If it is known at once that there is no way.
-pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
+pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<std::net::TcpStream> {
     let socket = open(from)?;
     socket.set_reuse_port(true)?;
     socket.bind(&from.into())?;
     match socket.connect(&to.into()) {
         Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
+        Ok(()) | Err(_) => Ok(socket.into()),
     }
 }
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    // A port whose last connections the kernel still remembers can be relayed from again.
+    // Connections of an earlier run, or allocation, that the kernel still remembers are no reason to fail.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -46,7 +44,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether accepting failed for a connection's own reasons, before it was its turn (accept(2)).
+/// Whether accepting failed for a connection's own reasons, before it was its turn (accept(2)); otherwise it is of no use
+/// to try again at once.
 #[must_use]
 pub fn is_of_one_connection(error: &io::Error) -> bool {
     let own = [
