@@ -168,12 +168,19 @@ impl Front {
         let (socket, tls, since) = match &self.certificates {
             Some(certificates) if tls_only || speaks_tls(&socket).await? => {
                 let acceptor = TlsAcceptor::from(certificates.current());
-                let stream = acceptor.accept(socket).await.map_err(|error| {
-                    tracing::debug!(%client, %error, "TLS handshake failed");
-                    Ending::BadHandshake
-                })?;
-                let (socket, tls) = stream.into_inner();
-                (socket, Some(Box::new(tls)), self.clock.now().moment)
+                match acceptor.accept(socket).into_fallible().await {
+                    Ok(stream) => {
+                        let (socket, tls) = stream.into_inner();
+                        (socket, Some(Box::new(tls)), self.clock.now().moment)
+                    }
+                    Err((error, socket)) => {
+                        tracing::debug!(%client, %error, "TLS handshake failed");
+                        // In this order: who sees the end may come again at once.
+                        drop(permit);
+                        drop(socket);
+                        return Err(Ending::BadHandshake);
+                    }
+                }
             }
             _ => (socket, None, since),
         };

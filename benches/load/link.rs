@@ -4,7 +4,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use crate::net::LARGEST_DATAGRAM;
+use crate::net::{LARGEST_DATAGRAM, uninterrupted};
 use crate::stream::Stream;
 
 pub enum Link {
@@ -34,7 +34,7 @@ impl Link {
         match self {
             Self::Datagrams(socket) => {
                 let mut buffer = [0; LARGEST_DATAGRAM];
-                let length = socket.recv(&mut buffer)?;
+                let length = uninterrupted(|| socket.recv(&mut buffer))?;
                 each(&buffer[..length]);
             }
             Self::Stream(stream) => {

@@ -215,9 +215,10 @@ impl Poller {
     pub fn ready(&mut self) -> io::Result<&[usize]> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST_READY];
         let room = libc::c_int::try_from(MOST_READY).expect("a small constant");
+        let epoll = self.epoll.as_raw_fd();
         // SAFETY: the kernel writes at most `room` events.
         let count =
-            checked(unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), room, 0) })?;
+            uninterrupted(|| checked(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, 0) }))?;
         self.ready.clear();
         for event in &events[..count] {
             self.ready.push(usize::try_from(event.u64).expect("an index that we registered"));
@@ -256,4 +257,14 @@ fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
 /// The C convention: negative means that errno says why.
 fn checked(result: libc::c_int) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// A call that a signal has interrupted, or the machine that stopped for a moment, is made again.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
 }

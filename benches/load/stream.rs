@@ -11,6 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::Outcome;
 use crate::authority::HOST;
+use crate::net::uninterrupted;
 use crate::stun::Response;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,11 +74,11 @@ impl Stream {
         let end = self.received.len();
         let Some(tls) = &mut self.tls else {
             self.received.resize(end + READ, 0);
-            let count = self.socket.read(&mut self.received[end..]);
+            let count = uninterrupted(|| self.socket.read(&mut self.received[end..]));
             self.received.truncate(end + count.as_ref().unwrap_or(&0));
             return some(count?);
         };
-        some(tls.read_tls(&mut self.socket)?)?;
+        some(uninterrupted(|| tls.read_tls(&mut self.socket))?)?;
         tls.process_new_packets().map_err(io::Error::other)?;
         match tls.reader().read_to_end(&mut self.received) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),

@@ -30,7 +30,7 @@ impl Echo {
         while !over.load(Ordering::Relaxed) {
             match self.0.recv_from(&mut buffer) {
                 Ok((length, from)) => drop(self.0.send_to(&buffer[..length], from)?),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -144,7 +144,9 @@ fn read(bytes: &mut File, over: &AtomicBool) -> std::io::Result<u64> {
         match bytes.read(&mut buffer) {
             Ok(0) => return Ok(total),
             Ok(count) => total += count as u64,
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Err(error);
+            }
             Err(_) if over.load(Ordering::Relaxed) => return Ok(total),
             Err(_) => {}
         }

@@ -528,9 +528,10 @@ impl Streams {
         let Some(mut stream) = self.remove(id) else { return };
         stream.part();
         let _ = self.registry.deregister(&mut stream.socket);
-        let remote = stream.remote;
-        // Who is counted as gone has left: the socket is closed, and the place is free for another.
-        drop(stream);
+        let Stream { socket, permit, remote, .. } = stream;
+        // In this order: who sees the end may come again at once, and who is counted as gone has left.
+        drop(permit);
+        drop(socket);
         self.counters.streams.sub(1);
         self.counters.ended(ending);
         tracing::debug!(%remote, reason = ending.name(), "connection ended");

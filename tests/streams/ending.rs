@@ -87,13 +87,19 @@ fn what_was_asked_before_the_end_is_answered() {
         for (client, port) in [(Client::tcp as fn(SocketAddr) -> Client, tcp), (Client::tls, tls)] {
             let mut client = client(port);
             let relayed = client.allocate();
-            let refresh = client.request(REFRESH);
-            let refresh = client.sign(refresh);
+            // More than one turn treats.
+            let refreshes = (0..100).flat_map(|_| {
+                let refresh = client.request(REFRESH);
+                client.sign(refresh)
+            });
+            let refreshes: Vec<u8> = refreshes.collect();
 
-            end(&mut client, &refresh);
+            end(&mut client, &refreshes);
 
-            let answer = client.next().unwrap_or_else(|| panic!("no answer: {name}"));
-            assert_eq!(Message::read(&answer).code(), None);
+            for number in 0..100 {
+                let answer = client.next().unwrap_or_else(|| panic!("no answer {number}: {name}"));
+                assert_eq!(Message::read(&answer).code(), None);
+            }
             assert_eq!(client.next(), None, "{name}");
             nothing_is_left(&daemon, relayed);
         }

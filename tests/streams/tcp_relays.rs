@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use hairpin::daemon::Daemon;
+use hairpin::outcome::{Method, Refusal};
 
 use crate::support::daemon::{PATIENCE, start_secure};
 use crate::support::stream::{Client, End, connect, connect_from, rest, within};
@@ -166,6 +167,50 @@ fn both_sides_end_together_and_nothing_is_lost() {
         assert!(heard == expected);
     }
     daemon.stop();
+}
+
+/// A connection that is closed with something unread is reset, and what is on its way to the other end destroyed.
+#[test]
+fn what_one_side_said_last_arrives_though_the_other_never_stops_talking() {
+    let daemon = start("31600-31699");
+    let tcp = daemon.addresses().tcp[0];
+    let mut client = Client::tcp(tcp);
+    allocate(&mut client);
+    let (listener, address) = peer();
+    let answer = connect_to(&mut client, address);
+    let (mut peer, _) = accept(&listener);
+    let mut data = Client::tcp(tcp);
+    assert_eq!(bind(&mut data, &answer).code(), None);
+
+    let mut talking = data.connection.socket.try_clone().unwrap();
+    let talker = thread::spawn(move || while talking.write_all(&[7; 10_000]).is_ok() {});
+    let said: Vec<u8> = (0..1_000_000_u32).map(|n| (n / 3) as u8).collect();
+    peer.write_all(&said).unwrap();
+    peer.shutdown(std::net::Shutdown::Write).unwrap();
+
+    assert!(data.bytes(said.len()) == said);
+    assert_eq!(data.connection.read(&mut [0]).unwrap(), 0);
+    drop((peer, listener));
+    data.connection.socket.shutdown(std::net::Shutdown::Both).unwrap();
+    talker.join().unwrap();
+    daemon.stop();
+}
+
+/// Each move costs two threads work, so nobody may be moved as often as they like, and nobody at all without the option.
+#[test]
+fn a_connection_moves_to_another_thread_at_most_once() {
+    for (ports, tcp, most) in [("31700-31799", true, 1), ("31800-31899", false, 0)] {
+        let daemon = start_secure(ports, |config| config.relay.tcp = tcp);
+        let mut client = Client::tcp(daemon.addresses().tcp[0]);
+        for id in 0..20_u32 {
+            let request = client.request(CONNECTION_BIND).attr(CONNECTION_ID, &id.to_be_bytes());
+            assert_eq!(client.exchange(&request.0).code(), Some(401));
+        }
+        let method = if tcp { Method::ConnectionBind } else { Method::Unknown };
+        let answered = [0, 1].map(|shard| daemon.metrics().shard(shard).refusals(method, Refusal::Challenge));
+        assert!(answered[0].min(answered[1]) <= most && answered[0] + answered[1] == 20, "{answered:?}");
+        daemon.stop();
+    }
 }
 
 #[test]
