@@ -4,7 +4,7 @@
 //! lie, so a relayed packet is never copied here. There is room in front of each datagram for the longest header
 //! and behind it for the longest padding that framing can add.
 //!
-//! This is the one file that speaks to libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
+//! This is the one file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
 //! that carry the local address and the traffic class, and the safe wrappers allocate for each call.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
