@@ -338,30 +338,26 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     }
 }
 
-/// Every allocation needs a socket, so as many open files as the system allows; returns how many are left for
-/// connections.
+/// Every allocation needs a socket, so as many open files as the system allows; returns how many of them are for
+/// connections: what relay sockets can never use, and a quarter at least, because they seldom use all that they may.
 fn raise_open_files(relay_sockets: usize) -> usize {
     let needed = relay_sockets as u64 + 100;
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) if limit < needed => {
-            tracing::warn!(
-                limit,
-                needed,
-                "fewer open files are allowed than relay ports configured: raise LimitNOFILE"
-            );
-            CONNECTIONS_MIN
-        }
-        Ok(limit) => {
-            usize::try_from(limit - needed).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the limit of open files could not be raised");
-            CONNECTIONS_MIN
-        }
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+        0
+    });
+    if (1..needed).contains(&limit) {
+        tracing::warn!(
+            limit,
+            needed,
+            "fewer open files are allowed than relay ports configured: raise LimitNOFILE"
+        );
     }
+    let left = limit.saturating_sub(needed).max(limit / 4);
+    usize::try_from(left).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
 }
 
-/// How many connections "auto" allows at least and at most: with TLS and full outboxes, the most take some 6 GB.
+/// How many connections "auto" allows at least and at most: the most, each with TLS and a full outbox, take 6 GB.
 const CONNECTIONS_MIN: usize = 128;
 const CONNECTIONS_MAX: usize = 20_000;
 
