@@ -2,18 +2,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
+use socket2::{Domain, Socket, Type};
 use support::daemon::{Client, config_text, peer, start_on, start_secure};
 use support::process::{Process, resident};
-use support::stream::{self, End, connect, eventually, rest};
+use support::stream::{self, End, connect, eventually, rest, within};
 use support::stun::{
-    ALLOCATE, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,
+    ALLOCATE, BINDING, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,
 };
 
 mod support;
@@ -133,6 +135,42 @@ fn clients_that_do_not_read_cost_less_than_256_kib_each() {
         assert!(dropped() - already > PUSHED / DATAGRAM as u64 * 9 / 10);
         held.extend(clients);
     }
+    daemon.stop();
+}
+
+/// Nobody needs a credential for this, so it must cost less than what a client with an allocation may.
+#[test]
+fn strangers_that_ask_and_do_not_read_cost_less_than_96_kib_each() {
+    const STRANGERS: usize = 32;
+    let _alone = ALONE.lock();
+    let daemon = start_secure("28300-28399", |config| config.relay.threads = Some(1));
+    let server = daemon.addresses().tcp[0];
+    let questions = Builder::new(Class::Request, BINDING, [7; 12]).0.repeat(16 << 10);
+    let ask = || {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // The kernel takes little for them, so that the daemon has to.
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        socket.connect(&server.into()).unwrap();
+        let mut socket = TcpStream::from(socket);
+        socket.write_all(&questions).unwrap();
+        socket
+    };
+    let dropped = || daemon.metrics().sum(|shard| shard.drops(Ignored::SlowReader));
+    drop(ask());
+    eventually("the first is gone", || daemon.metrics().sum(|shard| shard.streams.get()) == 0);
+    let already = dropped();
+    let asked = || daemon.metrics().sum(|shard| shard.successes(Method::Binding));
+    let all = asked() + (STRANGERS * (16 << 10)) as u64;
+
+    let before = resident(std::process::id());
+    let strangers = [(); STRANGERS].map(|()| ask());
+    within(Duration::from_secs(60), "all is asked", || asked() >= all);
+    let each = (resident(std::process::id()) - before) / KIB / STRANGERS as f64;
+
+    println!("strangers that ask and do not read: {each:.0} KiB of RSS each");
+    assert!(each <= 96.0);
+    assert!(dropped() > already);
+    drop(strangers);
     daemon.stop();
 }
 

@@ -382,7 +382,10 @@ impl Shard {
     fn client_sent(&mut self, path: ClientPath, slot: usize, now: Now) -> Action {
         let action = self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports);
         match (&action, path.via) {
-            (Action::Reply(reply), Via::Stream(id)) => self.streams.answer(id, reply),
+            (Action::Reply(reply), Via::Stream(id)) => {
+                let allocated = self.engine.allocations().by_path(&path).is_some();
+                self.streams.answer(id, reply, allocated);
+            }
             (Action::Reply(reply), Via::Socket(_)) => {
                 let range = self.batch.replace(slot, reply);
                 self.send_to_client(path, slot, 0, range);

@@ -8,111 +8,36 @@
 //! none is dropped, and whoever sends them waits until the other side has taken them.
 
 mod outbox;
+mod role;
 mod stream;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use rustls::ServerConnection;
 use slab::Slab;
 
 use crate::clock::Moment;
 use crate::metrics::Counters;
 use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ConnectionId, RelayId, StreamId, Via};
-use crate::relay::admission::Permit;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience};
 
+pub use role::{Arrival, Bridge, PeerArrival, Role};
 pub use stream::Arrived;
 use stream::{OUTBOX_MAX, READ, Stream};
-
-/// A client's connection that has shown what it speaks.
-#[derive(Debug)]
-pub struct Arrival {
-    /// The connection, non-blocking.
-    pub socket: std::net::TcpStream,
-    /// TLS, after its handshake.
-    pub tls: Option<Box<ServerConnection>>,
-    /// The client, as a proxy says if one stands between.
-    pub client: SocketAddr,
-    /// The address of ours that the client talks to.
-    pub server: SocketAddr,
-    /// When the client could first have sent a message.
-    pub since: Moment,
-    /// Its right to be there.
-    pub permit: Permit,
-    /// What it said to another shard, that is for this one to answer.
-    pub said: Vec<u8>,
-}
-
-/// A connection with a peer, which is perhaps still being made.
-#[derive(Debug)]
-pub struct PeerArrival {
-    /// The connection.
-    pub socket: TcpStream,
-    /// The peer.
-    pub peer: SocketAddr,
-    /// [`Role::Connecting`] or [`Role::Unbound`].
-    pub role: Role,
-    /// Its right to be there.
-    pub permit: Permit,
-}
-
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A client talks to us.
-    Client(ClientPath),
-    /// A peer does not answer yet.
-    Connecting(ConnectionId, RelayId),
-    /// Nobody takes a peer's bytes yet. They stay in the kernel.
-    Unbound(ConnectionId, RelayId),
-    /// A peer's bytes are for a client.
-    Peer(Bridge),
-    /// A client's bytes are for a peer.
-    Data(Bridge),
-    /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: whoever closes
-    /// with something unread destroys what is on its way. A peer's connection has its name for as long.
-    Leaving(Option<(ConnectionId, RelayId)>),
-}
-
-impl Role {
-    /// The name and the relayed address of a connection with a peer.
-    #[must_use]
-    pub fn peer(self) -> Option<(ConnectionId, RelayId)> {
-        match self {
-            Self::Connecting(connection, relay)
-            | Self::Unbound(connection, relay)
-            | Self::Peer(Bridge { connection, relay, mate: _ }) => Some((connection, relay)),
-            Self::Leaving(peer) => peer,
-            Self::Client(_) | Self::Data(_) => None,
-        }
-    }
-}
-
-/// What two connections that carry each other's bytes have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bridge {
-    /// The name of the connection with the peer.
-    pub connection: ConnectionId,
-    /// The relayed address.
-    pub relay: RelayId,
-    /// The other connection.
-    pub mate: StreamId,
-}
 
 /// The connections of one shard.
 pub struct Streams {
     slots: Slab<Stream>,
     registry: Registry,
     counters: Arc<Counters>,
-    /// Those that may have something to read, in the order of their turns; each at most once.
+    /// Those that may have something to read, in the order of their turns; each at most once. Here and below the id of
+    /// one that has ended may be left: whoever has its place then gets a turn for nothing.
     readable: VecDeque<StreamId>,
     /// Those that have something to send that was not tried yet; each at most once.
     pending: Vec<StreamId>,
@@ -135,7 +60,7 @@ pub enum Receipt {
     Ended(Ending),
 }
 
-/// Room in the outbox that media leave to answers.
+/// Room in the outbox that media leave to answers; without an allocation there is no more.
 const ANSWERS: usize = 16 << 10;
 /// As long as less waits for one side of a bridge, the other is read.
 const BRIDGED: usize = 64 << 10;
@@ -368,9 +293,9 @@ impl Streams {
         }
     }
 
-    /// Sends an answer, when [`Self::flush`] is called.
-    pub fn answer(&mut self, id: StreamId, message: &[u8]) {
-        self.push(id, message, OUTBOX_MAX);
+    /// Sends an answer, when [`Self::flush`] is called. For strangers little is held.
+    pub fn answer(&mut self, id: StreamId, message: &[u8], allocated: bool) {
+        self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 
     /// Sends media, when [`Self::flush`] is called.

@@ -53,6 +53,16 @@ fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     (socket, from)
 }
 
+/// Connects to a peer and binds the connection to a new one of the client's; returns that, and the peer.
+fn bridge(client: &mut Client, server: SocketAddr) -> (Client, TcpStream) {
+    let (listener, address) = peer();
+    let answer = connect_to(client, address);
+    let (peer, _) = accept(&listener);
+    let mut data = Client::tcp(server);
+    assert_eq!(bind(&mut data, &answer).code(), None);
+    (data, peer)
+}
+
 /// Connections take turns on the two threads, so the data connection is on the other one as often as not.
 #[test]
 fn a_client_connects_to_a_peer_over_tcp_and_over_tls_from_its_relayed_address() {
@@ -147,11 +157,7 @@ fn both_sides_end_together_and_nothing_is_lost() {
     let mut client = Client::tcp(tcp);
     allocate(&mut client);
     for peer_ends in [true, false] {
-        let (listener, address) = peer();
-        let answer = connect_to(&mut client, address);
-        let (mut peer, _) = accept(&listener);
-        let mut data = Client::tcp(tcp);
-        assert_eq!(bind(&mut data, &answer).code(), None);
+        let (data, mut peer) = bridge(&mut client, tcp);
         let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 3) as u8).collect();
         let (mut from, mut to) = match peer_ends {
             true => (peer.try_clone().unwrap(), data.connection.socket.try_clone().unwrap()),
@@ -176,11 +182,7 @@ fn what_one_side_said_last_arrives_though_the_other_never_stops_talking() {
     let tcp = daemon.addresses().tcp[0];
     let mut client = Client::tcp(tcp);
     allocate(&mut client);
-    let (listener, address) = peer();
-    let answer = connect_to(&mut client, address);
-    let (mut peer, _) = accept(&listener);
-    let mut data = Client::tcp(tcp);
-    assert_eq!(bind(&mut data, &answer).code(), None);
+    let (mut data, mut peer) = bridge(&mut client, tcp);
 
     let mut talking = data.connection.socket.try_clone().unwrap();
     let talker = thread::spawn(move || while talking.write_all(&[7; 10_000]).is_ok() {});
@@ -190,7 +192,7 @@ fn what_one_side_said_last_arrives_though_the_other_never_stops_talking() {
 
     assert!(data.bytes(said.len()) == said);
     assert_eq!(data.connection.read(&mut [0]).unwrap(), 0);
-    drop((peer, listener));
+    drop(peer);
     data.connection.socket.shutdown(std::net::Shutdown::Both).unwrap();
     talker.join().unwrap();
     daemon.stop();
@@ -219,11 +221,7 @@ fn everything_ends_with_the_control_connection() {
     let tcp = daemon.addresses().tcp[0];
     let mut client = Client::tcp(tcp);
     let relayed = allocate(&mut client);
-    let (listener, address) = peer();
-    let answer = connect_to(&mut client, address);
-    let (peer, _) = accept(&listener);
-    let mut data = Client::tcp(tcp);
-    assert_eq!(bind(&mut data, &answer).code(), None);
+    let (mut data, peer) = bridge(&mut client, tcp);
     drop(client);
     let nothing_is_left = || daemon.metrics().sum(|counters| counters.streams.get()) == 0;
     within(Duration::from_secs(1), "nothing is left", nothing_is_left);

@@ -55,7 +55,7 @@ impl Shard {
         if let Some((path, answer)) = self.engine.on_connected(connection, connected)
             && let Via::Stream(id) = path.via
         {
-            self.streams.answer(id, &answer);
+            self.streams.answer(id, &answer, true);
         }
     }
 
@@ -98,7 +98,7 @@ impl Shard {
         let Ok((connection, path, message)) = self.engine.on_attempt(relay, peer, now.moment) else { return };
         let arrival = PeerArrival { socket, peer: peer.0, role: Role::Unbound(connection, relay), permit };
         match (self.streams.adopt_peer(arrival, now.moment), path.via) {
-            (true, Via::Stream(client)) => self.streams.answer(client, &message),
+            (true, Via::Stream(client)) => self.streams.answer(client, &message, true),
             _ => self.engine.on_hung_up(connection),
         }
     }
@@ -112,7 +112,7 @@ impl Shard {
         rest: &[u8],
         now: Now,
     ) {
-        self.streams.answer(id, answer);
+        self.streams.answer(id, answer, false);
         self.streams.keep(id, 1, &[], false, now.moment);
         let peer = self.streams.peer(connection);
         let role = peer.and_then(|peer| self.streams.role(peer));
