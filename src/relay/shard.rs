@@ -1,8 +1,8 @@
 //! One thread of the relay: its sockets and its engine, nothing shared.
 //!
-//! The loop waits for sockets and connections, reads each in a batch, does what the engine says, and sends the batch. They are
-//! polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
-//! relay sockets would be ten thousand tasks.
+//! The loop waits for sockets and connections, reads each in a batch, does what the engine says, and sends the batch.
+//! They are polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten
+//! thousand relay sockets would be ten thousand tasks.
 
 mod bridge;
 

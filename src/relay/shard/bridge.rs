@@ -134,13 +134,12 @@ impl Shard {
         if !self.streams.may_bridge(id, bridge.mate) {
             return;
         }
-        let mut arrived = std::mem::take(&mut self.arrived);
-        let receipt = self.streams.receive(id, &mut arrived);
-        if !arrived.bytes().is_empty() {
-            self.streams.carry(bridge.mate, arrived.bytes());
-            self.engine.on_carried(bridge.connection, direction, arrived.bytes().len(), now.moment);
+        let receipt = self.streams.receive(id, &mut self.arrived);
+        let bytes = self.arrived.bytes();
+        if !bytes.is_empty() {
+            self.streams.carry(bridge.mate, bytes);
+            self.engine.on_carried(bridge.connection, direction, bytes.len(), now.moment);
         }
-        self.arrived = arrived;
         if let Receipt::Ended(ending) = receipt {
             self.end_stream(id, ending, now);
         }
@@ -148,9 +147,7 @@ impl Shard {
 
     /// Throws away what comes, until the other end closes.
     pub(super) fn discard(&mut self, id: StreamId, now: Now) {
-        let mut arrived = std::mem::take(&mut self.arrived);
-        let receipt = self.streams.receive(id, &mut arrived);
-        self.arrived = arrived;
+        let receipt = self.streams.receive(id, &mut self.arrived);
         if let Receipt::Ended(ending) = receipt
             && !self.streams.postpones_end(id, ending)
         {
