@@ -13,6 +13,7 @@ use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
 use socket2::{Domain, Socket, Type};
 use support::daemon::{Client, config_text, peer, start_on, start_secure};
 use support::process::{Process, resident};
+use support::session::Turn;
 use support::stream::{self, End, connect, eventually, rest, within};
 use support::stun::{
     ALLOCATE, BINDING, Builder, Class, MESSAGE_INTEGRITY, NONCE, REALM, REQUESTED_TRANSPORT, USERNAME,

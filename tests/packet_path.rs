@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use support::daemon::{Client, peer, start};
+use support::session::Turn;
 use support::stun::{Builder, Class, DATA, SEND, channel_data};
 
 mod support;

@@ -10,6 +10,7 @@ use hairpin::relay::datagrams::{Batch, DatagramSocket};
 use hairpin::relay::ports::RelayAddress;
 
 use crate::support::daemon::{Client, config, peer, receive, start, start_on};
+use crate::support::session::Turn;
 use crate::support::stun::{
     BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN, XOR_MAPPED_ADDRESS,
     XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,

@@ -12,6 +12,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tokio::runtime;
 
 use crate::support::daemon::{Client, config, start, start_on};
+use crate::support::session::Turn;
 use crate::support::stun::{BINDING, XOR_MAPPED_ADDRESS};
 
 #[test]

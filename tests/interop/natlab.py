@@ -7,6 +7,8 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
+import servers
+
 SCRIPT = Path(__file__).resolve().parents[1] / "natlab"
 PREFIX = os.environ.get("NATLAB_PREFIX", "hp")
 SERVER_ADDRESSES = ("203.0.113.10", "2001:db8:113::10")
@@ -53,6 +55,12 @@ class Lab:
         sock.settimeout(wait)
         sock.connect(address)
         return sock
+
+
+def server_plan(**more):
+    """A server with the lab's public address; the lab's public network is all that it reaches."""
+    plan = {"listen": SERVER_ADDRESSES, "namespace": namespace("srv"), "loopback_peers": False}
+    return servers.Plan(**plan, **{"allowed_peers": ("203.0.113.0/24",), **more})
 
 
 def namespace(host):

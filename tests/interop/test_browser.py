@@ -8,7 +8,7 @@ import certificate
 import servers
 from chromium import showing
 from meeting import Meeting
-from natlab import SERVER_ADDRESSES, Lab, namespace
+from natlab import Lab, server_plan
 
 HTTPS = 443
 CALL_LIMIT = 20
@@ -20,14 +20,7 @@ CALL_LIMIT = 20
     ids=["TCP where no UDP gets out", "TLS where only port 443 is open"],
 )
 def test_a_call_gets_through(kinds, way, tmp_path):
-    plan = servers.Plan(
-        listen=SERVER_ADDRESSES,
-        tcp=True,
-        tls=HTTPS,
-        namespace=namespace("srv"),
-        loopback_peers=False,
-        allowed_peers=("203.0.113.0/24",),
-    )
+    plan = server_plan(tcp=True, tls=HTTPS)
     setups = [{"calls": True, **ice_servers(plan, way)}, {"calls": False, **ice_servers(plan, "udp")}]
     with Lab(*kinds) as lab, servers.running(plan, tmp_path), Meeting(lab, lab.kinds, setups) as (alice, bob):
         # when

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 import servers
-from natlab import SERVER_ADDRESSES, Lab, namespace
+from natlab import Lab, server_plan
 from stun import Address
 from turn_client import DEFAULT_WAIT, TurnClient
 
@@ -21,12 +21,7 @@ UNREACHABLE_PORT = {socket.AF_INET: (3, 3), socket.AF_INET6: (1, 4)}
 @pytest.fixture(scope="module")
 def lab(request, tmp_path_factory):
     """Two hosts behind the NATs that the test asks for, and a server with a public address."""
-    plan = servers.Plan(
-        listen=SERVER_ADDRESSES,
-        namespace=namespace("srv"),
-        loopback_peers=False,
-        allowed_peers=("203.0.113.0/24", "10.10.0.0/16", "fd10::/16"),
-    )
+    plan = server_plan(allowed_peers=("203.0.113.0/24", "10.10.0.0/16", "fd10::/16"))
     with Lab(*request.param) as lab, servers.running(plan, tmp_path_factory.mktemp("srv")) as server:
         lab.server = server
         yield lab

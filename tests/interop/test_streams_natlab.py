@@ -7,7 +7,7 @@ import time
 import pytest
 
 import servers
-from natlab import SERVER_ADDRESSES, Lab, namespace
+from natlab import SERVER_ADDRESSES, Lab, server_plan
 from stun import Address
 from turn_client import DEFAULT_WAIT, TurnClient, with_tls
 
@@ -23,14 +23,7 @@ NO_GOODBYE = struct.pack("ii", 1, 0)
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """One host that no UDP leaves, one that may connect to port 443 only, and a server with a public address."""
-    plan = servers.Plan(
-        listen=SERVER_ADDRESSES,
-        tcp=True,
-        tls=HTTPS,
-        namespace=namespace("srv"),
-        loopback_peers=False,
-        allowed_peers=("203.0.113.0/24",),
-    )
+    plan = server_plan(tcp=True, tls=HTTPS)
     with Lab("noudp", "tls443") as lab, servers.running(plan, tmp_path_factory.mktemp("srv")) as server:
         lab.server = server
         yield lab

@@ -8,6 +8,7 @@ use hairpin::outcome::Ending;
 
 use crate::support::daemon::{Client as UdpClient, config_text, peer, receive, start_with};
 use crate::support::process::Process;
+use crate::support::session::Turn;
 use crate::support::stream::{Client, End, connect, eventually, padded_channel_data, within};
 use crate::support::stun::BINDING;
 

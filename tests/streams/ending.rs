@@ -8,6 +8,7 @@ use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
 
 use crate::support::daemon::{start_secure, start_with};
+use crate::support::session::Turn;
 use crate::support::stream::{Client, End, client_hello, connect, eventually, rest};
 use crate::support::stun::{ALLOCATE, BINDING, Message, REFRESH, REQUESTED_TRANSPORT, XOR_MAPPED_ADDRESS};
 
@@ -138,7 +139,7 @@ fn who_guesses_passwords_is_told_so_as_often_as_allowed_and_then_closed() {
     let mut client = Client::tcp(daemon.addresses().tcp[0]);
     let mut bystander = Client::tcp(daemon.addresses().tcp[0]);
     client.challenge();
-    client.password = "a wrong one";
+    client.session.password = "a wrong one";
     let mut guess = || {
         let request = client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         let signed = client.sign(request);

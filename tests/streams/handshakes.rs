@@ -13,6 +13,7 @@ use rustls::{AlertDescription, ClientConfig, HandshakeKind, ProtocolVersion};
 
 use crate::support::certificate::Folder;
 use crate::support::daemon::{peer, receive, start_secure, start_with};
+use crate::support::session::Turn;
 use crate::support::stream::{Client, Connection, End, client_hello, connect, eventually, rest, tls_config};
 use crate::support::stun::{BINDING, Builder, Class};
 

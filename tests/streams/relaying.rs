@@ -3,6 +3,7 @@
 use hairpin::metrics::Direction;
 
 use crate::support::daemon::{Client as UdpClient, peer, receive, start_secure, start_with};
+use crate::support::session::Turn;
 use crate::support::stream::{Client, padded_channel_data};
 use crate::support::stun::{DATA, Message, XOR_PEER_ADDRESS, channel_data};
 

@@ -9,6 +9,7 @@ use rustls::version::TLS13;
 use crate::support::certificate::Folder;
 use crate::support::daemon::{config_text, peer, receive};
 use crate::support::process::Process;
+use crate::support::session::Turn;
 use crate::support::stream::{Client, Connection, connect, padded_channel_data, tls_config, within};
 
 const CHANNEL: u16 = 0x4000;

@@ -10,6 +10,7 @@ use hairpin::daemon::Daemon;
 use hairpin::outcome::Ignored;
 
 use crate::support::daemon::{peer, start_secure};
+use crate::support::session::Turn;
 use crate::support::stream::{Client, eventually, within};
 
 const CHANNEL: u16 = 0x4000;

@@ -9,6 +9,7 @@ use hairpin::daemon::Daemon;
 use hairpin::outcome::{Method, Refusal};
 
 use crate::support::daemon::{PATIENCE, start_secure};
+use crate::support::session::Turn;
 use crate::support::stream::{Client, End, connect, connect_from, rest, within};
 use crate::support::stun::{
     ALLOCATE, CONNECT, CONNECTION_ATTEMPT, CONNECTION_BIND, CONNECTION_ID, Message, REQUESTED_TRANSPORT,

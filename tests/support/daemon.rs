@@ -10,9 +10,9 @@ use hairpin::config::Config;
 use hairpin::daemon::Daemon;
 
 use super::certificate::Folder;
+use super::session::{Session, Turn};
 use super::stun::{
-    ALLOCATE, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, Message, NONCE, REALM,
-    REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS, md5_key,
+    ALLOCATE, Builder, Message, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, XOR_RELAYED_ADDRESS,
 };
 
 /// Two shards whatever the machine has, so that clients meet across them.
@@ -78,8 +78,7 @@ pub fn config_text(ports: &str, udp: &[&str]) -> String {
 pub struct Client {
     pub socket: UdpSocket,
     pub server: SocketAddr,
-    nonce: String,
-    transactions: u8,
+    session: Session,
 }
 
 impl Client {
@@ -92,7 +91,7 @@ impl Client {
     }
 
     pub fn to(server: SocketAddr, from: IpAddr) -> Self {
-        Self { socket: peer(from), server, nonce: String::new(), transactions: 0 }
+        Self { socket: peer(from), server, session: Session::default() }
     }
 
     /// Allocates an address of the client's own family.
@@ -103,39 +102,12 @@ impl Client {
     }
 
     pub fn try_allocate(&mut self, extend: impl Fn(Builder) -> Builder) -> Message {
-        let first = self.request(ALLOCATE);
-        self.nonce = self.exchange(&first.0).text(NONCE);
+        self.challenge();
         let mut request = self.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         if self.server.is_ipv6() {
             request = request.attr(REQUESTED_ADDRESS_FAMILY, &[2, 0, 0, 0]);
         }
         self.ask(extend(request))
-    }
-
-    pub fn permit(&mut self, peer: SocketAddr) {
-        let request = self.request(CREATE_PERMISSION).peer(&peer.to_string());
-        assert_eq!(self.ask(request).code(), None);
-    }
-
-    pub fn bind(&mut self, channel: u16, peer: SocketAddr) {
-        let [high, low] = channel.to_be_bytes();
-        let request =
-            self.request(CHANNEL_BIND).attr(CHANNEL_NUMBER, &[high, low, 0, 0]).peer(&peer.to_string());
-        assert_eq!(self.ask(request).code(), None);
-    }
-
-    pub fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
-        let id = self.transaction();
-        let message = Builder::new(Class::Indication, SEND, id).peer(&peer.to_string()).attr(DATA, data);
-        self.send(&message.0);
-    }
-
-    /// Signs a request, sends it and returns the answer.
-    pub fn ask(&mut self, request: Builder) -> Message {
-        let key = md5_key("alice", "hairpin.test", "a password of the tests");
-        let signed =
-            request.attr(USERNAME, b"alice").attr(REALM, b"hairpin.test").attr(NONCE, self.nonce.as_bytes());
-        self.exchange(&signed.sign_sha1(&key).0)
     }
 
     pub fn exchange(&self, message: &[u8]) -> Message {
@@ -153,15 +125,19 @@ impl Client {
         assert_eq!(from, self.server);
         datagram
     }
+}
 
-    pub fn request(&mut self, method: u16) -> Builder {
-        let id = self.transaction();
-        Builder::new(Class::Request, method, id)
+impl Turn for Client {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
-    fn transaction(&mut self) -> [u8; 12] {
-        self.transactions += 1;
-        [self.transactions; 12]
+    fn send(&mut self, message: &[u8]) {
+        Self::send(self, message);
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> Message {
+        Self::exchange(self, request)
     }
 }
 

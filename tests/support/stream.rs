@@ -16,10 +16,8 @@ use rustls::{
 };
 
 use super::daemon::PATIENCE;
-use super::stun::{
-    ALLOCATE, BINDING, Builder, CHANNEL_BIND, CHANNEL_NUMBER, CREATE_PERMISSION, Class, DATA, LIFETIME,
-    Message, NONCE, REALM, REFRESH, REQUESTED_TRANSPORT, SEND, USERNAME, XOR_RELAYED_ADDRESS, md5_key,
-};
+use super::session::{Session, Turn};
+use super::stun::{ALLOCATE, BINDING, LIFETIME, Message, REFRESH, REQUESTED_TRANSPORT, XOR_RELAYED_ADDRESS};
 
 /// A TCP connection, with TLS in it or without.
 pub struct Connection {
@@ -30,9 +28,7 @@ pub struct Connection {
 /// A TURN client with a connection of its own.
 pub struct Client {
     pub connection: Connection,
-    pub password: &'static str,
-    nonce: String,
-    transactions: u32,
+    pub session: Session,
     /// What has arrived, and is no whole message yet.
     unread: Vec<u8>,
 }
@@ -119,8 +115,7 @@ impl Write for Connection {
 
 impl Client {
     pub fn over(connection: Connection) -> Self {
-        let password = "a password of the tests";
-        Self { connection, password, nonce: String::new(), transactions: 0, unread: Vec::new() }
+        Self { connection, session: Session::default(), unread: Vec::new() }
     }
 
     pub fn tcp(server: SocketAddr) -> Self {
@@ -155,47 +150,9 @@ impl Client {
         self.ask(request)
     }
 
-    /// Fetches a nonce.
-    pub fn challenge(&mut self) {
-        let first = self.request(ALLOCATE);
-        self.nonce = self.exchange(&first.0).text(NONCE);
-    }
-
     pub fn refresh(&mut self, lifetime: u32) -> Message {
         let request = self.request(REFRESH).attr(LIFETIME, &lifetime.to_be_bytes());
         self.ask(request)
-    }
-
-    pub fn permit(&mut self, peer: SocketAddr) {
-        let request = self.request(CREATE_PERMISSION).peer(&peer.to_string());
-        assert_eq!(self.ask(request).code(), None);
-    }
-
-    pub fn bind(&mut self, channel: u16, peer: SocketAddr) {
-        let [high, low] = channel.to_be_bytes();
-        let request =
-            self.request(CHANNEL_BIND).attr(CHANNEL_NUMBER, &[high, low, 0, 0]).peer(&peer.to_string());
-        assert_eq!(self.ask(request).code(), None);
-    }
-
-    pub fn indicate(&mut self, peer: SocketAddr, data: &[u8]) {
-        let id = self.transaction();
-        let message = Builder::new(Class::Indication, SEND, id).peer(&peer.to_string()).attr(DATA, data);
-        self.send(&message.0);
-    }
-
-    /// Signs a request, sends it and returns the answer.
-    pub fn ask(&mut self, request: Builder) -> Message {
-        let signed = self.sign(request);
-        self.exchange(&signed)
-    }
-
-    /// Adds the credentials and MESSAGE-INTEGRITY.
-    pub fn sign(&self, request: Builder) -> Vec<u8> {
-        let key = md5_key("alice", "hairpin.test", self.password);
-        let claim =
-            request.attr(USERNAME, b"alice").attr(REALM, b"hairpin.test").attr(NONCE, self.nonce.as_bytes());
-        claim.sign_sha1(&key).0
     }
 
     pub fn exchange(&mut self, message: &[u8]) -> Message {
@@ -253,17 +210,19 @@ impl Client {
     pub fn end(&mut self) -> End {
         rest(&mut self.connection).1
     }
+}
 
-    pub fn request(&mut self, method: u16) -> Builder {
-        let id = self.transaction();
-        Builder::new(Class::Request, method, id)
+impl Turn for Client {
+    fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
-    fn transaction(&mut self) -> [u8; 12] {
-        self.transactions += 1;
-        let mut id = [7; 12];
-        id[..4].copy_from_slice(&self.transactions.to_be_bytes());
-        id
+    fn send(&mut self, message: &[u8]) {
+        Self::send(self, message);
+    }
+
+    fn exchange(&mut self, request: &[u8]) -> Message {
+        Self::exchange(self, request)
     }
 }
 
