@@ -10,6 +10,7 @@
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
+//! | how often one of many may do something | [`throttle`] |
 //! | what time it is | [`clock`] |
 //!
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
@@ -26,3 +27,4 @@ pub mod metrics;
 pub mod network;
 pub mod outcome;
 pub mod relay;
+pub mod throttle;

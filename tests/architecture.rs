@@ -13,7 +13,12 @@ const LAYERS: &[&str] = &[
     "certificates",
     "relay",
     "network",
+    "throttle",
+    "room_token",
+    "ice",
     "config",
+    "signaling",
+    "http",
     "front",
     "daemon",
     "cli",
@@ -23,6 +28,11 @@ const LAYERS: &[&str] = &[
 const PURE: &[&str] = &[
     "src/outcome.rs",
     "src/credentials.rs",
+    "src/ice.rs",
+    "src/room_token.rs",
+    "src/signaling/protocol.rs",
+    "src/signaling/rooms.rs",
+    "src/throttle.rs",
     "src/relay/wire.rs",
     "src/relay/address.rs",
     "src/relay/framing.rs",
@@ -52,6 +62,11 @@ fn the_webrtc_crates_stay_where_the_protocol_is() {
     only_in("stun::", &["src/relay/wire.rs", "src/relay/engine/"]);
     only_in("turn::", &["src/relay/engine/"]);
     only_in("webrtc_util::", &["src/network.rs"]);
+}
+
+#[test]
+fn the_web_framework_stays_where_http_is() {
+    only_in("axum::", &["src/http/", "src/signaling/socket.rs"]);
 }
 
 #[test]

@@ -80,6 +80,19 @@ impl Bucket {
         self.empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
     }
 
+    /// How long until `units` may be taken; zero if now.
+    #[must_use]
+    pub fn wait(&self, rate: Rate, units: u64, now: Moment) -> Duration {
+        let empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
+        Duration::from_nanos((empty_at - now.as_nanos()).saturating_sub(rate.burst))
+    }
+
+    /// Whether everything is there that the bucket can hold.
+    #[must_use]
+    pub fn is_full(&self, now: Moment) -> bool {
+        self.empty_at <= now.as_nanos()
+    }
+
     /// Whether nothing is left for even one unit.
     #[must_use]
     pub fn is_spent(&self, rate: Rate, now: Moment) -> bool {

@@ -1,0 +1,80 @@
+//! PURE  Limits how often each of many may do something: addresses that join, keys that ask.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::relay::engine::limits::{Bucket, Rate};
+
+/// A [`Rate`] for each of many.
+#[derive(Debug)]
+pub struct Throttle<K> {
+    rate: Rate,
+    buckets: HashMap<K, Bucket>,
+}
+
+/// How many are remembered. When so many are busy at once, all are forgotten: a flood from so many sides is not what
+/// such a limit can stop, and it must not lock everybody else out.
+const REMEMBERED: usize = 16_384;
+
+impl<K: Eq + Hash> Throttle<K> {
+    /// Nobody has done anything yet.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, buckets: HashMap::new() }
+    }
+
+    /// Lets `who` do it once.
+    ///
+    /// # Errors
+    /// If it was done too often: how long until it may be done again.
+    pub fn take(&mut self, who: K, now: Moment) -> Result<(), Duration> {
+        let rate = self.rate;
+        if self.buckets.len() >= REMEMBERED && !self.buckets.contains_key(&who) {
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
+            if self.buckets.len() >= REMEMBERED {
+                self.buckets.clear();
+            }
+        }
+        let bucket = self.buckets.entry(who).or_default();
+        if bucket.take(rate, 1, now) { Ok(()) } else { Err(bucket.wait(rate, 1, now)) }
+    }
+
+    /// How long until `who` may do it again; zero if now.
+    pub fn wait(&self, who: &K, now: Moment) -> Duration {
+        self.buckets.get(who).map_or(Duration::ZERO, |bucket| bucket.wait(self.rate, 1, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn each_has_a_rate_of_its_own_and_hears_how_long_to_wait() {
+        let mut throttle = Throttle::new(Rate::new(6, Duration::from_secs(60), 2));
+        assert_eq!([(); 2].map(|()| throttle.take("a", at(0))), [Ok(()), Ok(())]);
+        assert_eq!(throttle.take("a", at(0)), Err(Duration::from_secs(10)));
+        assert_eq!(
+            (throttle.wait(&"a", at(4)), throttle.wait(&"b", at(4))),
+            (Duration::from_secs(6), Duration::ZERO)
+        );
+        assert_eq!((throttle.take("b", at(4)), throttle.take("a", at(10))), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn it_never_remembers_more_than_so_many_and_those_who_wait_keep_waiting() {
+        let mut throttle = Throttle::new(Rate::new(1, Duration::from_secs(1), 1));
+        for who in 0..3 * REMEMBERED as u64 {
+            throttle.take(who, at(who / 1000)).unwrap();
+            assert!(throttle.buckets.len() <= REMEMBERED);
+        }
+        let last = 3 * REMEMBERED as u64 - 1;
+        assert!(throttle.take(last, at(last / 1000)).is_err());
+    }
+}
