@@ -25,6 +25,7 @@ pub mod daemon;
 pub mod front;
 pub mod metrics;
 pub mod network;
+pub mod origin;
 pub mod outcome;
 pub mod relay;
 pub mod throttle;
