@@ -23,6 +23,7 @@ pub mod config;
 pub mod credentials;
 pub mod daemon;
 pub mod front;
+pub mod http;
 pub mod metrics;
 pub mod network;
 pub mod origin;
