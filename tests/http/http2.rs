@@ -122,7 +122,7 @@ fn no_more_streams_are_served_at_a_time_than_were_announced() {
 
 /// CVE-2024-27316: a header that never ends.
 #[test]
-fn a_header_without_end_is_refused() {
+fn a_header_without_end_ends_the_connection() {
     let daemon = start_secure("17730-17739", |_| {});
     let mut http = open(&daemon);
     send(&mut http, HEADERS, END_STREAM, 1, &header(GET, "/"));
@@ -133,8 +133,8 @@ fn a_header_without_end_is_refused() {
             break;
         }
     }
-    let end =
-        std::iter::from_fn(|| receive(&mut http)).find(|frame| matches!(frame.kind, GOAWAY | RST_STREAM));
-    assert!(end.is_some(), "it is refused, and not waited for");
+    // What it says may be lost, because more was still on its way.
+    while receive(&mut http).is_some() {}
+    assert_eq!(Http::secure(daemon.addresses().tls[0], &[]).get("/healthz").status, 200, "others are served");
     daemon.stop();
 }
