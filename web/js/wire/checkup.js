@@ -1,0 +1,145 @@
+// @ts-check
+/** The whole check: the rooms, each way to the relay, all at once, and then a loop through the relay. */
+
+import { sleep } from "./clock.js";
+import { Emitter } from "./emitter.js";
+import { loop } from "./loop.js";
+import { PATIENCE, probe } from "./probe.js";
+
+/** @typedef {import("./probe.js").Verdict} Verdict */
+/** @typedef {import("./loop.js").LoopResult} LoopResult */
+/** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
+/** @typedef {LoopResult & { way: Way }} Loop */
+
+/** @type {Way[]} */
+export const WAYS = ["rooms", "stun", "udp", "tcp", "tls"];
+/** Ways to the relay, the best first. */
+const RELAYED = /** @type {const} */ (["udp", "tcp", "tls"]);
+/** UDP is worth so much waiting when another way is known to work. */
+const UDP_WITHIN = 1_500;
+
+/** @extends {Emitter<{ verdict: [Way, Verdict], loop: [Loop | null], done: [] }>} */
+export class Checkup extends Emitter {
+  #RTCPeerConnection;
+  #WebSocket;
+  #socketUrl;
+  #fetchIce;
+  #clock;
+
+  /**
+   * @param {object} parts
+   * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
+   * @param {typeof globalThis.WebSocket} parts.WebSocket
+   * @param {string} parts.socketUrl
+   * @param {() => Promise<{ iceServers: RTCIceServer[] }>} parts.fetchIce
+   * @param {import("./clock.js").Clock} parts.clock
+   */
+  constructor({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, clock }) {
+    super();
+    this.#RTCPeerConnection = RTCPeerConnection;
+    this.#WebSocket = WebSocket;
+    this.#socketUrl = socketUrl;
+    this.#fetchIce = fetchIce;
+    this.#clock = clock;
+  }
+
+  /** Rejects if the server gives no credentials to check with. */
+  async run() {
+    const rooms = this.#report("rooms", this.#probeRooms());
+    const { iceServers } = await this.#fetchIce();
+    const target = targets(iceServers);
+    const probes = {
+      stun: this.#probe("stun", target.stun),
+      udp: this.#probe("udp", target.udp),
+      tcp: this.#probe("tcp", target.tcp),
+      tls: this.#probe("tls", target.tls),
+    };
+    const best = await this.#firstGood(probes);
+    this.emit("loop", best && (await this.#loop(best, target[best])));
+    await Promise.all([rooms, ...Object.values(probes)]);
+    this.emit("done");
+  }
+
+  /** @param {"udp" | "tcp" | "tls"} way @param {Target | undefined} target @returns {Promise<Loop | null>} */
+  async #loop(way, target) {
+    if (!target) return null;
+    const server = { ...target.server, urls: [target.url] };
+    const result = await loop({ RTCPeerConnection: this.#RTCPeerConnection, server, clock: this.#clock });
+    return result && { ...result, way };
+  }
+
+  /** @param {Way} way @param {Target | undefined} target */
+  #probe(way, target) {
+    const RTCPeerConnection = this.#RTCPeerConnection;
+    /** @type {Promise<Verdict>} */
+    const verdict = target
+      ? probe({ RTCPeerConnection, clock: this.#clock, ...target })
+      : Promise.resolve({ outcome: "missing", ms: 0, url: "", address: "", detail: "" });
+    return this.#report(way, verdict);
+  }
+
+  /** @param {Way} way @param {Promise<Verdict>} verdict */
+  async #report(way, verdict) {
+    const known = await verdict;
+    this.emit("verdict", way, known);
+    return known;
+  }
+
+  /** @param {Record<"udp" | "tcp" | "tls", Promise<Verdict>>} probes */
+  async #firstGood(probes) {
+    const good = RELAYED.map(async (way) => {
+      if ((await probes[way]).outcome !== "ok") throw way;
+      if (way !== "udp") await Promise.race([probes.udp, sleep(this.#clock, UDP_WITHIN)]);
+      return way;
+    });
+    const first = await Promise.any(good).catch(() => null);
+    // They may have become known at the same moment.
+    const udp = first && (await Promise.race([probes.udp, sleep(this.#clock, 0)]));
+    return udp && udp.outcome === "ok" ? "udp" : first;
+  }
+
+  /** @returns {Promise<Verdict>} */
+  #probeRooms() {
+    const begun = this.#clock.now();
+    const url = this.#socketUrl;
+    return new Promise((resolve) => {
+      const socket = new this.#WebSocket(url, "signal.v1");
+      const done = (/** @type {"ok" | "refused" | "silent"} */ outcome, detail = "") => {
+        cancel();
+        socket.onmessage = socket.onclose = null;
+        socket.close();
+        resolve({ outcome, ms: this.#clock.now() - begun, url, address: "", detail });
+      };
+      const cancel = this.#clock.after(PATIENCE, () => done("silent"));
+      socket.onopen = () => socket.send(JSON.stringify({ t: "hello", v: [1] }));
+      socket.onmessage = ({ data }) => {
+        const frame = JSON.parse(data);
+        done(frame.t === "welcome" ? "ok" : "refused", frame.code);
+      };
+      socket.onclose = ({ code, reason }) => done("refused", `${code} ${reason}`.trim());
+    });
+  }
+}
+
+/** @typedef {{ server: RTCIceServer, url: string }} Target */
+
+/**
+ * Which URL is which way.
+ * @param {RTCIceServer[]} servers
+ * @returns {Partial<Record<Way, Target>>}
+ */
+export function targets(servers) {
+  /** @type {Partial<Record<Way, Target>>} */
+  const found = {};
+  for (const server of servers) {
+    for (const url of [server.urls].flat()) found[wayOf(url)] ??= { server, url };
+  }
+  return found;
+}
+
+/** @param {string} url @returns {Way} */
+function wayOf(url) {
+  if (url.startsWith("stun")) return "stun";
+  if (url.startsWith("turns:")) return "tls";
+  return url.includes("transport=tcp") ? "tcp" : "udp";
+}

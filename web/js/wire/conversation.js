@@ -1,0 +1,231 @@
+// @ts-check
+/** Chat and files with the other members: over data channels, and chat over the server while there is none. */
+
+import { Emitter } from "./emitter.js";
+import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
+
+/** @typedef {import("./room.js").Member} Member */
+/** @typedef {"offered" | "moving" | "done" | "off"} Stage */
+
+/**
+ * A file on its way from or to one member.
+ * @typedef {object} Transfer
+ * @property {number} id
+ * @property {"in" | "out"} way
+ * @property {string} peer
+ * @property {string} name
+ * @property {number} size
+ * @property {number} moved
+ * @property {Stage} stage
+ * @property {Blob} [file]  to be sent, or received whole
+ * @property {Incoming} [incoming]
+ */
+
+/**
+ * What travels as text on the channel.
+ * @typedef {{ t: "chat", text: string }
+ *   | { t: "file", id: number, name: string, size: number }
+ *   | { t: "accept" | "done", id: number }
+ *   | { t: "off" | "refuse", id: number }} Note  whoever offered calls it off, or whoever was offered refuses
+ */
+
+/** Characters of a message: in UTF-8 never more than the server takes. */
+export const TEXT_MAX = 1000;
+/** Files that one member may offer at once. */
+const OFFERS_MAX = 20;
+
+/** @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean] }>} */
+export class Conversation extends Emitter {
+  #room;
+  /** @type {Map<string, RTCDataChannel>} */
+  #channels = new Map();
+  /** @type {Set<Transfer>} */
+  #transfers = new Set();
+  #nextId = 1;
+
+  /** @param {import("./room.js").Room} room */
+  constructor(room) {
+    super();
+    this.#room = room;
+    room.on("came", (member) => {
+      member.peer.on("channel", (channel) => this.#open(member, channel));
+    });
+    room.on("left", ({ id }) => this.#closed(id));
+    room.on("msg", (member, kind, body) => {
+      if (kind === "chat") this.emit("chat", member, body);
+    });
+  }
+
+  /** @param {string} text */
+  say(text) {
+    const note = JSON.stringify({ t: "chat", text });
+    for (const id of this.#room.members.keys()) {
+      const channel = this.#openChannel(id);
+      if (channel) channel.send(note);
+      else this.#room.say("chat", text, id);
+    }
+  }
+
+  /** Whether there is anybody whom a file could be sent to. */
+  get reachesSomebody() {
+    return [...this.#room.members.keys()].some((id) => this.#openChannel(id));
+  }
+
+  /**
+   * Offers a file to everybody who can be reached.
+   * @param {Blob & { name: string }} file
+   */
+  offer(file) {
+    for (const peer of this.#room.members.keys()) {
+      const channel = this.#openChannel(peer);
+      if (!channel) continue;
+      const { name, size } = file;
+      const id = this.#nextId++;
+      this.#add({ id, way: "out", peer, name: safeName(name), size, moved: 0, stage: "offered", file });
+      send(channel, { t: "file", id, name, size });
+    }
+  }
+
+  /** Takes a file that was offered. @param {Transfer} transfer */
+  accept(transfer) {
+    const channel = this.#openChannel(transfer.peer);
+    if (!channel) return this.#end(transfer, "off");
+    transfer.incoming = new Incoming(transfer.size);
+    this.#move(transfer, 0);
+    send(channel, { t: "accept", id: transfer.id });
+    this.#finishIfWhole(transfer, channel);
+  }
+
+  /** Does not want a file, or not any more. @param {Transfer} transfer */
+  callOff(transfer) {
+    const channel = this.#openChannel(transfer.peer);
+    if (channel) send(channel, { t: transfer.way === "out" ? "off" : "refuse", id: transfer.id });
+    this.#end(transfer, "off");
+  }
+
+  /** @param {Member} member @param {RTCDataChannel} channel */
+  #open(member, channel) {
+    this.#channels.set(member.id, channel);
+    channel.onmessage = ({ data }) => {
+      if (typeof data === "string") this.#read(member, channel, data);
+      else this.#take(member, channel, data);
+    };
+    // A connection that is built anew brings another channel, on which nothing goes on.
+    channel.onclose = () => {
+      if (this.#channels.get(member.id) === channel) this.#closed(member.id);
+    };
+  }
+
+  /** @param {string} peer */
+  #closed(peer) {
+    this.#channels.delete(peer);
+    for (const transfer of this.#transfers) if (transfer.peer === peer) this.#end(transfer, "off");
+  }
+
+  /** @param {Member} member @param {RTCDataChannel} channel @param {string} text */
+  #read(member, channel, text) {
+    const note = parse(text);
+    switch (note?.t) {
+      case "chat":
+        return this.emit("chat", member, String(note.text).slice(0, TEXT_MAX));
+      case "file":
+        return this.#offered(member, channel, note);
+      case "accept":
+        return void this.#send(this.#find(member.id, "out", note.id), channel);
+      case "done":
+        return this.#end(this.#find(member.id, "out", note.id), "done");
+      case "refuse":
+        return this.#end(this.#find(member.id, "out", note.id), "off");
+      case "off":
+        return this.#end(this.#find(member.id, "in", note.id), "off");
+    }
+  }
+
+  /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, name: string, size: number }} note */
+  #offered(member, channel, { id, name, size }) {
+    const open = [...this.#transfers].filter(({ peer, way }) => peer === member.id && way === "in");
+    const isSane = Number.isSafeInteger(id) && id > 0 && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
+    if (!isSane || open.length >= OFFERS_MAX) return send(channel, { t: "refuse", id });
+    this.#add({ id, way: "in", peer: member.id, name: safeName(name), size, moved: 0, stage: "offered" });
+  }
+
+  /** @param {Transfer | undefined} transfer @param {RTCDataChannel} channel */
+  async #send(transfer, channel) {
+    if (!transfer?.file || transfer.stage !== "offered") return;
+    const { id, file } = transfer;
+    this.#move(transfer, 0);
+    const isOff = () => transfer.stage !== "moving";
+    try {
+      await sendFile({ channel, id, file, progress: (sent) => isOff() || this.#move(transfer, sent), isOff });
+    } catch {
+      // The file has changed or gone since it was chosen.
+      this.callOff(transfer);
+    }
+  }
+
+  /** @param {Member} member @param {RTCDataChannel} channel @param {ArrayBuffer} bytes */
+  #take(member, channel, bytes) {
+    const piece = readPiece(bytes);
+    const transfer = piece && this.#find(member.id, "in", piece.id);
+    if (!transfer?.incoming || transfer.stage !== "moving") return;
+    if (!transfer.incoming.take(piece.payload)) return this.callOff(transfer);
+    this.#move(transfer, transfer.incoming.received);
+    this.#finishIfWhole(transfer, channel);
+  }
+
+  /** @param {Transfer} transfer @param {RTCDataChannel} channel */
+  #finishIfWhole(transfer, channel) {
+    if (!transfer.incoming?.isWhole) return;
+    transfer.file = transfer.incoming.blob();
+    send(channel, { t: "done", id: transfer.id });
+    this.#end(transfer, "done");
+  }
+
+  /** @param {Transfer} transfer */
+  #add(transfer) {
+    this.#transfers.add(transfer);
+    this.emit("transfer", transfer, true);
+  }
+
+  /** @param {Transfer} transfer @param {number} moved */
+  #move(transfer, moved) {
+    transfer.stage = "moving";
+    transfer.moved = moved;
+    this.emit("transfer", transfer, false);
+  }
+
+  /** @param {Transfer | undefined} transfer @param {"done" | "off"} stage */
+  #end(transfer, stage) {
+    if (!transfer || !this.#transfers.delete(transfer)) return;
+    transfer.stage = stage;
+    transfer.incoming = undefined;
+    if (stage === "off" || transfer.way === "out") transfer.file = undefined;
+    if (stage === "done") transfer.moved = transfer.size;
+    this.emit("transfer", transfer, false);
+  }
+
+  /** @param {string} peer @param {"in" | "out"} way @param {number} id */
+  #find(peer, way, id) {
+    return [...this.#transfers].find((it) => it.peer === peer && it.way === way && it.id === id);
+  }
+
+  /** @param {string} id */
+  #openChannel(id) {
+    const channel = this.#channels.get(id);
+    return channel?.readyState === "open" ? channel : undefined;
+  }
+}
+
+/** @param {RTCDataChannel} channel @param {Note} note */
+function send(channel, note) {
+  channel.send(JSON.stringify(note));
+}
+
+/** @param {string} text @returns {Note | null} */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,119 @@
+// @ts-check
+/** Sends a file over a data channel in pieces, and puts the pieces together. */
+
+/** What every browser takes in one message, with our own header in it. */
+export const CHUNK = 16 * 1024;
+/** The number of the transfer, in front of each piece. */
+const HEADER = 4;
+const PAYLOAD = CHUNK - HEADER;
+/** Read from the disk at once. */
+const SLICE = 16 * PAYLOAD;
+/** Wait when so much waits to be sent, until only so much does. */
+const HIGH = 1024 * 1024;
+const LOW = 256 * 1024;
+
+/** What a receiver keeps in memory. */
+export const FILE_MAX = 2 * 1024 ** 3;
+
+/**
+ * @param {object} parts
+ * @param {RTCDataChannel} parts.channel
+ * @param {number} parts.id
+ * @param {Blob} parts.file
+ * @param {(sent: number) => void} parts.progress
+ * @param {() => boolean} parts.isOff  whether somebody has called it off
+ */
+export async function sendFile({ channel, id, file, progress, isOff }) {
+  channel.bufferedAmountLowThreshold = LOW;
+  for (let at = 0; at < file.size; at += SLICE) {
+    const slice = new Uint8Array(await file.slice(at, at + SLICE).arrayBuffer());
+    for (let from = 0; from < slice.length; from += PAYLOAD) {
+      if (isOff() || channel.readyState !== "open") return;
+      if (channel.bufferedAmount > HIGH) await drained(channel);
+      if (isOff() || channel.readyState !== "open") return;
+      channel.send(piece(id, slice.subarray(from, from + PAYLOAD)));
+    }
+    progress(Math.min(at + SLICE, file.size));
+  }
+}
+
+/**
+ * A piece as it travels.
+ * @param {number} id
+ * @param {Uint8Array} payload
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function piece(id, payload) {
+  const bytes = new Uint8Array(HEADER + payload.length);
+  new DataView(bytes.buffer).setUint32(0, id);
+  bytes.set(payload, HEADER);
+  return bytes;
+}
+
+/**
+ * @param {ArrayBuffer} bytes
+ * @returns {{ id: number, payload: Uint8Array<ArrayBuffer> } | null}
+ */
+export function readPiece(bytes) {
+  if (bytes.byteLength < HEADER) return null;
+  return { id: new DataView(bytes).getUint32(0), payload: new Uint8Array(bytes, HEADER) };
+}
+
+/** Takes pieces in until the file is whole. */
+export class Incoming {
+  received = 0;
+  /** @type {BlobPart[]} */
+  #parts = [];
+
+  /** @param {number} size */
+  constructor(size) {
+    this.size = size;
+  }
+
+  /**
+   * @param {Uint8Array<ArrayBuffer>} payload
+   * @returns {boolean} false if there is more than was announced
+   */
+  take(payload) {
+    this.received += payload.length;
+    if (this.received > this.size) return false;
+    this.#parts.push(payload);
+    return true;
+  }
+
+  get isWhole() {
+    return this.received === this.size;
+  }
+
+  /** @returns {Blob} of no type: it is for saving, and never shown as a page. */
+  blob() {
+    return new Blob(this.#parts.splice(0), { type: "application/octet-stream" });
+  }
+}
+
+/**
+ * A name that is safe to save under and to show: no path, nothing that hides its end, not too long.
+ * @param {unknown} name
+ * @returns {string}
+ */
+export function safeName(name) {
+  const last = String(name).normalize("NFC").split(/[/\\]/).pop() ?? "";
+  // Control characters, and those that turn the direction of writing: "gpj.exe" must not look like "exe.jpg".
+  const plain = last.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}<>:"|?*]/gu, "").replace(/^[.\s]+|[.\s]+$/g, "");
+  if (plain.length <= 120) return plain || "file";
+  const end = /\.[^.]{1,10}$/.exec(plain)?.[0] ?? "";
+  return plain.slice(0, 120 - end.length) + end;
+}
+
+/** @param {RTCDataChannel} channel @returns {Promise<void>} */
+function drained(channel) {
+  return new Promise((resolve) => {
+    const done = () => {
+      channel.removeEventListener("bufferedamountlow", done);
+      channel.removeEventListener("close", done);
+      resolve();
+    };
+    channel.addEventListener("bufferedamountlow", done);
+    channel.addEventListener("close", done);
+  });
+}

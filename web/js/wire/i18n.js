@@ -1,0 +1,58 @@
+// @ts-check
+/** Chooses a language, and puts numbers and names into its texts. */
+
+import en from "../../i18n/en.js";
+import ko from "../../i18n/ko.js";
+
+/** @typedef {"en" | "ko"} Language */
+/** @typedef {keyof typeof en} Key */
+/** @typedef {Record<string, string | number>} Values */
+/** @typedef {string | { one?: string, other: string }} Message */
+
+/** @type {Record<Language, Record<Key, Message>>} */
+const MESSAGES = { en, ko };
+
+/** In their own words. @type {Record<Language, string>} */
+export const LANGUAGES = { en: "English", ko: "한국어" };
+
+/**
+ * The address counts most, then what was chosen before, then what the browser prefers.
+ * @param {{ asked?: string | null, stored?: string | null, preferred?: readonly string[] }} wishes
+ * @returns {Language}
+ */
+export function chooseLanguage({ asked, stored, preferred = [] }) {
+  for (const wish of [asked, stored, ...preferred]) {
+    const language = wish?.toLowerCase().split("-")[0] ?? "";
+    if (isLanguage(language)) return language;
+  }
+  return "en";
+}
+
+/**
+ * A text, with `{name}` replaced by the value of that name; of several forms the one that fits `count`.
+ * @param {Language} language
+ * @param {Key} key
+ * @param {Values} [values]
+ * @returns {string}
+ */
+export function translate(language, key, values = {}) {
+  const message = MESSAGES[language][key];
+  const text = typeof message === "string" ? message : form(language, message, Number(values.count));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+}
+
+/** @param {string} text @returns {text is Key} */
+export function isKey(text) {
+  return Object.hasOwn(en, text);
+}
+
+/** @param {string} text @returns {text is Language} */
+function isLanguage(text) {
+  return Object.hasOwn(MESSAGES, text);
+}
+
+/** @param {Language} language @param {{ one?: string, other: string }} message @param {number} count */
+function form(language, message, count) {
+  const rule = new Intl.PluralRules(language).select(count);
+  return (rule === "one" ? message.one : undefined) ?? message.other;
+}

@@ -1,0 +1,73 @@
+// @ts-check
+/** Rooms as links: `/r/<room>#k=<key>`. The key stays behind the `#`, which browsers tell no server. */
+
+/** @typedef {{ name: string, key: string }} RoomLink */
+
+/** As the server counts: characters, not UTF-16 units. */
+const NAME_MAX = 64;
+
+/**
+ * A room that nobody can guess: 128 random bits for its name, and as many for its key.
+ * @param {Crypto} crypto
+ * @returns {RoomLink}
+ */
+export function newRoom(crypto) {
+  return { name: randomText(crypto), key: randomText(crypto) };
+}
+
+/** @param {RoomLink} room @returns {string} path and fragment */
+export function pathOf({ name, key }) {
+  return `/r/${encodeURIComponent(name)}${key && `#k=${encodeURIComponent(key)}`}`;
+}
+
+/**
+ * @param {{ pathname: string, hash: string }} location
+ * @returns {RoomLink | null}
+ */
+export function roomAt({ pathname, hash }) {
+  try {
+    const name = roomName(decodeURIComponent(/^\/r\/([^/]+)\/?$/.exec(pathname)?.[1] ?? ""));
+    return name && { name, key: new URLSearchParams(hash.slice(1)).get("k") ?? "" };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * What somebody typed or pasted: a link to a room here, or a room's name.
+ * @param {string} text
+ * @param {string} origin
+ * @returns {RoomLink | null}
+ */
+export function roomFrom(text, origin) {
+  const trimmed = text.trim();
+  if (/^https?:\/\//i.test(trimmed)) {
+    try {
+      const url = new URL(trimmed);
+      return url.origin === origin ? roomAt(url) : null;
+    } catch {
+      return null;
+    }
+  }
+  const name = roomName(trimmed);
+  return name && { name, key: "" };
+}
+
+/** Whether a name is one of {@link newRoom}, and says nothing to people. @param {string} name */
+export function isRandom(name) {
+  return /^[\w-]{22}$/.test(name);
+}
+
+/** @param {string} text */
+function roomName(text) {
+  const name = text.normalize("NFC");
+  const length = [...name].length;
+  // "." and ".." are names, too, but browsers take them out of a path.
+  return length > 0 && length <= NAME_MAX && !/[\p{Cc}/]/u.test(name) && !/^\.\.?$/.test(name) ? name : "";
+}
+
+/** @param {Crypto} crypto */
+function randomText(crypto) {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}

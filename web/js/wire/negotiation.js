@@ -1,0 +1,134 @@
+// @ts-check
+/** Perfect negotiation: either side may offer at any time, and both end up with the same session. */
+
+import { CANDIDATES_MAX } from "./protocol.js";
+
+/** @typedef {import("./protocol.js").Content} Content */
+
+/** Candidates found within so many milliseconds of each other travel together. */
+const GATHER = 40;
+
+/**
+ * The pattern of the WebRTC specification (§10.7) and webrtc/samples. When both offer at once, the polite side takes its
+ * offer back (`setRemoteDescription` does that by itself) and the impolite side ignores what it hears.
+ */
+export class Negotiation {
+  #pc;
+  #polite;
+  #send;
+  #accept;
+  #fail;
+  #doubt;
+  #clock;
+
+  #makingOffer = false;
+  #ignoreOffer = false;
+  /** An answer is being applied: the state is not stable yet, but an offer may be taken after it. */
+  #srdAnswerPending = false;
+  /** Heard before there was a description that they belong to. @type {(RTCIceCandidateInit | null)[]} */
+  #early = [];
+  /** @type {(RTCIceCandidateInit | null)[]} */
+  #found = [];
+  #cancelFlush = () => {};
+
+  /**
+   * @param {object} parts
+   * @param {RTCPeerConnection} parts.pc
+   * @param {boolean} parts.polite
+   * @param {(content: Content) => void} parts.send
+   * @param {() => void} parts.accept  an offer is about to be answered: what is to be sent must be in place now
+   * @param {() => void} parts.fail  the two sides do not fit together any more
+   * @param {() => void} parts.doubt  a candidate was of no use; others may be
+   * @param {import("./clock.js").Clock} parts.clock
+   */
+  constructor({ pc, polite, send, accept, fail, doubt, clock }) {
+    this.#pc = pc;
+    this.#polite = polite;
+    this.#send = send;
+    this.#accept = accept;
+    this.#fail = fail;
+    this.#doubt = doubt;
+    this.#clock = clock;
+    pc.onnegotiationneeded = () => this.#offer();
+    pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
+  }
+
+  /** @param {Content} content */
+  async hear(content) {
+    try {
+      if ("d" in content) await this.#describe(content.d);
+      else for (const candidate of content.c) await this.#add(candidate);
+    } catch {
+      if (this.#pc.signalingState !== "closed") this.#fail();
+    }
+  }
+
+  close() {
+    this.#cancelFlush();
+    this.#pc.onnegotiationneeded = this.#pc.onicecandidate = null;
+  }
+
+  async #offer() {
+    try {
+      this.#makingOffer = true;
+      await this.#pc.setLocalDescription();
+      this.#tell();
+    } catch {
+      if (this.#pc.signalingState !== "closed") this.#fail();
+    } finally {
+      this.#makingOffer = false;
+    }
+  }
+
+  /** @param {import("./protocol.js").Description} description */
+  async #describe(description) {
+    const pc = this.#pc;
+    const stable =
+      pc.signalingState === "stable" || (pc.signalingState === "have-local-offer" && this.#srdAnswerPending);
+    this.#ignoreOffer =
+      description.type === "offer" && !this.#polite && (this.#makingOffer || !stable);
+    if (this.#ignoreOffer) return;
+    this.#srdAnswerPending = description.type === "answer";
+    try {
+      await pc.setRemoteDescription(description);
+    } finally {
+      this.#srdAnswerPending = false;
+    }
+    if (description.type === "offer") {
+      this.#accept();
+      await pc.setLocalDescription();
+      this.#tell();
+    }
+    for (const candidate of this.#early.splice(0)) await this.#add(candidate);
+  }
+
+  /** @param {RTCIceCandidateInit | null} candidate */
+  async #add(candidate) {
+    if (!this.#pc.remoteDescription) {
+      this.#early.push(candidate);
+      return;
+    }
+    try {
+      // Without an argument it says that there are no more; Safari does not take null.
+      await (candidate ? this.#pc.addIceCandidate(candidate) : this.#pc.addIceCandidate());
+    } catch {
+      // What belongs to an offer that was ignored must fail.
+      if (!this.#ignoreOffer) this.#doubt();
+    }
+  }
+
+  #tell() {
+    const description = this.#pc.localDescription;
+    if (description) this.#send({ d: { type: description.type, sdp: description.sdp } });
+  }
+
+  /** @param {RTCIceCandidate | null} candidate */
+  #gather(candidate) {
+    if (this.#found.length === 0) this.#cancelFlush = this.#clock.after(GATHER, () => this.#flush());
+    this.#found.push(candidate?.toJSON() ?? null);
+  }
+
+  #flush() {
+    while (this.#found.length > 0) this.#send({ c: this.#found.splice(0, CANDIDATES_MAX) });
+  }
+}

@@ -1,0 +1,216 @@
+// @ts-check
+/** One other member: the connection with it, rebuilt when nothing else helps. */
+
+import { within } from "./clock.js";
+import { Emitter } from "./emitter.js";
+import { Negotiation } from "./negotiation.js";
+import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
+
+/** @typedef {import("./protocol.js").Content} Content */
+/** @typedef {"audio" | "video"} Kind */
+/** @typedef {{ audio: MediaStreamTrack | null, video: MediaStreamTrack | null }} Tracks */
+
+/** @type {Kind[]} */
+export const KINDS = ["audio", "video"];
+/** Fresh credentials are worth waiting for, but not longer. */
+const FRESH_WITHIN = 2_000;
+
+/**
+ * There is one audio and one video transceiver from the start, so that a camera that is switched, or a screen that is
+ * shared, is a `replaceTrack`, and the two sides have nothing to negotiate.
+ *
+ * Each `RTCPeerConnection` of the pair has a number, the epoch; whoever builds one counts it up. What is heard of an older
+ * one is about a connection that is gone.
+ *
+ * @extends {Emitter<{ track: [MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
+ */
+export class Peer extends Emitter {
+  /** @type {RTCPeerConnection | null} */
+  pc = null;
+  /** @type {RTCDataChannel | null} */
+  channel = null;
+  /** @type {RTCPeerConnectionState} */
+  state = "new";
+
+  #RTCPeerConnection;
+  #polite;
+  #send;
+  #configuration;
+  #refresh;
+  #clock;
+  /** @type {Tracks} */
+  #tracks;
+  /** So that the other side plays sound and picture in step. @type {MediaStream | undefined} */
+  #stream;
+
+  #epoch = 0;
+  /** @type {Negotiation | null} */
+  #negotiation = null;
+  /** @type {Recovery} */
+  #recovery;
+  /** @type {Partial<Record<Kind, RTCRtpSender>>} */
+  #senders = {};
+
+  /**
+   * @param {object} parts
+   * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
+   * @param {boolean} parts.polite
+   * @param {(e: number, content: Content) => void} parts.send
+   * @param {() => RTCConfiguration} parts.configuration  as it is now
+   * @param {() => Promise<void>} parts.refresh  fetches fresh credentials into the configuration
+   * @param {Tracks} parts.tracks
+   * @param {MediaStream} [parts.stream]
+   * @param {import("./clock.js").Clock} parts.clock
+   */
+  constructor({ RTCPeerConnection, polite, send, configuration, refresh, tracks, stream, clock }) {
+    super();
+    this.#RTCPeerConnection = RTCPeerConnection;
+    this.#polite = polite;
+    this.#send = send;
+    this.#configuration = configuration;
+    this.#refresh = refresh;
+    this.#tracks = { ...tracks };
+    this.#stream = stream;
+    this.#clock = clock;
+    this.#recovery = new Recovery({ restart: (failures) => this.#recover(failures), clock });
+  }
+
+  /** Builds a connection and offers it. */
+  start() {
+    const pc = this.#build(this.#epoch + 1);
+    for (const kind of KINDS) {
+      const streams = this.#stream ? [this.#stream] : [];
+      const { sender } = pc.addTransceiver(kind, { direction: "sendrecv", streams });
+      this.#use(kind, sender);
+    }
+    this.#openChannel(pc);
+  }
+
+  /**
+   * @param {number} epoch
+   * @param {Content} content
+   */
+  async hear(epoch, content) {
+    if (epoch < this.#epoch || this.state === "closed") return;
+    if (epoch > this.#epoch || !this.#negotiation) this.#build(epoch);
+    await this.#negotiation?.hear(content);
+  }
+
+  /**
+   * Sends another track from now on, or none; nothing is negotiated.
+   * @param {Kind} kind
+   * @param {MediaStreamTrack | null} track
+   */
+  async replaceTrack(kind, track) {
+    this.#tracks[kind] = track;
+    await this.#senders[kind]?.replaceTrack(track).catch(() => {});
+  }
+
+  /** Finds the way anew, with fresh credentials and the configuration as it is now; media flows on meanwhile. */
+  async restart() {
+    await within(this.#clock, FRESH_WITHIN, this.#refresh(), undefined);
+    if (!this.pc || this.state === "closed") return;
+    this.pc.setConfiguration(this.#configuration());
+    this.pc.restartIce();
+  }
+
+  /** The network has changed. */
+  networkChanged() {
+    this.#recovery.networkChanged();
+  }
+
+  close() {
+    this.#dismantle();
+    this.#recovery.close();
+    this.#become("closed");
+  }
+
+  /** @param {number} failures */
+  #recover(failures) {
+    if (failures === OFFER_RELAY_AFTER) this.emit("struggling");
+    if (failures >= REBUILD_AFTER) this.start();
+    else this.restart();
+  }
+
+  /**
+   * @param {number} epoch
+   * @returns {RTCPeerConnection}
+   */
+  #build(epoch) {
+    this.#dismantle();
+    this.#epoch = epoch;
+    const pc = new this.#RTCPeerConnection(this.#configuration());
+    this.pc = pc;
+    this.#senders = {};
+    this.#negotiation = new Negotiation({
+      pc,
+      polite: this.#polite,
+      send: (content) => this.#send(epoch, content),
+      accept: () => this.#adopt(pc),
+      fail: () => this.#recovery.giveUp(),
+      doubt: () => this.#recovery.doubt(),
+      clock: this.#clock,
+    });
+    pc.ontrack = ({ track }) => this.emit("track", track);
+    pc.onconnectionstatechange = () => this.#become(pc.connectionState);
+    this.#become("new");
+    return pc;
+  }
+
+  /**
+   * Sends on the transceivers that the other side's offer brought. Our own that did not make it into the session, because
+   * both sides began at once, are given up: two of a kind would both be negotiated.
+   * @param {RTCPeerConnection} pc
+   */
+  #adopt(pc) {
+    for (const kind of KINDS) {
+      const all = pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind);
+      const shared = all.find(({ mid }) => mid !== null);
+      if (!shared || this.#senders[kind] === shared.sender) continue;
+      all.filter(({ mid, stopped }) => mid === null && !stopped).forEach((own) => own.stop());
+      shared.direction = "sendrecv";
+      if (this.#stream) shared.sender.setStreams?.(this.#stream);
+      this.#use(kind, shared.sender);
+    }
+    if (!this.channel) this.#openChannel(pc);
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {RTCRtpSender} sender
+   */
+  #use(kind, sender) {
+    this.#senders[kind] = sender;
+    sender.replaceTrack(this.#tracks[kind]).catch(() => {});
+  }
+
+  /**
+   * Both sides know of the channel beforehand, so neither has to announce it.
+   * @param {RTCPeerConnection} pc
+   */
+  #openChannel(pc) {
+    const channel = pc.createDataChannel("hairpin", { negotiated: true, id: 0 });
+    channel.binaryType = "arraybuffer";
+    this.channel = channel;
+    channel.onopen = () => this.emit("channel", channel);
+  }
+
+  #dismantle() {
+    this.#negotiation?.close();
+    this.#negotiation = null;
+    const { pc, channel } = this;
+    if (channel) channel.onopen = null;
+    if (pc) {
+      pc.ontrack = pc.onconnectionstatechange = null;
+      pc.close();
+    }
+    this.pc = this.channel = null;
+  }
+
+  /** @param {RTCPeerConnectionState} state */
+  #become(state) {
+    this.state = state;
+    this.#recovery.see(state);
+    this.emit("state", state);
+  }
+}

@@ -1,0 +1,91 @@
+// @ts-check
+/** Tries one ICE server by itself, and says what became of it. */
+
+/**
+ * - `ok`           it works
+ * - `no_nat`       STUN answers, and sees the address that the machine knows: there is no NAT
+ * - `credential`   the server does not accept the credential
+ * - `full`         the server has no relay address to spare
+ * - `dns`          its name is not known
+ * - `refused`      the connection is refused or torn, or the certificate is not accepted
+ * - `silent`       nothing came back in time
+ * - `forbidden`    the browser does not even try this URL
+ * - `missing`      the server offers no such thing
+ * @typedef {"ok" | "no_nat" | "credential" | "full" | "dns" | "refused" | "silent" | "forbidden" | "missing"} Outcome
+ */
+
+/**
+ * @typedef {object} Verdict
+ * @property {Outcome} outcome
+ * @property {number} ms  how long it took to know
+ * @property {string} url
+ * @property {string} address  the address that was obtained, or empty
+ * @property {string} detail  what the browser said, for those who can read it
+ */
+
+/** Browsers wait for up to 40 seconds, and sometimes say nothing at all. */
+export const PATIENCE = 8_000;
+
+/**
+ * @param {object} parts
+ * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
+ * @param {RTCIceServer} parts.server
+ * @param {string} parts.url  the one of its URLs that is tried
+ * @param {import("./clock.js").Clock} parts.clock
+ * @returns {Promise<Verdict>}
+ */
+export function probe({ RTCPeerConnection, server, url, clock }) {
+  const begun = clock.now();
+  const isStun = url.startsWith("stun");
+  let detail = "";
+  return new Promise((resolve) => {
+    const done = (/** @type {Outcome} */ outcome, address = "") => {
+      cancel();
+      pc?.close();
+      resolve({ outcome, ms: clock.now() - begun, url, address, detail });
+    };
+    const cancel = clock.after(PATIENCE, () => done(worst ?? "silent"));
+    /** What is wrong on one network may go well on another, so errors count when nothing else comes. @type {Outcome | null} */
+    let worst = null;
+    /** @type {RTCPeerConnection | null} */
+    let pc = null;
+    try {
+      pc = new RTCPeerConnection({
+        iceServers: [{ ...server, urls: [url] }],
+        iceTransportPolicy: isStun ? "all" : "relay",
+      });
+    } catch (error) {
+      detail = String(error);
+      return done("forbidden");
+    }
+    pc.onicecandidateerror = ({ errorCode, errorText }) => {
+      detail = `${errorCode} ${errorText}`.trim();
+      const outcome = outcomeOf(errorCode, errorText);
+      worst = outcome;
+      // The server has spoken: nothing better will come.
+      if (outcome === "credential" || outcome === "full") done(outcome);
+    };
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate === null) return done(isStun && !worst ? "no_nat" : (worst ?? "refused"));
+      const { type, address, port } = fields(candidate);
+      if (type === (isStun ? "srflx" : "relay")) done("ok", address && `${address}:${port}`);
+    };
+    // Safari gathers nothing without something to send.
+    pc.createDataChannel("probe");
+    pc.setLocalDescription().catch(() => done("forbidden"));
+  });
+}
+
+/** @param {number} code @param {string} text @returns {Outcome} */
+function outcomeOf(code, text) {
+  if (code === 401 || code === 403 || code === 438) return "credential";
+  if (code === 486 || code === 508) return "full";
+  if (code >= 300 && code < 700) return "refused";
+  return /host lookup|resolve|dns/i.test(text) ? "dns" : "refused";
+}
+
+/** From the candidate itself, as not every browser fills in the properties. @param {RTCIceCandidate} candidate */
+function fields({ candidate }) {
+  const words = candidate.split(" ");
+  return { address: words[4] ?? "", port: words[5] ?? "", type: words[words.indexOf("typ") + 1] ?? "" };
+}

@@ -1,0 +1,340 @@
+// @ts-check
+/** The room: who is in it, what they show of themselves, and a connection with each. */
+
+import { Emitter } from "./emitter.js";
+import { Peer } from "./peer.js";
+import { Refusal } from "./protocol.js";
+
+/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./protocol.js").PeerInfo} PeerInfo */
+/** @typedef {import("./protocol.js").Frame} Frame */
+/** @typedef {import("./protocol.js").Joined} Joined */
+/** @typedef {import("./protocol.js").Ice} Ice */
+/** @typedef {PeerInfo & { peer: Peer }} Member */
+
+/**
+ * Why this client is not in the room: what the server refused with, or what happened later.
+ * @typedef {"kicked" | "ended" | "replaced" | "stopped" | "knock_denied" | string} Reason
+ */
+
+/** Asked again after so long if the server was full or asked for patience. */
+const RETRY_AFTER = 2_000;
+
+/**
+ * @extends {Emitter<{
+ *   joined: [],
+ *   waiting: [],
+ *   out: [Reason],
+ *   came: [Member],
+ *   left: [Member, reason: string],
+ *   changed: [Member],
+ *   room: [],
+ *   knocks: [],
+ *   msg: [Member, kind: string, body: string],
+ * }>}
+ */
+export class Room extends Emitter {
+  /** @type {Map<string, Member>} */
+  members = new Map();
+  /** Who waits to be let in. @type {Map<string, string>} */
+  knocks = new Map();
+  you = "";
+  host = "";
+  locked = false;
+  cap = 0;
+  /** "all", or "relay" to show the others no address of ours. @type {RTCIceTransportPolicy} */
+  policy = "all";
+
+  #name;
+  #key;
+  #hostToken;
+  #me;
+  #signaling;
+  #RTCPeerConnection;
+  #tracks;
+  #stream;
+  #clock;
+  /** @type {Ice | undefined} */
+  #ice;
+  #inside = false;
+  #isOver = false;
+
+  /**
+   * @param {object} parts
+   * @param {string} parts.name
+   * @param {string} [parts.key]
+   * @param {string} [parts.hostToken]  from when this client created the room
+   * @param {{ name: string, state: State }} parts.me
+   * @param {import("./signaling.js").Signaling} parts.signaling
+   * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
+   * @param {() => import("./peer.js").Tracks} parts.tracks  what is sent at the moment
+   * @param {MediaStream} [parts.stream]
+   * @param {import("./clock.js").Clock} parts.clock
+   */
+  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, clock }) {
+    super();
+    this.#name = name;
+    this.#key = key;
+    this.#hostToken = hostToken;
+    this.#me = me;
+    this.#signaling = signaling;
+    this.#RTCPeerConnection = RTCPeerConnection;
+    this.#tracks = tracks;
+    this.#stream = stream;
+    this.#clock = clock;
+    signaling.on("begun", () => this.#join());
+    signaling.on("message", (frame) => this.#hear(frame));
+    signaling.on("refused", ({ code }) => this.#refused(code));
+    signaling.on("closed", (code) => this.#closed(code));
+  }
+
+  get isHost() {
+    return this.you !== "" && this.you === this.host;
+  }
+
+  get hostToken() {
+    return this.#hostToken;
+  }
+
+  get me() {
+    return this.#me;
+  }
+
+  /** @param {Partial<State> & { name?: string }} change */
+  show(change) {
+    const { name, ...state } = change;
+    Object.assign(this.#me.state, state);
+    this.#me.name = name ?? this.#me.name;
+    this.#tell(change);
+  }
+
+  /**
+   * Text for one member, or for all.
+   * @param {string} kind
+   * @param {string} body
+   * @param {string} [to]
+   */
+  say(kind, body, to) {
+    this.#ask({ t: "msg", kind, body, ...(to && { to }) });
+  }
+
+  /** @param {boolean} on */
+  lock(on) {
+    this.#ask({ t: "lock", on });
+  }
+
+  /**
+   * @param {"kick" | "admit" | "deny" | "host"} what
+   * @param {string} peer
+   */
+  decide(what, peer) {
+    if (what === "admit" || what === "deny") this.#forgetKnock(peer);
+    this.#ask({ t: what, peer });
+  }
+
+  /** Ends the room for everybody. */
+  end() {
+    this.#signaling.request({ t: "end" }).finally(() => this.leave()).catch(() => {});
+  }
+
+  leave() {
+    this.#empty();
+    this.#inside = false;
+    this.#signaling.close();
+  }
+
+  /** @param {import("./peer.js").Kind} kind @param {MediaStreamTrack | null} track */
+  replaceTrack(kind, track) {
+    for (const { peer } of this.members.values()) peer.replaceTrack(kind, track);
+  }
+
+  /** @param {RTCIceTransportPolicy} policy */
+  setPolicy(policy) {
+    this.policy = policy;
+    for (const { peer } of this.members.values()) peer.restart();
+  }
+
+  /** The network has changed, or the page was asleep. */
+  networkChanged() {
+    this.#signaling.probe();
+    for (const { peer } of this.members.values()) peer.networkChanged();
+  }
+
+  async #join() {
+    const join = {
+      t: "join",
+      room: this.#name,
+      name: this.#me.name,
+      state: this.#me.state,
+      ...(this.#key && { key: this.#key }),
+      ...(this.#hostToken && { host_token: this.#hostToken }),
+    };
+    try {
+      const reply = await this.#signaling.request(join);
+      if (reply.t === "joined") this.#enter(reply);
+      if (reply.t === "waiting") this.emit("waiting");
+    } catch (error) {
+      if (error instanceof Refusal) this.#notLetIn(error);
+    }
+  }
+
+  /** @param {Refusal} refusal */
+  #notLetIn({ code, retryAfter }) {
+    // The next session joins again.
+    if (code === "session_lost" || code === "closed") return;
+    const isPatient = code === "rate_limited" || (this.#inside && code === "room_full");
+    if (isPatient) this.#clock.after(retryAfter ?? RETRY_AFTER, () => this.#join());
+    else this.#out(code);
+  }
+
+  /** @param {Joined} joined */
+  #enter(joined) {
+    // After a restart of the server everybody is somebody new.
+    this.#empty();
+    this.#inside = true;
+    this.you = joined.you;
+    this.#hostToken = joined.host_token ?? this.#hostToken;
+    this.#ice = joined.ice;
+    this.#set(joined);
+    this.emit("joined");
+    for (const info of joined.peers) this.#come(info, true).peer.start();
+  }
+
+  /** @param {Frame} frame */
+  #hear(frame) {
+    switch (frame.t) {
+      case "joined":
+        return this.#enter(frame);
+      case "peer_joined":
+        this.#forgetKnock(frame.member.id);
+        return void this.#come(frame.member, false);
+      case "peer_left":
+        this.#forgetKnock(frame.peer);
+        return this.#go(frame.peer, frame.reason);
+      case "peer_away":
+        return this.#change(frame.peer, { away: true });
+      case "peer_back":
+        return this.#change(frame.peer, { away: false });
+      case "peer_state":
+        return this.#change(frame.peer, { name: frame.name, state: frame.state });
+      case "signal":
+        return void this.members.get(frame.from)?.peer.hear(frame.e, frame);
+      case "msg": {
+        const member = this.members.get(frame.from);
+        if (member) this.emit("msg", member, frame.kind, frame.body);
+        return;
+      }
+      case "room":
+        return this.#set(frame);
+      case "ice":
+        this.#ice = frame;
+        return;
+      case "knock":
+        this.knocks.set(frame.peer, frame.name);
+        return this.emit("knocks");
+      case "kicked":
+        return this.#out(frame.reason);
+      case "error":
+        // While waiting, the answer to the knock comes late and answers nothing else.
+        if (!this.#inside) this.#out(frame.code);
+    }
+  }
+
+  /**
+   * @param {PeerInfo} info
+   * @param {boolean} isNewcomer  whether this client came later: it then starts, and is polite
+   * @returns {Member}
+   */
+  #come(info, isNewcomer) {
+    const peer = new Peer({
+      RTCPeerConnection: this.#RTCPeerConnection,
+      polite: isNewcomer,
+      send: (e, content) => this.#ask({ t: "signal", to: info.id, e, ...content }),
+      configuration: () => this.#configuration(),
+      refresh: () => this.#refresh(),
+      tracks: this.#tracks(),
+      stream: this.#stream,
+      clock: this.#clock,
+    });
+    const member = { ...info, peer };
+    this.members.set(info.id, member);
+    this.emit("came", member);
+    return member;
+  }
+
+  /** @param {string} id @param {string} reason */
+  #go(id, reason) {
+    const member = this.members.get(id);
+    if (!member) return;
+    this.members.delete(id);
+    member.peer.close();
+    this.emit("left", member, reason);
+  }
+
+  /** @param {string} id @param {Partial<PeerInfo>} change */
+  #change(id, change) {
+    const member = this.members.get(id);
+    if (!member) return;
+    this.emit("changed", Object.assign(member, change));
+  }
+
+  /** @param {{ locked: boolean, cap: number, host: string }} room */
+  #set({ locked, cap, host }) {
+    Object.assign(this, { locked, cap, host });
+    this.emit("room");
+  }
+
+  /** @param {string} id */
+  #forgetKnock(id) {
+    if (this.knocks.delete(id)) this.emit("knocks");
+  }
+
+  /** @param {string} code */
+  #refused(code) {
+    // It will be tried again, as after any loss.
+    if (code === "server_full" || code === "draining") return;
+    if (!this.#inside) this.#out(code);
+  }
+
+  /** @param {number} code */
+  #closed(code) {
+    if (code === 1000) return;
+    const reasons = /** @type {Record<number, string>} */ ({ 4401: "unauthorized", 4403: "kicked", 4409: "replaced" });
+    this.#out(reasons[code] ?? "stopped");
+  }
+
+  /** Only the first reason counts: what follows is its consequence. @param {Reason} reason */
+  #out(reason) {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.leave();
+    this.emit("out", reason);
+  }
+
+  #empty() {
+    this.knocks.clear();
+    for (const id of [...this.members.keys()]) this.#go(id, "timeout");
+  }
+
+  /** @returns {RTCConfiguration} */
+  #configuration() {
+    return { iceServers: this.#ice?.iceServers ?? [], iceTransportPolicy: this.policy };
+  }
+
+  async #refresh() {
+    const reply = await this.#signaling.request({ t: "ice" });
+    if (reply.t === "ice") this.#ice = reply;
+  }
+
+  /** Whoever switches faster than the server passes on is seen as they are in the end. @param {object} change */
+  #tell(change) {
+    this.#signaling.request({ t: "state", ...change }).catch((/** @type {Refusal} */ { code, retryAfter }) => {
+      if (code === "rate_limited") this.#clock.after(retryAfter ?? RETRY_AFTER, () => this.#tell(this.#me.state));
+    });
+  }
+
+  /** What is refused here concerns a member who has just left, or a right that has just passed on. @param {import("./protocol.js").ClientMessage} message */
+  #ask(message) {
+    this.#signaling.request(message).catch(() => {});
+  }
+}
