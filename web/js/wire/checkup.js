@@ -18,7 +18,7 @@ const RELAYED = /** @type {const} */ (["udp", "tcp", "tls"]);
 /** UDP is worth so much waiting when another way is known to work. */
 const UDP_WITHIN = 1_500;
 
-/** @extends {Emitter<{ verdict: [Way, Verdict], loop: [Loop | null], done: [] }>} */
+/** @extends {Emitter<{ verdict: [Way, Verdict], looping: [Way], loop: [Loop | null] }>} */
 export class Checkup extends Emitter {
   #RTCPeerConnection;
   #WebSocket;
@@ -57,12 +57,12 @@ export class Checkup extends Emitter {
     const best = await this.#firstGood(probes);
     this.emit("loop", best && (await this.#loop(best, target[best])));
     await Promise.all([rooms, ...Object.values(probes)]);
-    this.emit("done");
   }
 
   /** @param {"udp" | "tcp" | "tls"} way @param {Target | undefined} target @returns {Promise<Loop | null>} */
   async #loop(way, target) {
     if (!target) return null;
+    this.emit("looping", way);
     const server = { ...target.server, urls: [target.url] };
     const result = await loop({ RTCPeerConnection: this.#RTCPeerConnection, server, clock: this.#clock });
     return result && { ...result, way };

@@ -166,7 +166,8 @@ export class Conversation extends Emitter {
   /** @param {Member} member @param {RTCDataChannel} channel @param {ArrayBuffer} bytes */
   #take(member, channel, bytes) {
     const piece = readPiece(bytes);
-    const transfer = piece && this.#find(member.id, "in", piece.id);
+    if (!piece) return;
+    const transfer = this.#find(member.id, "in", piece.id);
     if (!transfer?.incoming || transfer.stage !== "moving") return;
     if (!transfer.incoming.take(piece.payload)) return this.callOff(transfer);
     this.#move(transfer, transfer.incoming.received);

@@ -27,7 +27,8 @@ export function pathOf({ name, key }) {
 export function roomAt({ pathname, hash }) {
   try {
     const name = roomName(decodeURIComponent(/^\/r\/([^/]+)\/?$/.exec(pathname)?.[1] ?? ""));
-    return name && { name, key: new URLSearchParams(hash.slice(1)).get("k") ?? "" };
+    if (!name) return null;
+    return { name, key: new URLSearchParams(hash.slice(1)).get("k") ?? "" };
   } catch {
     return null;
   }
@@ -50,7 +51,7 @@ export function roomFrom(text, origin) {
     }
   }
   const name = roomName(trimmed);
-  return name && { name, key: "" };
+  return name ? { name, key: "" } : null;
 }
 
 /** Whether a name is one of {@link newRoom}, and says nothing to people. @param {string} name */

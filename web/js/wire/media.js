@@ -64,6 +64,11 @@ export class Media extends Emitter {
     return typeof this.#devices?.getDisplayMedia === "function";
   }
 
+  /** The camera's track, whether it is sent or not. */
+  get camera() {
+    return this.#tracks.video;
+  }
+
   /** What is sent: the screen, while it is shared, in place of the camera. @returns {import("./peer.js").Tracks} */
   get tracks() {
     return { audio: this.#tracks.audio, video: this.#tracks.screen ?? this.#tracks.video };

@@ -167,7 +167,7 @@ export class Peer extends Emitter {
       const all = pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind);
       const shared = all.find(({ mid }) => mid !== null);
       if (!shared || this.#senders[kind] === shared.sender) continue;
-      all.filter(({ mid, stopped }) => mid === null && !stopped).forEach((own) => own.stop());
+      all.filter(({ mid, direction }) => mid === null && direction !== "stopped").forEach((own) => own.stop());
       shared.direction = "sendrecv";
       if (this.#stream) shared.sender.setStreams?.(this.#stream);
       this.#use(kind, shared.sender);

@@ -234,9 +234,6 @@ export class Room extends Emitter {
         return this.emit("knocks");
       case "kicked":
         return this.#out(frame.reason);
-      case "error":
-        // While waiting, the answer to the knock comes late and answers nothing else.
-        if (!this.#inside) this.#out(frame.code);
     }
   }
 
@@ -291,8 +288,9 @@ export class Room extends Emitter {
 
   /** @param {string} code */
   #refused(code) {
-    // It will be tried again, as after any loss.
+    // The socket is closed now, and it will be tried again, as after any loss.
     if (code === "server_full" || code === "draining") return;
+    // A knock that is refused, or a token that is not accepted.
     if (!this.#inside) this.#out(code);
   }
 

@@ -1,0 +1,49 @@
+// @ts-check
+/** The page of a room: the lobby, then the call, then why it is over. */
+
+import { startBar } from "./view/bar.js";
+import { Call } from "./view/call.js";
+import { button } from "./view/dom.js";
+import { Lobby } from "./view/lobby.js";
+import { recall, recallHost } from "./view/memory.js";
+import { showNotice } from "./view/notice.js";
+import { Sound } from "./view/sound.js";
+import { systemClock } from "./wire/clock.js";
+import { roomAt } from "./wire/link.js";
+import { Media } from "./wire/media.js";
+import { Room } from "./wire/room.js";
+import { Signaling } from "./wire/signaling.js";
+
+startBar();
+const link = roomAt(location);
+if (!link) showNotice("room_name_invalid");
+else if (!("RTCPeerConnection" in window)) showNotice("unsupported");
+else start(link);
+
+/** @param {import("./wire/link.js").RoomLink} link */
+function start({ name: room, key }) {
+  const media = new Media(navigator.mediaDevices, { camera: recall("camera"), microphone: recall("microphone") });
+  const sound = new Sound(button("tap"));
+  const lobby = new Lobby({ media, sound, room, enter });
+  lobby.ask();
+
+  /** @param {string} name */
+  function enter(name) {
+    lobby.setJoining(true);
+    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
+    const signaling = new Signaling({ url, WebSocket, clock: systemClock, random: Math.random });
+    const inside = new Room({
+      name: room,
+      key,
+      hostToken: recallHost(room),
+      me: { name, state: { mic: media.microphoneIsOn, cam: media.cameraIsOn, screen: false, hand: false } },
+      signaling,
+      RTCPeerConnection,
+      tracks: () => media.tracks,
+      stream: new MediaStream(),
+      clock: systemClock,
+    });
+    new Call({ room: inside, roomName: room, signaling, media, sound, lobby });
+    signaling.open();
+  }
+}

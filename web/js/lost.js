@@ -1,0 +1,6 @@
+// @ts-check
+/** The page for addresses that lead nowhere. */
+
+import { startBar } from "./view/bar.js";
+
+startBar();

@@ -1,0 +1,154 @@
+// @ts-check
+/** The chat: what was said and sent, and the line to say and send more. */
+
+import { FILE_MAX } from "../wire/files.js";
+import { button, find, html, input, make } from "./dom.js";
+import { label, text } from "./language.js";
+import { Parcel } from "./parcel.js";
+import { toast } from "./toasts.js";
+
+/** @typedef {import("../wire/conversation.js").Conversation} Conversation */
+/** @typedef {import("../wire/conversation.js").Transfer} Transfer */
+/** @typedef {import("../wire/room.js").Room} Room */
+
+/** So close to the end counts as there, and follows what is new. */
+const NEAR_END = 80;
+/** Lines that are kept. */
+const LINES_MAX = 500;
+
+export class Chat {
+  #conversation;
+  #room;
+  #isOpen;
+  #show;
+  #log = html("log");
+  #message = find("message", HTMLTextAreaElement);
+  /** @type {Map<Transfer, Parcel>} */
+  #parcels = new Map();
+  #lastBy = "";
+  #unread = 0;
+
+  /**
+   * @param {object} parts
+   * @param {Conversation} parts.conversation
+   * @param {Room} parts.room
+   * @param {() => boolean} parts.isOpen
+   * @param {() => void} parts.show
+   */
+  constructor({ conversation, room, isOpen, show }) {
+    this.#conversation = conversation;
+    this.#room = room;
+    this.#isOpen = isOpen;
+    this.#show = show;
+    conversation.on("chat", (member, said) => this.#heard(member.id, member.name, said));
+    conversation.on("transfer", (transfer, isNew) => this.#moved(transfer, isNew));
+    find("composer", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#say();
+    });
+    this.#message.addEventListener("keydown", (event) => {
+      // While a syllable is being composed, Enter ends the syllable and not the message.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.#say();
+    });
+    button("attach").addEventListener("click", () => input("file").click());
+    input("file").addEventListener("change", () => {
+      this.#send([...(input("file").files ?? [])]);
+      input("file").value = "";
+    });
+    this.#takeDrops();
+  }
+
+  /** What was unread is read now. */
+  read() {
+    this.#unread = 0;
+    this.#drawUnread();
+    this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  close() {
+    this.#parcels.forEach((parcel) => parcel.close());
+  }
+
+  #say() {
+    const said = this.#message.value.trim();
+    if (!said) return;
+    this.#message.value = "";
+    this.#conversation.say(said);
+    this.#append("", text("chat.you"), make("p", "text", said), true);
+  }
+
+  /** @param {File[]} files */
+  #send(files) {
+    if (files.length > 0 && !this.#conversation.reachesSomebody) return toast("chat.nobody");
+    for (const file of files) {
+      if (file.size > FILE_MAX) toast("chat.large", { name: file.name });
+      else this.#conversation.offer(file);
+    }
+  }
+
+  /** @param {string} id @param {string} name @param {string} said */
+  #heard(id, name, said) {
+    this.#append(id, name, make("p", "text", said), false);
+    this.#notice();
+    const short = said.length > 60 ? `${said.slice(0, 60)}…` : said;
+    if (!this.#isOpen()) toast("chat.said", { name, text: short }, { key: "panel.chat", act: this.#show });
+  }
+
+  /** @param {Transfer} transfer @param {boolean} isNew */
+  #moved(transfer, isNew) {
+    if (!isNew) return this.#parcels.get(transfer)?.draw();
+    const isMine = transfer.way === "out";
+    const name = this.#room.members.get(transfer.peer)?.name ?? "";
+    const parcel = new Parcel(transfer, name, {
+      accept: () => this.#conversation.accept(transfer),
+      callOff: () => this.#conversation.callOff(transfer),
+    });
+    this.#parcels.set(transfer, parcel);
+    this.#append(isMine ? "" : transfer.peer, isMine ? text("chat.you") : name, parcel.element, isMine);
+    if (isMine) return;
+    this.#notice();
+    if (!this.#isOpen()) toast("file.from", { name, file: transfer.name }, { key: "panel.chat", act: this.#show });
+  }
+
+  /** @param {string} by @param {string} name @param {HTMLElement} content @param {boolean} isMine */
+  #append(by, name, content, isMine) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0;
+    const line = make("li", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);
+    if (isFirst && !isMine) line.append(make("p", "by", name));
+    line.append(content);
+    this.#log.append(line);
+    if (this.#log.childElementCount > LINES_MAX) this.#log.firstElementChild?.remove();
+    this.#lastBy = by;
+    if (isAtEnd || isMine) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  #notice() {
+    if (this.#isOpen()) return;
+    this.#unread += 1;
+    this.#drawUnread();
+  }
+
+  #drawUnread() {
+    html("unread").hidden = this.#unread === 0;
+    html("unread").textContent = this.#unread > 99 ? "99+" : String(this.#unread);
+    if (this.#unread > 0) label(button("open-chat"), "chat.unread", { count: this.#unread });
+    else label(button("open-chat"), "controls.chat");
+  }
+
+  /** Files may be dropped anywhere on the call. */
+  #takeDrops() {
+    const call = html("call");
+    call.addEventListener("dragover", (event) => event.preventDefault());
+    call.addEventListener("drop", (event) => {
+      event.preventDefault();
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (files.length === 0) return;
+      this.#show();
+      this.#send(files);
+    });
+  }
+}

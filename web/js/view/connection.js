@@ -1,0 +1,64 @@
+// @ts-check
+/** "How am I connected?": one card for each of the others. */
+
+import { make } from "./dom.js";
+import { rate, share, time } from "./figures.js";
+import { say, silence } from "./language.js";
+import { Plot } from "./plot.js";
+
+/** @typedef {import("../wire/stats.js").Path} Path */
+/** @typedef {import("../wire/stats.js").Reading} Reading */
+/** @typedef {import("../wire/i18n.js").Key} Key */
+/** @typedef {"rtt" | "down" | "up" | "loss" | "jitter" | "picture"} Figure */
+
+/** @type {Figure[]} */
+const FIGURES = ["rtt", "down", "up", "loss", "jitter", "picture"];
+
+export class Tie {
+  #name = make("h2");
+  #way = make("p", "way");
+  #pair = make("span", "pair");
+  #plot = new Plot();
+  /** @type {Map<Figure, HTMLElement>} */
+  #figures = new Map(FIGURES.map((figure) => [figure, make("dd")]));
+  element;
+
+  constructor() {
+    const list = make("dl");
+    for (const [figure, shown] of this.#figures) {
+      list.append(make("div", "", say(make("dt"), `connection.${figure}`), shown));
+    }
+    const key = (/** @type {"down" | "up"} */ what) =>
+      make("span", what, make("i"), say(make("span"), `connection.${what}`));
+    const legend = make("p", "legend", key("down"), key("up"), say(make("span"), "connection.minute"));
+    this.element = make("article", "tie", this.#name, this.#way, this.#pair, list, this.#plot.element, legend);
+  }
+
+  /** @param {string} name @param {Reading[]} readings */
+  draw(name, readings) {
+    const last = readings.at(-1);
+    this.#name.textContent = name;
+    if (!last) return void say(this.#way, "tile.connecting");
+    if (last.path) {
+      say(this.#way, ...inWords(last.path, name));
+      this.#pair.textContent = inShort(last.path);
+    }
+    const picture = last.resolution ? `${last.resolution}${last.fps ? ` · ${Math.round(last.fps)}` : ""}` : "–";
+    const texts = { rtt: time(last.rtt), down: rate(last.down), up: rate(last.up), loss: share(last.loss), jitter: time(last.jitter), picture };
+    for (const figure of FIGURES) silence(/** @type {HTMLElement} */ (this.#figures.get(figure)), texts[figure]);
+    this.#plot.draw(readings);
+  }
+}
+
+/** @param {Path} path @param {string} name @returns {[Key, import("../wire/i18n.js").Values]} */
+function inWords({ local, remote, protocol }, name) {
+  const [type, transport] = local.split("/");
+  if (type === "relay") return ["connection.relayed", { transport: (transport ?? protocol).toUpperCase() }];
+  if (remote === "relay") return ["connection.relayed.theirs", { name }];
+  return [type === "host" && remote === "host" ? "connection.local" : "connection.direct", {}];
+}
+
+/** For those who know what it means. @param {Path} path */
+function inShort({ local, remote, protocol }) {
+  return `${local} ↔ ${remote} (${protocol})`;
+}

@@ -1,0 +1,61 @@
+// @ts-check
+/** Lets people choose a camera, a microphone and a speaker. */
+
+import { make } from "./dom.js";
+import { label, onLanguage, say, text } from "./language.js";
+import { remember } from "./memory.js";
+import { Sound } from "./sound.js";
+
+/** @typedef {import("../wire/media.js").Media} Media */
+/** @typedef {"camera" | "microphone" | "speaker"} Role */
+
+/** @type {Record<Role, MediaDeviceKind>} */
+const KINDS = { camera: "videoinput", microphone: "audioinput", speaker: "audiooutput" };
+
+/**
+ * @param {HTMLElement} place
+ * @param {Media} media
+ * @param {Sound} sound
+ */
+export function showDevices(place, media, sound) {
+  const roles = /** @type {Role[]} */ (["camera", "microphone", ...(Sound.canChoose ? ["speaker"] : [])]);
+  const selects = roles.map((role) => {
+    const select = label(make("select"), `device.${role}`);
+    const shown = make("label", "", say(make("span", "out-of-sight"), `device.${role}`), select);
+    place.append(shown);
+    select.addEventListener("change", () => choose(role, select.value, media, sound));
+    return { role, select };
+  });
+  const fill = () => selects.forEach(({ role, select }) => fillIn(select, role, media, sound));
+  media.on("devices", fill);
+  media.on("changed", fill);
+  onLanguage(fill);
+  fill();
+}
+
+/** @param {Role} role @param {string} id @param {Media} media @param {Sound} sound */
+function choose(role, id, media, sound) {
+  if (role === "speaker") return sound.choose(id);
+  remember(role, id);
+  media.choose(role === "camera" ? "video" : "audio", id);
+}
+
+/** @param {HTMLSelectElement} select @param {Role} role @param {Media} media @param {Sound} sound */
+function fillIn(select, role, media, sound) {
+  // Before the person has allowed anything, browsers tell neither names nor numbers.
+  const known = media.devices.filter(({ kind, deviceId }) => kind === KINDS[role] && deviceId !== "");
+  const options = known.map(({ deviceId, label: name }, index) => {
+    return new Option(name || text("device.unnamed", { kind: text(`device.${role}`), count: index + 1 }), deviceId);
+  });
+  select.disabled = options.length === 0;
+  if (options.length === 0) options.push(new Option(text(role === "speaker" ? "device.default" : "device.none"), ""));
+  select.replaceChildren(...options);
+  const current = role === "speaker" ? sound.speaker : currentDevice(media, role);
+  if (known.some(({ deviceId }) => deviceId === current)) select.value = current;
+}
+
+/** @param {Media} media @param {"camera" | "microphone"} role */
+function currentDevice(media, role) {
+  const used = role === "camera" ? media.camera : media.tracks.audio;
+  return used?.getSettings().deviceId ?? media.choice[role];
+}

@@ -1,0 +1,70 @@
+// @ts-check
+/** Finds and makes elements. Text of others only ever becomes text. */
+
+/**
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function find(id, type) {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`#${id} is no ${type.name}`);
+  return element;
+}
+
+/** @param {string} id */
+export const html = (id) => find(id, HTMLElement);
+/** @param {string} id */
+export const button = (id) => find(id, HTMLButtonElement);
+/** @param {string} id */
+export const input = (id) => find(id, HTMLInputElement);
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} [className]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, className = "", ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...children);
+  return element;
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...Node} children
+ * @returns {SVGElementTagNameMap[Tag]}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** A picture from the sprite. @param {string} name @param {string} [className] */
+export function icon(name, className = "") {
+  return svg("svg", { class: `icon ${className}`.trim(), "aria-hidden": "true" }, svg("use", { href: `/icons.svg#${name}` }));
+}
+
+/** @param {Element} element @param {string} name */
+export function setIcon(element, name) {
+  const use = element.querySelector("use");
+  if (use) use.setAttribute("href", `/icons.svg#${name}`);
+  else element.prepend(icon(name));
+}
+
+/** Up to two letters for whom there is no picture. @param {string} name */
+export function initials(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const [first = "", last = ""] = [words[0], words.length > 1 ? words.at(-1) : ""];
+  return ([...first][0] ?? "·").toUpperCase() + ([...last][0] ?? "").toUpperCase();
+}

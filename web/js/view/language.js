@@ -1,0 +1,112 @@
+// @ts-check
+/** Puts the page into the language of whoever reads it, and into another one when they switch. */
+
+import { chooseLanguage, isKey, translate } from "../wire/i18n.js";
+import { recall, remember } from "./memory.js";
+
+/** @typedef {import("../wire/i18n.js").Key} Key */
+/** @typedef {import("../wire/i18n.js").Values} Values */
+/** @typedef {import("../wire/i18n.js").Language} Language */
+
+/** @type {Language} */
+let language = "en";
+/** @type {(() => void)[]} */
+const listeners = [];
+
+/** What is said where, for when the language changes. @type {WeakMap<Element, Values>} */
+const values = new WeakMap();
+
+/** As the address, the memory or the browser says. */
+export function startLanguage() {
+  const asked = new URLSearchParams(location.search).get("lang");
+  speak(chooseLanguage({ asked, stored: recall("language"), preferred: navigator.languages }));
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+/** @param {Language} chosen */
+export function setLanguage(chosen) {
+  remember("language", chosen);
+  speak(chosen);
+  for (const listener of listeners) listener();
+}
+
+/** For what is not said through an element: drawn again when the language changes. @param {() => void} listener */
+export function onLanguage(listener) {
+  listeners.push(listener);
+}
+
+/** @param {Key} key @param {Values} [some] */
+export function text(key, some) {
+  return translate(language, key, some);
+}
+
+/**
+ * Lets an element say something, in every language that is chosen later, too.
+ * @template {HTMLElement} T
+ * @param {T} element
+ * @param {Key} key
+ * @param {Values} [some]
+ * @returns {T}
+ */
+export function say(element, key, some = {}) {
+  element.dataset.t = key;
+  values.set(element, some);
+  return voice(element);
+}
+
+/**
+ * Lets an element show a text that is the same in every language: a name, or nothing.
+ * @template {HTMLElement} T
+ * @param {T} element
+ * @param {string} [plain]
+ * @returns {T}
+ */
+export function silence(element, plain = "") {
+  delete element.dataset.t;
+  element.textContent = plain;
+  return element;
+}
+
+/**
+ * The name of an element that shows no text, for those who do not see it and those who wonder.
+ * @template {HTMLElement | SVGElement} T
+ * @param {T} element
+ * @param {Key} key
+ * @param {Values} [some]
+ * @returns {T}
+ */
+export function label(element, key, some = {}) {
+  element.dataset.tLabel = key;
+  values.set(element, some);
+  return voice(element);
+}
+
+/** Gives a count, a date or a size as people here write it. @param {number} number @param {Intl.NumberFormatOptions} [options] */
+export function number(number, options) {
+  return new Intl.NumberFormat(language, options).format(number);
+}
+
+/** @param {Language} chosen */
+function speak(chosen) {
+  language = chosen;
+  document.documentElement.lang = chosen;
+  /** @type {NodeListOf<HTMLElement | SVGElement>} */
+  const speaking = document.querySelectorAll("[data-t], [data-t-label], [data-t-placeholder]");
+  speaking.forEach(voice);
+}
+
+/** @template {HTMLElement | SVGElement} T @param {T} element @returns {T} */
+function voice(element) {
+  const { t, tLabel, tPlaceholder } = element.dataset;
+  const some = values.get(element) ?? {};
+  if (t && isKey(t)) element.textContent = text(t, some);
+  if (tLabel && isKey(tLabel)) {
+    element.setAttribute("aria-label", text(tLabel, some));
+    if (element instanceof HTMLButtonElement) element.title = text(tLabel, some);
+  }
+  if (tPlaceholder && isKey(tPlaceholder)) element.setAttribute("placeholder", text(tPlaceholder, some));
+  return element;
+}

@@ -1,0 +1,45 @@
+// @ts-check
+/** How loud the microphone is, many times a second. */
+
+/** Loud speech; what is louder looks the same. */
+const LOUD = 0.25;
+
+export class Level {
+  /** @type {AudioContext | null} */
+  #context = null;
+  /** @type {AnalyserNode | null} */
+  #analyser = null;
+  /** @type {MediaStreamAudioSourceNode | null} */
+  #source = null;
+  #samples = new Float32Array(1024);
+
+  /** @param {MediaStreamTrack | null} track */
+  listen(track) {
+    this.#source?.disconnect();
+    this.#source = null;
+    if (!track) return;
+    this.#context ??= new AudioContext();
+    this.#analyser ??= new AnalyserNode(this.#context, { fftSize: 1024 });
+    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+    this.#source.connect(this.#analyser);
+  }
+
+  /** Browsers let sound begin after a touch. */
+  wake() {
+    if (this.#context?.state === "suspended") this.#context.resume().catch(() => {});
+  }
+
+  /** From 0 to 1, as loud as it seems. */
+  get value() {
+    if (!this.#analyser || !this.#source) return 0;
+    this.#analyser.getFloatTimeDomainData(this.#samples);
+    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
+    return Math.min(1, Math.sqrt(Math.sqrt(power) / LOUD));
+  }
+
+  close() {
+    this.listen(null);
+    this.#context?.close().catch(() => {});
+    this.#context = this.#analyser = null;
+  }
+}

@@ -1,0 +1,127 @@
+// @ts-check
+/** Before the call: how one looks and sounds, which devices, what name. */
+
+import { isRandom } from "../wire/link.js";
+import { showDevices } from "./devices.js";
+import { button, find, html, initials, input } from "./dom.js";
+import { say, silence, text } from "./language.js";
+import { Level } from "./level.js";
+import { recall, remember } from "./memory.js";
+import { showSwitch } from "./switches.js";
+
+/** @typedef {import("../wire/media.js").Media} Media */
+
+export class Lobby {
+  #media;
+  #level = new Level();
+  #video = find("preview-video", HTMLVideoElement);
+  #isAsking = false;
+
+  /**
+   * @param {object} parts
+   * @param {Media} parts.media
+   * @param {import("./sound.js").Sound} parts.sound
+   * @param {string} parts.room
+   * @param {(name: string) => void} parts.enter
+   */
+  constructor({ media, sound, room, enter }) {
+    this.#media = media;
+    if (isRandom(room)) say(html("lobby-room"), "lobby.room.private");
+    else say(html("lobby-room"), "lobby.room", { room });
+    showDevices(html("lobby-devices"), media, sound);
+    input("name").value = recall("name");
+    input("name").addEventListener("input", () => this.#draw());
+    find("door", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const name = input("name").value.trim().normalize("NFC");
+      remember("name", name);
+      enter(name || text("guest"));
+    });
+    button("preview-mic").addEventListener("click", () => {
+      this.#level.wake();
+      media.setMicrophone(!media.microphoneIsOn);
+    });
+    button("preview-cam").addEventListener("click", () => media.setCamera(!media.cameraIsOn));
+    button("trouble-again").addEventListener("click", () => this.ask());
+    media.on("track", (kind, track) => {
+      if (kind === "audio") this.#level.listen(track);
+    });
+    media.on("changed", () => this.#draw());
+    this.#draw();
+    this.#listen();
+  }
+
+  /** Asks for camera and microphone, and explains while the browser asks. */
+  async ask() {
+    // Who has answered before is not asked, and needs no explanation.
+    const patience = setTimeout(() => {
+      this.#isAsking = true;
+      this.#draw();
+    }, 600);
+    await this.#media.open();
+    clearTimeout(patience);
+    this.#isAsking = false;
+    this.#draw();
+  }
+
+  close() {
+    this.#level.close();
+    this.#video.srcObject = null;
+    html("lobby").hidden = true;
+  }
+
+  /** @param {boolean} isJoining */
+  setJoining(isJoining) {
+    button("enter").disabled = isJoining;
+    if (isJoining) say(button("enter"), "lobby.joining");
+    else this.#draw();
+  }
+
+  #draw() {
+    const { tracks, cameraIsOn, microphoneIsOn, failures } = this.#media;
+    if (this.#video.srcObject === null || streamTrack(this.#video) !== tracks.video) {
+      this.#video.srcObject = tracks.video && new MediaStream([tracks.video]);
+    }
+    html("preview").classList.toggle("without-picture", !cameraIsOn);
+    html("preview").classList.add("mirrored");
+    html("preview-avatar").dataset.initials = initials(input("name").value);
+    showSwitch(button("preview-mic"), "mic", microphoneIsOn);
+    showSwitch(button("preview-cam"), "camera", cameraIsOn);
+    this.#explain();
+    html("level").hidden = !microphoneIsOn;
+    const isSilent = !tracks.audio && !tracks.video;
+    if (!button("enter").disabled) say(button("enter"), isSilent && !this.#isAsking ? "lobby.join.silent" : "lobby.join");
+    const hint = html("lobby-hint");
+    if (failures.audio && failures.audio !== failures.video) say(hint, `failure.microphone.${failures.audio}`);
+    else if (isSilent && failures.video) say(hint, "lobby.hint.silent");
+    else silence(hint);
+  }
+
+  #explain() {
+    const failure = this.#media.failures.video;
+    html("trouble").hidden = !this.#isAsking && !failure;
+    button("trouble-again").hidden = this.#isAsking || failure === "insecure";
+    if (this.#isAsking) {
+      say(html("trouble-title"), "asking.title");
+      say(html("trouble-text"), "asking.text");
+    } else if (failure) {
+      say(html("trouble-title"), `failure.${failure}.title`);
+      say(html("trouble-text"), `failure.${failure}.text`);
+    }
+  }
+
+  #listen() {
+    const meter = find("level", HTMLMeterElement);
+    const step = () => {
+      if (html("lobby").hidden) return;
+      meter.value = this.#level.value;
+      requestAnimationFrame(step);
+    };
+    step();
+  }
+}
+
+/** @param {HTMLVideoElement} video */
+function streamTrack(video) {
+  return video.srcObject instanceof MediaStream ? video.srcObject.getVideoTracks()[0] : null;
+}

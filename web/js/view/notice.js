@@ -1,0 +1,59 @@
+// @ts-check
+/** What is there instead of the call, why, and what one can do. */
+
+import { html, find, make } from "./dom.js";
+import { say } from "./language.js";
+
+/** @typedef {import("../wire/i18n.js").Key} Key */
+
+/** @type {Record<string, string>} */
+const ICONS = {
+  connecting: "hourglass",
+  waiting: "hourglass",
+  knock_denied: "close",
+  room_full: "people",
+  room_locked: "lock",
+  bad_key: "lock",
+  kicked: "remove",
+  ended: "leave",
+  replaced: "copy",
+  left: "leave",
+  unauthorized: "lock",
+  room_not_found: "none",
+  room_name_invalid: "warn",
+  stopped: "warn",
+  unsupported: "warn",
+};
+
+/** What may be otherwise in a moment. */
+const TRY_AGAIN = new Set(["room_full", "room_locked", "knock_denied", "stopped", "room_not_found"]);
+const REJOIN = new Set(["left", "replaced", "ended"]);
+
+/** @param {string} reason  of the protocol, or our own */
+export function showNotice(reason) {
+  const known = reason in ICONS ? reason : "stopped";
+  for (const id of ["lobby", "call"]) html(id).hidden = true;
+  html("bar").hidden = html("notice").hidden = false;
+  find("notice-icon", SVGUseElement).setAttribute("href", `/icons.svg#${ICONS[known]}`);
+  say(html("notice-title"), /** @type {Key} */ (`notice.${known}.title`));
+  say(html("notice-text"), /** @type {Key} */ (`notice.${known}.text`));
+  html("notice-actions").replaceChildren(...actions(known));
+  html("notice-title").focus();
+}
+
+export function hideNotice() {
+  html("notice").hidden = true;
+}
+
+/** @param {string} reason */
+function actions(reason) {
+  if (reason === "connecting" || reason === "waiting") return [];
+  const start = say(make("a", "button"), "notice.start");
+  start.href = "/";
+  if (!TRY_AGAIN.has(reason) && !REJOIN.has(reason)) return [start];
+  const again = say(make("button", "primary"), REJOIN.has(reason) ? "notice.rejoin" : "notice.again");
+  again.type = "button";
+  // From the start, so that nothing of the old call is left over.
+  again.addEventListener("click", () => location.reload());
+  return [again, start];
+}

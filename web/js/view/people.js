@@ -1,0 +1,97 @@
+// @ts-check
+/** Who is here, who would like to be, and what the host may do about it. */
+
+import { button, html, icon, initials, input, make } from "./dom.js";
+import { label, onLanguage, say, text } from "./language.js";
+
+/** @typedef {import("../wire/room.js").Room} Room */
+/** @typedef {import("../wire/protocol.js").State} State */
+
+export class People {
+  #room;
+
+  /** @param {Room} room */
+  constructor(room) {
+    this.#room = room;
+    for (const event of /** @type {const} */ (["joined", "came", "left", "changed", "room", "knocks"])) {
+      room.on(event, () => this.draw());
+    }
+    onLanguage(() => this.draw());
+    input("lock").addEventListener("change", () => room.lock(input("lock").checked));
+    button("end").addEventListener("click", () => {
+      if (confirm(text("people.end.sure"))) room.end();
+    });
+  }
+
+  draw() {
+    const { members, me, you, host, isHost, locked, knocks } = this.#room;
+    const self = this.#person({ id: you, name: text("call.you", { name: me.name }), plain: me.name, state: me.state });
+    const others = [...members.values()].map(({ id, name, state }) => this.#person({ id, name, plain: name, state }));
+    replace("people-list", self, ...others);
+    replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
+    html("host-tools").hidden = !isHost;
+    html("room-locked").toggleAttribute("hidden", !locked);
+    input("lock").checked = locked;
+    html("count").textContent = String(members.size + (host ? 1 : 0));
+  }
+
+  /** @param {{ id: string, name: string, plain: string, state: State }} person */
+  #person({ id, name, plain, state }) {
+    const whom = make("div", "whom", make("p", "", name));
+    if (id === this.#room.host) whom.append(say(make("p", "small soft"), "people.isHost"));
+    const item = make("li", "", make("span", "face", initials(plain)), whom, icons(state));
+    if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, plain));
+    return item;
+  }
+
+  /** @param {string} id @param {string} name */
+  #hostActions(id, name) {
+    const promote = action("star", "people.makeHost", { name }, () => this.#room.decide("host", id));
+    const remove = action("remove", "people.kick", { name }, () => {
+      if (confirm(text("people.kick.sure", { name }))) this.#room.decide("kick", id);
+    });
+    return make("div", "host-only", promote, remove);
+  }
+
+  /** @param {string} id @param {string} name */
+  #knock(id, name) {
+    const admit = say(make("button", "primary"), "people.admit");
+    const deny = say(make("button"), "people.deny");
+    admit.addEventListener("click", () => this.#room.decide("admit", id));
+    deny.addEventListener("click", () => this.#room.decide("deny", id));
+    return make("li", "", say(make("p", "whom"), "people.knocks", { name }), admit, deny);
+  }
+}
+
+/** @param {State} state */
+function icons({ mic, cam, screen }) {
+  const all = make("span", "icons");
+  if (screen) all.append(sign("screen", "people.sharing"));
+  if (!mic) all.append(sign("mic-off", "people.micOff"));
+  if (!cam && !screen) all.append(sign("camera-off", "people.camOff"));
+  return all;
+}
+
+/** @param {string} name @param {import("../wire/i18n.js").Key} key */
+function sign(name, key) {
+  const drawn = icon(name, "small");
+  drawn.removeAttribute("aria-hidden");
+  drawn.setAttribute("role", "img");
+  return label(drawn, key);
+}
+
+/** @param {string} name @param {import("../wire/i18n.js").Key} key @param {import("../wire/i18n.js").Values} values @param {() => void} act */
+function action(name, key, values, act) {
+  const it = label(make("button", "plain only-icon", icon(name)), key, values);
+  it.type = "button";
+  it.addEventListener("click", act);
+  return it;
+}
+
+/** Draws a list anew, and puts the focus back where it was. @param {string} id @param {...HTMLElement} items */
+function replace(id, ...items) {
+  const list = html(id);
+  const focused = [...list.querySelectorAll("button")].indexOf(/** @type {any} */ (document.activeElement));
+  list.replaceChildren(...items);
+  if (focused >= 0) list.querySelectorAll("button")[focused]?.focus();
+}

@@ -1,0 +1,178 @@
+// @ts-check
+/** Runs the check and shows what becomes of it, line by line. */
+
+import { Checkup, WAYS } from "../wire/checkup.js";
+import { systemClock } from "../wire/clock.js";
+import { isKey } from "../wire/i18n.js";
+import { button, html, icon, make, setIcon } from "./dom.js";
+import { rate, share, time } from "./figures.js";
+import { onLanguage, say, silence } from "./language.js";
+import { copy } from "./toasts.js";
+
+/** @typedef {import("../wire/checkup.js").Way} Way */
+/** @typedef {import("../wire/checkup.js").Loop} Loop */
+/** @typedef {import("../wire/probe.js").Verdict} Verdict */
+/** @typedef {import("../wire/i18n.js").Key} Key */
+/** @typedef {"good" | "fair" | "bad" | "none"} Mood */
+
+const ICONS = { good: "check", fair: "warn", bad: "close", none: "none" };
+
+export class Report {
+  /** @type {Map<Way, Verdict>} */
+  #verdicts = new Map();
+  /** @type {Loop | null} */
+  #loop = null;
+
+  constructor() {
+    button("again").addEventListener("click", () => this.run());
+    button("copy").addEventListener("click", () => this.#copy());
+    onLanguage(() => this.#drawFigures());
+  }
+
+  async run() {
+    this.#begin();
+    const scheme = location.protocol === "https:" ? "wss" : "ws";
+    const checkup = new Checkup({
+      RTCPeerConnection,
+      WebSocket,
+      socketUrl: `${scheme}://${location.host}/ws`,
+      fetchIce,
+      clock: systemClock,
+    });
+    checkup.on("verdict", (way, verdict) => {
+      this.#verdicts.set(way, verdict);
+      this.#draw(way, verdict);
+    });
+    checkup.on("looping", (way) => say(html("loop-text"), "check.loop.busy", { transport: way.toUpperCase() }));
+    checkup.on("loop", (loop) => this.#looped(loop));
+    try {
+      await checkup.run();
+      this.#sumUp();
+    } catch (error) {
+      const isTooOften = error instanceof Error && error.message === "429";
+      this.#conclude("bad", isTooOften ? "check.summary.limited" : "check.summary.refused");
+      for (const way of WAYS) if (!this.#verdicts.has(way) && way !== "rooms") html(`way-${way}`).remove();
+      say(html("loop-text"), "check.loop.none");
+    }
+    button("again").disabled = button("copy").disabled = false;
+  }
+
+  #begin() {
+    this.#verdicts.clear();
+    this.#loop = null;
+    button("again").disabled = button("copy").disabled = true;
+    html("ways").replaceChildren(...WAYS.map(line));
+    html("summary").removeAttribute("data-mood");
+    setIcon(html("summary"), "wave");
+    html("summary").querySelector(".mark")?.classList.add("busy");
+    say(html("summary-text"), "check.busy");
+    say(html("loop-text"), "check.loop.waiting");
+    html("figures").replaceChildren();
+  }
+
+  /** @param {Way} way @param {Verdict} verdict */
+  #draw(way, { outcome, ms, address, detail }) {
+    const shown = html(`way-${way}`);
+    const mood = moodOf(outcome);
+    shown.dataset.mood = mood;
+    shown.replaceChildren(
+      make("span", "mark", icon(ICONS[mood])),
+      say(make("h2"), `check.way.${way}`),
+      mood === "none" ? make("span") : say(make("span", "time"), "check.ms", { ms: Math.round(ms) }),
+      say(make("p", "what small soft"), sentence(outcome, way), { address }),
+    );
+    // The browser's own words help those who look into it, and only when something is wrong.
+    if (detail && mood === "bad") shown.append(make("p", "what detail", detail));
+  }
+
+  /** @param {Loop | null} loop */
+  #looped(loop) {
+    this.#loop = loop;
+    const isPossible = [...this.#verdicts].some(([way, { outcome }]) => isRelay(way) && outcome === "ok");
+    if (loop) say(html("loop-text"), "check.loop.done", { transport: loop.way.toUpperCase() });
+    else say(html("loop-text"), isPossible ? "check.loop.failed" : "check.loop.none");
+    this.#drawFigures();
+  }
+
+  #drawFigures() {
+    if (!this.#loop) return;
+    const { rtt, loss, throughput } = this.#loop;
+    const figure = (/** @type {Key} */ key, /** @type {HTMLElement} */ value) => make("div", "", say(make("dt"), key), value);
+    const fast = make("dd");
+    if (throughput === null) silence(fast, "–");
+    else say(fast, "check.atLeast", { rate: rate(throughput) });
+    html("figures").replaceChildren(
+      figure("check.rtt", make("dd", "", time(rtt))),
+      figure("check.loss", make("dd", "", share(loss))),
+      figure("check.throughput", fast),
+    );
+  }
+
+  #sumUp() {
+    const works = (/** @type {Way} */ way) => ["ok", "no_nat"].includes(this.#verdicts.get(way)?.outcome ?? "");
+    const offered = WAYS.filter((way) => this.#verdicts.get(way)?.outcome !== "missing");
+    const relayed = offered.some((way) => isRelay(way) && works(way));
+    if (!offered.some(works)) return this.#conclude("bad", "check.summary.none");
+    if (!works("rooms")) return this.#conclude("bad", "check.summary.rooms");
+    if (!relayed || !this.#loop) return this.#conclude("bad", "check.summary.direct");
+    if (offered.every(works)) return this.#conclude("good", "check.summary.good");
+    return this.#conclude("fair", "check.summary.relay");
+  }
+
+  /** @param {Mood} mood @param {Key} key */
+  #conclude(mood, key) {
+    html("summary").dataset.mood = mood;
+    setIcon(html("summary"), ICONS[mood]);
+    html("summary").querySelector(".mark")?.classList.remove("busy");
+    say(html("summary-text"), key);
+  }
+
+  #copy() {
+    const report = {
+      at: new Date().toISOString(),
+      page: location.origin,
+      browser: navigator.userAgent,
+      ways: Object.fromEntries(this.#verdicts),
+      loop: this.#loop,
+    };
+    copy(JSON.stringify(report, null, 2), "check.copied");
+  }
+}
+
+/** @param {Way} way */
+function line(way) {
+  const shown = make(
+    "li",
+    "",
+    make("span", "mark busy", icon("wave")),
+    say(make("h2"), `check.way.${way}`),
+    make("span"),
+    say(make("p", "what small soft"), "check.busy"),
+  );
+  shown.id = `way-${way}`;
+  return shown;
+}
+
+/** @param {Verdict["outcome"]} outcome @returns {Mood} */
+function moodOf(outcome) {
+  if (outcome === "ok" || outcome === "no_nat") return "good";
+  return outcome === "missing" ? "none" : "bad";
+}
+
+/** What it means for this way, or for all. @param {Verdict["outcome"]} outcome @param {Way} way @returns {Key} */
+function sentence(outcome, way) {
+  const special = `check.${outcome}.${way}`;
+  return isKey(special) ? special : /** @type {Key} */ (`check.${outcome}`);
+}
+
+/** @param {Way} way */
+function isRelay(way) {
+  return way === "udp" || way === "tcp" || way === "tls";
+}
+
+/** Credentials for this page alone, for two minutes. */
+async function fetchIce() {
+  const response = await fetch("/api/v1/check-ice", { method: "POST" });
+  if (!response.ok) throw new Error(String(response.status));
+  return response.json();
+}

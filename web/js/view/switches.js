@@ -1,0 +1,24 @@
+// @ts-check
+/** The buttons for microphone, camera and screen: what they show, and what they say they do. */
+
+import { setIcon } from "./dom.js";
+import { label } from "./language.js";
+
+/** @typedef {import("../wire/i18n.js").Key} Key */
+/** @typedef {"mic" | "camera" | "screen"} What */
+
+/** @type {Record<What, { on: Key, off: Key }>} */
+const DOES = {
+  mic: { on: "controls.mic.off", off: "controls.mic.on" },
+  camera: { on: "controls.cam.off", off: "controls.cam.on" },
+  screen: { on: "controls.share.off", off: "controls.share.on" },
+};
+
+/** @param {HTMLButtonElement} button @param {What} what @param {boolean} isOn */
+export function showSwitch(button, what, isOn) {
+  const isDevice = what !== "screen";
+  button.classList.add(isDevice ? "device" : "action");
+  button.setAttribute("aria-pressed", String(isOn));
+  setIcon(button, isOn === isDevice ? what : `${what}-off`);
+  label(button, DOES[what][isOn ? "on" : "off"]);
+}

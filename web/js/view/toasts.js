@@ -1,0 +1,45 @@
+// @ts-check
+/** Says in passing what has happened; read aloud to those who do not see it. */
+
+import { html, make } from "./dom.js";
+import { say, text } from "./language.js";
+
+/** @typedef {import("../wire/i18n.js").Key} Key */
+/** @typedef {import("../wire/i18n.js").Values} Values */
+
+const SHOWN = 4_000;
+/** What can be answered stays for longer. */
+const SHOWN_WITH_ACTION = 15_000;
+const AT_ONCE = 3;
+
+/**
+ * @param {Key} key
+ * @param {Values} [values]
+ * @param {{ key: Key, act: () => void }} [action]
+ */
+export function toast(key, values = {}, action) {
+  const place = html("toasts");
+  const note = make("div", "toast", make("span", "", text(key, values)));
+  if (action) {
+    const button = say(make("button"), action.key);
+    button.type = "button";
+    button.addEventListener("click", () => {
+      note.remove();
+      action.act();
+    });
+    note.append(button);
+  }
+  place.append(note);
+  while (place.children.length > AT_ONCE) place.firstElementChild?.remove();
+  setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
+}
+
+/** @param {string} copied @param {Key} done */
+export async function copy(copied, done) {
+  try {
+    await navigator.clipboard.writeText(copied);
+    toast(done);
+  } catch {
+    toast("toast.copyFailed");
+  }
+}
