@@ -9,6 +9,7 @@
 //! | what TLS clients are shown | [`certificates`] |
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | by which URLs browsers reach it | [`ice`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
 //! | what time it is | [`clock`] |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod credentials;
 pub mod daemon;
 pub mod front;
+pub mod ice;
 pub mod metrics;
 pub mod network;
 pub mod origin;
