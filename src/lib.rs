@@ -10,6 +10,7 @@
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | by which URLs browsers reach it | [`ice`] |
+//! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
 //! | what time it is | [`clock`] |
@@ -30,4 +31,5 @@ pub mod network;
 pub mod origin;
 pub mod outcome;
 pub mod relay;
+pub mod signaling;
 pub mod throttle;
