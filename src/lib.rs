@@ -9,6 +9,7 @@
 //! | what TLS clients are shown | [`certificates`] |
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | who may enter rooms | [`room_token`] |
 //! | by which URLs browsers reach it | [`ice`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
@@ -29,4 +30,5 @@ pub mod metrics;
 pub mod network;
 pub mod outcome;
 pub mod relay;
+pub mod room_token;
 pub mod throttle;
