@@ -8,7 +8,7 @@ mod error;
 mod values;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
+use crate::origin::Origin;
 use crate::relay::ports::RelayAddress;
 
 pub use checks::TTL;
@@ -31,6 +32,8 @@ pub struct Config {
     pub listen: Listen,
     /// What it shows to TLS clients.
     pub tls: Tls,
+    /// Where pages, credentials and rooms are.
+    pub http: Http,
     /// Where it relays from.
     pub relay: Relay,
     /// Who may use it.
@@ -73,6 +76,24 @@ pub struct Tls {
     pub key: Vec<PathBuf>,
     /// The host names that clients use; each must be in a certificate.
     pub names: Vec<String>,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// HTTP without TLS.
+    #[serde(deserialize_with = "values::socket_addresses")]
+    pub listen: Vec<SocketAddr>,
+    /// Where browsers reach it, if that is not where it listens.
+    pub public_url: Option<Origin>,
+    /// The host in ICE URLs, if it is another than that of `public_url`.
+    pub ice_host: Option<String>,
+    /// Other sites whose pages may open rooms and fetch credentials.
+    pub allowed_origins: Vec<Origin>,
+    /// The reverse proxies whose word counts for who a client is.
+    #[serde(deserialize_with = "values::networks")]
+    pub proxies: Vec<IpNet>,
 }
 
 /// `[relay]`
@@ -215,6 +236,19 @@ impl Default for Listen {
         let both = ["0.0.0.0:3478", "[::]:3478"];
         let udp: Vec<_> = both.map(|address| address.parse().expect("it is an address")).into();
         Self { tcp: udp.clone(), udp, tls: Vec::new(), proxies: Vec::new() }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
+            public_url: None,
+            ice_host: None,
+            allowed_origins: Vec::new(),
+            proxies: loopback.map(|net| net.parse().expect("it is a network")).into(),
+        }
     }
 }
 
@@ -436,6 +470,22 @@ mod tests {
         (
             "[tls]\nnames = [\"*.a.example\"]\ncertificate = \"a\"\nkey = \"b\"",
             ("config.toml:2: tls.names: ", "\"*.a.example\" is no host name"),
+        ),
+        ("[http]\nlisten = [\"8080\"]", ("config.toml:2: http.listen: ", "address with a port")),
+        ("[http]\nlisten = [\"0.0.0.0:3478\"]", ("config.toml:2: http.listen: ", "is in listen.tcp too")),
+        (
+            "[http]\npublic_url = \"a.example\"",
+            ("config.toml:2: http.public_url: ", "https://call.example.org"),
+        ),
+        (
+            "[http]\npublic_url = \"https://a.example/b\"",
+            ("config.toml:2: http.public_url: ", "https://a.example"),
+        ),
+        ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
+        ("[http]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: http.proxies: ", "10.0.0.1/32")),
+        (
+            "[http]\nice_host = \"turn:a\"",
+            ("config.toml:2: http.ice_host: ", "neither a host name nor an address"),
         ),
         ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
         ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),

@@ -28,6 +28,7 @@ pub mod front;
 pub mod ice;
 pub mod metrics;
 pub mod network;
+pub mod origin;
 pub mod outcome;
 pub mod relay;
 pub mod room_token;

@@ -163,6 +163,8 @@ fn config(folder: &Path, threads: &str) -> String {
     let listen = [Daemon::address().to_string()];
     format!(
         r#"
+        [http]
+        listen = []
         [listen]
         udp = {listen:?}
         tcp = {listen:?}

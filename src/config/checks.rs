@@ -21,6 +21,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Mistake> {
         self.check_listen()?;
         self.check_tls()?;
+        self.check_http()?;
         self.check_relay()?;
         self.check_credentials()?;
         self.check_peers()?;
@@ -46,6 +47,12 @@ impl Config {
         if let Some(net) = self.listen.proxies.iter().find(|net| net.prefix_len() == 0) {
             let text = format!(
                 "listen.proxies: {net} is everybody, so any client can claim any address: name your own"
+            );
+            warnings.push(text);
+        }
+        if let Some(net) = self.http.proxies.iter().find(|net| net.prefix_len() == 0) {
+            let text = format!(
+                "http.proxies: {net} is everybody, so any client can claim any address: name your own"
             );
             warnings.push(text);
         }
@@ -139,6 +146,29 @@ impl Config {
                     format!("{name:?} is no host name: write what clients use, such as \"turn.example.org\"");
                 Err(("tls.names", reason))
             }
+            None => Ok(()),
+        }
+    }
+
+    fn check_http(&self) -> Result<(), Mistake> {
+        let listen = &self.http.listen;
+        if let Some(reason) = overlap(listen) {
+            return Err(("http.listen", reason));
+        }
+        for (key, others) in [("listen.tcp", &self.listen.tcp), ("listen.tls", &self.listen.tls)] {
+            let shared = |http: &&SocketAddr| {
+                others.iter().any(|other| includes(other, http) || includes(http, other))
+            };
+            if let Some(address) = listen.iter().find(shared) {
+                let reason = format!("{address} is in {key} too: choose another port, or remove it there");
+                return Err(("http.listen", reason));
+            }
+        }
+        match self.http.ice_host.as_deref().filter(|host| ServerName::try_from(*host).is_err()) {
+            Some(host) => Err((
+                "http.ice_host",
+                format!("{host:?} is neither a host name nor an address: write \"turn.example.org\""),
+            )),
             None => Ok(()),
         }
     }

@@ -80,6 +80,8 @@ class Plan:
 
     def hairpin_config(self):
         return f"""\
+[http]
+listen = []
 [listen]
 udp = {_toml_list(self._sockets(self.port))}
 tcp = {_toml_list(self._sockets(self.port) if self.tcp else ())}

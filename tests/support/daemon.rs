@@ -22,6 +22,8 @@ addresses = ["127.0.0.1", "::1"]
 [credentials]
 realm = "hairpin.test"
 users = { alice = "a password of the tests" }
+[http]
+listen = []
 [limits]
 allocations_per_user = 20000
 allocations_per_ip = 20000
