@@ -29,6 +29,7 @@ const LAYERS: &[&str] = &[
 const PURE: &[&str] = &[
     "src/outcome.rs",
     "src/credentials.rs",
+    "src/credentials/",
     "src/ice.rs",
     "src/origin.rs",
     "src/room_token.rs",
