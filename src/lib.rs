@@ -25,6 +25,7 @@ pub mod config;
 pub mod credentials;
 pub mod daemon;
 pub mod front;
+pub mod http;
 pub mod ice;
 pub mod metrics;
 pub mod network;

@@ -1,0 +1,52 @@
+//! What browsers and backends ask for over HTTP: pages, credentials, and the way into a room.
+//!
+//! A connection comes from the front, plain or decrypted, and is served by hyper with bounds on time and size
+//! ([`connection`]). Each request is screened ([`screen`]), gets a [`Visitor`] that says who asks, and goes to one of the
+//! routes below. Errors are RFC 9457 problems ([`problem`]).
+
+pub mod assets;
+pub mod connection;
+pub mod origins;
+pub mod problem;
+pub mod screen;
+pub mod visitor;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+
+use crate::clock::Clock;
+use crate::http::origins::Origins;
+use crate::http::problem::Problem;
+
+pub use visitor::Visitor;
+
+/// What all answers depend on.
+pub struct Site {
+    /// The clock.
+    pub clock: Clock,
+    /// Whose pages may do what.
+    pub origins: Origins,
+}
+
+/// The largest body that is read, in bytes.
+pub const BODY_MAX: usize = 16 << 10;
+
+/// Every route of the site.
+#[must_use]
+pub fn router(site: Arc<Site>) -> Router {
+    let policy = Arc::new(screen::Policy::of(&site.origins));
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .merge(assets::routes())
+        .fallback(assets::not_found)
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn(screen::screen))
+        .layer(from_fn_with_state(policy, screen::harden))
+        .with_state(site)
+}

@@ -1,0 +1,63 @@
+//! Errors in the form of RFC 9457.
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Why a request is refused: what its sender reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    status: StatusCode,
+    detail: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// A problem that the status says all of.
+    #[must_use]
+    pub const fn of(status: StatusCode) -> Self {
+        Self { status, detail: None, retry_after: None }
+    }
+
+    /// A problem, and what to change.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl fmt::Display) -> Self {
+        Self { status, detail: Some(detail.to_string()), retry_after: None }
+    }
+
+    /// Something was done too often; it may be done again after `wait`.
+    #[must_use]
+    pub fn too_often(wait: Duration) -> Self {
+        let detail = "too many requests: wait for as many seconds as Retry-After says";
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("error");
+        let mut body = json!({ "title": title, "status": self.status.as_u16() });
+        if let Some(detail) = self.detail {
+            body["detail"] = detail.into();
+        }
+        let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
+        let mut response = (self.status, headers, body.to_string()).into_response();
+        if let Some(wait) = self.retry_after {
+            // Rounded up: whoever comes when told to must not be too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,111 @@
+//! Refuses requests that no honest client sends, bounds how long one takes, and hardens every answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::http::origins::Origins;
+use crate::http::problem::Problem;
+
+/// How long a request may take, its body included.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The headers of every answer.
+#[derive(Debug)]
+pub struct Policy(Vec<(HeaderName, HeaderValue)>);
+
+impl Policy {
+    /// What our own pages need, and nothing else.
+    #[must_use]
+    pub fn of(origins: &Origins) -> Self {
+        let secure = origins.public().filter(|origin| origin.is_secure());
+        // Older Safari does not count WebSockets as 'self'.
+        let sockets = secure.map(|origin| format!(" wss://{}", origin.authority())).unwrap_or_default();
+        let content = format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
+             font-src 'self'; connect-src 'self'{sockets}; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
+             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+        );
+        let content = HeaderValue::try_from(content).expect("an origin is ASCII");
+        let mut headers = vec![
+            (CONTENT_SECURITY_POLICY, content),
+            (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS)),
+            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+            (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                HeaderValue::from_static("same-origin"),
+            ),
+        ];
+        if secure.is_some() {
+            headers.push((STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR)));
+        }
+        Self(headers)
+    }
+}
+
+/// Adds the headers of every answer; a route's own stay as they are.
+pub async fn harden(State(policy): State<Arc<Policy>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in &policy.0 {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+/// Lets an honest request pass, if it is whole in time.
+pub async fn screen(request: Request, next: Next) -> Response {
+    if let Err(problem) = check(&request) {
+        return close(problem);
+    }
+    let method = request.method().clone();
+    // Not the path, which may name a room.
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let Ok(response) = tokio::time::timeout(PATIENCE, next.run(request)).await else {
+        return close(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request was not whole in time"));
+    };
+    tracing::debug!(%method, route, status = response.status().as_u16(), "HTTP request");
+    response
+}
+
+/// Whether a request is one that an honest client sends.
+fn check(request: &Request) -> Result<(), Problem> {
+    let wrong = |detail| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    let headers = request.headers();
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Problem::of(StatusCode::METHOD_NOT_ALLOWED));
+    }
+    if request.version() == Version::HTTP_2 {
+        return Ok(());
+    }
+    // RFC 9112 §3.2: exactly one Host, and 400 otherwise.
+    let hosts = headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return wrong("a request has one Host");
+    }
+    if request.uri().authority().is_some() {
+        return wrong("this is no proxy: send the path alone");
+    }
+    // RFC 9112 §6.1: it may be an attempt to smuggle a request past a proxy.
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return wrong("a request has Transfer-Encoding or Content-Length, not both");
+    }
+    Ok(())
+}
+
+fn close(problem: Problem) -> Response {
+    ([(CONNECTION, "close")], problem).into_response()
+}
+
+const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), autoplay=(self), fullscreen=(self), \
+                           screen-wake-lock=(self), speaker-selection=(self), geolocation=(), payment=(), usb=()";
+const A_YEAR: &str = "max-age=31536000";
