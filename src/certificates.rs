@@ -153,8 +153,8 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
 }
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-/// RFC 7443 §4.
-const ALPN: [&[u8]; 2] = [b"stun.turn", b"stun.nat-discovery"];
+/// RFC 7443 §4 and RFC 9113 §3.2; of those that a client offers, the first here counts.
+const ALPN: [&[u8]; 4] = [b"stun.turn", b"stun.nat-discovery", b"h2", b"http/1.1"];
 
 /// Shows a client the first certificate for the name that it asks for. Who asks for none, or for another, sees the first
 /// one: who connects to an address and verifies nothing is served, and who verifies will say so itself.
@@ -352,10 +352,12 @@ mod tests {
     }
 
     #[test]
-    fn tls_speaks_for_turn_and_remembers_no_session() {
+    fn tls_speaks_for_http_and_turn_and_remembers_no_session() {
         let folder = Folder::new("config");
         let config = Certificates::load(&[folder.pair("a", &["a.example"])], &[]).unwrap().current();
-        assert_eq!(config.alpn_protocols, [b"stun.turn".to_vec(), b"stun.nat-discovery".to_vec()]);
+        let spoken =
+            ["stun.turn", "stun.nat-discovery", "h2", "http/1.1"].map(|name| name.as_bytes().to_vec());
+        assert_eq!(config.alpn_protocols, spoken);
         assert!(!config.session_storage.can_cache() && !config.ticketer.enabled());
         assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (0, 0));
     }

@@ -27,6 +27,9 @@ use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::front::{Front, Order};
+use crate::http::connection::Server;
+use crate::http::origins::{Origins, Places};
+use crate::http::{Site, router};
 use crate::metrics::Metrics;
 use crate::network;
 use crate::relay::admission::Admission;
@@ -66,8 +69,10 @@ pub struct Addresses {
     pub udp: Vec<SocketAddr>,
     /// STUN and TURN over TCP, and over TLS where there is a certificate.
     pub tcp: Vec<SocketAddr>,
-    /// TURN over TLS alone.
+    /// TURN and HTTP over TLS alone.
     pub tls: Vec<SocketAddr>,
+    /// HTTP without TLS.
+    pub http: Vec<SocketAddr>,
     /// The relay addresses.
     pub relay: Vec<RelayAddress>,
     /// The relay ports.
@@ -94,7 +99,8 @@ impl Daemon {
         let mut doors = Vec::new();
         let tcp = listen::doors(Listener::Tcp, &config.listen.tcp, &mut doors)?;
         let tls = listen::doors(Listener::Tls, &config.listen.tls, &mut doors)?;
-        let addresses = Addresses { udp, tcp, tls, relay, ports: config.relay.ports.clone() };
+        let http = listen::doors(Listener::Http, &config.http.listen, &mut doors)?;
+        let addresses = Addresses { udp, tcp, tls, http, relay, ports: config.relay.ports.clone() };
         let settings = Arc::new(settings(config, &addresses)?);
         let connections = config.limits.connections.map_or(open_files, |most| most as usize);
         let admission = Admission::new(connections, config.limits.connections_per_ip as usize);
@@ -106,6 +112,7 @@ impl Daemon {
             admission: parts.admission,
             certificates: certificates.clone(),
             proxies: config.listen.proxies.clone(),
+            http: Server::new(router(Arc::new(site(config, &addresses, clock))), &config.http.proxies),
             clock,
             counters: metrics.front(),
             last: AtomicUsize::new(0),
@@ -223,6 +230,23 @@ fn parts(
     })
 }
 
+/// What HTTP clients are served.
+fn site(config: &Config, addresses: &Addresses, clock: Clock) -> Site {
+    let secure = if config.tls.certificate.is_empty() {
+        Vec::new()
+    } else {
+        [&addresses.tcp[..], &addresses.tls].concat()
+    };
+    let places = Places {
+        plain: &addresses.http,
+        secure: &secure,
+        names: &config.tls.names,
+        machine: &network::interface_addresses(),
+    };
+    let http = &config.http;
+    Site { clock, origins: Origins::new(http.public_url.as_ref(), &http.allowed_origins, places) }
+}
+
 /// Makes a shard of each list of sockets, and lets them know of each other.
 fn shards(
     parts: &Parts,
@@ -289,7 +313,7 @@ fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartErr
     let (realm, check_expiry) = (&config.credentials.realm, config.credentials.check_expiry);
     let mut own: BTreeSet<IpAddr> = network::interface_addresses().into_iter().collect();
     own.extend(addresses.relay.iter().flat_map(|address| [address.bind, address.public]));
-    let listeners = [&addresses.udp[..], &addresses.tcp, &addresses.tls].concat();
+    let listeners = [&addresses.udp[..], &addresses.tcp, &addresses.tls, &addresses.http].concat();
     own.extend(listeners.iter().map(SocketAddr::ip));
     Ok(Settings {
         credentials: Credentials::new(realm, secrets, users, check_expiry),

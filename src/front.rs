@@ -1,25 +1,29 @@
-//! Meets every TCP connection: asks who it is and whether it speaks TLS, and hands it to a shard.
+//! Meets every TCP connection: asks who it is and what it speaks, and hands it to a shard or to HTTP.
 //!
 //! This is one thread with a tokio runtime. What takes time or patience, and what a stranger can be made to wait for
-//! or a library does well, happens here: accepting, PROXY protocol headers, TLS handshakes. So a thousand handshakes
-//! cost the shards' packets nothing. From its first message on, a connection belongs to a shard.
+//! or a library does well, happens here: accepting, PROXY protocol headers, TLS handshakes, HTTP. So a thousand
+//! handshakes cost the shards' packets nothing. From its first message on, a connection that speaks TURN belongs to a
+//! shard; one that speaks HTTP stays.
 
 mod proxy_header;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
+use crate::http::connection::{Protocol, Server};
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
@@ -32,8 +36,18 @@ use crate::relay::tcp;
 #[derive(Debug)]
 pub struct Door {
     socket: std::net::TcpListener,
-    /// Whether nothing but TLS comes in here.
-    tls_only: bool,
+    kind: Kind,
+}
+
+/// What comes in at a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// TURN over TCP, or anything over TLS.
+    Any,
+    /// Nothing but TLS.
+    Tls,
+    /// Nothing but HTTP.
+    Http,
 }
 
 /// What connections are met with.
@@ -46,12 +60,24 @@ pub struct Front {
     pub certificates: Option<Arc<Certificates>>,
     /// Whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
+    /// Who serves those that speak HTTP.
+    pub http: Server,
     /// The clock.
     pub clock: Clock,
     /// Counts the connections that come no further.
     pub counters: Arc<Counters>,
     /// The shard that got the last connection.
     pub last: AtomicUsize,
+}
+
+/// What a connection turned out to be.
+enum Met {
+    /// One that speaks TURN, or has yet to show that it does.
+    Turn(Box<Arrival>),
+    /// One that speaks HTTP.
+    Http { socket: TcpStream, client: IpAddr, permit: Permit },
+    /// One that speaks HTTP over TLS.
+    Https { stream: Box<TlsStream<TcpStream>>, client: IpAddr, permit: Permit, protocol: Protocol },
 }
 
 /// What the front is told from outside.
@@ -73,12 +99,12 @@ const WARNING: Duration = Duration::from_secs(60);
 const HANDSHAKE: u8 = 22;
 
 impl Door {
-    /// Listens on an address, for TLS alone or for whatever comes.
+    /// Listens on an address.
     ///
     /// # Errors
     /// If the address cannot be bound.
-    pub fn open(address: SocketAddr, tls_only: bool) -> io::Result<Self> {
-        Ok(Self { socket: tcp::listen(address, BACKLOG, false)?, tls_only })
+    pub fn open(address: SocketAddr, kind: Kind) -> io::Result<Self> {
+        Ok(Self { socket: tcp::listen(address, BACKLOG, false)?, kind })
     }
 
     /// The address that the door is at.
@@ -99,9 +125,9 @@ impl Front {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let front = Arc::new(self);
         runtime.block_on(async {
-            for Door { socket, tls_only } in doors {
+            for Door { socket, kind } in doors {
                 let listener = TcpListener::from_std(socket)?;
-                tokio::spawn(Arc::clone(&front).accept(listener, tls_only));
+                tokio::spawn(Arc::clone(&front).accept(listener, kind));
             }
             // Without anybody who could give an order, it is time to stop as well.
             while let Some(Order::Ping(answer)) = inbox.recv().await {
@@ -112,7 +138,7 @@ impl Front {
         })
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, tls_only: bool) {
+    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
         let mut warned = None;
         loop {
             match listener.accept().await {
@@ -122,7 +148,7 @@ impl Front {
                         continue;
                     };
                     let front = Arc::clone(&self);
-                    tokio::spawn(async move { front.welcome(socket, from, permit, tls_only).await });
+                    tokio::spawn(async move { front.welcome(socket, from, permit, kind).await });
                 }
                 Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -137,13 +163,19 @@ impl Front {
         }
     }
 
-    /// Finds out in time what a connection is, and hands it on.
-    async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, tls_only: bool) {
-        let met = timeout(FIRST_MESSAGE, self.meet(socket, from, permit, tls_only));
+    /// Finds out in time what a connection is, and lets it be served.
+    async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, kind: Kind) {
+        let met = timeout(FIRST_MESSAGE, self.meet(socket, from, permit, kind));
         match met.await.unwrap_or(Err(Ending::Silent)) {
-            Ok(arrival) => {
+            Ok(Met::Turn(arrival)) => {
                 let next = self.last.fetch_add(1, Ordering::Relaxed) % self.shards.len();
-                self.shards[next].tell(Command::Adopt(Box::new(arrival)));
+                self.shards[next].tell(Command::Adopt(arrival));
+            }
+            Ok(Met::Http { socket, client, permit }) => {
+                self.http.clone().serve(socket, client, Protocol::Http1, permit).await;
+            }
+            Ok(Met::Https { stream, client, permit, protocol }) => {
+                self.http.clone().serve(stream, client, protocol, permit).await;
             }
             Err(ending) => self.refuse(from, ending),
         }
@@ -154,38 +186,48 @@ impl Front {
         mut socket: TcpStream,
         from: SocketAddr,
         permit: Permit,
-        tls_only: bool,
-    ) -> Result<Arrival, Ending> {
+        kind: Kind,
+    ) -> Result<Met, Ending> {
         let since = self.clock.now().moment;
         let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
-        if self.proxies.iter().any(|net| net.contains(&from.ip())) {
+        if kind != Kind::Http && self.proxies.iter().any(|net| net.contains(&from.ip())) {
             let ends = proxy_header::read(&mut socket).await.map_err(|_| Ending::BadHeader)?;
             if let Some(ends) = ends {
                 (client, server) = (ends.client, ends.server);
             }
         }
         let permit = permit.claim(client.ip()).ok_or(Ending::Crowded)?;
-        let (socket, tls, since) = match &self.certificates {
-            Some(certificates) if tls_only || speaks_tls(&socket).await? => {
-                let acceptor = TlsAcceptor::from(certificates.current());
-                match acceptor.accept(socket).into_fallible().await {
-                    Ok(stream) => {
-                        let (socket, tls) = stream.into_inner();
-                        (socket, Some(Box::new(tls)), self.clock.now().moment)
-                    }
-                    Err((error, socket)) => {
-                        tracing::debug!(%client, %error, "TLS handshake failed");
-                        // In this order: who sees the end may come again at once.
-                        drop(permit);
-                        drop(socket);
-                        return Err(Ending::BadHandshake);
-                    }
-                }
-            }
-            _ => (socket, None, since),
+        if kind == Kind::Http {
+            socket.set_nodelay(true).map_err(gone)?;
+            return Ok(Met::Http { socket, client: client.ip(), permit });
+        }
+        let turn = |socket: TcpStream, tls, since, permit| {
+            let socket = socket.into_std().map_err(gone)?;
+            Ok(Met::Turn(Box::new(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })))
         };
-        let socket = socket.into_std().map_err(gone)?;
-        Ok(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })
+        let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
+        if kind == Kind::Any && !speaks_tls(&socket).await? {
+            return turn(socket, None, since, permit);
+        }
+        match TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await {
+            Ok(mut stream) => match protocol(&mut stream).await? {
+                Some(protocol) => {
+                    stream.get_ref().0.set_nodelay(true).map_err(gone)?;
+                    Ok(Met::Https { stream: Box::new(stream), client: client.ip(), permit, protocol })
+                }
+                None => {
+                    let (socket, tls) = stream.into_inner();
+                    turn(socket, Some(Box::new(tls)), self.clock.now().moment, permit)
+                }
+            },
+            Err((error, socket)) => {
+                tracing::debug!(%client, %error, "TLS handshake failed");
+                // In this order: who sees the end may come again at once.
+                drop(permit);
+                drop(socket);
+                Err(Ending::BadHandshake)
+            }
+        }
     }
 
     fn refuse(&self, from: SocketAddr, ending: Ending) {
@@ -201,6 +243,19 @@ async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
         Ok(0) | Err(_) => Err(Ending::Closed),
         Ok(_) => Ok(first[0] == HANDSHAKE),
     }
+}
+
+/// Which HTTP a TLS client speaks, if it does: by what it negotiated (RFC 7301), or else by its first byte, which stays
+/// where it is. A request line begins with a letter, and no first message of a TURN client does.
+async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>, Ending> {
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => return Ok(Some(Protocol::Http2)),
+        Some(b"http/1.1") => return Ok(Some(Protocol::Http1)),
+        Some(_) => return Ok(None),
+        None => {}
+    }
+    let first = stream.fill_buf().await.map_err(gone)?.first().ok_or(Ending::Closed)?;
+    Ok(first.is_ascii_uppercase().then_some(Protocol::Http1))
 }
 
 fn gone(_: io::Error) -> Ending {

@@ -7,6 +7,10 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::credential::{issue, show};
 use crate::cli::renewal::Renewal;
@@ -100,6 +104,19 @@ fn announce(config: &Config, addresses: &Addresses) {
         addresses.ports.start(),
         addresses.ports.end(),
     );
+    if let Some(url) = site(config, addresses) {
+        tracing::info!("pages, credentials and rooms: {url}");
+    }
+}
+
+/// Where a browser finds the pages.
+fn site(config: &Config, addresses: &Addresses) -> Option<String> {
+    if let Some(public) = &config.http.public_url {
+        return Some(public.to_string());
+    }
+    let address = addresses.http.first()?;
+    let local = address.ip().is_loopback() || address.ip().is_unspecified();
+    Some(if local { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") })
 }
 
 /// Whoever runs the daemon by hand without a secret gets something to try it with. Not in a log.
@@ -114,15 +131,17 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
     }
 }
 
+/// The level is for what we say. Libraries say what goes wrong alone: what some of them trace holds the secrets of others.
 fn start_log(log: Log) {
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(log.level)
+    let levels = Targets::new().with_target("hairpin", log.level).with_default(log.level.min(Level::WARN));
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
+    let registry = tracing_subscriber::registry();
     match log.format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => registry.with(layer.with_filter(levels)).init(),
+        LogFormat::Json => registry.with(layer.json().with_filter(levels)).init(),
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Listener {
     Tcp,
     /// `listen.tls`
     Tls,
+    /// `http.listen`
+    Http,
 }
 
 impl fmt::Display for StartError {
@@ -40,9 +42,12 @@ impl fmt::Display for StartError {
                     Listener::Udp => ("UDP", "listen.udp", "ss -ulpn"),
                     Listener::Tcp => ("TCP", "listen.tcp", "ss -tlpn"),
                     Listener::Tls => ("TCP", "listen.tls", "ss -tlpn"),
+                    Listener::Http => ("TCP", "http.listen", "ss -tlpn"),
                 };
                 let remedy = match error.raw_os_error() {
-                    Some(libc::EADDRINUSE) => format!("another program holds it; `{show}` shows which"),
+                    Some(libc::EADDRINUSE) => {
+                        format!("another program holds it, `{show}` shows which; or change {key}")
+                    }
                     Some(libc::EACCES) => "ports below 1024 need CAP_NET_BIND_SERVICE".to_owned(),
                     Some(libc::EADDRNOTAVAIL) => {
                         "it is no address of this machine; `ip address` shows them".to_owned()

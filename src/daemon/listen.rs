@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::daemon::error::{Listener, StartError};
-use crate::front::Door;
+use crate::front::{Door, Kind};
 use crate::relay::datagrams::DatagramSocket;
 
 /// Binds every address once for each of `threads` threads; returns the addresses as bound, and each thread's sockets.
@@ -33,7 +33,12 @@ pub(super) fn doors(
     doors: &mut Vec<Door>,
 ) -> Result<Vec<SocketAddr>, StartError> {
     each(listener, addresses, |address| {
-        let door = Door::open(address, listener == Listener::Tls)?;
+        let kind = match listener {
+            Listener::Udp | Listener::Tcp => Kind::Any,
+            Listener::Tls => Kind::Tls,
+            Listener::Http => Kind::Http,
+        };
+        let door = Door::open(address, kind)?;
         let actual = door.local_addr()?;
         doors.push(door);
         Ok(actual)

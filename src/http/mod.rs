@@ -37,7 +37,6 @@ pub struct Site {
 pub const BODY_MAX: usize = 16 << 10;
 
 /// Every route of the site.
-#[must_use]
 pub fn router(site: Arc<Site>) -> Router {
     let policy = Arc::new(screen::Policy::of(&site.origins));
     Router::new()

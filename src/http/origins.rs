@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
+use axum::http::{HeaderMap, HeaderValue};
 
 use crate::origin::Origin;
 
@@ -83,7 +83,7 @@ impl Origins {
     #[must_use]
     pub fn page_of(&self, headers: &HeaderMap) -> PageOf {
         let mut lines = headers.get_all(ORIGIN).iter();
-        match (lines.next().map(|line| line.as_bytes()), lines.next()) {
+        match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
             (None, _) => PageOf::Nobody,
             (Some(origin), None) if self.own.iter().any(|own| own.as_bytes() == origin) => PageOf::Own,
             (Some(origin), None) if self.allowed.iter().any(|other| other.as_bytes() == origin) => {
@@ -96,8 +96,6 @@ impl Origins {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn origins() -> Origins {

@@ -101,8 +101,8 @@ fn who_speaks_turn_or_does_not_say_is_served_and_who_speaks_only_something_else_
             assert_eq!(connection.tls.as_ref().unwrap().alpn_protocol(), chosen);
             assert_eq!(Client::over(connection).mapped().ip(), server.ip());
         }
-        assert_eq!(alert(offer(&["h2"])), AlertDescription::NoApplicationProtocol);
-        assert_eq!(alert(offer(&["http/1.1", "h2"])), AlertDescription::NoApplicationProtocol);
+        assert_eq!(alert(offer(&["imap"])), AlertDescription::NoApplicationProtocol);
+        assert_eq!(alert(offer(&["h3", "ftp"])), AlertDescription::NoApplicationProtocol);
     }
     counted(&daemon, Ending::BadHandshake, 4);
     daemon.stop();

@@ -1,0 +1,15 @@
+//! What the daemon promises over HTTP, on real sockets. Each module is a part of it.
+//!
+//! W1 to W5 are the hostile inputs that the threat model lists for HTTP.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod one_port;
+
+mod pages;
+
+mod screening;
+
+mod waiting;

@@ -1,0 +1,122 @@
+//! Pages are files of the binary, each under one path, with headers that keep others out.
+
+use hairpin::daemon::Daemon;
+
+use crate::support::daemon::start_with;
+use crate::support::http::Http;
+
+pub fn start(ports: &str) -> Daemon {
+    start_with(ports, |config| config.http.listen = vec!["127.0.0.1:0".parse().unwrap()])
+}
+
+#[test]
+fn a_page_is_served_with_headers_that_allow_what_it_needs_and_nothing_else() {
+    let daemon = start("17400-17409");
+    let page = Http::of(&daemon).get("/");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").unwrap();
+    for directive in
+        ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for"]
+    {
+        assert!(policy.contains(directive), "{policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(page.header(name), Some(value));
+    }
+    assert!(page.header("permissions-policy").unwrap().contains("camera=(self)"));
+    assert_eq!(page.header("strict-transport-security"), None, "it came without TLS");
+    daemon.stop();
+}
+
+#[test]
+fn behind_a_public_https_url_browsers_are_told_to_stay_with_tls() {
+    let daemon = start_with("17410-17419", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.public_url = Some(hairpin::origin::Origin::parse("https://call.example").unwrap());
+    });
+    let page = Http::of(&daemon).get("/");
+    assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000"));
+    assert!(
+        page.header("content-security-policy").unwrap().contains("connect-src 'self' wss://call.example;")
+    );
+    daemon.stop();
+}
+
+#[test]
+fn a_browser_that_has_a_page_already_is_not_sent_it_again() {
+    let daemon = start("17420-17429");
+    let mut http = Http::of(&daemon);
+    let first = http.get("/");
+    let tag = first.header("etag").unwrap();
+    for tags in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        let again = http.ask("GET", "/", &[("If-None-Match", &tags)], "");
+        assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag)), "{tags}");
+    }
+    for tags in ["", "\"other\"", tag.trim_matches('"')] {
+        assert_eq!(http.ask("GET", "/", &[("If-None-Match", tags)], "").body, first.body, "{tags}");
+    }
+    let head = http.ask("HEAD", "/", &[], "");
+    daemon.stop();
+    assert_eq!((head.status, head.header("etag")), (200, Some(tag)));
+}
+
+/// W1
+#[test]
+fn nothing_but_an_exact_path_is_a_file() {
+    let daemon = start("17430-17439");
+    for path in [
+        "/../etc/passwd",
+        "/css/../../etc/passwd",
+        "/%2e%2e%2fetc/passwd",
+        "/css/%2e%2e/index.html",
+        "/..%5cetc%5cpasswd",
+        "//",
+        "//etc/passwd",
+        "/css/",
+        "/css//base.css",
+        "/css/base.css/",
+        "/css/base.css%00.html",
+        "/index.html",
+        "/%00",
+        "/%c0%ae%c0%ae/etc/passwd",
+        "/%ff",
+        "/CSS/base.css",
+        "/.git/config",
+        "/a b",
+        "/\u{1}",
+    ] {
+        let mut http = Http::of(&daemon);
+        let answer = http.get(path);
+        assert!(matches!(answer.status, 400 | 404), "{path}: {answer:?}");
+        assert!(!answer.body.contains("root:"), "{path}");
+    }
+    for target in
+        ["http://turn.example/", "http://169.254.169.254/", "*", "turn.example:443", "index.html", ""]
+    {
+        let mut http = Http::of(&daemon);
+        http.send(format!("GET {target} HTTP/1.1\r\nHost: turn.example\r\n\r\n"));
+        assert!(matches!(http.answer().status, 400 | 404), "{target}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn people_get_a_page_and_programs_a_problem_when_there_is_nothing() {
+    let daemon = start("17440-17449");
+    let mut http = Http::of(&daemon);
+    let page = http.ask("GET", "/nowhere", &[("Accept", "text/html,*/*;q=0.8")], "");
+    assert_eq!((page.status, page.header("content-type")), (404, Some("text/html; charset=utf-8")));
+    let problem = http.get("/nowhere");
+    assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
+    assert_eq!(problem.json()["status"], 404);
+    let method = http.ask("DELETE", "/", &[], "");
+    assert_eq!((method.status, method.header("allow")), (405, Some("GET,HEAD")));
+    assert_eq!(method.header("content-type"), Some("application/problem+json"));
+    daemon.stop();
+}

@@ -1,0 +1,86 @@
+//! A client that is slow is waited for ten seconds with its request, and thirty with our answer.
+
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use hairpin::clock::Clock;
+
+use crate::pages::start;
+use crate::support::http::Http;
+use crate::support::stream::{End, rest, within};
+
+/// W4: what slowhttptest does with headers. One byte a second, for as long as it is let.
+#[test]
+fn a_header_must_come_within_ten_seconds_however_busy_its_client_seems() {
+    let daemon = start("17600-17609");
+    let clock = Clock::start();
+    let begun = clock.now().moment;
+    let mut slow = Http::of(&daemon);
+    slow.send("GET / HTTP/1.1\r\nHost: a\r\n");
+    slow.connection.socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut silent = Http::of(&daemon);
+    silent.connection.socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+    let mut idle = Http::of(&daemon);
+    assert_eq!(idle.get("/healthz").status, 200);
+    idle.connection.socket.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
+
+    for n in 0.. {
+        assert!(n < 15, "it is closed");
+        // The daemon may have closed already.
+        drop(slow.connection.socket.write_all(format!("X-{n}: b\r\n").as_bytes()));
+        if rest(&slow.connection.socket).1 == End::Closed {
+            break;
+        }
+    }
+    let ended = |begun| clock.now().moment.since(begun).as_secs_f32();
+    assert!((9.0..12.0).contains(&ended(begun)), "{}", ended(begun));
+    for mut http in [silent, idle] {
+        assert_eq!(rest(&mut http.connection.socket).1, End::Closed);
+        assert!((9.0..12.0).contains(&ended(begun)), "{}", ended(begun));
+    }
+    daemon.stop();
+}
+
+/// W4: a client that asks for much and reads nothing.
+#[test]
+fn who_reads_nothing_of_an_answer_is_closed_after_half_a_minute() {
+    let daemon = start("17610-17619");
+    let slow = Http::of(&daemon);
+    socket2::SockRef::from(&slow.connection.socket).set_recv_buffer_size(4096).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    // As many requests as the daemon reads: it stops when nobody reads its answers.
+    slow.connection.socket.set_nonblocking(true).unwrap();
+    let mut socket = &slow.connection.socket;
+    let mut stuck = 0;
+    within(Duration::from_secs(5), "the daemon reads no more", || {
+        stuck = if socket.write(request.repeat(100).as_bytes()).is_ok() { 0 } else { stuck + 1 };
+        stuck > 20
+    });
+    let took = within(
+        Duration::from_secs(45),
+        "the daemon closes",
+        || matches!(socket.write(b"G"), Err(error) if error.kind() != std::io::ErrorKind::WouldBlock),
+    );
+    assert!((25..=36).contains(&took.as_secs()), "{took:?}");
+    let mut rest = Vec::new();
+    drop(socket.read_to_end(&mut rest));
+    daemon.stop();
+}
+
+#[test]
+fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
+    let daemon = crate::support::daemon::start_with("17620-17629", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.limits.connections_per_ip = 2;
+    });
+    let mut held = [Http::of(&daemon), Http::of(&daemon)];
+    held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));
+    assert_eq!(rest(&Http::of(&daemon).connection.socket).1, End::Closed);
+    drop(held);
+    within(Duration::from_secs(5), "a place is free again", || {
+        let mut http = Http::of(&daemon);
+        drop(http.connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"));
+        http.try_answer().is_some()
+    });
+    daemon.stop();
+}
