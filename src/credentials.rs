@@ -8,13 +8,18 @@
 //! A user who does not exist is looked up like one whose password is wrong: at the same cost, with a password
 //! that nobody has.
 
+mod revoked;
+
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use crate::credentials::revoked::Revoked;
 
 /// When the expiry of a credential is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +134,16 @@ impl Account {
     }
 }
 
-/// Everybody who may use the relay.
+/// Why a credential cannot be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokeError {
+    /// The name is that of no time-limited credential.
+    Malformed,
+    /// So many are revoked already that one more cannot be remembered: who must be rid of it replaces the secret.
+    Full,
+}
+
+/// Everybody who may use the relay. Clones share what is revoked.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     realm: String,
@@ -137,6 +151,7 @@ pub struct Credentials {
     users: HashMap<String, Secret>,
     names: HashMap<[u8; 32], String>,
     check_expiry: CheckExpiry,
+    revoked: Arc<Revoked>,
 }
 
 impl Credentials {
@@ -149,7 +164,7 @@ impl Credentials {
         check_expiry: CheckExpiry,
     ) -> Self {
         let names = users.keys().map(|name| (user_hash(name, realm), name.clone())).collect();
-        Self { realm: realm.to_owned(), secrets, users, names, check_expiry }
+        Self { realm: realm.to_owned(), secrets, users, names, check_expiry, revoked: Arc::default() }
     }
 
     /// The realm that all credentials belong to.
@@ -178,6 +193,25 @@ impl Credentials {
         let username = if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
         let password = secret.password(&username);
         Some(Credential { username, password })
+    }
+
+    /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
+    /// daemon ends. Those of its allocations that exist already are the shards' to end.
+    ///
+    /// # Errors
+    /// Why it cannot be revoked. A static user has no such name.
+    pub fn revoke(&self, username: &str, unix: u64) -> Result<(), RevokeError> {
+        let expires = expiry(username).ok_or(RevokeError::Malformed)?;
+        if expires < unix {
+            return Ok(());
+        }
+        self.revoked.add(username, expires, unix).map_err(|revoked::Full| RevokeError::Full)
+    }
+
+    /// Whether a credential was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, username: &str, unix: u64) -> bool {
+        self.revoked.has(username, unix)
     }
 
     /// Looks a user up. Costs the same for a static user who exists and for any name that is not a time-limited

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
-use crate::signaling::protocol::names::{Name, PeerId, RoomName, SessionId};
+use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{
     Join, Joined, KickReason, LeaveReason, Peer, ServerMessage, State, StateChange,
 };
