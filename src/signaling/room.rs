@@ -263,7 +263,8 @@ impl Room {
     /// Turns those away who have waited for too long, and returns them.
     pub fn expire(&mut self, now: Moment, post: &mut Post) -> Vec<SessionId> {
         let late = |waiting: &Waiting| waiting.since + KNOCK <= now;
-        for peer in self.waiting.iter().filter(|waiting| late(waiting)).map(|waiting| waiting.member.peer.id) {
+        for peer in self.waiting.iter().filter(|waiting| late(waiting)).map(|waiting| waiting.member.peer.id)
+        {
             self.tell_host(ServerMessage::PeerLeft { peer, reason: LeaveReason::Timeout }, post);
         }
         self.turn_away(late, post)
@@ -374,7 +375,10 @@ impl Room {
     /// Tells a new host who waits.
     fn knock_again(&self, post: &mut Post) {
         for Waiting { member, .. } in &self.waiting {
-            self.tell_host(ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() }, post);
+            self.tell_host(
+                ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() },
+                post,
+            );
         }
     }
 

@@ -115,7 +115,8 @@ impl Rooms {
         };
         let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
         let come = room.come(caller, join, self.rules.knock, now, post);
-        let hide = |code| if code == ErrorCode::BadKey && !may_create { ErrorCode::RoomNotFound } else { code };
+        let hide =
+            |code| if code == ErrorCode::BadKey && !may_create { ErrorCode::RoomNotFound } else { code };
         let entrance = come.map_err(hide)?;
         self.places.insert(caller.session, join.room.clone());
         match (entrance, room.as_seen_by(caller.session)) {
@@ -202,8 +203,7 @@ impl Rooms {
             return Err(ErrorCode::ServerFull);
         }
         let token = secret::random(chance);
-        let room =
-            Room::new(join.room.clone(), self.rules.capacity, join.key.as_deref(), Hashed::of(&token));
+        let room = Room::new(join.room.clone(), self.rules.capacity, join.key.as_deref(), Hashed::of(&token));
         self.rooms.insert(join.room.clone(), room);
         Ok(token)
     }

@@ -132,7 +132,8 @@ impl Switchboard {
 
     /// A socket is open.
     pub fn open(&mut self, socket: SocketId, visit: Visit) {
-        self.sockets.insert(socket, Socket { visit: Visit { ip: address(visit.ip), ..visit }, session: None });
+        self.sockets
+            .insert(socket, Socket { visit: Visit { ip: address(visit.ip), ..visit }, session: None });
     }
 
     /// A frame has come on a socket.
@@ -173,7 +174,9 @@ impl Switchboard {
     /// A socket is closed, or may as well be.
     pub fn lost(&mut self, socket: SocketId, now: Now, chance: &mut dyn RngCore) -> Vec<Effect> {
         let mut turn = Turn { effects: Vec::new(), now, chance };
-        let Some(Socket { session: Some(id), .. }) = self.sockets.remove(&socket) else { return turn.effects };
+        let Some(Socket { session: Some(id), .. }) = self.sockets.remove(&socket) else {
+            return turn.effects;
+        };
         match self.sessions.get(id) {
             // Others wait for its return.
             Some(session) if self.rooms.has(id) => {
@@ -233,7 +236,9 @@ impl Switchboard {
 
     fn hello(&mut self, socket: SocketId, visit: Visit, id: Option<u32>, hello: &Hello, turn: &mut Turn<'_>) {
         let welcome = match &hello.resume {
-            _ if !hello.versions.contains(&VERSION) => Err((ErrorCode::BadVersion.into(), Some(Close::Protocol))),
+            _ if !hello.versions.contains(&VERSION) => {
+                Err((ErrorCode::BadVersion.into(), Some(Close::Protocol)))
+            }
             _ if self.draining => Err((ErrorCode::Draining.into(), Some(Close::Drain))),
             Some(resume) => self.resume(socket, resume, turn),
             None => self.begin(socket, visit, hello.token.as_deref(), turn),
@@ -350,9 +355,7 @@ impl Switchboard {
             ClientMessage::State(_) if self.is_restless(session, turn.now.moment) => {
                 Err(Fault::later(ErrorCode::RateLimited, Duration::from_millis(1000 / CHANGES_PER_SECOND)))
             }
-            message => {
-                self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from)
-            }
+            message => self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from),
         };
         match reply {
             // Who gave no id does not want to hear that all is well.
@@ -387,7 +390,8 @@ impl Switchboard {
         };
         joined.inspect_err(|fault| {
             self.counters.refused(fault.code);
-            let guessed = [ErrorCode::BadKey, ErrorCode::RoomNotFound, ErrorCode::Unauthorized, ErrorCode::Kicked];
+            let guessed =
+                [ErrorCode::BadKey, ErrorCode::RoomNotFound, ErrorCode::Unauthorized, ErrorCode::Kicked];
             if guessed.contains(&fault.code) {
                 // It was looked at above whether there are failures left.
                 let _ = self.failures.take(ip, now);
