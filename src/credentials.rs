@@ -173,6 +173,12 @@ impl Credentials {
         &self.realm
     }
 
+    /// The live secrets, newest first, for what else is made from them.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+
     /// When the expiry is looked at.
     #[must_use]
     pub fn check_expiry(&self) -> CheckExpiry {

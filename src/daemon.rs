@@ -17,21 +17,23 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rand::TryRngCore;
-use rand::rngs::OsRng;
+use rand::rngs::{OsRng, StdRng};
+use rand::{SeedableRng as _, TryRngCore};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::config::{Config, Limits as LimitsConfig};
+use crate::config::{Config, Limits as LimitsConfig, Rooms};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::front::{Front, Order};
 use crate::http::connection::Server;
 use crate::http::origins::{Origins, Places};
 use crate::http::{Site, router};
+use crate::ice::{IceServers, Names, Served};
 use crate::metrics::Metrics;
 use crate::network;
+use crate::origin::Origin;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
@@ -42,6 +44,11 @@ use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Place, Settings, Shared};
 use crate::relay::ports::{PortPool, RelayAddress};
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
+use crate::room_token::RoomTokens;
+use crate::signaling;
+use crate::signaling::hub::Hub;
+use crate::signaling::rooms::Rules;
+use crate::signaling::switchboard::Relay;
 
 pub use error::StartError;
 
@@ -53,6 +60,7 @@ pub struct Daemon {
     metrics: Metrics,
     settings: Arc<Settings>,
     certificates: Option<Arc<Certificates>>,
+    hub: Arc<Hub>,
 }
 
 /// Asks the threads of a daemon for a sign of life.
@@ -107,12 +115,15 @@ impl Daemon {
         let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
+        let hub = Arc::new(hub(config, &addresses, &settings, clock)?);
+        let site = site(config, &addresses, &hub, clock);
         let front = Front {
             shards: handles.clone(),
             admission: parts.admission,
             certificates: certificates.clone(),
             proxies: config.listen.proxies.clone(),
-            http: Server::new(router(Arc::new(site(config, &addresses, clock))), &config.http.proxies),
+            http: Server::new(router(Arc::new(site)), &config.http.proxies),
+            hub: Arc::clone(&hub),
             clock,
             counters: metrics.front(),
             last: AtomicUsize::new(0),
@@ -123,7 +134,7 @@ impl Daemon {
             running.push(spawn(format!("relay-{index}"), move || shard.run())?);
         }
         let pulse = Pulse { shards: handles, front: orders };
-        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates })
+        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates, hub })
     }
 
     /// Where it is reached.
@@ -148,6 +159,12 @@ impl Daemon {
     #[must_use]
     pub fn certificates(&self) -> Option<&Arc<Certificates>> {
         self.certificates.as_ref()
+    }
+
+    /// Where its rooms are.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Feels whether the threads live.
@@ -231,7 +248,7 @@ fn parts(
 }
 
 /// What HTTP clients are served.
-fn site(config: &Config, addresses: &Addresses, clock: Clock) -> Site {
+fn site(config: &Config, addresses: &Addresses, hub: &Arc<Hub>, clock: Clock) -> Site {
     let secure = if config.tls.certificate.is_empty() {
         Vec::new()
     } else {
@@ -244,7 +261,34 @@ fn site(config: &Config, addresses: &Addresses, clock: Clock) -> Site {
         machine: &network::interface_addresses(),
     };
     let http = &config.http;
-    Site { clock, origins: Origins::new(http.public_url.as_ref(), &http.allowed_origins, places) }
+    let origins = Origins::new(http.public_url.as_ref(), &http.allowed_origins, places);
+    Site { clock, origins, hub: Arc::clone(hub) }
+}
+
+/// Where clients meet, with the relay that they are given.
+fn hub(config: &Config, addresses: &Addresses, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
+    let Addresses { udp, tcp, tls, relay, .. } = addresses;
+    let served = Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay };
+    let host = config.http.public_url.as_ref().map(Origin::host);
+    let names = Names {
+        ice_host: config.http.ice_host.as_deref(),
+        public_url_host: host.as_deref(),
+        certificate: &config.tls.names,
+    };
+    let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
+    let parts = signaling::switchboard::Parts {
+        rules: Rules { capacity, create, knock, rooms: members },
+        sessions: members,
+        joins_per_minute,
+        tokens: RoomTokens::new(settings.credentials.secrets()),
+        relay: Relay {
+            servers: IceServers::new(&served, &names),
+            credentials: settings.credentials.clone(),
+            ttl: config.credentials.ttl,
+        },
+        counters: Arc::default(),
+    };
+    Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
 }
 
 /// Makes a shard of each list of sockets, and lets them know of each other.

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod origins;
 pub mod problem;
 pub mod screen;
+pub mod signaling;
 pub mod visitor;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use axum::routing::get;
 use crate::clock::Clock;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::signaling::hub::Hub;
 
 pub use visitor::Visitor;
 
@@ -31,6 +33,8 @@ pub struct Site {
     pub clock: Clock,
     /// Whose pages may do what.
     pub origins: Origins,
+    /// Where rooms are.
+    pub hub: Arc<Hub>,
 }
 
 /// The largest body that is read, in bytes.
@@ -41,6 +45,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let policy = Arc::new(screen::Policy::of(&site.origins));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/ws", get(signaling::upgrade))
         .merge(assets::routes())
         .fallback(assets::not_found)
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))

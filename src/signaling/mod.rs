@@ -7,6 +7,8 @@
 
 pub mod counters;
 pub mod heartbeat;
+pub mod hub;
+pub mod outbox;
 pub mod pace;
 pub mod post;
 pub mod protocol;
@@ -15,4 +17,5 @@ pub mod room;
 pub mod rooms;
 pub mod secret;
 pub mod sessions;
+pub mod socket;
 pub mod switchboard;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rand::RngCore;
 
 use crate::clock::Moment;
+use crate::config::Create;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
@@ -27,15 +28,6 @@ pub struct Rules {
     pub knock: bool,
     /// Rooms in all. When there are so many, those with nobody in them are forgotten; then nobody may create more.
     pub rooms: usize,
-}
-
-/// Who may create rooms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Create {
-    /// Whoever may join.
-    Anyone,
-    /// Who has a room token.
-    Token,
 }
 
 /// What a room token allows its holder.

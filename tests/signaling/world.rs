@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hairpin::clock::{Moment, Now};
+use hairpin::config::Create;
 use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::ice::{IceServers, Names, Served};
 use hairpin::room_token::RoomTokens;
@@ -13,7 +14,7 @@ use hairpin::signaling::counters::Counters;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::protocol::parse::parse;
 use hairpin::signaling::replay::Frame;
-use hairpin::signaling::rooms::{Create, Rules};
+use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
 use hairpin::signaling::switchboard::{Effect, Parts, Relay, Switchboard, Visit};
 use rand::SeedableRng as _;
