@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::credentials::{Credential, Credentials, Secret};
 use crate::relay::ports::RelayAddress;
@@ -62,7 +62,7 @@ pub struct IceServers {
 }
 
 /// URLs and a credential, as the `RTCPeerConnection` of a browser takes them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceConfiguration {
     /// The servers: STUN without a credential, then TURN with one.
     #[serde(rename = "iceServers")]
@@ -74,7 +74,7 @@ pub struct IceConfiguration {
 }
 
 /// An `RTCIceServer` (W3C WebRTC §4.2.4).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
     /// Its URLs (RFC 7064, RFC 7065).
     pub urls: Vec<String>,
@@ -82,7 +82,12 @@ pub struct IceServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The password, for TURN.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "reveal")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "reveal",
+        deserialize_with = "conceal"
+    )]
     pub credential: Option<Secret>,
 }
 
@@ -254,6 +259,10 @@ const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a ho
 
 fn reveal<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::reveal).serialize(serializer)
+}
+
+fn conceal<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(text)?.map(Secret::new))
 }
 
 #[cfg(test)]

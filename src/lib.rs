@@ -12,6 +12,7 @@
 //! | which backends may ask for credentials | [`api_key`] |
 //! | who may enter rooms | [`room_token`] |
 //! | by which URLs browsers reach it | [`ice`] |
+//! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
 //! | what time it is | [`clock`] |
@@ -35,4 +36,5 @@ pub mod origin;
 pub mod outcome;
 pub mod relay;
 pub mod room_token;
+pub mod signaling;
 pub mod throttle;
