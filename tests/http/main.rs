@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod http2;
+
 mod one_port;
 
 mod pages;

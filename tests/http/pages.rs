@@ -5,7 +5,7 @@ use hairpin::daemon::Daemon;
 use crate::support::daemon::start_with;
 use crate::support::http::Http;
 
-pub fn start(ports: &str) -> Daemon {
+pub(crate) fn start(ports: &str) -> Daemon {
     start_with(ports, |config| config.http.listen = vec!["127.0.0.1:0".parse().unwrap()])
 }
 

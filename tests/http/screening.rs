@@ -53,8 +53,6 @@ fn headers_are_bounded_in_number_and_in_bytes() {
 fn what_could_smuggle_a_request_past_a_proxy_is_refused() {
     let daemon = start("17520-17529");
     for head in [
-        "Transfer-Encoding: chunked\r\nContent-Length: 5",
-        "Content-Length: 5\r\nTransfer-Encoding: chunked",
         "Content-Length: 5\r\nContent-Length: 6",
         "Content-Length: -1",
         "Content-Length: 5, 6",
@@ -77,6 +75,14 @@ fn what_could_smuggle_a_request_past_a_proxy_is_refused() {
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
         assert!(matches!(status(&daemon, garbage), Some(400 | 404 | 405 | 505) | None), "{garbage:?}");
+    }
+    for head in
+        ["Transfer-Encoding: chunked\r\nContent-Length: 5", "Content-Length: 5\r\nTransfer-Encoding: chunked"]
+    {
+        let mut http = Http::of(&daemon);
+        http.send(format!("POST /nowhere HTTP/1.1\r\nHost: a\r\n{head}\r\n\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert_eq!(http.answer().status, 404, "{head}");
+        assert_eq!(http.try_answer(), None, "what follows is not read: {head}");
     }
     daemon.stop();
 }

@@ -58,7 +58,8 @@ impl Http {
     /// Any request with a body, which may be empty.
     pub fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.send(request(method, path, headers, body));
-        self.answer()
+        let head = self.head().expect("an answer comes before the end");
+        if method == "HEAD" { head } else { self.with_body(head) }
     }
 
     /// The next answer.
@@ -68,6 +69,11 @@ impl Http {
 
     /// The next answer; `None` if the connection ends before it.
     pub fn try_answer(&mut self) -> Option<Answer> {
+        let head = self.head()?;
+        Some(self.with_body(head))
+    }
+
+    fn head(&mut self) -> Option<Answer> {
         let end = loop {
             match find(&self.unread, b"\r\n\r\n") {
                 Some(end) => break end + 4,
@@ -78,10 +84,14 @@ impl Http {
         let head: Vec<u8> = self.unread.drain(..end).collect();
         let head = String::from_utf8(head).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = header(&head, "content-length").map_or(0, |length| length.parse().unwrap());
+        Some(Answer { status, head, body: String::new() })
+    }
+
+    fn with_body(&mut self, mut answer: Answer) -> Answer {
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         while self.unread.len() < length && self.more() {}
-        let body = String::from_utf8(self.unread.drain(..length).collect()).unwrap();
-        Some(Answer { status, head, body })
+        answer.body = String::from_utf8(self.unread.drain(..length).collect()).unwrap();
+        answer
     }
 
     /// The next bytes, whatever they are.
