@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::ApiKey;
+use crate::config::{ApiKey, CHECK};
 use crate::http::body::Body;
 use crate::http::caller::{self, Caller};
 use crate::http::formats::Format;
@@ -96,7 +96,7 @@ pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, h
     let mut checks = site.api.checks.lock().unwrap_or_else(PoisonError::into_inner);
     checks.take(address(visitor.ip), now.moment).map_err(Problem::too_often)?;
     drop(checks);
-    let tag = format!("diag.{}", site.api.somebody());
+    let tag = format!("{CHECK}.{}", site.api.somebody());
     let given = site.api.ice.configuration(&site.api.credentials, &tag, now.unix, CHECK_TTL, None);
     let given = given.ok_or_else(nothing)?;
     Ok((StatusCode::CREATED, Json(Format::Object.write(&given))))

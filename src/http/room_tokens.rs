@@ -13,6 +13,7 @@ use crate::http::body::Body;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::http::wish::{self, ttl};
+use crate::signaling::protocol::names::RoomName;
 
 /// What a request may say, all of it optional.
 #[derive(Default, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) async fn make(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let room = wish.room.map(wish::room).transpose()?;
     let expires_at = site.clock.now().unix.saturating_add(ttl(wish.ttl, &key)?);
-    let token = site.api.room_tokens.issue(room.as_ref().map(|room| room.as_str()), expires_at);
+    let token = site.api.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))
 }
