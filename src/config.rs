@@ -16,13 +16,15 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
+use crate::api_key::KeyHash;
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::origin::Origin;
 use crate::relay::ports::RelayAddress;
 
-pub use checks::TTL;
+pub use checks::{KEY_TTL, TTL};
 pub use error::ConfigError;
+pub use values::{CHECK, is_key_id};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -94,6 +96,39 @@ pub struct Http {
     /// The reverse proxies whose word counts for who a client is.
     #[serde(deserialize_with = "values::networks")]
     pub proxies: Vec<IpNet>,
+    /// The backends that may ask for credentials.
+    pub keys: Vec<ApiKey>,
+}
+
+/// `[[http.keys]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Its name; part of the user names made with it.
+    #[serde(deserialize_with = "values::key_id")]
+    pub id: String,
+    /// What the key is known by.
+    pub hash: KeyHash,
+    /// The sites whose pages may use it.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    /// How long a credential or a token made with it is valid at most.
+    #[serde(default = "a_day", deserialize_with = "values::duration")]
+    pub max_ttl: Duration,
+    /// Requests a minute.
+    #[serde(default = "six_hundred")]
+    pub per_minute: u32,
+    /// Whether it may stand in a URL.
+    #[serde(default)]
+    pub allow_query: bool,
+}
+
+const fn a_day() -> Duration {
+    Duration::from_secs(24 * 3600)
+}
+
+const fn six_hundred() -> u32 {
+    600
 }
 
 /// `[relay]`
@@ -248,6 +283,7 @@ impl Default for Http {
             ice_host: None,
             allowed_origins: Vec::new(),
             proxies: loopback.map(|net| net.parse().expect("it is a network")).into(),
+            keys: Vec::new(),
         }
     }
 }
@@ -409,6 +445,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_a_key_names_the_key() {
+        let key = |id: &str, hash: &str, rest: &str| {
+            format!("[[http.keys]]\nid = \"{id}\"\nhash = \"sha256:{}\"\n{rest}\n", hash.repeat(64))
+        };
+        for (text, reason) in [
+            (key("a", "0", "max_ttl = \"1s\""), "max_ttl of \"a\""),
+            (key("a", "0", "max_ttl = \"2days\""), "\"1day\""),
+            (key("a", "0", "per_minute = 0"), "per_minute of \"a\": it must be at least 1"),
+            (key("a", "0", "") + &key("b", "0", ""), "\"a\" and \"b\" have the same hash"),
+            (key("a", "0", "") + &key("a", "1", ""), "have the same id"),
+            (key("a", "0", "") + "[credentials]\nusers = { a = \"a long password\" }", "credentials.secrets"),
+        ] {
+            let error = parse(&text).expect_err(&text);
+            assert!(error.starts_with("config.toml:1: http.keys: ") && error.contains(reason), "{error}");
+        }
+        assert!(parse(&(key("a", "0", "max_ttl = \"1h\"") + &key("b", "1", ""))).is_ok());
+    }
+
+    #[test]
     fn a_secret_is_never_shown_in_an_error() {
         for text in [
             "[credentials]\nsecrets = [\"hunter2\"]",
@@ -419,6 +474,10 @@ mod tests {
             "[credentials]\nusers = { alice = \"hunter2\\u0007\" }",
             "[credentials]\nttl = { secret = \"hunter2\" }",
             "credentials = \"hunter2\"",
+            "[[http.keys]]\nhash = \"hunter2\"",
+            "[[http.keys]]\nhash = [\"hunter2\"]",
+            "[http]\nkeys = [\"hunter2\"]",
+            "[http]\nkeys = \"hunter2\"",
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with("config.toml:") && !error.contains("hunter2"), "{error}");
@@ -482,6 +541,15 @@ mod tests {
             ("config.toml:2: http.public_url: ", "https://a.example"),
         ),
         ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
+        ("[[http.keys]]\nid = \"a\"", ("config.toml:1: http.keys: ", "missing field `hash`")),
+        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "not diag")),
+        ("[[http.keys]]\nid = \"a.b\"", ("config.toml:2: http.keys.id: ", "\"a.b\" is no name of a key")),
+        (
+            "[[http.keys]]\nid = \"a\"\nhash = \"md5:\"",
+            ("config.toml:3: http.keys.hash: ", "hairpin api-key"),
+        ),
+        ("[[http.keys]]\nid = \"a\"\norigins = [\"*\"]", ("config.toml:3: http.keys.origins: ", "\"*\"")),
+        ("[[http.keys]]\nrate = 1", ("config.toml:2: http.keys.rate: ", "unknown field")),
         ("[http]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: http.proxies: ", "10.0.0.1/32")),
         (
             "[http]\nice_host = \"turn:a\"",

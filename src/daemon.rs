@@ -27,11 +27,14 @@ use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::front::{Front, Order};
+use crate::http::api::Api;
 use crate::http::connection::Server;
 use crate::http::origins::{Origins, Places};
 use crate::http::{Site, router};
+use crate::ice::{IceServers, Names, Served};
 use crate::metrics::Metrics;
 use crate::network;
+use crate::origin::Origin;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
@@ -112,7 +115,15 @@ impl Daemon {
             admission: parts.admission,
             certificates: certificates.clone(),
             proxies: config.listen.proxies.clone(),
-            http: Server::new(router(Arc::new(site(config, &addresses, clock))), &config.http.proxies),
+            http: Server::new(
+                router(Arc::new(site(
+                    config,
+                    &addresses,
+                    api(config, &addresses, &settings, &handles)?,
+                    clock,
+                ))),
+                &config.http.proxies,
+            ),
             clock,
             counters: metrics.front(),
             last: AtomicUsize::new(0),
@@ -231,7 +242,7 @@ fn parts(
 }
 
 /// What HTTP clients are served.
-fn site(config: &Config, addresses: &Addresses, clock: Clock) -> Site {
+fn site(config: &Config, addresses: &Addresses, api: Api, clock: Clock) -> Site {
     let secure = if config.tls.certificate.is_empty() {
         Vec::new()
     } else {
@@ -244,7 +255,36 @@ fn site(config: &Config, addresses: &Addresses, clock: Clock) -> Site {
         machine: &network::interface_addresses(),
     };
     let http = &config.http;
-    Site { clock, origins: Origins::new(http.public_url.as_ref(), &http.allowed_origins, places) }
+    Site { clock, origins: Origins::new(http.public_url.as_ref(), &http.allowed_origins, places), api }
+}
+
+/// What backends are given.
+fn api(
+    config: &Config,
+    addresses: &Addresses,
+    settings: &Settings,
+    shards: &[Handle],
+) -> Result<Api, StartError> {
+    let http = &config.http;
+    let ice = ice_servers(config, addresses);
+    Ok(Api::new(settings.credentials.clone(), ice, &http.keys, shards.to_vec(), seed()?))
+}
+
+/// The URLs by which browsers reach the relay.
+fn ice_servers(config: &Config, addresses: &Addresses) -> IceServers {
+    let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
+    let served = Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay };
+    let public_url_host = config.http.public_url.as_ref().map(Origin::host);
+    let names = Names {
+        ice_host: config.http.ice_host.as_deref(),
+        public_url_host: public_url_host.as_deref(),
+        certificate: &config.tls.names,
+    };
+    let servers = IceServers::new(&served, &names);
+    for warning in servers.warnings() {
+        tracing::warn!("{warning}");
+    }
+    servers
 }
 
 /// Makes a shard of each list of sockets, and lets them know of each other.

@@ -16,6 +16,7 @@ const LAYERS: &[&str] = &[
     "throttle",
     "origin",
     "room_token",
+    "api_key",
     "ice",
     "config",
     "signaling",
@@ -27,8 +28,10 @@ const LAYERS: &[&str] = &[
 
 /// Bytes, time and chance are arguments here, and nothing is done but deciding.
 const PURE: &[&str] = &[
+    "src/api_key.rs",
     "src/outcome.rs",
     "src/credentials.rs",
+    "src/credentials/",
     "src/ice.rs",
     "src/origin.rs",
     "src/room_token.rs",

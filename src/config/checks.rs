@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
-use crate::config::{Config, Listen, Tls};
+use crate::config::{ApiKey, Config, Listen, Tls};
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::ports::RelayAddress;
 
@@ -169,8 +169,31 @@ impl Config {
                 "http.ice_host",
                 format!("{host:?} is neither a host name nor an address: write \"turn.example.org\""),
             )),
-            None => Ok(()),
+            None => self.check_keys(),
         }
+    }
+
+    fn check_keys(&self) -> Result<(), Mistake> {
+        let keys = &self.http.keys;
+        let wrong = |reason: String| Err(("http.keys", reason));
+        for (i, ApiKey { id, hash, max_ttl, per_minute, .. }) in keys.iter().enumerate() {
+            if let Some(twin) = keys[..i].iter().find(|other| other.id == *id || other.hash == *hash) {
+                let what = if twin.id == *id { "the same id" } else { "the same hash" };
+                return wrong(format!("{:?} and {id:?} have {what}: one key, one id", twin.id));
+            }
+            if !KEY_TTL.contains(max_ttl) {
+                return wrong(format!("max_ttl of {id:?}: a credential lives from \"1m\" to \"1day\""));
+            }
+            if *per_minute == 0 {
+                return wrong(format!("per_minute of {id:?}: it must be at least 1"));
+            }
+        }
+        // Without users either, a secret is made for each run.
+        let has_secret = !self.credentials.secrets.is_empty() || self.credentials.users.is_empty();
+        if keys.is_empty() || has_secret {
+            return Ok(());
+        }
+        wrong("there is no secret to make credentials from: name one in credentials.secrets".to_owned())
     }
 
     fn check_relay(&self) -> Result<(), Mistake> {
@@ -286,5 +309,7 @@ const THREADS_MAX: u32 = 1024;
 /// RFC 8489 §14.9.
 const REALM_MAX: usize = 127;
 const SHORT_PASSWORD: usize = 16;
+/// How long a credential that is asked for over HTTP may live.
+pub const KEY_TTL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 /// How long a credential may live.
 pub const TTL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);

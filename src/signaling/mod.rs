@@ -1,0 +1,2 @@
+//! Rooms in which clients find each other.
+pub mod protocol;
