@@ -71,7 +71,7 @@ def history(directory):
 def test_the_daemon_is_rid_of_every_slow_connection_in_time(seen, mode):
     sockets, rows = seen[mode]
 
-    assert max(row["Connected"] + row["Closed"] for row in rows) == CONNECTIONS
+    assert max(row["Connected"] + row["Closed"] for row in rows) > 0.9 * CONNECTIONS
     deadline = OPENED_WITHIN + MODES[mode] + SLACK
     assert max(sockets[deadline - 1 :]) < CONNECTIONS / 10, sockets
 
