@@ -121,10 +121,7 @@ impl Account {
     /// the whole name where there is no tag.
     #[must_use]
     pub fn tag(&self) -> &str {
-        match self.username.split_once(':') {
-            Some((_, tag)) if self.expires.is_some() => tag,
-            _ => &self.username,
-        }
+        if self.expires.is_some() { tag(&self.username) } else { &self.username }
     }
 
     /// Whether the credential's time is over at `unix`.
@@ -173,7 +170,7 @@ impl Credentials {
         &self.realm
     }
 
-    /// The live secrets, newest first, for what else is made from them.
+    /// The shared secrets, newest first.
     #[must_use]
     pub fn secrets(&self) -> &[Secret] {
         &self.secrets
@@ -250,9 +247,16 @@ pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
     Sha256::digest(format!("{username}:{realm}")).into()
 }
 
+/// The tag in a time-limited user name: what follows the first colon; the whole name where there is none.
+#[must_use]
+pub fn tag(username: &str) -> &str {
+    username.split_once(':').map_or(username, |(_, tag)| tag)
+}
+
 /// The expiry in a time-limited user name: all digits, up to the first colon or the end. More than the year 9999
 /// is a mistake (milliseconds, say), and would be a credential for ever.
-fn expiry(username: &str) -> Option<u64> {
+#[must_use]
+pub fn expiry(username: &str) -> Option<u64> {
     let digits = username.split_once(':').map_or(username, |(digits, _)| digits);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

@@ -27,6 +27,7 @@ use crate::config::{Config, Limits as LimitsConfig, Rooms};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::front::{Front, Order};
+use crate::http::api::Api;
 use crate::http::connection::Server;
 use crate::http::origins::{Origins, Places};
 use crate::http::{Site, router};
@@ -115,8 +116,10 @@ impl Daemon {
         let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
-        let hub = Arc::new(hub(config, &addresses, &settings, clock)?);
-        let site = site(config, &addresses, &hub, clock);
+        let ice = ice_servers(config, &addresses);
+        let hub = Arc::new(hub(config, ice.clone(), &settings, clock)?);
+        let api = api(config, ice, &settings, &handles)?;
+        let site = site(config, &addresses, api, &hub, clock);
         let front = Front {
             shards: handles.clone(),
             admission: parts.admission,
@@ -248,7 +251,7 @@ fn parts(
 }
 
 /// What HTTP clients are served.
-fn site(config: &Config, addresses: &Addresses, hub: &Arc<Hub>, clock: Clock) -> Site {
+fn site(config: &Config, addresses: &Addresses, api: Api, hub: &Arc<Hub>, clock: Clock) -> Site {
     let secure = if config.tls.certificate.is_empty() {
         Vec::new()
     } else {
@@ -262,33 +265,44 @@ fn site(config: &Config, addresses: &Addresses, hub: &Arc<Hub>, clock: Clock) ->
     };
     let http = &config.http;
     let origins = Origins::new(http.public_url.as_ref(), &http.allowed_origins, places);
-    Site { clock, origins, hub: Arc::clone(hub) }
+    Site { clock, origins, api, hub: Arc::clone(hub) }
+}
+
+/// What backends are given.
+fn api(config: &Config, ice: IceServers, settings: &Settings, shards: &[Handle]) -> Result<Api, StartError> {
+    Ok(Api::new(settings.credentials.clone(), ice, &config.http.keys, shards.to_vec(), seed()?))
 }
 
 /// Where clients meet, with the relay that they are given.
-fn hub(config: &Config, addresses: &Addresses, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
-    let Addresses { udp, tcp, tls, relay, .. } = addresses;
-    let served = Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay };
-    let host = config.http.public_url.as_ref().map(Origin::host);
-    let names = Names {
-        ice_host: config.http.ice_host.as_deref(),
-        public_url_host: host.as_deref(),
-        certificate: &config.tls.names,
-    };
+fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
     let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
+    let credentials = settings.credentials.clone();
     let parts = signaling::switchboard::Parts {
         rules: Rules { capacity, create, knock, rooms: members },
         sessions: members,
         joins_per_minute,
-        tokens: RoomTokens::new(settings.credentials.secrets()),
-        relay: Relay {
-            servers: IceServers::new(&served, &names),
-            credentials: settings.credentials.clone(),
-            ttl: config.credentials.ttl,
-        },
+        tokens: RoomTokens::new(credentials.secrets()),
+        relay: Relay { servers, credentials, ttl: config.credentials.ttl },
         counters: Arc::default(),
     };
     Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
+}
+
+/// The URLs by which browsers reach the relay.
+fn ice_servers(config: &Config, addresses: &Addresses) -> IceServers {
+    let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
+    let served = Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay };
+    let public_url_host = config.http.public_url.as_ref().map(Origin::host);
+    let names = Names {
+        ice_host: config.http.ice_host.as_deref(),
+        public_url_host: public_url_host.as_deref(),
+        certificate: &config.tls.names,
+    };
+    let servers = IceServers::new(&served, &names);
+    for warning in servers.warnings() {
+        tracing::warn!("{warning}");
+    }
+    servers
 }
 
 /// Makes a shard of each list of sockets, and lets them know of each other.

@@ -19,7 +19,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !is_key_id(&arguments.id) {
         return Err(Failure::config(
-            "a key's name has 1 to 32 letters, digits, - and _: choose another --id",
+            "a key's name has 1 to 32 letters, digits, - and _, and is not diag: choose another --id",
         ));
     }
     let mut bytes = [0; 32];

@@ -4,13 +4,23 @@
 //! ([`connection`]). Each request is screened ([`screen`]), gets a [`Visitor`] that says who asks, and goes to one of the
 //! routes below. Errors are RFC 9457 problems ([`problem`]).
 
+pub mod api;
 pub mod assets;
+mod body;
+mod caller;
 pub mod connection;
+mod cors;
+mod credentials;
+mod formats;
+pub mod keys;
 pub mod origins;
 pub mod problem;
+mod revocation;
+mod room_tokens;
 pub mod screen;
 pub mod signaling;
 pub mod visitor;
+mod wish;
 
 use std::sync::Arc;
 
@@ -21,6 +31,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::clock::Clock;
+use crate::http::api::Api;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 use crate::signaling::hub::Hub;
@@ -33,6 +44,8 @@ pub struct Site {
     pub clock: Clock,
     /// Whose pages may do what.
     pub origins: Origins,
+    /// What backends ask for.
+    pub api: Api,
     /// Where rooms are.
     pub hub: Arc<Hub>,
 }
@@ -47,6 +60,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/ws", get(signaling::upgrade))
         .merge(assets::routes())
+        .merge(api::routes(&site))
         .fallback(assets::not_found)
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -8,9 +8,17 @@ mod support;
 
 mod http2;
 
+mod backend;
+
+mod credentials;
+
+mod keys;
+
 mod one_port;
 
 mod pages;
+
+mod revoking;
 
 mod screening;
 
