@@ -1,4 +1,4 @@
-//! The API is as its OpenAPI document says, no more and no less.
+//! The API is as its `OpenAPI` document says, no more and no less.
 
 use std::collections::BTreeSet;
 
