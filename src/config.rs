@@ -38,6 +38,8 @@ pub struct Config {
     pub http: Http,
     /// Where it relays from.
     pub relay: Relay,
+    /// Where its clients meet.
+    pub rooms: Rooms,
     /// Who may use it.
     pub credentials: Credentials,
     /// Whom they may reach.
@@ -174,6 +176,34 @@ pub struct Credentials {
     pub check_expiry: CheckExpiry,
 }
 
+/// `[rooms]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rooms {
+    /// Members of one room.
+    pub capacity: usize,
+    /// Who may create rooms.
+    #[serde(deserialize_with = "values::create")]
+    pub create: Create,
+    /// Whether newcomers wait until the host lets them in.
+    pub knock: bool,
+    /// Members, and WebSockets, in all.
+    pub members: usize,
+    /// WebSockets of one address.
+    pub sockets_per_ip: u32,
+    /// Joins of one address, each minute.
+    pub joins_per_minute: u32,
+}
+
+/// Who may create rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Whoever may join.
+    Anyone,
+    /// Who has a room token.
+    Token,
+}
+
 /// `[peers]`
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -304,6 +334,19 @@ impl Default for Credentials {
             users: HashMap::new(),
             ttl: Duration::from_secs(3600),
             check_expiry: CheckExpiry::Allocate,
+        }
+    }
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            capacity: 4,
+            create: Create::Anyone,
+            knock: false,
+            members: 10_000,
+            sockets_per_ip: 20,
+            joins_per_minute: 30,
         }
     }
 }
@@ -599,6 +642,10 @@ mod tests {
         ("[limits]\nconnections = 0", ("config.toml:2: limits.connections: ", "auto")),
         ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
         ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
+        ("[rooms]\ncapacity = 9", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+        ("[rooms]\ncapacity = 1", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+        ("[rooms]\ncreate = \"nobody\"", ("config.toml:2: rooms.create: ", "anyone, token")),
+        ("[rooms]\nsockets_per_ip = 0", ("config.toml:2: rooms.sockets_per_ip: ", "at least 1")),
         ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
         ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
         ("[log]\nlevel = ", ("config.toml:2: ", "")),

@@ -25,6 +25,7 @@ impl Config {
         self.check_relay()?;
         self.check_credentials()?;
         self.check_peers()?;
+        self.check_rooms()?;
         self.check_limits()
     }
 
@@ -196,6 +197,17 @@ impl Config {
         wrong("there is no secret to make credentials from: name one in credentials.secrets".to_owned())
     }
 
+    fn check_rooms(&self) -> Result<(), Mistake> {
+        if CAPACITY.contains(&self.rooms.capacity) {
+            return Ok(());
+        }
+        let (least, most) = CAPACITY.into_inner();
+        let reason = format!(
+            "a room has from {least} to {most} members: each sends its picture to each other, which more cannot bear"
+        );
+        Err(("rooms.capacity", reason))
+    }
+
     fn check_relay(&self) -> Result<(), Mistake> {
         if self.relay.threads.is_some_and(|threads| threads > THREADS_MAX) {
             return Err((
@@ -273,6 +285,9 @@ impl Config {
             ("limits.answers_per_ip", limits.answers_per_ip.into()),
             ("limits.answers_per_network", limits.answers_per_network.into()),
             ("limits.failures_per_minute", limits.failures_per_minute.into()),
+            ("rooms.members", self.rooms.members as u64),
+            ("rooms.sockets_per_ip", self.rooms.sockets_per_ip.into()),
+            ("rooms.joins_per_minute", self.rooms.joins_per_minute.into()),
         ];
         if let Some((key, _)) = zero.iter().find(|(_, limit)| *limit == 0) {
             return Err((key, "it must be at least 1".to_owned()));
@@ -306,6 +321,7 @@ fn includes(one: &SocketAddr, other: &SocketAddr) -> bool {
 }
 
 const THREADS_MAX: u32 = 1024;
+const CAPACITY: RangeInclusive<usize> = 2..=8;
 /// RFC 8489 §14.9.
 const REALM_MAX: usize = 127;
 const SHORT_PASSWORD: usize = 16;

@@ -16,7 +16,7 @@ use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::{Table, Value};
 
-use crate::config::LogFormat;
+use crate::config::{Create, LogFormat};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
 
@@ -168,6 +168,10 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, 
 
 pub(super) fn check_expiry<'de, D: Deserializer<'de>>(value: D) -> Result<CheckExpiry, D::Error> {
     one_of(value, &[("allocate", CheckExpiry::Allocate), ("always", CheckExpiry::Always)])
+}
+
+pub(super) fn create<'de, D: Deserializer<'de>>(value: D) -> Result<Create, D::Error> {
+    one_of(value, &[("anyone", Create::Anyone), ("token", Create::Token)])
 }
 
 pub(super) fn level<'de, D: Deserializer<'de>>(value: D) -> Result<tracing::Level, D::Error> {

@@ -18,6 +18,7 @@ pub mod problem;
 mod revocation;
 mod room_tokens;
 pub mod screen;
+pub mod signaling;
 pub mod visitor;
 mod wish;
 
@@ -33,6 +34,7 @@ use crate::clock::Clock;
 use crate::http::api::Api;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::signaling::hub::Hub;
 
 pub use visitor::Visitor;
 
@@ -44,6 +46,8 @@ pub struct Site {
     pub origins: Origins,
     /// What backends ask for.
     pub api: Api,
+    /// Where rooms are.
+    pub hub: Arc<Hub>,
 }
 
 /// The largest body that is read, in bytes.
@@ -54,6 +58,7 @@ pub fn router(site: Arc<Site>) -> Router {
     let policy = Arc::new(screen::Policy::of(&site.origins));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/ws", get(signaling::upgrade))
         .merge(assets::routes())
         .merge(api::routes(&site))
         .fallback(assets::not_found)

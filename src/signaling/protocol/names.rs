@@ -1,6 +1,7 @@
 //! PURE  The names that people and the server give: rooms, members, sessions.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::RngCore;
@@ -14,7 +15,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Whoever knows the name may come in, so it is never logged; [`RoomName::hash`] is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RoomName(Box<str>);
+pub struct RoomName(Arc<str>);
 
 /// What a member wants to be called: at most 64 characters in normalization form C, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,13 +65,13 @@ impl TryFrom<String> for RoomName {
 
     fn try_from(text: String) -> Result<Self, BadName> {
         let name = normalized(&text)?;
-        if name.is_empty() || name.contains('/') { Err(BadName) } else { Ok(Self(name)) }
+        if name.is_empty() || name.contains('/') { Err(BadName) } else { Ok(Self(name.into())) }
     }
 }
 
 impl From<RoomName> for String {
     fn from(name: RoomName) -> Self {
-        name.0.into()
+        name.as_str().to_owned()
     }
 }
 
