@@ -118,6 +118,11 @@ impl WebSocket {
         }
     }
 
+    /// Forgets what was read and not heard.
+    pub fn forget(&mut self) {
+        self.heard.clear();
+    }
+
     /// The next message of this type; others are passed over.
     pub fn hear_of(&mut self, t: &str) -> Value {
         loop {
