@@ -24,7 +24,6 @@ use crate::relay::ports::RelayAddress;
 
 pub use checks::{KEY_TTL, TTL};
 pub use error::ConfigError;
-pub use values::{CHECK, is_key_id};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -585,7 +584,7 @@ mod tests {
         ),
         ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
         ("[[http.keys]]\nid = \"a\"", ("config.toml:1: http.keys: ", "missing field `hash`")),
-        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "not diag")),
+        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "neither diag")),
         ("[[http.keys]]\nid = \"a.b\"", ("config.toml:2: http.keys.id: ", "\"a.b\" is no name of a key")),
         (
             "[[http.keys]]\nid = \"a\"\nhash = \"md5:\"",
