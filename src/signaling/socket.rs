@@ -160,15 +160,16 @@ impl Talk {
 }
 
 /// Closes a socket, and waits for the client to do the same, so that it hears why.
-async fn goodbye(mut socket: WebSocket, close: Close) {
+pub async fn goodbye(mut socket: WebSocket, close: Close) {
     let frame = CloseFrame { code: close.code(), reason: close.name().into() };
     if socket.send(Message::Close(Some(frame))).await.is_ok() {
         while let Some(Ok(_)) = socket.recv().await {}
     }
 }
 
-/// What a client that sent something impossible is told.
-fn blame(error: axum::Error) -> End {
+/// What a client that sent something impossible is told; `None` if it is gone.
+#[must_use]
+pub fn blame(error: axum::Error) -> Option<Close> {
     match error.into_inner().downcast::<Error>().map(|error| *error) {
         Ok(Error::Capacity(_)) => Some(Close::TooBig),
         Ok(Error::Utf8(_)) => Some(Close::BadText),
