@@ -63,8 +63,9 @@ impl Heartbeat {
     /// A pong has come. Returns the number up to which everything has arrived; a pong that nobody asked for says nothing.
     pub fn pong(&mut self, payload: &[u8]) -> Option<u64> {
         let n = u64::from_be_bytes(payload.try_into().ok()?);
-        self.waiting = false;
-        (n <= self.last).then_some(n)
+        let is_asked_for = self.waiting && n <= self.last;
+        self.waiting &= !is_asked_for;
+        is_asked_for.then_some(n)
     }
 
     /// When something is to be done again: [`Self::ping`], or to give up.
@@ -112,10 +113,13 @@ mod tests {
     fn a_pong_confirms_nothing_that_was_not_sent() {
         let mut heartbeat = Heartbeat::new(at(0));
         heartbeat.sent(Some(7), 10);
+        assert_eq!(heartbeat.pong(&7_u64.to_be_bytes()), None, "nobody asked");
+        assert!(heartbeat.ping(at(20)).is_some());
         for lie in [&8_u64.to_be_bytes()[..], &u64::MAX.to_be_bytes(), b"", b"keepalive"] {
             assert_eq!(heartbeat.pong(lie), None);
         }
-        assert_eq!(heartbeat.pong(&7_u64.to_be_bytes()), Some(7));
+        let seven = 7_u64.to_be_bytes();
+        assert_eq!((heartbeat.pong(&seven), heartbeat.pong(&seven)), (Some(7), None));
     }
 
     #[test]

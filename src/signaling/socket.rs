@@ -46,20 +46,16 @@ pub async fn serve(socket: WebSocket, connection: Connection) {
     }
     // The others hear at once that it is gone; saying goodbye may take longer.
     drop(connection);
-    if let Some(close) = end {
-        // Whoever does not hear it in time does not hear it.
-        let _ = timeout(GOODBYE, goodbye(socket, close)).await;
-    }
+    // Whoever does not hear it in time does not hear it.
+    let _ = timeout(GOODBYE, goodbye(socket, end)).await;
 }
 
 impl Talk {
     async fn run(&mut self) -> End {
         loop {
-            let turn = match self.turn().await {
-                Ok(()) => continue,
-                Err(end) => end,
-            };
-            return turn;
+            if let Err(end) = self.turn().await {
+                return end;
+            }
         }
     }
 
@@ -102,6 +98,13 @@ impl Talk {
             Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
             Message::Close(_) => return Err(None),
         };
+        // An answer to the server's own question is not the client's pace.
+        if let Message::Pong(payload) = &message
+            && let Some(n) = self.heartbeat.pong(payload)
+        {
+            self.connection.acknowledge(n);
+            return Ok(());
+        }
         if !self.pace.frame(size, now) {
             return self.too_fast().await;
         }
@@ -119,13 +122,8 @@ impl Talk {
                 self.refuse(ErrorCode::BadJson).await;
                 return Err(Some(Close::Protocol));
             }
-            Message::Pong(payload) => {
-                if let Some(n) = self.heartbeat.pong(&payload) {
-                    self.connection.acknowledge(n);
-                }
-            }
-            // The library has answered already.
-            Message::Ping(_) | Message::Close(_) => {}
+            // The library has answered a ping already.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
         }
         Ok(())
     }
@@ -159,12 +157,16 @@ impl Talk {
     }
 }
 
-/// Closes a socket, and waits for the client to do the same, so that it hears why.
-pub async fn goodbye(mut socket: WebSocket, close: Close) {
-    let frame = CloseFrame { code: close.code(), reason: close.name().into() };
-    if socket.send(Message::Close(Some(frame))).await.is_ok() {
-        while let Some(Ok(_)) = socket.recv().await {}
+/// Closes a socket, and waits for the client to do the same, so that it hears why; or answers the client's own Close,
+/// which the library does while it is read from.
+pub async fn goodbye(mut socket: WebSocket, end: Option<Close>) {
+    if let Some(close) = end {
+        let frame = CloseFrame { code: close.code(), reason: close.name().into() };
+        if socket.send(Message::Close(Some(frame))).await.is_err() {
+            return;
+        }
     }
+    while let Some(Ok(_)) = socket.recv().await {}
 }
 
 /// What a client that sent something impossible is told; `None` if it is gone.

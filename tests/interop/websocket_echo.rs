@@ -38,13 +38,9 @@ async fn echo(mut socket: WebSocket) {
     while let Some(heard) = socket.recv().await {
         let sent = match heard {
             Ok(message @ (Message::Text(_) | Message::Binary(_))) => socket.send(message).await,
-            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)) => Ok(()),
-            Err(error) => {
-                if let Some(close) = blame(error) {
-                    goodbye(socket, close).await;
-                }
-                return;
-            }
+            Ok(Message::Close(_)) => return goodbye(socket, None).await,
+            Ok(Message::Ping(_) | Message::Pong(_)) => Ok(()),
+            Err(error) => return goodbye(socket, blame(error)).await,
         };
         if sent.is_err() {
             return;

@@ -5,6 +5,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unreachable_pub, missing_docs, reason = "these are tests")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod daemon;
+
 mod world;
 
 mod invariants;
+
+mod opening;
+
+mod framing;
+
+mod enduring;
