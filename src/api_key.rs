@@ -15,6 +15,22 @@ use crate::credentials::Secret;
 /// What every key begins with, so that people and secret scanners see what it is.
 const PREFIX: &str = "hairpin_";
 
+/// What the tags of credentials begin with that are of no key: those of our own page that checks the connection, and
+/// those of members of rooms.
+pub const CHECK: &str = "diag";
+/// See [`CHECK`].
+pub const ROOM: &str = "room";
+
+/// What a key may be called.
+pub const ID: &str = "1 to 32 letters, digits, - and _, and neither diag nor room";
+
+/// Whether a key may be called so. Its name is the beginning of tags, and so holds nothing that would end a part of one.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=32).contains(&text.len()) && text.bytes().all(fits) && text != CHECK && text != ROOM
+}
+
 /// A key made from 32 random bytes.
 #[must_use]
 pub fn from_random(bytes: [u8; 32]) -> Secret {
@@ -84,6 +100,16 @@ mod tests {
         );
         assert_eq!(KeyHash::parse(&hash.to_string()), Some(hash));
         assert_ne!(KeyHash::of("another"), hash);
+    }
+
+    #[test]
+    fn a_key_is_not_called_like_what_is_our_own() {
+        for id in ["a", "web-shop_2", "A", "rooms", &"x".repeat(32)] {
+            assert!(is_id(id), "{id}");
+        }
+        for id in ["", "a.b", "a:b", "a b", "é", "diag", "room", &"x".repeat(33)] {
+            assert!(!is_id(id), "{id}");
+        }
     }
 
     #[test]

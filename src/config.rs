@@ -19,12 +19,12 @@ use serde::Deserialize;
 use crate::api_key::KeyHash;
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
+use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
 use crate::relay::ports::RelayAddress;
 
 pub use checks::{KEY_TTL, TTL};
 pub use error::ConfigError;
-pub use values::{CHECK, is_key_id};
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -402,6 +402,18 @@ impl Config {
         Ok(config)
     }
 
+    /// The URLs by which browsers reach what is `served`.
+    #[must_use]
+    pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {
+        let public_url_host = self.http.public_url.as_ref().map(Origin::host);
+        let names = Names {
+            ice_host: self.http.ice_host.as_deref(),
+            public_url_host: public_url_host.as_deref(),
+            certificate: &self.tls.names,
+        };
+        IceServers::new(served, &names)
+    }
+
     fn read_secrets_file(&mut self) -> Result<(), checks::Mistake> {
         let Some(file) = &self.credentials.secrets_file else { return Ok(()) };
         if !self.credentials.secrets.is_empty() {
@@ -465,6 +477,16 @@ mod tests {
         let warnings = parse(text).unwrap().warnings(None).join("\n");
         assert!(warnings.contains("listen.proxies: ::/0 is everybody"), "{warnings}");
         assert!(warnings.contains("tls.certificate: nobody is shown it"), "{warnings}");
+    }
+
+    #[test]
+    fn what_browsers_will_not_be_told_of_is_doubtful() {
+        let text = "[listen]\nudp = [\"0.0.0.0:53\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"";
+        let warnings = parse(text).unwrap().warnings(None).join("\n");
+        assert!(warnings.contains("listen.udp: browsers refuse port 53"), "{warnings}");
+        assert!(warnings.contains("http.ice_host: "), "{warnings}");
+        let named = format!("{text}\n[http]\nice_host = \"turn.example.org\"");
+        assert!(!parse(&named).unwrap().warnings(None).join("\n").contains("ice_host"));
     }
 
     #[test]
@@ -585,7 +607,7 @@ mod tests {
         ),
         ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
         ("[[http.keys]]\nid = \"a\"", ("config.toml:1: http.keys: ", "missing field `hash`")),
-        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "not diag")),
+        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "neither diag")),
         ("[[http.keys]]\nid = \"a.b\"", ("config.toml:2: http.keys.id: ", "\"a.b\" is no name of a key")),
         (
             "[[http.keys]]\nid = \"a\"\nhash = \"md5:\"",

@@ -31,10 +31,9 @@ use crate::http::api::Api;
 use crate::http::connection::Server;
 use crate::http::origins::{Origins, Places};
 use crate::http::{Site, router};
-use crate::ice::{IceServers, Names, Served};
+use crate::ice::{IceServers, Served};
 use crate::metrics::Metrics;
 use crate::network;
-use crate::origin::Origin;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
@@ -88,6 +87,14 @@ pub struct Addresses {
     pub ports: RangeInclusive<u16>,
 }
 
+impl Addresses {
+    /// What browsers may be sent to.
+    fn served(&self, config: &Config) -> Served<'_> {
+        let Self { udp, tcp, tls, relay, http: _, ports: _ } = self;
+        Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay }
+    }
+}
+
 struct Running {
     thread: JoinHandle<io::Result<()>>,
     /// Closes when the thread ends, for whatever reason.
@@ -116,7 +123,7 @@ impl Daemon {
         let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
-        let ice = ice_servers(config, &addresses);
+        let ice = config.ice_servers(&addresses.served(config));
         let hub = Arc::new(hub(config, ice.clone(), &settings, clock)?);
         let api = api(config, ice, &settings, &handles)?;
         let site = site(config, &addresses, api, &hub, clock);
@@ -286,23 +293,6 @@ fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) 
         counters: Arc::default(),
     };
     Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
-}
-
-/// The URLs by which browsers reach the relay.
-fn ice_servers(config: &Config, addresses: &Addresses) -> IceServers {
-    let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
-    let served = Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay };
-    let public_url_host = config.http.public_url.as_ref().map(Origin::host);
-    let names = Names {
-        ice_host: config.http.ice_host.as_deref(),
-        public_url_host: public_url_host.as_deref(),
-        certificate: &config.tls.names,
-    };
-    let servers = IceServers::new(&served, &names);
-    for warning in servers.warnings() {
-        tracing::warn!("{warning}");
-    }
-    servers
 }
 
 /// Makes a shard of each list of sockets, and lets them know of each other.

@@ -116,8 +116,11 @@ impl IceServers {
     /// The URLs of what is `served`, under the best of `names`. Without any, the address that clients most likely see.
     #[must_use]
     pub fn new(served: &Served<'_>, names: &Names<'_>) -> Self {
-        let mut servers = Self { stun: None, turn: Vec::new(), warnings: blocked_ports(served) };
         let stated = stated(names);
+        let mut servers = Self { stun: None, turn: Vec::new(), warnings: blocked_ports(served) };
+        if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
+            servers.warnings.push(NAMELESS.to_owned());
+        }
         let Some(host) = stated.clone().or_else(|| guessed(served)) else { return servers };
         // Who names a host says that all listeners are there; a NAT or a proxy may stand between.
         let there = |listener: &&SocketAddr| stated.is_some() || served.is_at(listener, &host);
@@ -129,13 +132,9 @@ impl IceServers {
         let mut turn = |transport, url: Option<String>| servers.turn.extend(url.map(|url| (transport, url)));
         turn(Transport::Udp, udp.map(|port| format!("turn:{host}:{port}?transport=udp")));
         turn(Transport::Tcp, tcp.map(|port| format!("turn:{host}:{port}?transport=tcp")));
-        match (&host, tls) {
-            (Host::Name(_), tls) => {
-                turn(Transport::Tls, tls.map(|port| format!("turns:{host}:{port}?transport=tcp")));
-            }
-            (Host::Address(_), Some(_)) => servers.warnings.push(NAMELESS.to_owned()),
-            (Host::Address(_), None) => {}
-        }
+        let named = matches!(host, Host::Name(_));
+        let tls = tls.filter(|_| named);
+        turn(Transport::Tls, tls.map(|port| format!("turns:{host}:{port}?transport=tcp")));
         servers
     }
 
@@ -176,6 +175,10 @@ impl IceServers {
 }
 
 impl Served<'_> {
+    fn speaks_tls(&self) -> bool {
+        !self.tls.is_empty() || (self.tls_on_tcp && !self.tcp.is_empty())
+    }
+
     /// The address at which clients most likely see a listener.
     fn seen(&self, listener: &SocketAddr) -> Option<IpAddr> {
         let ip = listener.ip();
@@ -246,7 +249,8 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
         let mut ports: Vec<u16> = listeners.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
         ports.dedup();
-        let blocked = ports.into_iter().filter(|port| BLOCKED.contains(port));
+        // Port 0 is another one each time, and not known yet.
+        let blocked = ports.into_iter().filter(|port| *port != 0 && BLOCKED.contains(port));
         warnings.extend(blocked.map(|port| {
             format!("{key}: browsers refuse port {port}, so it is in no ICE URL: listen on another too")
         }));
@@ -254,8 +258,8 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
     warnings
 }
 
-const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, and none is known, so there is \
-                        no turns: URL: write the name that your certificate is for";
+const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, so there is no turns: URL: write the name \
+                        that your certificate is for";
 
 fn reveal<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::reveal).serialize(serializer)

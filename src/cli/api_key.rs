@@ -3,9 +3,8 @@
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 
-use crate::api_key::{self, KeyHash};
+use crate::api_key::{self, ID, KeyHash};
 use crate::cli::Failure;
-use crate::config::is_key_id;
 use crate::credentials::Secret;
 
 #[derive(Debug, clap::Args)]
@@ -17,10 +16,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if !is_key_id(&arguments.id) {
-        return Err(Failure::config(
-            "a key's name has 1 to 32 letters, digits, - and _, and is not diag: choose another --id",
-        ));
+    if !api_key::is_id(&arguments.id) {
+        return Err(Failure::config(format!("{:?} is no name of a key: choose {ID}", arguments.id)));
     }
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;

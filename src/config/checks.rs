@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
 use crate::config::{ApiKey, Config, Listen, Tls};
+use crate::ice::Served;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::ports::RelayAddress;
 
@@ -66,6 +67,7 @@ impl Config {
                 "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
             warnings.push(text.to_owned());
         }
+        warnings.extend(self.ice_warnings());
         if self.credentials.allow_weak_secret {
             warnings.push(
                 "credentials.allow_weak_secret: whoever holds one credential can guess the secret".to_owned(),
@@ -82,6 +84,14 @@ impl Config {
             warnings.push(text);
         }
         warnings
+    }
+
+    /// What browsers will not be told of.
+    fn ice_warnings(&self) -> Vec<String> {
+        let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
+        let relay = self.relay.addresses.as_deref().unwrap_or_default();
+        let served = Served { udp, tcp, tls, tls_on_tcp: !self.tls.certificate.is_empty(), relay };
+        self.ice_servers(&served).warnings().to_vec()
     }
 
     fn check_listen(&self) -> Result<(), Mistake> {

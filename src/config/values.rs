@@ -16,6 +16,7 @@ use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::{Table, Value};
 
+use crate::api_key::{self, ID};
 use crate::config::{Create, LogFormat};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
@@ -115,23 +116,11 @@ pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>
 
 pub(super) fn key_id<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     let id = String::deserialize(value)?;
-    if is_key_id(&id) {
+    if api_key::is_id(&id) {
         return Ok(id);
     }
-    Err(D::Error::custom(format!(
-        "{id:?} is no name of a key: write 1 to 32 letters, digits, - and _, and not {CHECK}"
-    )))
+    Err(D::Error::custom(format!("{id:?} is no name of a key: write {ID}")))
 }
-
-/// Whether an API key may be called so: part of user names, it must hold nothing that would end a part of one.
-#[must_use]
-pub fn is_key_id(id: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    (1..=32).contains(&id.len()) && id.bytes().all(fits) && id != CHECK
-}
-
-/// What the user names begin with that our own page checks the connection under; no key may be called so.
-pub const CHECK: &str = "diag";
 
 /// Names and passwords, prepared as RFC 8489 §9.2.2 wants it, so that a password typed on another keyboard is the
 /// same password.

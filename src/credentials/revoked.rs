@@ -23,7 +23,7 @@ pub(super) struct Revoked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// How many credentials can be revoked at a time; they take 4 MB then.
+/// How many credentials can be revoked at a time; they take 5 MB then.
 const MOST: usize = 65_536;
 
 impl Revoked {

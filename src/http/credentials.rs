@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::{ApiKey, CHECK};
+use crate::api_key::CHECK;
+use crate::config::ApiKey;
 use crate::http::body::Body;
 use crate::http::caller::{self, Caller};
 use crate::http::formats::Format;
@@ -53,12 +54,13 @@ pub(super) async fn turn(
     query: Asked<TurnQuery>,
 ) -> Answer {
     let Query(TurnQuery { service, username, key, api }) = query?;
+    let user = username.filter(|name| !name.is_empty());
     if service.as_deref() != Some("turn") {
         return Err(bad("the only service here is service=turn"));
     }
     let shown = caller::shown(&headers, key.as_deref().or(api.as_deref())).ok_or_else(|| bad(NO_KEY))?;
     let key = caller::admit(&site, visitor, &headers, shown).map_err(Problem::as_forbidden)?;
-    give(&site, &key, &Wish { user: username, ..Wish::default() }, Format::Uris)
+    give(&site, &key, &Wish { user, ..Wish::default() }, Format::Uris)
 }
 
 /// `GET /api/v1/ice-servers`

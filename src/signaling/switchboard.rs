@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, RngCore};
 
+use crate::api_key::ROOM;
 use crate::clock::{Moment, Now};
 use crate::credentials::Credentials;
 use crate::ice::{IceConfiguration, IceServers};
@@ -418,7 +419,7 @@ impl Switchboard {
     /// Fresh ICE credentials for a member, which are renewed when four fifths of their time are over.
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
-        let (tag, ttl) = (format!("room.{}.{peer}", room.hash()), self.relay.ttl);
+        let (tag, ttl) = (format!("{ROOM}.{}.{peer}", room.hash()), self.relay.ttl);
         let Relay { servers, credentials, .. } = &self.relay;
         let ice = servers.configuration(credentials, &tag, now.unix, ttl.as_secs(), None)?;
         self.sessions.get(id)?.renew_at = Some(now.moment + ttl * 4 / 5);
