@@ -19,3 +19,7 @@ mod opening;
 mod framing;
 
 mod enduring;
+
+mod document;
+
+mod walking;
