@@ -12,6 +12,10 @@ mod daemon;
 
 mod world;
 
+mod rooms;
+
+mod sessions;
+
 mod invariants;
 
 mod opening;
