@@ -13,6 +13,7 @@ mod cors;
 mod credentials;
 mod formats;
 pub mod keys;
+mod line;
 pub mod origins;
 pub mod problem;
 mod revocation;

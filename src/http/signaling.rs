@@ -49,17 +49,21 @@ pub async fn upgrade(
         Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
     };
     match site.hub.connect(Visit { ip: visitor.ip, needs_token }) {
-        Ok(connection) => upgrade
-            .protocols([SUBPROTOCOL])
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(WRITE_BUFFER_MAX)
-            .max_frame_size(FRAME_MAX)
-            .max_message_size(FRAME_MAX)
-            .on_upgrade(|socket| socket::serve(socket, connection)),
+        Ok(connection) => bounded(upgrade).on_upgrade(|socket| socket::serve(socket, connection)),
         Err(Crowded::Address) => Problem::too_often(LATER).into_response(),
         Err(Crowded::Server | Crowded::Draining) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more").into_response()
         }
     }
+}
+
+/// A WebSocket that speaks our subprotocol, and takes and holds no more than that needs.
+pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_MAX)
+        .max_frame_size(FRAME_MAX)
+        .max_message_size(FRAME_MAX)
 }

@@ -159,7 +159,7 @@ impl Talk {
 
 /// Closes a socket, and waits for the client to do the same, so that it hears why; or answers the client's own Close,
 /// which the library does while it is read from.
-async fn goodbye(mut socket: WebSocket, end: End) {
+pub async fn goodbye(mut socket: WebSocket, end: Option<Close>) {
     if let Some(close) = end {
         let frame = CloseFrame { code: close.code(), reason: close.name().into() };
         if socket.send(Message::Close(Some(frame))).await.is_err() {
@@ -169,8 +169,9 @@ async fn goodbye(mut socket: WebSocket, end: End) {
     while let Some(Ok(_)) = socket.recv().await {}
 }
 
-/// What a client that sent something impossible is told.
-fn blame(error: axum::Error) -> End {
+/// What a client that sent something impossible is told; `None` if it is gone.
+#[must_use]
+pub fn blame(error: axum::Error) -> Option<Close> {
     match error.into_inner().downcast::<Error>().map(|error| *error) {
         Ok(Error::Capacity(_)) => Some(Close::TooBig),
         Ok(Error::Utf8(_)) => Some(Close::BadText),

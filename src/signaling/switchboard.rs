@@ -355,7 +355,18 @@ impl Switchboard {
             ClientMessage::State(_) if self.is_restless(session, turn.now.moment) => {
                 Err(Fault::later(ErrorCode::RateLimited, Duration::from_millis(1000 / CHANGES_PER_SECOND)))
             }
-            message => self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from),
+            message @ (ClientMessage::Leave
+            | ClientMessage::Signal { .. }
+            | ClientMessage::State(_)
+            | ClientMessage::Msg { .. }
+            | ClientMessage::Lock { .. }
+            | ClientMessage::Kick { .. }
+            | ClientMessage::Admit { .. }
+            | ClientMessage::Deny { .. }
+            | ClientMessage::Host { .. }
+            | ClientMessage::End) => {
+                self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from)
+            }
         };
         match reply {
             // Who gave no id does not want to hear that all is well.

@@ -16,6 +16,8 @@ mod keys;
 
 mod one_port;
 
+mod openapi;
+
 mod pages;
 
 mod revoking;
