@@ -354,7 +354,7 @@ fn a_kicked_member_is_gone_and_its_address_banned_for_a_while() {
 fn of_too_many_bans_the_oldest_ends() {
     let mut world = World::new(RULES);
     let [host] = world.members("garden");
-    let mut kick = |world: &mut World, n: usize| {
+    let kick = |world: &mut World, n: usize| {
         let ip = format!("203.0.113.{n}").parse().unwrap();
         let socket = world.open_from(ip, false);
         world.ask(socket, json!({"t": "hello", "v": [1]}));
@@ -403,7 +403,7 @@ fn who_knocks_waits_for_the_host() {
 fn who_knocks_in_vain_is_told_so() {
     let mut world = World::new(Rules { knock: true, ..RULES });
     let [host] = world.members("garden");
-    let mut knock = |world: &mut World| {
+    let knock = |world: &mut World| {
         let (socket, _) = world.client();
         let reply = world.ask(socket, join("garden"));
         (socket, reply)

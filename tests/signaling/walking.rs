@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hairpin::daemon::Daemon;
 use serde_json::{Value, json};
 
 use super::daemon::start_changed;
@@ -17,7 +18,7 @@ struct Walk {
 
 impl Walk {
     /// Asks for what the document's example asks for, with other values.
-    fn ask(&mut self, socket: &mut WebSocket, t: &str, change: Value) -> Value {
+    fn ask(&mut self, socket: &mut WebSocket, t: &str, change: &Value) -> Value {
         let mut message = example(t);
         for (field, value) in change.as_object().unwrap() {
             message[field] = value.clone();
@@ -36,83 +37,112 @@ impl Walk {
     }
 }
 
+/// A member, and what it knows.
+struct Member {
+    socket: WebSocket,
+    welcome: Value,
+    joined: Value,
+}
+
 #[test]
 fn a_client_walks_every_message_of_the_document() {
     let daemon = start_changed("15420-15439", |config| config.rooms.knock = true);
     let mut walk = Walk::default();
-    let no_token = json!({"token": null});
 
-    // Alice creates the room, and is its host.
-    let mut alice = WebSocket::open(&daemon);
-    assert_eq!(walk.ask(&mut alice, "hello", no_token.clone())["resumed"], false);
-    let room = walk.ask(&mut alice, "join", json!({}));
-    assert_eq!((&room["host"], room["host_token"].is_string()), (&room["you"], true), "{room}");
-    assert!(room["ice"]["iceServers"][1]["username"].as_str().unwrap().contains(":room."), "{room}");
-
-    // Bob knocks twice: he is turned away, and let in.
-    let mut bob = WebSocket::open(&daemon);
-    let hello = walk.ask(&mut bob, "hello", no_token.clone());
-    walk.ask(&mut bob, "join", json!({"name": "Bob"}));
-    let knock = walk.hear(&mut alice, "knock");
-    walk.ask(&mut alice, "deny", json!({"peer": knock["peer"]}));
-    assert_eq!(walk.hear(&mut bob, "error")["code"], "knock_denied");
-    assert_eq!(walk.ask(&mut bob, "join", json!({"name": "Bob"}))["t"], "waiting");
-    let knock = walk.hear(&mut alice, "knock");
-    walk.ask(&mut alice, "admit", json!({"peer": knock["peer"]}));
-    let joined = walk.hear(&mut bob, "joined");
-    assert_eq!(walk.hear(&mut alice, "peer_joined")["member"]["name"], "Bob");
-    let (alice_id, bob_id) = (room["you"].clone(), joined["you"].clone());
-
-    // They talk.
-    walk.ask(&mut bob, "signal", json!({"to": alice_id}));
-    assert_eq!(walk.hear(&mut alice, "signal")["d"]["type"], "offer");
-    walk.ask(&mut alice, "msg", json!({}));
-    assert_eq!(walk.hear(&mut bob, "msg")["direct"], false);
-    walk.ask(&mut bob, "state", json!({"name": "Robert"}));
-    assert_eq!(walk.hear(&mut alice, "peer_state")["name"], "Robert");
-    assert_eq!(walk.ask(&mut bob, "ping", json!({"last": 0}))["ts"], 1234.5);
-    assert_eq!(walk.ask(&mut bob, "ice", json!({}))["ttl"], 3600);
-
-    // Bob is cut off, and comes back on another socket.
-    let last = bob.ask(json!({"t": "ice"}))["n"].clone();
-    drop(bob);
-    walk.hear(&mut alice, "peer_away");
-    let mut bob = WebSocket::open(&daemon);
-    let back = json!({"token": null, "resume": hello["resume"], "last": last});
-    assert_eq!(walk.ask(&mut bob, "hello", back)["resumed"], true);
-    walk.hear(&mut alice, "peer_back");
-
-    // Alice hands the room over, and leaves it; Bob ends what is left.
-    walk.ask(&mut alice, "lock", json!({"on": false}));
-    walk.hear(&mut alice, "room");
-    walk.hear(&mut bob, "room");
-    walk.ask(&mut alice, "host", json!({"peer": bob_id}));
-    walk.hear(&mut alice, "room");
-    assert_eq!(walk.hear(&mut bob, "room")["host"], bob_id);
-    walk.ask(&mut alice, "leave", json!({}));
-    assert_eq!(walk.hear(&mut bob, "peer_left")["reason"], "left");
-    let again = walk.ask(&mut alice, "join", json!({"host_token": room["host_token"]}));
-    assert_eq!(
-        (&again["t"], &again["host"]),
-        (&json!("joined"), &again["you"]),
-        "the creator needs no knock"
-    );
-    walk.ask(&mut alice, "kick", json!({"peer": bob_id, "ban_s": 0}));
-    while bob.hear()["t"] != "kicked" {}
-    walk.heard.insert("kicked".to_owned());
-    assert_eq!(bob.end().0, Some(4403));
-    walk.ask(&mut alice, "end", json!({}));
-    walk.said.insert("bye".to_owned());
-    alice.say(&example("bye"));
-    assert_eq!(alice.end().0, Some(1000));
-
-    // The server stops.
-    let (mut carol, _) = WebSocket::welcome(&daemon);
-    daemon.hub().drain();
-    walk.hear(&mut carol, "goaway");
-    assert_eq!(carol.end().0, Some(1001));
+    let (mut alice, mut bob) = walk.enter(&daemon);
+    walk.talk(&mut alice, &mut bob);
+    walk.lose_and_return(&daemon, &mut alice.socket, &mut bob);
+    walk.manage(&mut alice, &mut bob);
+    walk.stop(&daemon);
 
     assert_eq!(walk.said, CLIENT.map(str::to_owned).into());
     assert_eq!(walk.heard, SERVER.map(str::to_owned).into());
     daemon.stop();
+}
+
+impl Walk {
+    /// Alice creates the room, and is its host; Bob knocks twice: he is turned away, and let in.
+    fn enter(&mut self, daemon: &Daemon) -> (Member, Member) {
+        let mut alice = self.hello(daemon);
+        alice.joined = self.ask(&mut alice.socket, "join", &json!({}));
+        let joined = &alice.joined;
+        assert_eq!((&joined["host"], joined["host_token"].is_string()), (&joined["you"], true), "{joined}");
+        let username = joined["ice"]["iceServers"][1]["username"].as_str().unwrap();
+        assert!(username.contains(":room."), "{username}");
+
+        let mut bob = self.hello(daemon);
+        self.ask(&mut bob.socket, "join", &json!({"name": "Bob"}));
+        let knock = self.hear(&mut alice.socket, "knock");
+        self.ask(&mut alice.socket, "deny", &json!({"peer": knock["peer"]}));
+        assert_eq!(self.hear(&mut bob.socket, "error")["code"], "knock_denied");
+        assert_eq!(self.ask(&mut bob.socket, "join", &json!({"name": "Bob"}))["t"], "waiting");
+        let knock = self.hear(&mut alice.socket, "knock");
+        self.ask(&mut alice.socket, "admit", &json!({"peer": knock["peer"]}));
+        bob.joined = self.hear(&mut bob.socket, "joined");
+        assert_eq!(self.hear(&mut alice.socket, "peer_joined")["member"]["name"], "Bob");
+        (alice, bob)
+    }
+
+    fn hello(&mut self, daemon: &Daemon) -> Member {
+        let mut socket = WebSocket::open(daemon);
+        let welcome = self.ask(&mut socket, "hello", &json!({"token": null}));
+        assert_eq!(welcome["resumed"], false);
+        Member { socket, welcome, joined: Value::Null }
+    }
+
+    fn talk(&mut self, alice: &mut Member, bob: &mut Member) {
+        self.ask(&mut bob.socket, "signal", &json!({"to": alice.joined["you"]}));
+        assert_eq!(self.hear(&mut alice.socket, "signal")["d"]["type"], "offer");
+        self.ask(&mut alice.socket, "msg", &json!({}));
+        assert_eq!(self.hear(&mut bob.socket, "msg")["direct"], false);
+        self.ask(&mut bob.socket, "state", &json!({"name": "Robert"}));
+        assert_eq!(self.hear(&mut alice.socket, "peer_state")["name"], "Robert");
+        assert_eq!(self.ask(&mut bob.socket, "ping", &json!({"last": 0}))["ts"], 1234.5);
+        assert_eq!(self.ask(&mut bob.socket, "ice", &json!({}))["ttl"], 3600);
+    }
+
+    /// Bob is cut off, and comes back on another socket.
+    fn lose_and_return(&mut self, daemon: &Daemon, alice: &mut WebSocket, bob: &mut Member) {
+        let last = bob.socket.ask(json!({"t": "ice"}))["n"].clone();
+        bob.socket = WebSocket::open(daemon);
+        self.hear(alice, "peer_away");
+        let back = json!({"token": null, "resume": bob.welcome["resume"], "last": last});
+        assert_eq!(self.ask(&mut bob.socket, "hello", &back)["resumed"], true);
+        self.hear(alice, "peer_back");
+    }
+
+    /// Alice hands the room over, leaves it, comes back as its creator, and ends it.
+    fn manage(&mut self, alice: &mut Member, bob: &mut Member) {
+        let (creator, bob_id) = (alice.joined["host_token"].clone(), bob.joined["you"].clone());
+        let (alice, bob) = (&mut alice.socket, &mut bob.socket);
+        self.ask(alice, "lock", &json!({"on": false}));
+        self.hear(alice, "room");
+        self.hear(bob, "room");
+        self.ask(alice, "host", &json!({"peer": bob_id}));
+        self.hear(alice, "room");
+        assert_eq!(self.hear(bob, "room")["host"], bob_id);
+        self.ask(alice, "leave", &json!({}));
+        assert_eq!(self.hear(bob, "peer_left")["reason"], "left");
+        let again = self.ask(alice, "join", &json!({"host_token": creator}));
+        assert_eq!(
+            (&again["t"], &again["host"]),
+            (&json!("joined"), &again["you"]),
+            "the creator needs no knock"
+        );
+        self.ask(alice, "kick", &json!({"peer": bob_id, "ban_s": 0}));
+        assert_eq!(bob.hear_of("kicked")["reason"], "kicked");
+        self.heard.insert("kicked".to_owned());
+        assert_eq!(bob.end().0, Some(4403));
+        self.ask(alice, "end", &json!({}));
+        alice.say(&example("bye"));
+        self.said.insert("bye".to_owned());
+        assert_eq!(alice.end().0, Some(1000));
+    }
+
+    fn stop(&mut self, daemon: &Daemon) {
+        let (mut carol, _) = WebSocket::welcome(daemon);
+        daemon.hub().drain();
+        self.hear(&mut carol, "goaway");
+        assert_eq!(carol.end().0, Some(1001));
+    }
 }
