@@ -16,12 +16,14 @@ use std::time::Duration;
 use ipnet::{IpNet, Ipv6Net};
 use serde::Deserialize;
 
+use crate::api_key::KeyHash;
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
+use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
 use crate::relay::ports::RelayAddress;
 
-pub use checks::TTL;
+pub use checks::{KEY_TTL, TTL};
 pub use error::ConfigError;
 
 /// The whole configuration.
@@ -36,6 +38,8 @@ pub struct Config {
     pub http: Http,
     /// Where it relays from.
     pub relay: Relay,
+    /// Where its clients meet.
+    pub rooms: Rooms,
     /// Who may use it.
     pub credentials: Credentials,
     /// Whom they may reach.
@@ -94,6 +98,39 @@ pub struct Http {
     /// The reverse proxies whose word counts for who a client is.
     #[serde(deserialize_with = "values::networks")]
     pub proxies: Vec<IpNet>,
+    /// The backends that may ask for credentials.
+    pub keys: Vec<ApiKey>,
+}
+
+/// `[[http.keys]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Its name; part of the user names made with it.
+    #[serde(deserialize_with = "values::key_id")]
+    pub id: String,
+    /// What the key is known by.
+    pub hash: KeyHash,
+    /// The sites whose pages may use it.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+    /// How long a credential or a token made with it is valid at most.
+    #[serde(default = "a_day", deserialize_with = "values::duration")]
+    pub max_ttl: Duration,
+    /// Requests a minute.
+    #[serde(default = "six_hundred")]
+    pub per_minute: u32,
+    /// Whether it may stand in a URL.
+    #[serde(default)]
+    pub allow_query: bool,
+}
+
+const fn a_day() -> Duration {
+    Duration::from_secs(24 * 3600)
+}
+
+const fn six_hundred() -> u32 {
+    600
 }
 
 /// `[relay]`
@@ -137,6 +174,34 @@ pub struct Credentials {
     /// When the expiry is checked.
     #[serde(deserialize_with = "values::check_expiry")]
     pub check_expiry: CheckExpiry,
+}
+
+/// `[rooms]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rooms {
+    /// Members of one room.
+    pub capacity: usize,
+    /// Who may create rooms.
+    #[serde(deserialize_with = "values::create")]
+    pub create: Create,
+    /// Whether newcomers wait until the host lets them in.
+    pub knock: bool,
+    /// Members, and WebSockets, in all.
+    pub members: usize,
+    /// WebSockets of one address.
+    pub sockets_per_ip: u32,
+    /// Joins of one address, each minute.
+    pub joins_per_minute: u32,
+}
+
+/// Who may create rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Whoever may join.
+    Anyone,
+    /// Who has a room token.
+    Token,
 }
 
 /// `[peers]`
@@ -248,6 +313,7 @@ impl Default for Http {
             ice_host: None,
             allowed_origins: Vec::new(),
             proxies: loopback.map(|net| net.parse().expect("it is a network")).into(),
+            keys: Vec::new(),
         }
     }
 }
@@ -268,6 +334,19 @@ impl Default for Credentials {
             users: HashMap::new(),
             ttl: Duration::from_secs(3600),
             check_expiry: CheckExpiry::Allocate,
+        }
+    }
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            capacity: 4,
+            create: Create::Anyone,
+            knock: false,
+            members: 10_000,
+            sockets_per_ip: 20,
+            joins_per_minute: 30,
         }
     }
 }
@@ -321,6 +400,18 @@ impl Config {
             .and_then(|()| config.check())
             .map_err(|(key, reason)| ConfigError::contradiction(path, text, key, reason))?;
         Ok(config)
+    }
+
+    /// The URLs by which browsers reach what is `served`.
+    #[must_use]
+    pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {
+        let public_url_host = self.http.public_url.as_ref().map(Origin::host);
+        let names = Names {
+            ice_host: self.http.ice_host.as_deref(),
+            public_url_host: public_url_host.as_deref(),
+            certificate: &self.tls.names,
+        };
+        IceServers::new(served, &names)
     }
 
     fn read_secrets_file(&mut self) -> Result<(), checks::Mistake> {
@@ -389,6 +480,16 @@ mod tests {
     }
 
     #[test]
+    fn what_browsers_will_not_be_told_of_is_doubtful() {
+        let text = "[listen]\nudp = [\"0.0.0.0:53\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"";
+        let warnings = parse(text).unwrap().warnings(None).join("\n");
+        assert!(warnings.contains("listen.udp: browsers refuse port 53"), "{warnings}");
+        assert!(warnings.contains("http.ice_host: "), "{warnings}");
+        let named = format!("{text}\n[http]\nice_host = \"turn.example.org\"");
+        assert!(!parse(&named).unwrap().warnings(None).join("\n").contains("ice_host"));
+    }
+
+    #[test]
     fn both_sides_of_a_nat_can_be_named() {
         let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
         let ip = |text: &str| text.parse().unwrap();
@@ -409,6 +510,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mistake_in_a_key_names_the_key() {
+        let key = |id: &str, hash: &str, rest: &str| {
+            format!("[[http.keys]]\nid = \"{id}\"\nhash = \"sha256:{}\"\n{rest}\n", hash.repeat(64))
+        };
+        for (text, reason) in [
+            (key("a", "0", "max_ttl = \"1s\""), "max_ttl of \"a\""),
+            (key("a", "0", "max_ttl = \"2days\""), "\"1day\""),
+            (key("a", "0", "per_minute = 0"), "per_minute of \"a\": it must be at least 1"),
+            (key("a", "0", "") + &key("b", "0", ""), "\"a\" and \"b\" have the same hash"),
+            (key("a", "0", "") + &key("a", "1", ""), "have the same id"),
+            (key("a", "0", "") + "[credentials]\nusers = { a = \"a long password\" }", "credentials.secrets"),
+        ] {
+            let error = parse(&text).expect_err(&text);
+            assert!(error.starts_with("config.toml:1: http.keys: ") && error.contains(reason), "{error}");
+        }
+        assert!(parse(&(key("a", "0", "max_ttl = \"1h\"") + &key("b", "1", ""))).is_ok());
+    }
+
+    #[test]
     fn a_secret_is_never_shown_in_an_error() {
         for text in [
             "[credentials]\nsecrets = [\"hunter2\"]",
@@ -419,6 +539,10 @@ mod tests {
             "[credentials]\nusers = { alice = \"hunter2\\u0007\" }",
             "[credentials]\nttl = { secret = \"hunter2\" }",
             "credentials = \"hunter2\"",
+            "[[http.keys]]\nhash = \"hunter2\"",
+            "[[http.keys]]\nhash = [\"hunter2\"]",
+            "[http]\nkeys = [\"hunter2\"]",
+            "[http]\nkeys = \"hunter2\"",
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with("config.toml:") && !error.contains("hunter2"), "{error}");
@@ -482,6 +606,15 @@ mod tests {
             ("config.toml:2: http.public_url: ", "https://a.example"),
         ),
         ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
+        ("[[http.keys]]\nid = \"a\"", ("config.toml:1: http.keys: ", "missing field `hash`")),
+        ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "neither diag")),
+        ("[[http.keys]]\nid = \"a.b\"", ("config.toml:2: http.keys.id: ", "\"a.b\" is no name of a key")),
+        (
+            "[[http.keys]]\nid = \"a\"\nhash = \"md5:\"",
+            ("config.toml:3: http.keys.hash: ", "hairpin api-key"),
+        ),
+        ("[[http.keys]]\nid = \"a\"\norigins = [\"*\"]", ("config.toml:3: http.keys.origins: ", "\"*\"")),
+        ("[[http.keys]]\nrate = 1", ("config.toml:2: http.keys.rate: ", "unknown field")),
         ("[http]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: http.proxies: ", "10.0.0.1/32")),
         (
             "[http]\nice_host = \"turn:a\"",
@@ -531,6 +664,10 @@ mod tests {
         ("[limits]\nconnections = 0", ("config.toml:2: limits.connections: ", "auto")),
         ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
         ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
+        ("[rooms]\ncapacity = 9", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+        ("[rooms]\ncapacity = 1", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+        ("[rooms]\ncreate = \"nobody\"", ("config.toml:2: rooms.create: ", "anyone, token")),
+        ("[rooms]\nsockets_per_ip = 0", ("config.toml:2: rooms.sockets_per_ip: ", "at least 1")),
         ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
         ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
         ("[log]\nlevel = ", ("config.toml:2: ", "")),

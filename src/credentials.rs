@@ -8,13 +8,18 @@
 //! A user who does not exist is looked up like one whose password is wrong: at the same cost, with a password
 //! that nobody has.
 
+mod revoked;
+
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+
+use crate::credentials::revoked::Revoked;
 
 /// When the expiry of a credential is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +121,7 @@ impl Account {
     /// the whole name where there is no tag.
     #[must_use]
     pub fn tag(&self) -> &str {
-        match self.username.split_once(':') {
-            Some((_, tag)) if self.expires.is_some() => tag,
-            _ => &self.username,
-        }
+        if self.expires.is_some() { tag(&self.username) } else { &self.username }
     }
 
     /// Whether the credential's time is over at `unix`.
@@ -129,7 +131,16 @@ impl Account {
     }
 }
 
-/// Everybody who may use the relay.
+/// Why a credential cannot be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevokeError {
+    /// The name is that of no time-limited credential.
+    Malformed,
+    /// So many are revoked already that one more cannot be remembered: who must be rid of it replaces the secret.
+    Full,
+}
+
+/// Everybody who may use the relay. Clones share what is revoked.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     realm: String,
@@ -137,6 +148,7 @@ pub struct Credentials {
     users: HashMap<String, Secret>,
     names: HashMap<[u8; 32], String>,
     check_expiry: CheckExpiry,
+    revoked: Arc<Revoked>,
 }
 
 impl Credentials {
@@ -149,13 +161,19 @@ impl Credentials {
         check_expiry: CheckExpiry,
     ) -> Self {
         let names = users.keys().map(|name| (user_hash(name, realm), name.clone())).collect();
-        Self { realm: realm.to_owned(), secrets, users, names, check_expiry }
+        Self { realm: realm.to_owned(), secrets, users, names, check_expiry, revoked: Arc::default() }
     }
 
     /// The realm that all credentials belong to.
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.realm
+    }
+
+    /// The shared secrets, newest first.
+    #[must_use]
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// When the expiry is looked at.
@@ -178,6 +196,25 @@ impl Credentials {
         let username = if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
         let password = secret.password(&username);
         Some(Credential { username, password })
+    }
+
+    /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
+    /// daemon ends. Those of its allocations that exist already are the shards' to end.
+    ///
+    /// # Errors
+    /// Why it cannot be revoked. A static user has no such name.
+    pub fn revoke(&self, username: &str, unix: u64) -> Result<(), RevokeError> {
+        let expires = expiry(username).ok_or(RevokeError::Malformed)?;
+        if expires < unix {
+            return Ok(());
+        }
+        self.revoked.add(username, expires, unix).map_err(|revoked::Full| RevokeError::Full)
+    }
+
+    /// Whether a credential was revoked.
+    #[must_use]
+    pub fn is_revoked(&self, username: &str, unix: u64) -> bool {
+        self.revoked.has(username, unix)
     }
 
     /// Looks a user up. Costs the same for a static user who exists and for any name that is not a time-limited
@@ -210,9 +247,16 @@ pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
     Sha256::digest(format!("{username}:{realm}")).into()
 }
 
+/// The tag in a time-limited user name: what follows the first colon; the whole name where there is none.
+#[must_use]
+pub fn tag(username: &str) -> &str {
+    username.split_once(':').map_or(username, |(_, tag)| tag)
+}
+
 /// The expiry in a time-limited user name: all digits, up to the first colon or the end. More than the year 9999
 /// is a mistake (milliseconds, say), and would be a credential for ever.
-fn expiry(username: &str) -> Option<u64> {
+#[must_use]
+pub fn expiry(username: &str) -> Option<u64> {
     let digits = username.split_once(':').map_or(username, |(digits, _)| digits);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

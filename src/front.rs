@@ -31,6 +31,7 @@ use crate::relay::patience::FIRST_MESSAGE;
 use crate::relay::shard::{Command, Handle};
 use crate::relay::streams::Arrival;
 use crate::relay::tcp;
+use crate::signaling::hub::Hub;
 
 /// A listening TCP socket.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct Front {
     pub proxies: Vec<IpNet>,
     /// Who serves those that speak HTTP.
     pub http: Server,
+    /// Where rooms are, whose time is kept here.
+    pub hub: Arc<Hub>,
     /// The clock.
     pub clock: Clock,
     /// Counts the connections that come no further.
@@ -125,6 +128,7 @@ impl Front {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let front = Arc::new(self);
         runtime.block_on(async {
+            tokio::spawn(Arc::clone(&front.hub).keep_time());
             for Door { socket, kind } in doors {
                 let listener = TcpListener::from_std(socket)?;
                 tokio::spawn(Arc::clone(&front).accept(listener, kind));

@@ -9,6 +9,10 @@
 //! | what TLS clients are shown | [`certificates`] |
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | which backends may ask for credentials | [`api_key`] |
+//! | who may enter rooms | [`room_token`] |
+//! | by which URLs browsers reach it | [`ice`] |
+//! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
 //! | what time it is | [`clock`] |
@@ -16,6 +20,7 @@
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
+pub mod api_key;
 pub mod certificates;
 pub mod cli;
 pub mod clock;
@@ -24,9 +29,12 @@ pub mod credentials;
 pub mod daemon;
 pub mod front;
 pub mod http;
+pub mod ice;
 pub mod metrics;
 pub mod network;
 pub mod origin;
 pub mod outcome;
 pub mod relay;
+pub mod room_token;
+pub mod signaling;
 pub mod throttle;

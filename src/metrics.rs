@@ -259,11 +259,11 @@ impl Metrics {
     }
 }
 
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) {
     writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String cannot fail");
 }
 
-fn line(text: &mut String, name: &str, labels: &str, value: u64) {
+pub(crate) fn line(text: &mut String, name: &str, labels: &str, value: u64) {
     let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
     writeln!(text, "{name}{labels} {value}").expect("writing to a String cannot fail");
 }

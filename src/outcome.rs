@@ -67,6 +67,8 @@ pub enum Refusal {
     WrongPassword,
     /// The credential's time is over.
     Expired,
+    /// The credential was revoked.
+    Revoked,
     /// The client named another realm.
     WrongRealm,
     /// The nonce is old, forged, or was given to another address.
@@ -117,11 +119,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of its index.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Challenge,
         Self::UnknownUser,
         Self::WrongPassword,
         Self::Expired,
+        Self::Revoked,
         Self::WrongRealm,
         Self::StaleNonce,
         Self::BadCredentials,
@@ -152,9 +155,12 @@ impl Refusal {
     pub const fn code(self) -> u16 {
         match self {
             Self::BadCredentials | Self::BadRequest | Self::UnknownMethod => 400,
-            Self::Challenge | Self::UnknownUser | Self::WrongPassword | Self::Expired | Self::WrongRealm => {
-                401
-            }
+            Self::Challenge
+            | Self::UnknownUser
+            | Self::WrongPassword
+            | Self::Expired
+            | Self::Revoked
+            | Self::WrongRealm => 401,
             Self::PeerDenied | Self::ClientDenied => 403,
             Self::UnknownAttribute => 420,
             Self::AllocationMismatch => 437,
@@ -183,6 +189,7 @@ impl Refusal {
             Self::UnknownUser => "unknown_user",
             Self::WrongPassword => "wrong_password",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
             Self::WrongRealm => "wrong_realm",
             Self::StaleNonce => "stale_nonce",
             Self::BadCredentials => "bad_credentials",

@@ -1,5 +1,6 @@
 //! The command line: which command, and how it ends.
 
+mod api_key;
 mod check_config;
 mod credential;
 mod renewal;
@@ -32,6 +33,8 @@ enum Command {
     CheckConfig(check_config::Arguments),
     /// Makes a time-limited credential and prints it as JSON.
     Credential(credential::Arguments),
+    /// Makes a key for the HTTP API.
+    ApiKey(api_key::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -42,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),
+        Command::ApiKey(arguments) => api_key::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
-use crate::config::{Config, Listen, Tls};
+use crate::config::{ApiKey, Config, Listen, Tls};
+use crate::ice::Served;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::ports::RelayAddress;
 
@@ -25,6 +26,7 @@ impl Config {
         self.check_relay()?;
         self.check_credentials()?;
         self.check_peers()?;
+        self.check_rooms()?;
         self.check_limits()
     }
 
@@ -65,6 +67,7 @@ impl Config {
                 "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
             warnings.push(text.to_owned());
         }
+        warnings.extend(self.ice_warnings());
         if self.credentials.allow_weak_secret {
             warnings.push(
                 "credentials.allow_weak_secret: whoever holds one credential can guess the secret".to_owned(),
@@ -81,6 +84,14 @@ impl Config {
             warnings.push(text);
         }
         warnings
+    }
+
+    /// What browsers will not be told of.
+    fn ice_warnings(&self) -> Vec<String> {
+        let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
+        let relay = self.relay.addresses.as_deref().unwrap_or_default();
+        let served = Served { udp, tcp, tls, tls_on_tcp: !self.tls.certificate.is_empty(), relay };
+        self.ice_servers(&served).warnings().to_vec()
     }
 
     fn check_listen(&self) -> Result<(), Mistake> {
@@ -169,8 +180,42 @@ impl Config {
                 "http.ice_host",
                 format!("{host:?} is neither a host name nor an address: write \"turn.example.org\""),
             )),
-            None => Ok(()),
+            None => self.check_keys(),
         }
+    }
+
+    fn check_keys(&self) -> Result<(), Mistake> {
+        let keys = &self.http.keys;
+        let wrong = |reason: String| Err(("http.keys", reason));
+        for (i, ApiKey { id, hash, max_ttl, per_minute, .. }) in keys.iter().enumerate() {
+            if let Some(twin) = keys[..i].iter().find(|other| other.id == *id || other.hash == *hash) {
+                let what = if twin.id == *id { "the same id" } else { "the same hash" };
+                return wrong(format!("{:?} and {id:?} have {what}: one key, one id", twin.id));
+            }
+            if !KEY_TTL.contains(max_ttl) {
+                return wrong(format!("max_ttl of {id:?}: a credential lives from \"1m\" to \"1day\""));
+            }
+            if *per_minute == 0 {
+                return wrong(format!("per_minute of {id:?}: it must be at least 1"));
+            }
+        }
+        // Without users either, a secret is made for each run.
+        let has_secret = !self.credentials.secrets.is_empty() || self.credentials.users.is_empty();
+        if keys.is_empty() || has_secret {
+            return Ok(());
+        }
+        wrong("there is no secret to make credentials from: name one in credentials.secrets".to_owned())
+    }
+
+    fn check_rooms(&self) -> Result<(), Mistake> {
+        if CAPACITY.contains(&self.rooms.capacity) {
+            return Ok(());
+        }
+        let (least, most) = CAPACITY.into_inner();
+        let reason = format!(
+            "a room has from {least} to {most} members: each sends its picture to each other, which more cannot bear"
+        );
+        Err(("rooms.capacity", reason))
     }
 
     fn check_relay(&self) -> Result<(), Mistake> {
@@ -250,6 +295,9 @@ impl Config {
             ("limits.answers_per_ip", limits.answers_per_ip.into()),
             ("limits.answers_per_network", limits.answers_per_network.into()),
             ("limits.failures_per_minute", limits.failures_per_minute.into()),
+            ("rooms.members", self.rooms.members as u64),
+            ("rooms.sockets_per_ip", self.rooms.sockets_per_ip.into()),
+            ("rooms.joins_per_minute", self.rooms.joins_per_minute.into()),
         ];
         if let Some((key, _)) = zero.iter().find(|(_, limit)| *limit == 0) {
             return Err((key, "it must be at least 1".to_owned()));
@@ -283,8 +331,11 @@ fn includes(one: &SocketAddr, other: &SocketAddr) -> bool {
 }
 
 const THREADS_MAX: u32 = 1024;
+const CAPACITY: RangeInclusive<usize> = 2..=8;
 /// RFC 8489 §14.9.
 const REALM_MAX: usize = 127;
 const SHORT_PASSWORD: usize = 16;
+/// How long a credential that is asked for over HTTP may live.
+pub const KEY_TTL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
 /// How long a credential may live.
 pub const TTL: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3600);

@@ -31,7 +31,8 @@ impl ConfigError {
         let at = error.span().map_or(0, |span| span.start);
         let key =
             DeTable::parse(text).ok().and_then(|table| path_at(table.get_ref(), at)).unwrap_or_default();
-        let secret = key.starts_with("credentials") && error.message().contains("invalid type: string");
+        let holds_secrets = key.starts_with("credentials") || key.starts_with("http.keys");
+        let secret = holds_secrets && error.message().contains("invalid type: string");
         let reason = if secret {
             // The message shows the value, and the value may be a secret in the wrong place.
             "a text cannot stand here".to_owned()
@@ -79,9 +80,16 @@ fn line_of(text: &str, at: usize) -> usize {
 fn path_at(table: &DeTable<'_>, at: usize) -> Option<String> {
     for (key, value) in table {
         let name = key.get_ref();
-        if let DeValue::Table(inner) = value.get_ref()
-            && let Some(path) = path_at(inner, at)
-        {
+        let tables: Vec<&DeTable<'_>> = match value.get_ref() {
+            DeValue::Table(inner) => vec![inner],
+            DeValue::Array(list) => list.iter().filter_map(|item| item.get_ref().as_table()).collect(),
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => Vec::new(),
+        };
+        if let Some(path) = tables.into_iter().find_map(|table| path_at(table, at)) {
             return Some(format!("{name}.{path}"));
         }
         if holds(&key.span(), at) || holds(&value.span(), at) {

@@ -16,7 +16,8 @@ use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::{Table, Value};
 
-use crate::config::LogFormat;
+use crate::api_key::{self, ID};
+use crate::config::{Create, LogFormat};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::relay::ports::RelayAddress;
 
@@ -113,6 +114,14 @@ pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>
     Ok(texts.into_iter().map(Secret::new).collect())
 }
 
+pub(super) fn key_id<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    let id = String::deserialize(value)?;
+    if api_key::is_id(&id) {
+        return Ok(id);
+    }
+    Err(D::Error::custom(format!("{id:?} is no name of a key: write {ID}")))
+}
+
 /// Names and passwords, prepared as RFC 8489 §9.2.2 wants it, so that a password typed on another keyboard is the
 /// same password.
 pub(super) fn users<'de, D: Deserializer<'de>>(value: D) -> Result<HashMap<String, Secret>, D::Error> {
@@ -148,6 +157,10 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(value: D) -> Result<Duration, 
 
 pub(super) fn check_expiry<'de, D: Deserializer<'de>>(value: D) -> Result<CheckExpiry, D::Error> {
     one_of(value, &[("allocate", CheckExpiry::Allocate), ("always", CheckExpiry::Always)])
+}
+
+pub(super) fn create<'de, D: Deserializer<'de>>(value: D) -> Result<Create, D::Error> {
+    one_of(value, &[("anyone", Create::Anyone), ("token", Create::Token)])
 }
 
 pub(super) fn level<'de, D: Deserializer<'de>>(value: D) -> Result<tracing::Level, D::Error> {

@@ -1,11 +1,8 @@
 //! Serves one connection: HTTP/1.1 or HTTP/2, with bounds on what its client may send and how long it may take.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,11 +14,12 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tower_service::Service as _;
 
 use crate::http::Visitor;
+use crate::http::line::Line;
 use crate::relay::admission::Permit;
 
 /// The site, for connections that come from the front.
@@ -53,8 +51,6 @@ const SEND_BUFFER: usize = 64 << 10;
 /// How often an HTTP/2 client is asked for a sign of life, and how long it may take.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
-/// How long a client may read nothing of what waits for it.
-const STALL: Duration = Duration::from_secs(30);
 /// How long any connection may last. Whoever has more to ask connects anew; a WebSocket is not bound by it.
 const LIFETIME: Duration = Duration::from_secs(600);
 
@@ -71,7 +67,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Line { stream, stall: None, _permit: permit });
+        let io = TokioIo::new(Line::new(stream, permit));
         let service = service_fn(move |request| self.clone().answer(request, peer));
         let served = async {
             match protocol {
@@ -102,73 +98,5 @@ impl Server {
         let visitor = Visitor::of(peer, request.headers(), &self.proxies);
         request.extensions_mut().insert(visitor);
         self.router.call(request).await
-    }
-}
-
-/// A connection whose client must read.
-struct Line<S> {
-    stream: S,
-    /// Runs while something waits for the client.
-    stall: Option<Pin<Box<Sleep>>>,
-    _permit: Permit,
-}
-
-impl<S> Line<S> {
-    /// An error once what should be written has been waiting for too long.
-    fn patiently<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stall = None;
-            return written;
-        }
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(STALL)));
-        stall.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Line<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Line<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.patiently(context, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
-        self.patiently(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.patiently(context, flushed)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.patiently(context, shut)
     }
 }

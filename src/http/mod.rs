@@ -4,12 +4,24 @@
 //! ([`connection`]). Each request is screened ([`screen`]), gets a [`Visitor`] that says who asks, and goes to one of the
 //! routes below. Errors are RFC 9457 problems ([`problem`]).
 
+pub mod api;
 pub mod assets;
+mod body;
+mod caller;
 pub mod connection;
+mod cors;
+mod credentials;
+mod formats;
+pub mod keys;
+mod line;
 pub mod origins;
 pub mod problem;
+mod revocation;
+mod room_tokens;
 pub mod screen;
+pub mod signaling;
 pub mod visitor;
+mod wish;
 
 use std::sync::Arc;
 
@@ -20,8 +32,10 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::clock::Clock;
+use crate::http::api::Api;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::signaling::hub::Hub;
 
 pub use visitor::Visitor;
 
@@ -31,6 +45,10 @@ pub struct Site {
     pub clock: Clock,
     /// Whose pages may do what.
     pub origins: Origins,
+    /// What backends ask for.
+    pub api: Api,
+    /// Where rooms are.
+    pub hub: Arc<Hub>,
 }
 
 /// The largest body that is read, in bytes.
@@ -41,7 +59,9 @@ pub fn router(site: Arc<Site>) -> Router {
     let policy = Arc::new(screen::Policy::of(&site.origins));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/ws", get(signaling::upgrade))
         .merge(assets::routes())
+        .merge(api::routes(&site))
         .fallback(assets::not_found)
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))

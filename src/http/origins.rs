@@ -94,6 +94,13 @@ impl Origins {
     }
 }
 
+/// The origin of the page that sent a request, if it is of exactly one.
+#[must_use]
+pub fn page(headers: &HeaderMap) -> Option<&str> {
+    let mut lines = headers.get_all(ORIGIN).iter();
+    lines.next()?.to_str().ok().filter(|_| lines.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use axum::extract::rejection::JsonRejection;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -15,6 +15,12 @@ pub struct Problem {
     status: StatusCode,
     detail: Option<String>,
     retry_after: Option<Duration>,
+}
+
+/// A request that cannot be understood, and what to change in it.
+#[must_use]
+pub fn bad(detail: impl fmt::Display) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 impl Problem {
@@ -30,6 +36,15 @@ impl Problem {
         Self { status, detail: Some(detail.to_string()), retry_after: None }
     }
 
+    /// The same, where a client must not be asked for another key.
+    #[must_use]
+    pub fn as_forbidden(self) -> Self {
+        match self.status {
+            StatusCode::UNAUTHORIZED => Self { status: StatusCode::FORBIDDEN, ..self },
+            _ => self,
+        }
+    }
+
     /// Something was done too often; it may be done again after `wait`.
     #[must_use]
     pub fn too_often(wait: Duration) -> Self {
@@ -38,8 +53,14 @@ impl Problem {
     }
 }
 
-impl From<JsonRejection> for Problem {
-    fn from(rejection: JsonRejection) -> Self {
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
 }
@@ -53,6 +74,9 @@ impl IntoResponse for Problem {
         }
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
         let mut response = (self.status, headers, body.to_string()).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(wait) = self.retry_after {
             // Rounded up: whoever comes when told to must not be too early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);

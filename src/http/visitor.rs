@@ -2,8 +2,12 @@
 
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
+
+use crate::http::problem::Problem;
 
 /// Who sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,15 @@ impl Visitor {
             }
         }
         visitor
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor {
+    type Rejection = Problem;
+
+    /// What [`crate::http::connection`] has found out.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get().copied().ok_or(Problem::of(StatusCode::INTERNAL_SERVER_ERROR))
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Command {
     Ping(oneshot::Sender<()>),
     /// Serve this connection from now on.
     Adopt(Box<Arrival>),
+    /// End the allocations that were made with the credential of this user name.
+    Revoke(Arc<str>),
     /// End.
     Stop,
 }
@@ -169,7 +171,7 @@ impl Shard {
             let now = self.clock.now();
             for event in &events {
                 if event.token() == WAKE {
-                    if self.obey() {
+                    if self.obey(now) {
                         return Ok(());
                     }
                 } else if !self.streams.expect(event) {
@@ -202,12 +204,13 @@ impl Shard {
     }
 
     /// Carries out what came from outside; whether it was the order to stop.
-    fn obey(&mut self) -> bool {
+    fn obey(&mut self, now: Now) -> bool {
         for command in self.inbox.try_iter() {
             match command {
                 // Who asked may have gone; then nobody needs the answer.
                 Command::Ping(answer) => drop(answer.send(())),
                 Command::Adopt(arrival) => self.streams.adopt(*arrival),
+                Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
                 Command::Stop => return true,
             }
         }

@@ -8,9 +8,21 @@ mod support;
 
 mod http2;
 
+mod backend;
+
+mod bodies;
+
+mod credentials;
+
+mod keys;
+
 mod one_port;
 
+mod openapi;
+
 mod pages;
+
+mod revoking;
 
 mod screening;
 

@@ -67,6 +67,10 @@ class Plan:
     tcp: bool = False
     # the port of TLS alone
     tls: int | None = None
+    # the port of HTTP without TLS
+    http: int | None = None
+    # more of `[http]`, and tables below it
+    http_settings: str = ""
     # RFC 6062
     relay_tcp: bool = False
     proxies: tuple = ()
@@ -81,7 +85,8 @@ class Plan:
     def hairpin_config(self):
         return f"""\
 [http]
-listen = []
+listen = {_toml_list(self._sockets(self.http) if self.http else ())}
+{self.http_settings}
 [listen]
 udp = {_toml_list(self._sockets(self.port))}
 tcp = {_toml_list(self._sockets(self.port) if self.tcp else ())}

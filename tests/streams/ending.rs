@@ -139,7 +139,7 @@ fn who_guesses_passwords_is_told_so_as_often_as_allowed_and_then_closed() {
     let mut client = Client::tcp(daemon.addresses().tcp[0]);
     let mut bystander = Client::tcp(daemon.addresses().tcp[0]);
     client.challenge();
-    client.session.password = "a wrong one";
+    client.session.password = "a wrong one".to_owned();
     let mut guess = || {
         let request = client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[17, 0, 0, 0]);
         let signed = client.sign(request);

@@ -92,6 +92,14 @@ impl Client {
         Self::to(server, from)
     }
 
+    /// The same client, with another credential.
+    #[must_use]
+    pub fn with(mut self, username: &str, password: &str) -> Self {
+        self.session.username = username.to_owned();
+        self.session.password = password.to_owned();
+        self
+    }
+
     pub fn to(server: SocketAddr, from: IpAddr) -> Self {
         Self { socket: peer(from), server, session: Session::default() }
     }

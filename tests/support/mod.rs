@@ -11,4 +11,5 @@ pub mod process;
 pub mod session;
 pub mod stream;
 pub mod stun;
+pub mod websocket;
 pub mod world;

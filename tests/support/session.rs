@@ -7,16 +7,18 @@ use super::stun::{
     SEND, USERNAME, md5_key,
 };
 
-/// What a client remembers: its password, its nonce and its last transaction.
+/// What a client remembers: who it is, its nonce and its last transaction.
 pub struct Session {
-    pub password: &'static str,
+    pub username: String,
+    pub password: String,
     nonce: String,
     transactions: u32,
 }
 
 impl Default for Session {
     fn default() -> Self {
-        Self { password: "a password of the tests", nonce: String::new(), transactions: 0 }
+        let [username, password] = ["alice", "a password of the tests"].map(str::to_owned);
+        Self { username, password, nonce: String::new(), transactions: 0 }
     }
 }
 
@@ -62,10 +64,10 @@ pub trait Turn {
 
     /// Adds the credentials and MESSAGE-INTEGRITY.
     fn sign(&mut self, request: Builder) -> Vec<u8> {
-        let Session { password, nonce, .. } = self.session();
-        let key = md5_key("alice", "hairpin.test", password);
-        let claim =
-            request.attr(USERNAME, b"alice").attr(REALM, b"hairpin.test").attr(NONCE, nonce.as_bytes());
+        let Session { username, password, nonce, .. } = self.session();
+        let key = md5_key(username, "hairpin.test", password);
+        let claim = request.attr(USERNAME, username.as_bytes()).attr(REALM, b"hairpin.test");
+        let claim = claim.attr(NONCE, nonce.as_bytes());
         claim.sign_sha1(&key).0
     }
 

@@ -48,6 +48,7 @@ pub struct World {
     pub now: Now,
     pub counters: Arc<Counters>,
     pub quotas: Arc<Quotas>,
+    pub settings: Arc<Settings>,
 }
 
 impl Default for Plan {
@@ -94,18 +95,18 @@ impl World {
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
         let Plan { peers, limits, rfc5766_channels, tcp, .. } = plan;
-        let settings = Settings { credentials, peers, limits, rfc5766_channels, tcp };
+        let settings = Arc::new(Settings { credentials, peers, limits, rfc5766_channels, tcp });
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
             answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
-            settings: Arc::new(settings),
+            settings: Arc::clone(&settings),
         };
         let engine = Engine::new(shared, Arc::clone(&counters), Place::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
-        Self { engine, ports: plan.ports, now, counters, quotas }
+        Self { engine, ports: plan.ports, now, counters, quotas, settings }
     }
 
     /// A world with one client, and the IPv4 address that it has for an hour.
@@ -177,6 +178,17 @@ impl World {
         let username = format!("{}:{tag}", self.now.unix + 3600);
         let password = Secret::new(SECRET).password(&username);
         Client::new(path(address), &username, password.reveal())
+    }
+
+    /// Who may use the relay.
+    pub fn credentials(&self) -> &Credentials {
+        &self.settings.credentials
+    }
+
+    /// A credential is good no more, as the daemon revokes it.
+    pub fn revoke(&mut self, username: &str) {
+        self.credentials().revoke(username, self.now.unix).unwrap();
+        self.engine.revoke(username, self.now.moment, &mut self.ports);
     }
 
     /// How many allocations there are.

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use hairpin::credentials::{CheckExpiry, Secret};
+use hairpin::credentials::{CheckExpiry, RevokeError, Secret};
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::ClientPath;
 use hairpin::relay::engine::Action;
@@ -299,6 +299,58 @@ fn a_call_may_outlast_its_credential_unless_that_is_forbidden() {
         assert_eq!(client.try_allocate(&mut world, |r| r).code(), Some(401), "{check_expiry:?}");
     }
 }
+
+#[test]
+fn a_revoked_credential_is_refused_until_it_would_have_ended_and_others_of_its_tag_are_not() {
+    let mut world = World::with(|plan| plan.check_expiry = CheckExpiry::Always);
+    let mut client = world.client(CLIENT, "alice");
+    client.allocate(&mut world);
+
+    world.credentials().revoke(&client.username, world.now.unix).unwrap();
+
+    let answer = client.refresh(&mut world, None);
+    assert_eq!((answer.code(), answer.kinds()), (Some(401), CHALLENGE.to_vec()));
+    assert_eq!(client.permit(&mut world, &[PEER]), Some(401));
+    client.path = path("203.0.113.1:5001");
+    client.challenge(&mut world);
+    assert_eq!(client.try_allocate(&mut world, |request| request).code(), Some(401));
+    assert_eq!(world.counters.refusals(Method::Allocate, Refusal::Revoked), 1);
+    world.pass(1);
+    world.client("203.0.113.1:5002", "alice").allocate(&mut world);
+}
+
+#[test]
+fn a_static_user_cannot_be_revoked() {
+    let world = World::new();
+    assert_eq!(world.credentials().revoke("alice", START), Err(RevokeError::Malformed));
+}
+
+/// Whoever shares our secret makes credentials by itself. Each password was made by
+/// `printf USERNAME | openssl dgst -sha1 -hmac SECRET -binary | base64`.
+#[test]
+fn the_credentials_of_others_are_accepted_as_they_make_them() {
+    for (maker, username, password) in MADE_BY_OTHERS {
+        let mut world = World::with(|plan| plan.secrets = vec![Secret::new(SHARED)]);
+        let mut client = Client::new(path(CLIENT), username, password);
+        client.allocate(&mut world);
+        assert_eq!(world.allocations(), 1, "{maker}");
+    }
+}
+
+const SHARED: &str = "6f0c1d3a8b5e4f7096a2c4d8e1b3f507";
+
+/// Who makes it, the user name, and the password under [`SHARED`].
+const MADE_BY_OTHERS: [(&str, &str, &str); 9] = [
+    ("Matrix Synapse", "1800003600:@user:example.com", "F+q3WkkCmdtsYfWaFS+oi5sRqWU="),
+    ("Nextcloud Talk", "1800086400:ov4cWmGfcUPcFZPm", "Jov+b94rUDt0Py4IgAZ97jgm+zk="),
+    ("Nextcloud Talk, its admin's test", "1800000300:turn-test-user", "QZBI4/dHW+5/aw/6YKfWT45x73Y="),
+    ("Prosody for Jitsi Meet", "1800086400", "w6uDlY7C2hx1wusw6nf3xVu48Kc="),
+    ("Mattermost Calls", "1800014400:8fdzgp37fpr7tfb8k7zxqd4oyh", "T/zSXu46dNvNptJPAY5i483/7wE="),
+    ("LiveKit", "1800003600:PA_8vKeX3mbnqsd", "RrQrvdcWzXurs6KGgaJBbl1ZI3A="),
+    ("Galène", "1800086400:galene", "22ESl7EFLb6RLvFxrCDh5+DEdJU="),
+    ("Galène, without a user", "1800086400", "w6uDlY7C2hx1wusw6nf3xVu48Kc="),
+    ("draft-uberti-behave-turn-rest", "1800086400:mbzrxpgjys", "5yVDIuh/vvpM8iDsvdrsONKcioY="),
+];
 
 // User names that do not show.
 

@@ -9,7 +9,7 @@ use crate::support::client::Client;
 use crate::support::stun::{
     CHANNEL_BIND, CREATE_PERMISSION, LIFETIME, MESSAGE_INTEGRITY, Message, REFRESH, REQUESTED_ADDRESS_FAMILY,
 };
-use crate::support::world::World;
+use crate::support::world::{World, path};
 
 const V4_PEER: &str = "1.1.1.1:9000";
 const V6_PEER: &str = "[2606:4700::1111]:9000";
@@ -260,4 +260,29 @@ fn data_permissions_and_channels_do_not_prolong_an_allocation() {
     assert!(world.arrives_on_channel(relayed, V4_PEER, 0x4000));
     world.pass(1);
     assert_eq!(world.allocations(), 0);
+}
+
+#[test]
+fn the_allocations_of_a_revoked_credential_end_at_once_and_no_others() {
+    let mut world = World::new();
+    let free = world.ports.free();
+    let mut one = world.client("203.0.113.1:5000", "alice");
+    let mut two = Client { path: path("203.0.113.1:5001"), ..one.clone() };
+    world.now.unix += 1;
+    let mut other = world.client("203.0.113.1:5002", "alice");
+    one.allocate(&mut world);
+    two.allocate_dual(&mut world);
+    let relayed = other.allocate(&mut world);
+    one.bind(&mut world, 0x4000, V4_PEER);
+    other.bind(&mut world, 0x4000, V4_PEER);
+
+    world.revoke(&one.username);
+
+    assert_eq!((world.allocations(), world.quotas.total(), world.ports.free()), (1, 1, free - 1));
+    assert_eq!(world.engine.routes().len(), (1, 1));
+    assert!(world.arrives_on_channel(relayed, V4_PEER, 0x4000));
+    assert_eq!(one.refresh(&mut world, None).code(), Some(401));
+    assert_eq!(other.refresh(&mut world, None).code(), None);
+    world.revoke(&one.username);
+    assert_eq!(world.allocations(), 1, "once is enough");
 }

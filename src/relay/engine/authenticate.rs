@@ -136,6 +136,9 @@ impl Gate<'_> {
         if !fresh {
             return Err(Rejection::Refused(Refusal::StaleNonce, Answer::StaleNonce));
         }
+        if credentials.is_revoked(&account.username, now.unix) {
+            return Err(Refusal::Revoked.into());
+        }
         let checked = method == Method::Allocate || credentials.check_expiry() == CheckExpiry::Always;
         if checked && account.is_expired(now.unix) {
             return Err(Refusal::Expired.into());

@@ -5,6 +5,7 @@
 //! on_peer(relay, peer, length, now)       how what a peer sent reaches its client
 //! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
 //! disconnect(path, now, ports)            a client's connection has ended
+//! revoke(username, now, ports)            a credential is good no more
 //! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
 //! may_carry, on_carried                   what such a connection carries
 //! expire(now, ports)                      what is over; due at next_deadline()
@@ -201,6 +202,15 @@ impl Engine {
     pub fn disconnect(&mut self, path: ClientPath, now: Moment, ports: &mut impl Ports) {
         let Some(id) = self.allocations.by_path(&path) else { return };
         self.end(id, now, ports);
+    }
+
+    /// A credential is good no more: the allocations that were made with it end at once. That later requests are
+    /// refused is up to [`Credentials`]; who revokes tells it first, so that none slips through in between.
+    pub fn revoke(&mut self, username: &str, now: Moment, ports: &mut impl Ports) {
+        let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
+        for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.end(id, now, ports);
+        }
     }
 
     /// When [`Self::expire`] must be called next; `None` while nothing can expire.

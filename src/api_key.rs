@@ -1,0 +1,132 @@
+//! PURE  The keys that backends show to be given credentials: how they are made, and how one is known by its hash.
+//!
+//! A key is 32 random bytes, so its plain SHA-256 cannot be turned back, and the configuration file holds nothing that
+//! would open anything.
+
+use std::fmt;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use serde::{Deserialize, Deserializer};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::credentials::Secret;
+
+/// What every key begins with, so that people and secret scanners see what it is.
+const PREFIX: &str = "hairpin_";
+
+/// What the tags of credentials begin with that are of no key: those of our own page that checks the connection, and
+/// those of members of rooms.
+pub const CHECK: &str = "diag";
+/// See [`CHECK`].
+pub const ROOM: &str = "room";
+
+/// What a key may be called.
+pub const ID: &str = "1 to 32 letters, digits, - and _, and neither diag nor room";
+
+/// Whether a key may be called so. Its name is the beginning of tags, and so holds nothing that would end a part of one.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=32).contains(&text.len()) && text.bytes().all(fits) && text != CHECK && text != ROOM
+}
+
+/// A key made from 32 random bytes.
+#[must_use]
+pub fn from_random(bytes: [u8; 32]) -> Secret {
+    Secret::new(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// SHA-256 of a key. Equal in constant time.
+#[derive(Debug, Clone, Copy, Eq)]
+pub struct KeyHash([u8; 32]);
+
+impl KeyHash {
+    /// The hash of a key.
+    #[must_use]
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// Reads `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix(SCHEME)?.as_bytes();
+        let (pairs, rest) = digits.as_chunks::<2>();
+        let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+        let bytes = pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?));
+        let bytes: Vec<u8> = bytes.collect::<Option<_>>().filter(|_| rest.is_empty())?;
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+impl PartialEq for KeyHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(SCHEME)?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        // The text is not shown: it may be the key itself.
+        Self::parse(&String::deserialize(value)?).ok_or_else(|| serde::de::Error::custom(WANTED))
+    }
+}
+
+const SCHEME: &str = "sha256:";
+const WANTED: &str =
+    "this is not \"sha256:\" with 64 hexadecimal digits: make a key and its hash with `hairpin api-key`";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `printf hairpin_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8 | sha256sum`
+    #[test]
+    fn the_hash_of_a_key_is_what_sha256sum_says() {
+        let key = from_random(std::array::from_fn(|i| i as u8));
+        assert_eq!(key.reveal(), "hairpin_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+        let hash = KeyHash::of(key.reveal());
+        assert_eq!(
+            hash.to_string(),
+            "sha256:b8db13ce29483373a73f1a2b02088e125dfe20ce549b6148cc8f8b4c1f08f932"
+        );
+        assert_eq!(KeyHash::parse(&hash.to_string()), Some(hash));
+        assert_ne!(KeyHash::of("another"), hash);
+    }
+
+    #[test]
+    fn a_key_is_not_called_like_what_is_our_own() {
+        for id in ["a", "web-shop_2", "A", "rooms", &"x".repeat(32)] {
+            assert!(is_id(id), "{id}");
+        }
+        for id in ["", "a.b", "a:b", "a b", "é", "diag", "room", &"x".repeat(33)] {
+            assert!(!is_id(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_hash_is_64_digits_in_either_case() {
+        let digits = "0123456789abcdefABCDEF0123456789".repeat(2);
+        assert!(KeyHash::parse(&format!("sha256:{digits}")).is_some());
+        for wrong in [
+            digits.clone(),
+            format!("sha256:{}", &digits[1..]),
+            format!("sha256:{digits}0"),
+            format!("sha256:{digits}00"),
+            format!("sha1:{digits}"),
+            format!("sha256:+{}", &digits[1..]),
+            format!("sha256:é{}", &digits[2..]),
+            String::new(),
+        ] {
+            assert_eq!(KeyHash::parse(&wrong), None, "{wrong}");
+        }
+    }
+}

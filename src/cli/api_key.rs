@@ -1,0 +1,55 @@
+//! `hairpin api-key`: makes a key for the HTTP API, shows it once, and says what to put into `config.toml`.
+
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+
+use crate::api_key::{self, ID, KeyHash};
+use crate::cli::Failure;
+use crate::credentials::Secret;
+
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Arguments {
+    /// What the key is called in the configuration and in the user names made with it: 1 to 32 letters, digits, - and _.
+    #[arg(long, value_name = "NAME")]
+    id: String,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if !api_key::is_id(&arguments.id) {
+        return Err(Failure::config(format!("{:?} is no name of a key: choose {ID}", arguments.id)));
+    }
+    let mut bytes = [0; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
+    print!("{}", show(&arguments.id, &api_key::from_random(bytes)));
+    Ok(())
+}
+
+fn show(id: &str, key: &Secret) -> String {
+    let (key, hash) = (key.reveal(), KeyHash::of(key.reveal()));
+    format!(
+        "The key, shown this once; give it to the backend that will use it:\n\n    {key}\n\n\
+         For config.toml; it takes effect with a restart:\n\n[[http.keys]]\nid = \"{id}\"\nhash = \"{hash}\"\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn the_lines_for_the_configuration_are_accepted_and_do_not_hold_the_key() {
+        let key = api_key::from_random([7; 32]);
+        let shown = show("backend", &key);
+        let lines = &shown[shown.find("[[http.keys]]").unwrap()..];
+        let config = Config::parse(lines, Path::new("config.toml")).unwrap();
+        assert_eq!(
+            (config.http.keys[0].id.as_str(), config.http.keys[0].hash),
+            ("backend", KeyHash::of(key.reveal()))
+        );
+        assert!(shown.contains(key.reveal()) && !lines.contains(key.reveal()));
+    }
+}

@@ -1,0 +1,123 @@
+//! Gives credentials to backends, to pages that have a key, and to our own page that checks the connection.
+
+use std::sync::{Arc, PoisonError};
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::api_key::CHECK;
+use crate::config::ApiKey;
+use crate::http::body::Body;
+use crate::http::caller::{self, Caller};
+use crate::http::formats::Format;
+use crate::http::origins::PageOf;
+use crate::http::problem::{Problem, bad};
+use crate::http::wish::{Wish, WishInUrl, ttl};
+use crate::http::{Site, Visitor};
+use crate::relay::engine::quotas::address;
+
+/// The parameters of draft-uberti-behave-turn-rest §2.1. Some clients, such as Janus, write `api` for `key`.
+#[derive(Deserialize)]
+pub(super) struct TurnQuery {
+    service: Option<String>,
+    username: Option<String>,
+    key: Option<String>,
+    api: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Shape {
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Deserialize)]
+pub(super) struct KeyInUrl {
+    key: Option<String>,
+}
+
+/// Seconds that the credential of a check is valid.
+const CHECK_TTL: u64 = 120;
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+type Answer = Result<(StatusCode, Json<Value>), Problem>;
+
+/// `GET /turn`
+pub(super) async fn turn(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    query: Asked<TurnQuery>,
+) -> Answer {
+    let Query(TurnQuery { service, username, key, api }) = query?;
+    let user = username.filter(|name| !name.is_empty());
+    if service.as_deref() != Some("turn") {
+        return Err(bad("the only service here is service=turn"));
+    }
+    let shown = caller::shown(&headers, key.as_deref().or(api.as_deref())).ok_or_else(|| bad(NO_KEY))?;
+    let key = caller::admit(&site, visitor, &headers, shown).map_err(Problem::as_forbidden)?;
+    give(&site, &key, &Wish { user, ..Wish::default() }, Format::Uris)
+}
+
+/// `GET /api/v1/ice-servers`
+pub(super) async fn ice_servers(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    key: Asked<KeyInUrl>,
+    shape: Asked<Shape>,
+    wish: Asked<WishInUrl>,
+) -> Answer {
+    let Query(KeyInUrl { key }) = key?;
+    let shown = caller::shown(&headers, key.as_deref()).ok_or_else(caller::no_key)?;
+    let key = caller::admit(&site, visitor, &headers, shown)?;
+    give(&site, &key, &Wish::try_from(wish?.0)?, shape?.format)
+}
+
+/// `POST /api/v1/ice-servers`
+pub(super) async fn make_ice_servers(
+    State(site): State<Arc<Site>>,
+    Caller(key): Caller,
+    shape: Asked<Shape>,
+    Body(wish): Body<Wish>,
+) -> Answer {
+    let (_, answer) = give(&site, &key, &wish, shape?.format)?;
+    Ok((StatusCode::CREATED, answer))
+}
+
+/// `POST /api/v1/check-ice`: for our own page that checks the connection, which has no key.
+pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, headers: HeaderMap) -> Answer {
+    if site.origins.page_of(&headers) != PageOf::Own {
+        return Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE));
+    }
+    let now = site.clock.now();
+    let mut checks = site.api.checks.lock().unwrap_or_else(PoisonError::into_inner);
+    checks.take(address(visitor.ip), now.moment).map_err(Problem::too_often)?;
+    drop(checks);
+    let tag = format!("{CHECK}.{}", site.api.somebody());
+    let given = site.api.ice.configuration(&site.api.credentials, &tag, now.unix, CHECK_TTL, None);
+    let given = given.ok_or_else(nothing)?;
+    Ok((StatusCode::CREATED, Json(Format::Object.write(&given))))
+}
+
+fn give(site: &Site, key: &ApiKey, wish: &Wish, format: Format) -> Answer {
+    let Site { api, clock, .. } = site;
+    let tag = wish.tag(key, &api.somebody())?;
+    let (ttl, transports) = (ttl(wish.ttl, key)?, wish.transports()?);
+    let given = api.ice.configuration(&api.credentials, &tag, clock.now().unix, ttl, transports);
+    Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(nothing)?))))
+}
+
+fn nothing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, NO_SERVER)
+}
+
+const NO_KEY: &str = "show an API key, as key= or as \"Authorization: Bearer hairpin_...\"";
+const NO_SERVER: &str =
+    "there is no such server: no secret to make credentials from, or no port that browsers can use";
+const FOREIGN_PAGE: &str =
+    "only this server's own pages may check: a backend asks /api/v1/ice-servers with a key";

@@ -1,0 +1,171 @@
+//! PURE  Knows API keys by their hashes, and bounds how often each may be used and how often wrong ones are tried.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::api_key::KeyHash;
+use crate::clock::Moment;
+use crate::config::ApiKey;
+use crate::relay::engine::limits::{Bucket, Rate};
+use crate::relay::engine::quotas::address;
+use crate::throttle::Throttle;
+
+/// The keys of the configuration, and how often they were used.
+#[derive(Debug)]
+pub struct Keys {
+    keys: Vec<Counted>,
+    visits: Throttle<(usize, IpAddr)>,
+    failures: Throttle<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    key: ApiKey,
+    rate: Rate,
+    used: Bucket,
+}
+
+/// A key as a request shows it.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// The key itself.
+    pub text: &'a str,
+    /// Whether it stands in the URL.
+    pub in_url: bool,
+}
+
+/// Why a key opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// There is no such key.
+    Unknown,
+    /// It must not stand in a URL.
+    InUrl,
+    /// It, or a wrong one, was shown too often; how long until it may be shown again.
+    TooOften(Duration),
+}
+
+/// Requests a minute with one key from one address.
+const VISITS: u64 = 60;
+/// Wrong keys from one address in half an hour. A good one is let in all the same: with 256 bits nobody guesses it, and
+/// whoever shares an address with somebody who tries must not be locked out.
+const FAILURES: u64 = 10;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Keys {
+    /// None of `keys` was used yet.
+    #[must_use]
+    pub fn new(keys: &[ApiKey]) -> Self {
+        let count = |key: &ApiKey| {
+            let rate = Rate::new(key.per_minute.into(), MINUTE, key.per_minute.into());
+            Counted { key: key.clone(), rate, used: Bucket::default() }
+        };
+        Self {
+            keys: keys.iter().map(count).collect(),
+            visits: Throttle::new(Rate::new(VISITS, MINUTE, VISITS)),
+            failures: Throttle::new(Rate::new(FAILURES, 30 * MINUTE, FAILURES)),
+        }
+    }
+
+    /// The key that a request from `ip` shows, if it may be used now.
+    ///
+    /// # Errors
+    /// Why not. Only what is [`Denied::Unknown`] counts as a wrong key.
+    pub fn admit(&mut self, shown: Shown<'_>, ip: IpAddr, now: Moment) -> Result<&ApiKey, Denied> {
+        let ip = address(ip);
+        let Some(index) = self.find(shown.text) else {
+            return Err(self.failures.take(ip, now).map_or_else(Denied::TooOften, |()| Denied::Unknown));
+        };
+        if shown.in_url && !self.keys[index].key.allow_query {
+            return Err(Denied::InUrl);
+        }
+        self.visits.take((index, ip), now).map_err(Denied::TooOften)?;
+        let Counted { key, rate, used } = &mut self.keys[index];
+        if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::TooOften(used.wait(*rate, 1, now))) }
+    }
+
+    /// Whether a page of `origin` may use any of them.
+    #[must_use]
+    pub fn are_for(&self, origin: &str) -> bool {
+        self.keys.iter().flat_map(|counted| &counted.key.origins).any(|named| named.as_str() == origin)
+    }
+
+    /// Every hash is compared, whichever matches, so that time tells nothing.
+    fn find(&self, text: &str) -> Option<usize> {
+        let hash = KeyHash::of(text);
+        let keys = self.keys.iter().enumerate();
+        keys.fold(None, |found, (index, counted)| if counted.key.hash == hash { Some(index) } else { found })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
+    const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 8));
+
+    fn keys() -> Keys {
+        let key = |id: &str, allow_query| ApiKey {
+            id: id.to_owned(),
+            hash: KeyHash::of(&format!("key of {id}")),
+            origins: Vec::new(),
+            max_ttl: MINUTE,
+            per_minute: 100,
+            allow_query,
+        };
+        Keys::new(&[key("one", false), key("two", true)])
+    }
+
+    fn show(keys: &mut Keys, text: &str, ip: IpAddr, at: u64) -> Result<String, Denied> {
+        let now = Moment::from_nanos(at * 1_000_000_000);
+        keys.admit(Shown { text, in_url: false }, ip, now).map(|key| key.id.clone())
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_hash() {
+        let mut keys = keys();
+        assert_eq!(show(&mut keys, "key of one", HOME, 0), Ok("one".to_owned()));
+        assert_eq!(show(&mut keys, "key of two", HOME, 0), Ok("two".to_owned()));
+        for wrong in ["", "key of three", "key of one ", "Key of one", "one"] {
+            assert_eq!(show(&mut keys, wrong, HOME, 0), Err(Denied::Unknown), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_a_key_that_may_stands_in_a_url() {
+        let mut keys = keys();
+        let mut ask = |text| {
+            let shown = Shown { text, in_url: true };
+            keys.admit(shown, HOME, Moment::default()).map(|key| key.id.clone())
+        };
+        assert_eq!(ask("key of two"), Ok("two".to_owned()));
+        for _ in 0..100 {
+            assert_eq!(ask("key of one"), Err(Denied::InUrl), "and that is no wrong key");
+        }
+    }
+
+    #[test]
+    fn one_address_uses_a_key_60_times_a_minute_and_all_together_as_often_as_configured() {
+        let mut keys = keys();
+        let mut used = |ip, at| (0..200).filter(|_| show(&mut keys, "key of one", ip, at).is_ok()).count();
+        assert_eq!([used(HOME, 0), used(CAFE, 0)], [60, 40]);
+        assert_eq!([used(HOME, 60), used(CAFE, 60)], [60, 40]);
+        assert_eq!(show(&mut keys, "key of one", HOME, 60), Err(Denied::TooOften(Duration::from_secs(1))));
+        assert_eq!(show(&mut keys, "key of two", HOME, 60), Ok("two".to_owned()));
+    }
+
+    #[test]
+    fn after_ten_wrong_keys_in_half_an_hour_an_address_may_try_no_more_and_a_good_key_still_opens() {
+        let mut keys = keys();
+        for _ in 0..10 {
+            assert_eq!(show(&mut keys, "a guess", HOME, 0), Err(Denied::Unknown));
+        }
+        let wait = Duration::from_secs(180);
+        assert_eq!(show(&mut keys, "a guess", HOME, 0), Err(Denied::TooOften(wait)));
+        assert_eq!(show(&mut keys, "a guess", CAFE, 0), Err(Denied::Unknown));
+        assert_eq!(show(&mut keys, "key of one", HOME, 0), Ok("one".to_owned()));
+        assert_eq!(show(&mut keys, "a guess", HOME, 180), Err(Denied::Unknown));
+    }
+}

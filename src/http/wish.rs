@@ -1,0 +1,166 @@
+//! What a backend wishes for a user of its own: checked, bounded, and under a name that shows whose key it was.
+
+use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::Error;
+
+use crate::config::{ApiKey, KEY_TTL};
+use crate::http::problem::{Problem, bad};
+use crate::ice::Transport;
+use crate::signaling::protocol::names::RoomName;
+
+/// What a request may say as JSON, all of it optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wish {
+    /// Seconds.
+    pub(super) ttl: Option<u64>,
+    /// Who it is for; whoever it is if not said.
+    pub(super) user: Option<String>,
+    /// Where they meet others.
+    pub(super) room: Option<String>,
+    /// How they may reach the relay.
+    pub(super) transports: Option<Vec<Transport>>,
+}
+
+/// The same in a URL, where a list is a text with commas. Other parameters are somebody else's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WishInUrl {
+    ttl: Option<u64>,
+    user: Option<String>,
+    room: Option<String>,
+    transports: Option<String>,
+}
+
+/// Seconds that a credential is valid if nobody says otherwise.
+const USUAL: u64 = 3600;
+/// So many seconds are a date, or milliseconds. What is less is cut to what the key may have.
+const ABSURD: u64 = 1 << 32;
+/// Bytes of a user's name. With expiry, key and room they stay below the 508 of USERNAME (RFC 8489 §14.3).
+const USER_MAX: usize = 128;
+
+impl Wish {
+    /// What the quota is counted by: `<key>.<user>`, or `<key>.<hash of the room>.<user>`. The key in front keeps its users
+    /// apart from those of every other key, and says who may revoke. `somebody` stands for a user without a name.
+    pub(super) fn tag(&self, key: &ApiKey, somebody: &str) -> Result<String, Problem> {
+        let user = self.user.as_deref().unwrap_or(somebody);
+        let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if !(1..=USER_MAX).contains(&user.len()) || !user.bytes().all(fits) {
+            return Err(bad(BAD_USER));
+        }
+        let room = self.room.clone().map(room).transpose()?;
+        let room = room.map(|room| format!("{}.", room.hash())).unwrap_or_default();
+        Ok(format!("{}.{room}{user}", key.id))
+    }
+
+    /// How the relay may be reached; `None` is any way.
+    pub(super) fn transports(&self) -> Result<Option<&[Transport]>, Problem> {
+        match self.transports.as_deref() {
+            Some([]) => Err(bad("transports is empty: name \"udp\", \"tcp\" or \"tls\", or leave it out")),
+            transports => Ok(transports),
+        }
+    }
+}
+
+impl TryFrom<WishInUrl> for Wish {
+    type Error = Problem;
+
+    fn try_from(wish: WishInUrl) -> Result<Self, Problem> {
+        let WishInUrl { ttl, user, room, transports } = wish;
+        let read = |text: &str| Transport::deserialize(text.into_deserializer());
+        let read_all = |texts: String| texts.split(',').map(read).collect::<Result<_, Error>>();
+        let transports = transports.map(read_all).transpose();
+        let transports = transports.map_err(|error| bad(format!("transports: {error}")))?;
+        Ok(Self { ttl, user, room, transports })
+    }
+}
+
+/// How many seconds something that `key` asks for is valid, if `asked` for.
+pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
+    let asked = asked.unwrap_or(USUAL);
+    if !(1..ABSURD).contains(&asked) {
+        return Err(bad("ttl is a number of seconds, and at least 1"));
+    }
+    Ok(asked.clamp(KEY_TTL.start().as_secs(), key.max_ttl.as_secs()))
+}
+
+/// A room, by its name.
+pub(super) fn room(name: String) -> Result<RoomName, Problem> {
+    RoomName::try_from(name)
+        .map_err(|_| bad("a room has 1 to 64 characters, without / and control characters"))
+}
+
+const BAD_USER: &str = "user has 1 to 128 printable ASCII characters, without space and colon: name an id of yours, not a person";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::api_key::KeyHash;
+
+    fn key() -> ApiKey {
+        ApiKey {
+            id: "shop".to_owned(),
+            hash: KeyHash::of("a key"),
+            origins: Vec::new(),
+            max_ttl: Duration::from_secs(7200),
+            per_minute: 600,
+            allow_query: false,
+        }
+    }
+
+    fn user(name: &str) -> Wish {
+        Wish { user: Some(name.to_owned()), ..Wish::default() }
+    }
+
+    #[test]
+    fn a_tag_begins_with_the_key_and_ends_with_the_user() {
+        let tag = |wish: Wish| wish.tag(&key(), "random").unwrap();
+        assert_eq!(tag(user("alice")), "shop.alice");
+        assert_eq!(tag(Wish::default()), "shop.random");
+        let lobby = RoomName::try_from("lobby".to_owned()).unwrap().hash();
+        assert_eq!(
+            tag(Wish { room: Some("lobby".to_owned()), ..user("alice") }),
+            format!("shop.{lobby}.alice")
+        );
+        assert!(Wish { room: Some("a/b".to_owned()), ..user("alice") }.tag(&key(), "").is_err());
+    }
+
+    /// W3
+    #[test]
+    fn a_user_is_a_short_printable_word() {
+        for wrong in ["", "a:b", ":", "a b", "a\n", "\0", "é", &"a".repeat(129), &"a".repeat(10 << 10)] {
+            assert!(user(wrong).tag(&key(), "random").is_err(), "{wrong:?}");
+        }
+        assert!(user(&"~".repeat(128)).tag(&key(), "random").is_ok());
+    }
+
+    /// W3
+    #[test]
+    fn a_ttl_is_positive_and_cut_to_what_the_key_may_have() {
+        for (asked, given) in
+            [(None, 3600), (Some(1), 60), (Some(60), 60), (Some(7200), 7200), (Some(86_400_000), 7200)]
+        {
+            assert_eq!(ttl(asked, &key()).unwrap(), given, "{asked:?}");
+        }
+        assert_eq!(ttl(None, &ApiKey { max_ttl: Duration::from_secs(60), ..key() }).unwrap(), 60);
+        for wrong in [0, ABSURD, 1_000_000_000_000_000_000, u64::MAX] {
+            assert!(ttl(Some(wrong), &key()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_a_url_has_commas() {
+        let read = |text: &str| {
+            let wish = WishInUrl { transports: Some(text.to_owned()), ..WishInUrl::default() };
+            Wish::try_from(wish).map(|wish| wish.transports.unwrap()).ok()
+        };
+        assert_eq!(read("tls,udp"), Some(vec![Transport::Tls, Transport::Udp]));
+        for wrong in ["", "udp,", "UDP", "udp tcp", "quic"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert!(Wish { transports: Some(Vec::new()), ..Wish::default() }.transports().is_err());
+    }
+}

@@ -1,0 +1,446 @@
+//! PURE  Says by which URLs browsers reach the relay, and hands them out with a credential.
+//!
+//! The URLs are made from what the daemon really listens on, once, at start. They keep to what browsers accept: a
+//! `turns:` URL has a host name, because Firefox says nothing and tries nothing when it is an address; no URL has a port
+//! that browsers block, because one such URL makes Firefox refuse the whole list; and there are four at most, because
+//! each one more makes every connection start later.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::credentials::{Credential, Credentials, Secret};
+use crate::relay::ports::RelayAddress;
+
+/// What the daemon listens on, and relays from; ports as bound.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'a> {
+    /// STUN and TURN over UDP.
+    pub udp: &'a [SocketAddr],
+    /// STUN and TURN over TCP.
+    pub tcp: &'a [SocketAddr],
+    /// TURN over TLS alone.
+    pub tls: &'a [SocketAddr],
+    /// Whether there is a certificate, so that TLS is spoken on the ports of `tcp` too.
+    pub tls_on_tcp: bool,
+    /// The relay addresses: where a machine behind a NAT is seen.
+    pub relay: &'a [RelayAddress],
+}
+
+/// The names that clients may know the daemon by, the best first.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Names<'a> {
+    /// `http.ice_host`.
+    pub ice_host: Option<&'a str>,
+    /// The host in `http.public_url`.
+    pub public_url_host: Option<&'a str>,
+    /// `tls.names`.
+    pub certificate: &'a [String],
+}
+
+/// How a client reaches the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+    /// A TLS connection.
+    Tls,
+}
+
+/// The URLs of this daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IceServers {
+    /// At most one.
+    stun: Option<String>,
+    /// One of each transport at most, in the order that a client should try them.
+    turn: Vec<(Transport, String)>,
+    warnings: Vec<String>,
+}
+
+/// URLs and a credential, as the `RTCPeerConnection` of a browser takes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceConfiguration {
+    /// The servers: STUN without a credential, then TURN with one.
+    #[serde(rename = "iceServers")]
+    pub ice_servers: Vec<IceServer>,
+    /// Seconds that the credential is valid.
+    pub ttl: u64,
+    /// When it ends, in seconds since the Unix epoch.
+    pub expires_at: u64,
+}
+
+/// An `RTCIceServer` (W3C WebRTC §4.2.4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServer {
+    /// Its URLs (RFC 7064, RFC 7065).
+    pub urls: Vec<String>,
+    /// The user name, for TURN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// The password, for TURN.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "reveal",
+        deserialize_with = "conceal"
+    )]
+    pub credential: Option<Secret>,
+}
+
+/// Where the URLs lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Host {
+    Name(String),
+    Address(IpAddr),
+}
+
+/// The port of STUN and TURN (RFC 8489 §18.6).
+const USUAL: u16 = 3478;
+/// The port that every firewall lets browsers reach.
+const HTTPS: u16 = 443;
+
+/// The ports that browsers refuse to connect to: "bad ports" in the Fetch standard, which Chromium and Firefox apply to
+/// STUN and TURN, too.
+const BLOCKED: &[u16] = &[
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
+    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514,
+    515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723,
+    2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
+
+impl IceServers {
+    /// The URLs of what is `served`, under the best of `names`. Without any, the address that clients most likely see.
+    #[must_use]
+    pub fn new(served: &Served<'_>, names: &Names<'_>) -> Self {
+        let stated = stated(names);
+        let mut servers = Self { stun: None, turn: Vec::new(), warnings: blocked_ports(served) };
+        if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
+            servers.warnings.push(NAMELESS.to_owned());
+        }
+        let Some(host) = stated.clone().or_else(|| guessed(served)) else { return servers };
+        // Who names a host says that all listeners are there; a NAT or a proxy may stand between.
+        let there = |listener: &&SocketAddr| stated.is_some() || served.is_at(listener, &host);
+        let udp = pick(served.udp.iter().filter(there), USUAL);
+        let tcp = pick(served.tcp.iter().filter(there), USUAL);
+        let shared = if served.tls_on_tcp { served.tcp } else { &[] };
+        let tls = pick(served.tls.iter().chain(shared).filter(there), HTTPS);
+        servers.stun = udp.map(|port| format!("stun:{host}:{port}"));
+        let mut turn = |transport, url: Option<String>| servers.turn.extend(url.map(|url| (transport, url)));
+        turn(Transport::Udp, udp.map(|port| format!("turn:{host}:{port}?transport=udp")));
+        turn(Transport::Tcp, tcp.map(|port| format!("turn:{host}:{port}?transport=tcp")));
+        let named = matches!(host, Host::Name(_));
+        let tls = tls.filter(|_| named);
+        turn(Transport::Tls, tls.map(|port| format!("turns:{host}:{port}?transport=tcp")));
+        servers
+    }
+
+    /// What the operator should know of what is left out.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The TURN URLs, of these transports alone if any are named.
+    pub fn uris(&self, transports: Option<&[Transport]>) -> impl Iterator<Item = &str> {
+        let wanted = move |transport: &Transport| transports.is_none_or(|some| some.contains(transport));
+        self.turn.iter().filter(move |(transport, _)| wanted(transport)).map(|(_, url)| url.as_str())
+    }
+
+    /// What a client needs to use the relay as `tag` for `ttl` seconds from `unix` on, by these transports alone if any
+    /// are named. `None` without a secret to make a credential from, or without a TURN URL that is left.
+    #[must_use]
+    pub fn configuration(
+        &self,
+        credentials: &Credentials,
+        tag: &str,
+        unix: u64,
+        ttl: u64,
+        transports: Option<&[Transport]>,
+    ) -> Option<IceConfiguration> {
+        let urls: Vec<String> = self.uris(transports).map(str::to_owned).collect();
+        if urls.is_empty() {
+            return None;
+        }
+        let expires_at = unix.saturating_add(ttl);
+        let Credential { username, password } = credentials.issue(tag, expires_at)?;
+        let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
+        let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
+        let turn = IceServer { urls, username: Some(username), credential: Some(password) };
+        Some(IceConfiguration { ice_servers: stun.chain([turn]).collect(), ttl, expires_at })
+    }
+}
+
+impl Served<'_> {
+    fn speaks_tls(&self) -> bool {
+        !self.tls.is_empty() || (self.tls_on_tcp && !self.tcp.is_empty())
+    }
+
+    /// The address at which clients most likely see a listener.
+    fn seen(&self, listener: &SocketAddr) -> Option<IpAddr> {
+        let ip = listener.ip();
+        if ip.is_unspecified() {
+            let same_family = |relay: &&RelayAddress| relay.public.is_ipv4() == ip.is_ipv4();
+            return self.relay.iter().find(same_family).map(|relay| relay.public);
+        }
+        let behind_nat = self.relay.iter().find(|relay| relay.bind == ip);
+        Some(behind_nat.map_or(ip, |relay| relay.public))
+    }
+
+    /// Whether a listener takes what is sent to a host that was found by [`guessed`].
+    fn is_at(&self, listener: &SocketAddr, host: &Host) -> bool {
+        match host {
+            Host::Name(_) => true,
+            Host::Address(ip) => {
+                let all = listener.ip().is_unspecified() && listener.is_ipv4() == ip.is_ipv4();
+                all || self.seen(listener) == Some(*ip)
+            }
+        }
+    }
+}
+
+impl Host {
+    /// A host as in a URL: a name, or an address, in brackets or not.
+    fn read(text: &str) -> Self {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        bare.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Address)
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+        }
+    }
+}
+
+/// The host that the operator names.
+fn stated(names: &Names<'_>) -> Option<Host> {
+    let certificate = names.certificate.iter().map(String::as_str).find(|name| !name.starts_with('*'));
+    names.ice_host.or(names.public_url_host).or(certificate).map(Host::read)
+}
+
+/// The address at which most clients see the listeners of the best transport: not loopback, and IPv4, if there is a
+/// choice.
+fn guessed(served: &Served<'_>) -> Option<Host> {
+    [served.udp, served.tcp, served.tls].into_iter().find_map(|listeners| {
+        let seen = listeners.iter().filter_map(|listener| served.seen(listener));
+        seen.min_by_key(|ip| (ip.is_loopback(), ip.is_ipv6())).map(Host::Address)
+    })
+}
+
+/// The port that browsers should use of these listeners': `best` if it is there.
+fn pick<'a>(listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Option<u16> {
+    let usable = listeners.filter(|listener| !BLOCKED.contains(&listener.port()));
+    usable.min_by_key(|at| (at.ip().is_loopback(), at.port() != best)).map(SocketAddr::port)
+}
+
+fn blocked_ports(served: &Served<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (key, listeners) in
+        [("listen.udp", served.udp), ("listen.tcp", served.tcp), ("listen.tls", served.tls)]
+    {
+        let mut ports: Vec<u16> = listeners.iter().map(SocketAddr::port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        // Port 0 is another one each time, and not known yet.
+        let blocked = ports.into_iter().filter(|port| *port != 0 && BLOCKED.contains(port));
+        warnings.extend(blocked.map(|port| {
+            format!("{key}: browsers refuse port {port}, so it is in no ICE URL: listen on another too")
+        }));
+    }
+    warnings
+}
+
+const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, so there is no turns: URL: write the name \
+                        that your certificate is for";
+
+fn reveal<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::reveal).serialize(serializer)
+}
+
+fn conceal<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(text)?.map(Secret::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::credentials::CheckExpiry;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn relay(bind: &str, public: &str) -> RelayAddress {
+        RelayAddress { bind: bind.parse().unwrap(), public: public.parse().unwrap() }
+    }
+
+    fn credentials(secrets: &[&str]) -> Credentials {
+        let secrets = secrets.iter().map(|text| Secret::new(*text)).collect();
+        Credentials::new("example.org", secrets, HashMap::new(), CheckExpiry::Allocate)
+    }
+
+    /// All URLs of who listens on UDP, TCP and TLS.
+    fn urls(listen: [&[&str]; 3], relay: &[RelayAddress], names: &Names<'_>) -> Vec<String> {
+        let [udp, tcp, tls] = listen.map(addresses);
+        let served = Served { udp: &udp, tcp: &tcp, tls: &tls, tls_on_tcp: !tls.is_empty(), relay };
+        let servers = IceServers::new(&served, names);
+        servers.stun.clone().into_iter().chain(servers.uris(None).map(str::to_owned)).collect()
+    }
+
+    const EVERYWHERE: &[&str] = &["0.0.0.0:3478", "[::]:3478"];
+    const HTTPS_EVERYWHERE: &[&str] = &["0.0.0.0:443", "[::]:443"];
+
+    #[test]
+    fn a_host_name_serves_every_transport_udp_first_and_tls_last() {
+        let names = Names { ice_host: Some("turn.example.org"), ..Names::default() };
+        let urls = urls([EVERYWHERE, EVERYWHERE, HTTPS_EVERYWHERE], &[], &names);
+        let expected = [
+            "stun:turn.example.org:3478",
+            "turn:turn.example.org:3478?transport=udp",
+            "turn:turn.example.org:3478?transport=tcp",
+            "turns:turn.example.org:443?transport=tcp",
+        ];
+        assert_eq!(urls, expected);
+    }
+
+    #[test]
+    fn the_first_name_that_is_known_is_used() {
+        let certificate = ["*.example.org".to_owned(), "c.example.org".to_owned()];
+        let stun =
+            |names: Names<'_>| urls([&["192.0.2.1:3478"], &[], &[]], &[], &names).first().cloned().unwrap();
+        let mut names = Names {
+            ice_host: Some("a.example.org"),
+            public_url_host: Some("b.example.org"),
+            certificate: &certificate,
+        };
+        assert_eq!(stun(names), "stun:a.example.org:3478");
+        names.ice_host = None;
+        assert_eq!(stun(names), "stun:b.example.org:3478");
+        names.public_url_host = None;
+        assert_eq!(stun(names), "stun:c.example.org:3478");
+        names.certificate = &certificate[..1];
+        assert_eq!(stun(names), "stun:192.0.2.1:3478");
+    }
+
+    #[test]
+    fn without_a_name_clients_get_an_address_and_no_tls() {
+        let dual = [relay("2001:db8::5", "2001:db8::5"), relay("10.0.0.5", "198.51.100.10")];
+        for (udp, expected) in [
+            (&["192.0.2.1:3478"][..], "stun:192.0.2.1:3478"),
+            (&["[::1]:3478", "127.0.0.1:3479"], "stun:127.0.0.1:3479"),
+            (&["127.0.0.1:3478", "[2001:db8::1]:3478"], "stun:[2001:db8::1]:3478"),
+            (EVERYWHERE, "stun:198.51.100.10:3478"),
+            (&["[::]:3478"], "stun:[2001:db8::5]:3478"),
+            (&["10.0.0.5:3478"], "stun:198.51.100.10:3478"),
+        ] {
+            let urls = urls([udp, &[], HTTPS_EVERYWHERE], &dual, &Names::default());
+            assert_eq!(urls[0], expected, "{udp:?}");
+            assert!(urls.iter().all(|url| !url.starts_with("turns:")), "{urls:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_place_of_a_name_is_bracketed_once_and_has_no_tls() {
+        for host in ["2001:db8::7", "[2001:db8::7]"] {
+            let names = Names { public_url_host: Some(host), ..Names::default() };
+            let urls = urls([EVERYWHERE, &[], HTTPS_EVERYWHERE], &[], &names);
+            assert_eq!(
+                urls,
+                ["stun:[2001:db8::7]:3478", "turn:[2001:db8::7]:3478?transport=udp"],
+                "one host serves both families"
+            );
+        }
+    }
+
+    #[test]
+    fn a_listener_at_another_address_is_not_offered_under_a_guessed_one() {
+        let urls = urls([&["192.0.2.1:3478"], &["192.0.2.2:3478"], &[]], &[], &Names::default());
+        assert_eq!(urls, ["stun:192.0.2.1:3478", "turn:192.0.2.1:3478?transport=udp"]);
+    }
+
+    #[test]
+    fn ports_that_browsers_block_are_left_out_with_a_warning() {
+        let (udp, tcp) =
+            (addresses(&["192.0.2.1:53", "192.0.2.1:5060"]), addresses(&["192.0.2.1:10080", "192.0.2.1:80"]));
+        let served = Served { udp: &udp, tcp: &tcp, tls: &[], tls_on_tcp: true, relay: &[] };
+        let names = Names { ice_host: Some("h.example"), ..Names::default() };
+        let servers = IceServers::new(&served, &names);
+        assert_eq!(servers.stun, None);
+        let uris: Vec<&str> = servers.uris(None).collect();
+        assert_eq!(uris, ["turn:h.example:80?transport=tcp", "turns:h.example:80?transport=tcp"]);
+        assert_eq!(servers.warnings().len(), 3);
+        assert!(servers.warnings()[0].starts_with("listen.udp: browsers refuse port 53"));
+    }
+
+    #[test]
+    fn tls_without_a_name_is_worth_a_warning() {
+        let (tcp, relay) = (addresses(EVERYWHERE), [relay("192.0.2.1", "192.0.2.1")]);
+        let served = Served { udp: &[], tcp: &tcp, tls: &[], tls_on_tcp: true, relay: &relay };
+        let servers = IceServers::new(&served, &Names::default());
+        assert!(servers.warnings()[0].starts_with("http.ice_host: "), "{:?}", servers.warnings());
+    }
+
+    #[test]
+    fn tls_is_offered_on_443_and_else_on_its_own_ports_before_those_it_shares() {
+        let names = Names { ice_host: Some("h"), ..Names::default() };
+        let tls = |tcp: &[&str], tls: &[&str]| urls([&[], tcp, tls], &[], &names).pop().unwrap();
+        assert_eq!(tls(&["0.0.0.0:443"], &["0.0.0.0:5349"]), "turns:h:443?transport=tcp");
+        assert_eq!(tls(&["0.0.0.0:3478"], &["0.0.0.0:5349"]), "turns:h:5349?transport=tcp");
+    }
+
+    #[test]
+    fn the_answer_is_what_a_browser_takes() {
+        let udp = addresses(&["192.0.2.1:3478"]);
+        let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
+        let servers = IceServers::new(&served, &Names::default());
+        let answer = servers.configuration(&credentials(&["north"]), "alice", NOW - 60, 60, None).unwrap();
+        let expected = serde_json::json!({
+            "iceServers": [
+                { "urls": ["stun:192.0.2.1:3478"] },
+                {
+                    "urls": ["turn:192.0.2.1:3478?transport=udp", "turn:192.0.2.1:3478?transport=tcp"],
+                    "username": "1800000000:alice",
+                    "credential": "sIm7pn/teO7y3AyXGeXl/xAQR6Q=",
+                },
+            ],
+            "ttl": 60,
+            "expires_at": 1_800_000_000,
+        });
+        assert_eq!(serde_json::to_value(&answer).unwrap(), expected);
+        assert!(!format!("{answer:?}").contains("sIm7"), "a log does not show the password");
+    }
+
+    #[test]
+    fn a_filter_leaves_only_its_transports_and_nothing_is_none() {
+        let udp = addresses(&["192.0.2.1:3478"]);
+        let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
+        let servers = IceServers::new(&served, &Names::default());
+        let secret = credentials(&["north"]);
+        let only = |transport| servers.configuration(&secret, "", NOW, 60, Some(&[transport]));
+        let tcp = only(Transport::Tcp).unwrap().ice_servers;
+        assert_eq!(tcp.len(), 1, "STUN is over UDP");
+        assert_eq!(tcp[0].urls, ["turn:192.0.2.1:3478?transport=tcp"]);
+        assert_eq!(only(Transport::Udp).unwrap().ice_servers.len(), 2);
+        assert_eq!(only(Transport::Tls), None);
+        assert_eq!(servers.configuration(&credentials(&[]), "", NOW, 60, None), None, "without a secret");
+    }
+
+    #[test]
+    fn who_listens_nowhere_has_no_url() {
+        let served = Served { udp: &[], tcp: &[], tls: &[], tls_on_tcp: false, relay: &[] };
+        let servers = IceServers::new(&served, &Names { ice_host: Some("h"), ..Names::default() });
+        assert_eq!((servers.stun.clone(), servers.uris(None).count()), (None, 0));
+    }
+}

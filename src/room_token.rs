@@ -1,0 +1,228 @@
+//! PURE  Issues and checks the tokens that let somebody into rooms: signed, and good for a time.
+//!
+//! A team's backend asks for one with its API key and gives it to its user, who shows it in the signaling `hello`. So
+//! nobody needs a list of who may come, and a browser never sees a key. A token is
+//!
+//! ```text
+//! r1.<expiry in seconds since the Unix epoch>.<room in base64url, or *>.<base64url(HMAC-SHA256(key, all before))>
+//! ```
+//!
+//! The key is derived from the shared secret of the TURN credentials, and is not that secret: a token is no oracle for
+//! passwords. While a secret is being replaced, tokens of both are good.
+
+use std::fmt;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::credentials::Secret;
+
+/// Whom a token admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// The one room that it is for; `None` for every room.
+    pub room: Option<String>,
+}
+
+/// Why a token admits nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenError {
+    /// It was not made by this daemon, or not with a secret that is live.
+    Invalid,
+    /// Its time is over.
+    Expired,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Invalid => "the token is not one of this server",
+            Self::Expired => "the token has expired",
+        })
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// Issues and checks tokens.
+#[derive(Clone)]
+pub struct RoomTokens {
+    /// One for each live secret, newest first.
+    keys: Vec<Hmac<Sha256>>,
+}
+
+/// The bytes that a token has at most; a longer one is invalid.
+pub const TOKEN_MAX: usize = 512;
+/// The bytes of a room's name that a token has space for.
+pub const ROOM_MAX: usize = 256;
+
+const VERSION: &str = "r1";
+const EVERY_ROOM: &str = "*";
+/// What makes the key another than every other key that may ever be made from the same secret.
+const LABEL: &[u8] = b"hairpin room token v1";
+
+impl RoomTokens {
+    /// Tokens of these secrets, newest first. With none, none can be issued and none is valid.
+    #[must_use]
+    pub fn new(secrets: &[Secret]) -> Self {
+        let key = |secret: &Secret| {
+            let derived = keyed(secret.reveal().as_bytes()).chain_update(LABEL).finalize();
+            keyed(&derived.into_bytes())
+        };
+        Self { keys: secrets.iter().map(key).collect() }
+    }
+
+    /// A token for a room, or for all rooms, that is good until `expires`, in seconds since the Unix epoch. `None` without
+    /// a secret, or for a room whose name has more than [`ROOM_MAX`] bytes.
+    #[must_use]
+    pub fn issue(&self, room: Option<&str>, expires: u64) -> Option<String> {
+        let key = self.keys.first()?;
+        if room.is_some_and(|room| room.len() > ROOM_MAX) {
+            return None;
+        }
+        let room = room.map_or_else(|| EVERY_ROOM.to_owned(), |room| BASE64_URL_SAFE_NO_PAD.encode(room));
+        let signed = format!("{VERSION}.{expires}.{room}");
+        let signature = key.clone().chain_update(&signed).finalize().into_bytes();
+        Some(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// Whom a token admits at `unix`, in seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// [`TokenError::Expired`] is said of genuine tokens only.
+    pub fn check(&self, token: &str, unix: u64) -> Result<Grant, TokenError> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
+        if token.len() > TOKEN_MAX || !self.is_genuine(signed, signature) {
+            return Err(TokenError::Invalid);
+        }
+        let (expires, room) = read(signed).ok_or(TokenError::Invalid)?;
+        if expires < unix { Err(TokenError::Expired) } else { Ok(Grant { room }) }
+    }
+
+    /// Every key is tried, whichever matches, so that time tells nothing.
+    fn is_genuine(&self, signed: &str, signature: &str) -> bool {
+        let Ok(signature) = BASE64_URL_SAFE_NO_PAD.decode(signature) else { return false };
+        let matches = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
+        self.keys.iter().fold(false, |found, key| matches(key) | found)
+    }
+}
+
+impl fmt::Debug for RoomTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RoomTokens(..)")
+    }
+}
+
+/// Expiry and room of what we have signed.
+fn read(signed: &str) -> Option<(u64, Option<String>)> {
+    let (expires, room) = signed.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
+    let room = match room {
+        EVERY_ROOM => None,
+        room => Some(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(room).ok()?).ok()?),
+    };
+    Some((expires.parse().ok()?, room))
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOON: u64 = 1_800_000_000;
+
+    fn tokens(secrets: &[&str]) -> RoomTokens {
+        RoomTokens::new(&secrets.iter().map(|text| Secret::new(*text)).collect::<Vec<_>>())
+    }
+
+    /// `printf 'hairpin room token v1' | openssl dgst -sha256 -hmac north -binary` is the key `K` of
+    /// `printf r1.1800000000.bG9iYnk | openssl dgst -sha256 -mac HMAC -macopt hexkey:K -binary | basenc --base64url`.
+    #[test]
+    fn a_token_is_what_openssl_makes() {
+        let token = tokens(&["north"]).issue(Some("lobby"), NOON).unwrap();
+        assert_eq!(token, "r1.1800000000.bG9iYnk.mgY1gSS13VX7k3fOVSRImzyWTy4w8ZgfWCRT8wHJCEw");
+    }
+
+    #[test]
+    fn a_token_admits_to_its_room_until_its_last_second() {
+        let tokens = tokens(&["north"]);
+        let token = tokens.issue(Some("lobby"), NOON).unwrap();
+        assert_eq!(tokens.check(&token, NOON), Ok(Grant { room: Some("lobby".to_owned()) }));
+        assert_eq!(tokens.check(&token, NOON + 1), Err(TokenError::Expired));
+        let everywhere = tokens.issue(None, NOON).unwrap();
+        assert_eq!(tokens.check(&everywhere, 0), Ok(Grant { room: None }));
+    }
+
+    #[test]
+    fn while_a_secret_is_replaced_tokens_of_both_are_good_and_new_ones_are_of_the_new() {
+        let (old, both, new) = (tokens(&["old"]), tokens(&["new", "old"]), tokens(&["new"]));
+        let earlier = old.issue(None, NOON).unwrap();
+        assert!(both.check(&earlier, 0).is_ok());
+        assert_eq!(new.check(&earlier, 0), Err(TokenError::Invalid));
+        assert!(new.check(&both.issue(None, NOON).unwrap(), 0).is_ok());
+    }
+
+    #[test]
+    fn without_a_secret_no_token_is_issued_and_none_is_valid() {
+        let token = tokens(&[""]).issue(None, NOON).unwrap();
+        assert_eq!(tokens(&[]).issue(None, NOON), None);
+        assert_eq!(tokens(&[]).check(&token, 0), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn a_token_is_no_password_and_a_password_no_token() {
+        let secret = Secret::new("north");
+        let signed = format!("r1.{NOON}.*");
+        let forged = format!("{signed}.{}", secret.password(&signed).reveal());
+        assert_eq!(tokens(&["north"]).check(&forged, 0), Err(TokenError::Invalid));
+    }
+
+    #[test]
+    fn the_longest_token_is_within_its_bound_and_a_longer_room_has_none() {
+        let tokens = tokens(&["north"]);
+        let token = tokens.issue(Some(&"x".repeat(ROOM_MAX)), u64::MAX).unwrap();
+        assert!(token.len() <= TOKEN_MAX && tokens.check(&token, 0).is_ok(), "{}", token.len());
+        assert_eq!(tokens.issue(Some(&"x".repeat(ROOM_MAX + 1)), NOON), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_issued_is_good_and_says_what_was_asked(
+            room in proptest::option::of(".{0,64}"),
+            expires: u64,
+            unix: u64,
+        ) {
+            let tokens = tokens(&["north"]);
+            let token = tokens.issue(room.as_deref(), expires).unwrap();
+            let expected = if expires < unix { Err(TokenError::Expired) } else { Ok(Grant { room }) };
+            prop_assert_eq!(tokens.check(&token, unix), expected);
+            prop_assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+
+        #[test]
+        fn no_other_text_is_a_token(text in "\\PC{0,600}|(r1\\.)?[0-9]{0,25}\\.[*a-zA-Z0-9_=-]{0,400}\\.[a-zA-Z0-9_-]{43}") {
+            prop_assert_eq!(tokens(&["north"]).check(&text, 0), Err(TokenError::Invalid));
+        }
+
+        #[test]
+        fn a_token_with_one_other_byte_is_none(at: usize, byte in 0x20..0x7F_u8) {
+            let tokens = tokens(&["north"]);
+            let token = tokens.issue(Some("lobby"), NOON).unwrap();
+            let mut other = token.clone().into_bytes();
+            let at = at % other.len();
+            other[at] = byte;
+            let other = String::from_utf8(other).unwrap();
+            prop_assert_eq!(tokens.check(&other, 0).is_ok(), other == token);
+        }
+    }
+
+    #[test]
+    fn a_key_is_not_shown() {
+        assert_eq!(format!("{:?}", tokens(&["north"])), "RoomTokens(..)");
+    }
+}

@@ -1,0 +1,217 @@
+//! The switchboard under a lock, with a clock and real queues: what sockets talk to.
+//!
+//! The lock is held for as long as it takes to decide and to put frames into queues, and never while anything waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+
+use crate::clock::{Clock, Moment, Now};
+use crate::relay::engine::quotas::address;
+use crate::signaling::counters::Counters;
+use crate::signaling::outbox::Outbox;
+use crate::signaling::protocol::Request;
+use crate::signaling::protocol::codes::Close;
+use crate::signaling::protocol::parse::Mistake;
+use crate::signaling::sessions::SocketId;
+use crate::signaling::switchboard::{Effect, Parts, Switchboard, Visit};
+
+/// Where all sockets meet.
+pub struct Hub {
+    state: Mutex<State>,
+    clock: Clock,
+    counters: Arc<Counters>,
+    sockets_per_ip: u32,
+    sockets: usize,
+}
+
+/// One socket's place at the hub; given back when dropped.
+pub struct Connection {
+    hub: Arc<Hub>,
+    socket: SocketId,
+    ip: IpAddr,
+    outbox: Outbox,
+}
+
+/// Why there is no place for one more socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowded {
+    /// The address has as many as allowed.
+    Address,
+    /// All places are taken.
+    Server,
+    /// The server is about to stop.
+    Draining,
+}
+
+struct State {
+    board: Switchboard,
+    chance: StdRng,
+    /// The queues of the sockets that are not being closed.
+    outboxes: HashMap<SocketId, Outbox>,
+    addresses: HashMap<IpAddr, u32>,
+    opened: u64,
+    open: usize,
+    draining: bool,
+}
+
+/// How exact deadlines are.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Hub {
+    /// A hub with as many places for sockets as there may be sessions, and so many for one address.
+    #[must_use]
+    pub fn new(parts: Parts, sockets_per_ip: u32, clock: Clock, chance: StdRng) -> Self {
+        let (sockets, counters) = (parts.sessions, Arc::clone(&parts.counters));
+        let state = State {
+            board: Switchboard::new(parts),
+            chance,
+            outboxes: HashMap::new(),
+            addresses: HashMap::new(),
+            opened: 0,
+            open: 0,
+            draining: false,
+        };
+        Self { state: Mutex::new(state), clock, counters, sockets_per_ip, sockets }
+    }
+
+    /// Takes a place for a socket.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<Connection, Crowded> {
+        let ip = address(visit.ip);
+        let mut state = self.state();
+        let here = state.addresses.get(&ip).copied().unwrap_or_default();
+        match () {
+            () if state.draining => return Err(Crowded::Draining),
+            () if here >= self.sockets_per_ip => return Err(Crowded::Address),
+            () if state.open >= self.sockets => return Err(Crowded::Server),
+            () => {}
+        }
+        state.addresses.insert(ip, here + 1);
+        state.open += 1;
+        state.opened += 1;
+        self.counters.sockets.set(state.open as u64);
+        let (socket, outbox) = (SocketId(state.opened), Outbox::default());
+        state.outboxes.insert(socket, outbox.clone());
+        state.board.open(socket, visit);
+        drop(state);
+        Ok(Connection { hub: Arc::clone(self), socket, ip, outbox })
+    }
+
+    /// Does what is due, again and again; to be spawned once.
+    pub async fn keep_time(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            self.change(|state, now| state.board.tick(now, &mut state.chance));
+        }
+    }
+
+    /// Says goodbye to everybody, and welcomes nobody any more.
+    pub fn drain(&self) {
+        self.change(|state, _| {
+            state.draining = true;
+            state.board.drain(&mut state.chance)
+        });
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State, Now) -> Vec<Effect>) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        let effects = change(&mut state, now);
+        state.carry_out(effects, now);
+    }
+
+    /// A panic is a bug in one request; the tables are as they were left, and the rooms of others go on.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// A frame has come. Returns whether the socket is welcome, that is whether it belongs to a session.
+    pub fn hear(&self, heard: Result<Request, Mistake>) -> bool {
+        let mut welcome = false;
+        self.hub.change(|state, now| {
+            let effects = state.board.hear(self.socket, heard, now, &mut state.chance);
+            welcome = state.board.is_welcome(self.socket);
+            effects
+        });
+        welcome
+    }
+
+    /// Everything up to `n` has arrived.
+    pub fn acknowledge(&self, n: u64) {
+        self.hub.state().board.acknowledge(self.socket, n);
+    }
+
+    /// The server closes the socket.
+    pub fn closed(&self, close: Close) {
+        let _one_writer = self.hub.state();
+        self.hub.counters.closed(close);
+    }
+
+    /// What waits to be sent.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.hub.clock.now().moment
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.hub.change(|state, now| {
+            state.outboxes.remove(&self.socket);
+            state.open -= 1;
+            self.hub.counters.sockets.set(state.open as u64);
+            if let Some(here) = state.addresses.get_mut(&self.ip) {
+                *here -= 1;
+                if *here == 0 {
+                    state.addresses.remove(&self.ip);
+                }
+            }
+            state.board.lost(self.socket, now, &mut state.chance)
+        });
+    }
+}
+
+impl State {
+    fn carry_out(&mut self, effects: Vec<Effect>, now: Now) {
+        let mut effects = VecDeque::from(effects);
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Send(socket, frame) => {
+                    let Some(outbox) = self.outboxes.get(&socket) else { continue };
+                    if outbox.push(frame).is_err() {
+                        self.close(socket, Close::SlowConsumer);
+                        effects.extend(self.board.lost(socket, now, &mut self.chance));
+                    }
+                }
+                Effect::Close(socket, close) => self.close(socket, close),
+            }
+        }
+    }
+
+    /// From here on nothing more is put into the socket's queue.
+    fn close(&mut self, socket: SocketId, close: Close) {
+        if let Some(outbox) = self.outboxes.remove(&socket) {
+            outbox.close(close);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What waits to be sent on one socket: a bounded queue between the rooms and the task that writes.
+//!
+//! This is the one way by which rooms reach a member. A bus between several nodes will take its place for members that
+//! are connected elsewhere.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::signaling::protocol::codes::Close;
+use crate::signaling::replay::{self, Frame};
+
+/// Frames that may wait: all that a resume can replay, and as many that come meanwhile. Whoever has more waiting does not
+/// read, and its socket is closed.
+pub const FRAMES_MAX: usize = 2 * replay::FRAMES_MAX;
+/// Bytes that may wait.
+pub const BYTES_MAX: usize = 1024 * 1024;
+
+/// The queue of one socket. Copies are the same queue.
+#[derive(Debug, Clone, Default)]
+pub struct Outbox(Arc<Shared>);
+
+/// What comes next on a socket.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A frame is to be sent.
+    Send(Frame),
+    /// Nothing more is: the socket is to be closed.
+    Close(Close),
+}
+
+/// Too much waits already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    close: Option<Close>,
+}
+
+impl Outbox {
+    /// Lets a frame wait.
+    ///
+    /// # Errors
+    /// If too much waits already; then the frame does not.
+    pub fn push(&self, frame: Frame) -> Result<(), Full> {
+        let mut queue = self.queue();
+        if queue.frames.len() >= FRAMES_MAX || queue.bytes + frame.text.len() > BYTES_MAX {
+            return Err(Full);
+        }
+        queue.bytes += frame.text.len();
+        queue.frames.push_back(frame);
+        drop(queue);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    /// Closes the socket when it has sent what waits; a slow consumer's at once, because it would never get that far.
+    pub fn close(&self, close: Close) {
+        let mut queue = self.queue();
+        if close == Close::SlowConsumer {
+            (queue.frames, queue.bytes) = (VecDeque::new(), 0);
+        }
+        queue.close.get_or_insert(close);
+        drop(queue);
+        self.0.changed.notify_one();
+    }
+
+    /// What comes next. May be dropped while it waits, and nothing is lost.
+    pub async fn next(&self) -> Next {
+        loop {
+            if let Some(next) = self.take() {
+                return next;
+            }
+            self.0.changed.notified().await;
+        }
+    }
+
+    /// Waits until the socket is to be closed, however much waits before that.
+    pub async fn closing(&self) -> Close {
+        loop {
+            if let Some(close) = self.queue().close {
+                return close;
+            }
+            self.0.changed.notified().await;
+        }
+    }
+
+    fn take(&self) -> Option<Next> {
+        let mut queue = self.queue();
+        let Some(frame) = queue.frames.pop_front() else { return queue.close.map(Next::Close) };
+        queue.bytes -= frame.text.len();
+        if queue.frames.is_empty() {
+            // A burst of the past costs nothing any more.
+            queue.frames = VecDeque::new();
+        }
+        Some(Next::Send(frame))
+    }
+
+    /// The queue is right between any two statements, so a panic elsewhere spoils nothing.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(size: usize) -> Frame {
+        Frame { n: None, text: "x".repeat(size).into() }
+    }
+
+    #[test]
+    fn what_waits_comes_out_in_order_and_then_the_end() {
+        let outbox = Outbox::default();
+        (1..4).for_each(|size| outbox.push(frame(size)).unwrap());
+        outbox.close(Close::Kicked);
+        outbox.close(Close::Drain);
+        let all: Vec<_> = (0..4).filter_map(|_| outbox.take()).collect();
+        let expected =
+            [Next::Send(frame(1)), Next::Send(frame(2)), Next::Send(frame(3)), Next::Close(Close::Kicked)];
+        assert_eq!((all.as_slice(), outbox.queue().frames.capacity()), (&expected[..], 0));
+    }
+
+    #[test]
+    fn no_more_waits_than_the_bound() {
+        let (many, large) = (Outbox::default(), Outbox::default());
+        assert_eq!((0..).take_while(|_| many.push(frame(1)).is_ok()).count(), FRAMES_MAX);
+        assert_eq!((0..).take_while(|_| large.push(frame(BYTES_MAX / 8)).is_ok()).count(), 8);
+        assert_eq!(many.take(), Some(Next::Send(frame(1))));
+        assert_eq!((many.push(frame(1)), many.push(frame(1))), (Ok(()), Err(Full)));
+    }
+
+    #[test]
+    fn a_slow_consumer_gets_nothing_more() {
+        let outbox = Outbox::default();
+        outbox.push(frame(1)).unwrap();
+        outbox.close(Close::SlowConsumer);
+        assert_eq!(outbox.take(), Some(Next::Close(Close::SlowConsumer)));
+    }
+}

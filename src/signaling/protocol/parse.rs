@@ -1,0 +1,331 @@
+//! PURE  Reads what a client sends, and says which field is wrong.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::signaling::protocol::codes::ErrorCode;
+use crate::signaling::protocol::names::RoomName;
+use crate::signaling::protocol::{
+    BODY_MAX, CANDIDATE_MAX, CANDIDATES_MAX, Candidate, ClientMessage, Content, DEPTH_MAX, Description,
+    Fault, Hello, Join, KEY_MAX, KIND_MAX, Request, Resume, SDP_MAX, StateChange, TOKEN_MAX,
+};
+
+/// What is wrong with a frame, and the request that the error answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mistake {
+    /// The request's `id`, if that much could be read.
+    pub re: Option<u32>,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// Reads the text of a frame.
+///
+/// # Errors
+/// If it is no message that the server understands.
+pub fn parse(text: &str) -> Result<Request, Mistake> {
+    let mut fields = Fields::read(text).map_err(|fault| Mistake { re: None, fault })?;
+    let id = fields.optional("id").map_err(|fault| Mistake { re: None, fault })?;
+    match fields.message() {
+        Ok(message) => Ok(Request { id, message }),
+        Err(fault) => Err(Mistake { re: id, fault }),
+    }
+}
+
+/// The fields of a message that are not read yet. A field that is `null` is absent; unknown ones are ignored.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(text: &str) -> Result<Self, Fault> {
+        if is_too_deep(text) {
+            return Err(ErrorCode::BadJson.into());
+        }
+        serde_json::from_str(text).map(Self).map_err(|_| ErrorCode::BadJson.into())
+    }
+
+    fn message(&mut self) -> Result<ClientMessage, Fault> {
+        let t: String = self.required("t")?;
+        Ok(match t.as_str() {
+            "hello" => ClientMessage::Hello(self.hello()?),
+            "join" => ClientMessage::Join(self.join()?),
+            "leave" => ClientMessage::Leave,
+            "bye" => ClientMessage::Bye,
+            "signal" => ClientMessage::Signal {
+                to: self.required("to")?,
+                e: self.required("e")?,
+                content: self.content()?,
+            },
+            "state" => ClientMessage::State(self.state()?),
+            "msg" => ClientMessage::Msg {
+                to: self.optional("to")?,
+                kind: self.text("kind", KIND_MAX)?.ok_or(Fault::field("kind"))?,
+                body: self.body()?,
+            },
+            "ice" => ClientMessage::Ice,
+            "ping" => ClientMessage::Ping { ts: self.optional("ts")?, last: self.optional("last")? },
+            "lock" => ClientMessage::Lock { on: self.required("on")? },
+            "kick" => ClientMessage::Kick {
+                peer: self.required("peer")?,
+                ban_s: self.optional("ban_s")?.unwrap_or_default(),
+            },
+            "admit" => ClientMessage::Admit { peer: self.required("peer")? },
+            "deny" => ClientMessage::Deny { peer: self.required("peer")? },
+            "host" => ClientMessage::Host { peer: self.required("peer")? },
+            "end" => ClientMessage::End,
+            _ => return Err(ErrorCode::UnknownType.into()),
+        })
+    }
+
+    fn hello(&mut self) -> Result<Hello, Fault> {
+        let last = self.optional("last")?.unwrap_or_default();
+        Ok(Hello {
+            versions: self.required("v")?,
+            token: self.text("token", TOKEN_MAX)?,
+            resume: self.text("resume", TOKEN_MAX)?.map(|token| Resume { token, last }),
+        })
+    }
+
+    fn join(&mut self) -> Result<Join, Fault> {
+        let room: String = self.required("room")?;
+        Ok(Join {
+            room: RoomName::try_from(room).map_err(|_| ErrorCode::RoomNameInvalid)?,
+            name: self.optional("name")?.unwrap_or_default(),
+            key: self.text("key", KEY_MAX)?,
+            host_token: self.text("host_token", TOKEN_MAX)?,
+            state: self.optional("state")?.unwrap_or_default(),
+        })
+    }
+
+    fn state(&mut self) -> Result<StateChange, Fault> {
+        Ok(StateChange {
+            mic: self.optional("mic")?,
+            cam: self.optional("cam")?,
+            screen: self.optional("screen")?,
+            hand: self.optional("hand")?,
+            name: self.optional("name")?,
+        })
+    }
+
+    /// Exactly one of `d` and `c`.
+    fn content(&mut self) -> Result<Content, Fault> {
+        let description: Option<Description> = self.optional("d")?;
+        let candidates: Option<Vec<Option<Candidate>>> = self.optional("c")?;
+        match (description, candidates) {
+            (Some(description), None) if description.sdp.len() <= SDP_MAX => {
+                Ok(Content::Description(description))
+            }
+            (Some(_), None) => Err(too_large("d")),
+            (None, Some(candidates)) if candidates.len() > CANDIDATES_MAX => Err(too_large("c")),
+            (None, Some(candidates)) if candidates.iter().flatten().all(is_short) => {
+                Ok(Content::Candidates(candidates))
+            }
+            (None, Some(_)) => Err(too_large("c")),
+            (Some(_), Some(_)) => Err(Fault::field("c")),
+            (None, None) => Err(Fault::field("d")),
+        }
+    }
+
+    fn body(&mut self) -> Result<String, Fault> {
+        let body: String = self.required("body")?;
+        if body.len() > BODY_MAX { Err(too_large("body")) } else { Ok(body) }
+    }
+
+    fn text(&mut self, name: &'static str, most: usize) -> Result<Option<String>, Fault> {
+        let text: Option<String> = self.optional(name)?;
+        if text.as_ref().is_some_and(|text| text.len() > most) { Err(Fault::field(name)) } else { Ok(text) }
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Fault> {
+        self.optional(name)?.ok_or(Fault::field(name))
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Fault> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => serde_json::from_value(value).map(Some).map_err(|_| Fault::field(name)),
+        }
+    }
+}
+
+fn too_large(field: &'static str) -> Fault {
+    Fault { code: ErrorCode::TooLarge, field: Some(field), retry_after: None }
+}
+
+fn is_short(candidate: &Candidate) -> bool {
+    let texts =
+        [Some(&candidate.candidate), candidate.sdp_mid.as_ref(), candidate.username_fragment.as_ref()];
+    texts.into_iter().flatten().all(|text| text.len() <= CANDIDATE_MAX)
+}
+
+/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`]: looked at before anything is built.
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::signaling::protocol::DescriptionKind;
+
+    const PEER: &str = "AAECAwQFBgcICQoL";
+
+    fn message(text: &str) -> ClientMessage {
+        parse(text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}")).message
+    }
+
+    fn fault(text: &str) -> (ErrorCode, Option<&'static str>) {
+        let Mistake { fault, .. } = parse(text).expect_err(text);
+        (fault.code, fault.field)
+    }
+
+    #[test]
+    fn a_signal_carries_a_description_or_candidates() {
+        let offer = format!(r#"{{"t":"signal","to":"{PEER}","e":2,"d":{{"type":"offer","sdp":"v=0"}}}}"#);
+        let ClientMessage::Signal { to, e: 2, content: Content::Description(description) } = message(&offer)
+        else {
+            panic!("it is an offer")
+        };
+        assert_eq!((to.to_string().as_str(), description.kind), (PEER, DescriptionKind::Offer));
+        let candidates = format!(
+            r#"{{"t":"signal","to":"{PEER}","e":2,"c":[{{"candidate":"a","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}},null]}}"#
+        );
+        let ClientMessage::Signal { content: Content::Candidates(list), .. } = message(&candidates) else {
+            panic!("these are candidates")
+        };
+        assert_eq!((list.len(), list[0].as_ref().unwrap().sdp_mline_index, &list[1]), (2, Some(0), &None));
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_and_null_is_absent() {
+        let join =
+            r#"{"t":"join","id":4,"room":"a","key":null,"color":"red","state":{"mic":true,"size":[1]}}"#;
+        let state = StateChange { mic: Some(true), ..StateChange::default() };
+        let Request { id: Some(4), message: ClientMessage::Join(join) } = parse(join).unwrap() else {
+            panic!("it is a join")
+        };
+        assert_eq!((join.room.as_str(), join.key, join.state), ("a", None, state));
+    }
+
+    #[test]
+    fn what_is_no_json_object_or_too_deep_is_bad_json() {
+        let deep =
+            |depth: usize| format!("{{\"t\":\"leave\",\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(message(&deep(7)), ClientMessage::Leave);
+        let bottomless = "[".repeat(100_000);
+        for text in ["", "{", "null", "[]", "7", "{\"t\":NaN}", "\u{feff}{}", &deep(8), &bottomless] {
+            assert_eq!(fault(text), (ErrorCode::BadJson, None), "{text:.40}");
+        }
+    }
+
+    #[test]
+    fn brackets_in_texts_are_not_depth() {
+        let body = "[".repeat(100) + "\\\"" + &"{".repeat(100);
+        let ClientMessage::Msg { body, .. } =
+            message(&format!(r#"{{"t":"msg","kind":"chat","body":"{body}"}}"#))
+        else {
+            panic!("it is a msg")
+        };
+        assert_eq!(body.len(), 201);
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        for (text, field) in [
+            (r#"{}"#, "t"),
+            (r#"{"t":7}"#, "t"),
+            (r#"{"t":"leave","id":-1}"#, "id"),
+            (r#"{"t":"leave","id":4294967296}"#, "id"),
+            (r#"{"t":"hello"}"#, "v"),
+            (r#"{"t":"hello","v":1}"#, "v"),
+            (r#"{"t":"hello","v":[1],"last":"1"}"#, "last"),
+            (r#"{"t":"join"}"#, "room"),
+            (r#"{"t":"join","room":"a","name":7}"#, "name"),
+            (r#"{"t":"join","room":"a","name":"a\u0000"}"#, "name"),
+            (r#"{"t":"join","room":"a","state":{"mic":1}}"#, "state"),
+            (r#"{"t":"state","mic":"on"}"#, "mic"),
+            (r#"{"t":"lock"}"#, "on"),
+            (r#"{"t":"kick","peer":"me"}"#, "peer"),
+            (r#"{"t":"ping","ts":"now"}"#, "ts"),
+            (r#"{"t":"msg","body":"a"}"#, "kind"),
+            (r#"{"t":"msg","kind":"chat","body":{}}"#, "body"),
+            (&format!(r#"{{"t":"signal","to":"{PEER}","e":1}}"#), "d"),
+            (&format!(r#"{{"t":"signal","to":"{PEER}","e":1,"d":{{"type":"bye","sdp":""}}}}"#), "d"),
+            (&format!(r#"{{"t":"signal","to":"{PEER}","e":1.5,"c":[]}}"#), "e"),
+            (&format!(r#"{{"t":"signal","to":"{PEER}","e":1,"c":[],"d":{{"type":"rollback"}}}}"#), "c"),
+        ] {
+            assert_eq!(fault(text), (ErrorCode::BadField, Some(field)), "{text}");
+        }
+        assert_eq!(fault(r#"{"t":"join","room":"a/b"}"#), (ErrorCode::RoomNameInvalid, None));
+        assert_eq!(fault(r#"{"t":"sing"}"#), (ErrorCode::UnknownType, None));
+        assert_eq!(parse(r#"{"t":"sing","id":9}"#).unwrap_err().re, Some(9));
+    }
+
+    #[test]
+    fn more_than_is_allowed_is_too_large() {
+        let signal = |rest: String| format!(r#"{{"t":"signal","to":"{PEER}","e":1,{rest}}}"#);
+        let sdp = |length| signal(format!(r#""d":{{"type":"offer","sdp":"{}"}}"#, "a".repeat(length)));
+        let candidates = |count: usize| signal(format!(r#""c":[{}]"#, vec!["null"; count].join(",")));
+        let long = signal(format!(r#""c":[{{"candidate":"{}"}}]"#, "a".repeat(CANDIDATE_MAX + 1)));
+        let body = |length| format!(r#"{{"t":"msg","kind":"chat","body":"{}"}}"#, "a".repeat(length));
+        for good in [sdp(SDP_MAX), candidates(CANDIDATES_MAX), body(BODY_MAX)] {
+            assert!(parse(&good).is_ok());
+        }
+        for (bad, field) in [
+            (sdp(SDP_MAX + 1), "d"),
+            (candidates(CANDIDATES_MAX + 1), "c"),
+            (long, "c"),
+            (body(BODY_MAX + 1), "body"),
+        ] {
+            assert_eq!(fault(&bad), (ErrorCode::TooLarge, Some(field)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_message_or_a_mistake(text in "\\PC{0,80}|[\\[\\]{}\",:a-z0-9\\\\ ]{0,200}") {
+            drop(parse(&text));
+        }
+
+        #[test]
+        fn a_mutated_message_is_a_message_or_a_mistake(at in 0..150_usize, byte in 0x20..0x7f_u8) {
+            let text = format!(r#"{{"t":"signal","id":1,"to":"{PEER}","e":1,"c":[{{"candidate":"a b","sdpMid":"0"}},null]}}"#);
+            let mut text = text.into_bytes();
+            let at = at % text.len();
+            text[at] = byte;
+            drop(parse(&String::from_utf8(text).unwrap()));
+        }
+
+        #[test]
+        fn the_depth_is_what_serde_finds(text in "[\\[\\]{}\",:1\\\\]{0,40}") {
+            let depth = |value: &Value| {
+                fn of(value: &Value) -> usize {
+                    match value {
+                        Value::Array(list) => 1 + list.iter().map(of).max().unwrap_or(0),
+                        Value::Object(map) => 1 + map.values().map(of).max().unwrap_or(0),
+                        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+                    }
+                }
+                of(value)
+            };
+            if let Ok(value) = serde_json::from_str::<Value>(&text) {
+                prop_assert_eq!(is_too_deep(&text), depth(&value) > DEPTH_MAX);
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! PURE  All rooms: creates them, finds the one that a session is in, and forgets them.
+//!
+//! A request either does what it says and returns the reply, or does nothing and returns why. What the others hear of it
+//! goes into the [`Post`]. Nobody but the members of a room ever hears of what happens in it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use rand::RngCore;
+
+use crate::clock::Moment;
+use crate::config::Create;
+use crate::signaling::post::{Act, Post};
+use crate::signaling::protocol::codes::ErrorCode;
+use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
+use crate::signaling::protocol::{ClientMessage, Content, Join, Joined, LeaveReason, ServerMessage};
+use crate::signaling::room::{Caller, Entrance, Room};
+use crate::signaling::secret::{self, Hashed};
+
+/// What rooms are like here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How many members a room may have.
+    pub capacity: usize,
+    /// Who may create one.
+    pub create: Create,
+    /// Whether whoever comes must wait until the host lets them in.
+    pub knock: bool,
+    /// Rooms in all. When there are so many, those with nobody in them are forgotten; then nobody may create more.
+    pub rooms: usize,
+}
+
+/// What a room token allows its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The only room that may be joined, if there is only one.
+    pub only: Option<RoomName>,
+}
+
+/// All rooms.
+#[derive(Debug)]
+pub struct Rooms {
+    rules: Rules,
+    rooms: BTreeMap<RoomName, Room>,
+    /// Which room a session is in, or waits to come in.
+    places: HashMap<SessionId, RoomName>,
+}
+
+/// How long a host may keep an address out: a day.
+const BAN_MAX: u32 = 24 * 3600;
+
+impl Rooms {
+    /// No rooms yet.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, rooms: BTreeMap::new(), places: HashMap::new() }
+    }
+
+    /// How many rooms there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// How many are in rooms, or wait to come in.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether a session is in a room, or waits to come in.
+    #[must_use]
+    pub fn has(&self, session: SessionId) -> bool {
+        self.places.contains_key(&session)
+    }
+
+    /// Which room a session is in, and who it is there.
+    #[must_use]
+    pub fn place(&self, session: SessionId) -> Option<(&RoomName, PeerId)> {
+        let name = self.places.get(&session)?;
+        self.rooms.get(name)?.role(session).map(|(peer, _)| (name, peer))
+    }
+
+    /// Lets a session into a room, which is created if need be.
+    ///
+    /// # Errors
+    /// Why not. Who may create no room hears the same of a room that is not there and of one whose key they do not know.
+    pub fn join(
+        &mut self,
+        caller: &Caller,
+        join: &Join,
+        pass: Option<&Pass>,
+        now: Moment,
+        (chance, post): (&mut dyn RngCore, &mut Post),
+    ) -> Result<ServerMessage, ErrorCode> {
+        if self.has(caller.session) {
+            return Err(ErrorCode::AlreadyJoined);
+        }
+        if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| *only != join.room) {
+            return Err(ErrorCode::Unauthorized);
+        }
+        let may_create = self.rules.create == Create::Anyone || pass.is_some();
+        let host_token = match self.rooms.contains_key(&join.room) {
+            true => None,
+            false if may_create => Some(self.create(join, chance)?),
+            false => return Err(ErrorCode::RoomNotFound),
+        };
+        let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
+        let come = room.come(caller, join, self.rules.knock, now, post);
+        let hide =
+            |code| if code == ErrorCode::BadKey && !may_create { ErrorCode::RoomNotFound } else { code };
+        let entrance = come.map_err(hide)?;
+        self.places.insert(caller.session, join.room.clone());
+        match (entrance, room.as_seen_by(caller.session)) {
+            (Entrance::Entered, Some(joined)) => {
+                Ok(ServerMessage::Joined(Box::new(Joined { host_token, ..joined })))
+            }
+            (Entrance::Entered, None) => Err(ErrorCode::Internal),
+            (Entrance::Waits, _) => Ok(ServerMessage::Waiting { you: caller.id }),
+        }
+    }
+
+    /// Does what a member asks for in its room.
+    ///
+    /// # Errors
+    /// Why it may not be done.
+    pub fn ask(
+        &mut self,
+        session: SessionId,
+        message: ClientMessage,
+        now: Moment,
+        post: &mut Post,
+    ) -> Result<ServerMessage, ErrorCode> {
+        match message {
+            ClientMessage::Leave => {
+                if !self.leave(session, LeaveReason::Left, now, post) {
+                    return Err(ErrorCode::NotInRoom);
+                }
+            }
+            ClientMessage::Signal { to, e, content } => self.signal(session, to, e, content, post)?,
+            ClientMessage::State(change) => self.room(session)?.0.change(session, &change, post),
+            ClientMessage::Msg { to, kind, body } => self.pass_on(session, to, (kind, body), post)?,
+            ClientMessage::Lock { on } => self.hosted(session)?.lock(on, post),
+            ClientMessage::Kick { peer, ban_s } => {
+                let ban = Duration::from_secs(ban_s.min(BAN_MAX).into());
+                let gone = self.hosted(session)?.kick(peer, ban, now, post)?;
+                self.places.remove(&gone);
+            }
+            ClientMessage::Admit { peer } => self.hosted(session)?.admit(peer, post)?,
+            ClientMessage::Deny { peer } => {
+                let gone = self.hosted(session)?.deny(peer, post)?;
+                self.places.remove(&gone);
+            }
+            ClientMessage::Host { peer } => self.hosted(session)?.set_host(peer, post)?,
+            ClientMessage::End => self.end(session, post)?,
+            ClientMessage::Hello(_)
+            | ClientMessage::Join(_)
+            | ClientMessage::Bye
+            | ClientMessage::Ice
+            | ClientMessage::Ping { .. } => return Err(ErrorCode::Internal),
+        }
+        Ok(ServerMessage::Ok)
+    }
+
+    /// Takes a session out of its room. Returns whether it was in one.
+    pub fn leave(&mut self, session: SessionId, reason: LeaveReason, now: Moment, post: &mut Post) -> bool {
+        let Some(name) = self.places.remove(&session) else { return false };
+        if let Some(room) = self.rooms.get_mut(&name) {
+            let in_vain = room.leave(session, reason, now, post);
+            in_vain.iter().for_each(|session| drop(self.places.remove(session)));
+        }
+        true
+    }
+
+    /// A session's socket is lost, or the session is back on another.
+    pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
+        if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
+            room.set_away(session, away, post);
+        }
+    }
+
+    /// Does what is due: knocks that nobody answered, rooms that nobody is in.
+    pub fn tick(&mut self, now: Moment, post: &mut Post) {
+        let late: Vec<_> = self.rooms.values_mut().flat_map(|room| room.expire(now, post)).collect();
+        late.iter().for_each(|session| drop(self.places.remove(session)));
+        self.rooms.retain(|_, room| !room.is_over(now));
+    }
+
+    /// Creates a room, and returns the token by which its creator is known.
+    fn create(&mut self, join: &Join, chance: &mut dyn RngCore) -> Result<String, ErrorCode> {
+        if self.rooms.len() >= self.rules.rooms {
+            self.rooms.retain(|_, room| !room.is_empty());
+        }
+        if self.rooms.len() >= self.rules.rooms {
+            return Err(ErrorCode::ServerFull);
+        }
+        let token = secret::random(chance);
+        let room = Room::new(join.room.clone(), self.rules.capacity, join.key.as_deref(), Hashed::of(&token));
+        self.rooms.insert(join.room.clone(), room);
+        Ok(token)
+    }
+
+    fn signal(
+        &mut self,
+        session: SessionId,
+        to: PeerId,
+        e: u32,
+        content: Content,
+        post: &mut Post,
+    ) -> Result<(), ErrorCode> {
+        let (room, from, _) = self.room(session)?;
+        let target = room.session_of(to).filter(|target| *target != session);
+        post.tell(target.ok_or(ErrorCode::PeerNotFound)?, ServerMessage::Signal { from, e, content });
+        Ok(())
+    }
+
+    fn pass_on(
+        &mut self,
+        session: SessionId,
+        to: Option<PeerId>,
+        (kind, body): (String, String),
+        post: &mut Post,
+    ) -> Result<(), ErrorCode> {
+        let (room, from, _) = self.room(session)?;
+        let others = room.others(session);
+        let message = ServerMessage::Msg { from, direct: to.is_some(), kind, body };
+        let to = match to {
+            None => others,
+            Some(peer) => {
+                let target = room.session_of(peer).filter(|target| *target != session);
+                vec![target.ok_or(ErrorCode::PeerNotFound)?]
+            }
+        };
+        post.push(Act::Tell { to, message });
+        Ok(())
+    }
+
+    fn end(&mut self, session: SessionId, post: &mut Post) -> Result<(), ErrorCode> {
+        let gone = self.hosted(session)?.end(post);
+        if let Some(name) = self.places.get(&session) {
+            self.rooms.remove(name);
+        }
+        gone.iter().for_each(|session| drop(self.places.remove(session)));
+        Ok(())
+    }
+
+    /// The room that a session is in, who it is there, and whether it is the host.
+    fn room(&mut self, session: SessionId) -> Result<(&mut Room, PeerId, bool), ErrorCode> {
+        let name = self.places.get(&session).ok_or(ErrorCode::NotInRoom)?;
+        let room = self.rooms.get_mut(name).ok_or(ErrorCode::NotInRoom)?;
+        let (peer, is_host) = room.role(session).ok_or(ErrorCode::NotInRoom)?;
+        Ok((room, peer, is_host))
+    }
+
+    /// The room that a session is the host of.
+    fn hosted(&mut self, session: SessionId) -> Result<&mut Room, ErrorCode> {
+        match self.room(session)? {
+            (room, _, true) => Ok(room),
+            (_, _, false) => Err(ErrorCode::NotHost),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! PURE  The sessions: each outlasts its socket for a while, and goes on on the next.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rand::RngCore;
+
+use crate::clock::Moment;
+use crate::relay::engine::limits::Bucket;
+use crate::signaling::protocol::names::SessionId;
+use crate::signaling::replay::Replay;
+use crate::signaling::rooms::Pass;
+use crate::signaling::secret::{self, Hashed};
+
+/// How long a session outlasts its socket.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// One socket; each has another number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketId(pub u64);
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    /// Where the client is reached.
+    pub line: Line,
+    /// What it was sent and may not have got.
+    pub replay: Replay,
+    /// Its address, as what counts as one.
+    pub ip: IpAddr,
+    /// The token that it has shown.
+    pub pass: Option<Pass>,
+    /// How much it may still change its state.
+    pub changes: Bucket,
+    /// When it needs fresh ICE credentials.
+    pub renew_at: Option<Moment>,
+    token: Hashed,
+}
+
+/// Where a client is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// On this socket.
+    Up(SocketId),
+    /// Nowhere, since then.
+    Down(Moment),
+}
+
+/// All sessions.
+#[derive(Debug)]
+pub struct Sessions {
+    most: usize,
+    sessions: BTreeMap<SessionId, Session>,
+    tokens: BTreeMap<Hashed, SessionId>,
+}
+
+impl Sessions {
+    /// None yet, and never more than `most`.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { most, sessions: BTreeMap::new(), tokens: BTreeMap::new() }
+    }
+
+    /// Begins a session, and returns it with the token by which it can be resumed; `None` if there are too many.
+    pub fn begin(
+        &mut self,
+        socket: SocketId,
+        ip: IpAddr,
+        pass: Option<Pass>,
+        chance: &mut dyn RngCore,
+    ) -> Option<(SessionId, String)> {
+        if self.sessions.len() >= self.most {
+            return None;
+        }
+        let (id, token) = (SessionId::random(chance), secret::random(chance));
+        let session = Session {
+            line: Line::Up(socket),
+            replay: Replay::default(),
+            ip,
+            pass,
+            changes: Bucket::default(),
+            renew_at: None,
+            token: Hashed::of(&token),
+        };
+        self.tokens.insert(session.token, id);
+        self.sessions.insert(id, session);
+        Some((id, token))
+    }
+
+    /// Ends a session. Returns where the client was reached.
+    pub fn end(&mut self, id: SessionId) -> Option<Line> {
+        let session = self.sessions.remove(&id)?;
+        self.tokens.remove(&session.token);
+        Some(session.line)
+    }
+
+    /// Whose token this is.
+    #[must_use]
+    pub fn by_token(&self, token: &str) -> Option<SessionId> {
+        self.tokens.get(&Hashed::of(token)).copied()
+    }
+
+    /// A session.
+    pub fn get(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// How many sessions there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The sessions that have been without a socket for too long.
+    #[must_use]
+    pub fn over(&self, now: Moment) -> Vec<SessionId> {
+        let is_over = |session: &Session| match session.line {
+            Line::Up(_) => false,
+            Line::Down(since) => since + GRACE <= now,
+        };
+        self.find(is_over)
+    }
+
+    /// The sessions that need fresh ICE credentials.
+    #[must_use]
+    pub fn to_renew(&self, now: Moment) -> Vec<SessionId> {
+        self.find(|session| session.renew_at.is_some_and(|at| at <= now))
+    }
+
+    fn find(&self, is_meant: impl Fn(&Session) -> bool) -> Vec<SessionId> {
+        self.sessions.iter().filter(|(_, session)| is_meant(session)).map(|(id, _)| *id).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! One WebSocket: carries frames between a client and the hub, within bounds on time, size and pace.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use tokio::time::{sleep, timeout};
+use tungstenite::Error;
+
+use crate::clock::Moment;
+use crate::signaling::heartbeat::{DEAD, Heartbeat};
+use crate::signaling::hub::Connection;
+use crate::signaling::outbox::Next;
+use crate::signaling::pace::Pace;
+use crate::signaling::protocol::codes::{Close, ErrorCode};
+use crate::signaling::protocol::parse::parse;
+use crate::signaling::protocol::{self, Fault, ServerMessage};
+use crate::signaling::replay::Frame;
+
+/// How long a client may take to say hello.
+pub const HELLO: Duration = Duration::from_secs(5);
+/// How long a client may take to hear why its socket is closed, and to close it, too.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How a conversation ends: by the server, for a reason; or by the client or the network.
+type End = Option<Close>;
+
+/// A conversation.
+struct Talk {
+    socket: WebSocket,
+    connection: Connection,
+    heartbeat: Heartbeat,
+    pace: Pace,
+    /// Until when hello must have come; `None` once it has.
+    hello_by: Option<Moment>,
+}
+
+/// Serves a socket until it ends.
+pub async fn serve(socket: WebSocket, connection: Connection) {
+    let now = connection.now();
+    let (heartbeat, hello_by) = (Heartbeat::new(now), Some(now + HELLO));
+    let mut talk = Talk { socket, connection, heartbeat, pace: Pace::default(), hello_by };
+    let end = talk.run().await;
+    let Talk { socket, connection, .. } = talk;
+    if let Some(close) = end {
+        connection.closed(close);
+    }
+    // The others hear at once that it is gone; saying goodbye may take longer.
+    drop(connection);
+    // Whoever does not hear it in time does not hear it.
+    let _ = timeout(GOODBYE, goodbye(socket, end)).await;
+}
+
+impl Talk {
+    async fn run(&mut self) -> End {
+        loop {
+            if let Err(end) = self.turn().await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for one thing, and does it.
+    async fn turn(&mut self) -> Result<(), End> {
+        let now = self.connection.now();
+        if self.heartbeat.is_dead(now) {
+            return Err(Some(Close::Dead));
+        }
+        if self.hello_by.is_some_and(|by| by <= now) {
+            self.refuse(ErrorCode::HelloTimeout).await;
+            return Err(Some(Close::HelloTimeout));
+        }
+        if let Some(payload) = self.heartbeat.ping(now) {
+            self.send(Message::Ping(payload.to_vec().into())).await?;
+        }
+        let until = self.hello_by.map_or(self.heartbeat.next(), |by| by.min(self.heartbeat.next()));
+        tokio::select! {
+            next = self.connection.outbox().next() => match next {
+                Next::Send(Frame { n, text }) => {
+                    self.heartbeat.sent(n, text.len());
+                    self.send(Message::Text((*text).into())).await
+                }
+                Next::Close(close) => Err(Some(close)),
+            },
+            heard = self.socket.recv() => match heard {
+                Some(Ok(message)) => self.hear(message).await,
+                Some(Err(error)) => Err(blame(error)),
+                None => Err(None),
+            },
+            () = sleep(until.since(now)) => Ok(()),
+        }
+    }
+
+    async fn hear(&mut self, message: Message) -> Result<(), End> {
+        let now = self.connection.now();
+        self.heartbeat.heard(now);
+        let size = match &message {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+            Message::Close(_) => return Err(None),
+        };
+        // An answer to the server's own question is not the client's pace.
+        if let Message::Pong(payload) = &message
+            && let Some(n) = self.heartbeat.pong(payload)
+        {
+            self.connection.acknowledge(n);
+            return Ok(());
+        }
+        if !self.pace.frame(size, now) {
+            return self.too_fast().await;
+        }
+        match message {
+            Message::Text(text) => {
+                let heard = parse(&text);
+                if heard.is_err() && !self.pace.mistake(now) {
+                    return self.too_fast().await;
+                }
+                if self.connection.hear(heard) {
+                    self.hello_by = None;
+                }
+            }
+            Message::Binary(_) => {
+                self.refuse(ErrorCode::BadJson).await;
+                return Err(Some(Close::Protocol));
+            }
+            // The library has answered a ping already.
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn too_fast(&mut self) -> Result<(), End> {
+        self.refuse(ErrorCode::RateLimited).await;
+        Err(Some(Close::RateLimited))
+    }
+
+    /// Says why the socket is going to be closed.
+    async fn refuse(&mut self, code: ErrorCode) {
+        let text = protocol::frame(&ServerMessage::from(Fault::from(code)).to_json(), None, None);
+        // If it cannot be said, the code of the Close frame says the same.
+        let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
+    }
+
+    /// Sends a message. A client that does not read cannot delay the end of its own socket for long.
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        let ending = async {
+            let close = self.connection.outbox().closing().await;
+            if close != Close::SlowConsumer {
+                sleep(GOODBYE).await;
+            }
+            close
+        };
+        tokio::select! {
+            sent = self.socket.send(message) => sent.map_err(|_| None),
+            close = ending => Err(Some(close)),
+            () = sleep(DEAD) => Err(Some(Close::Dead)),
+        }
+    }
+}
+
+/// Closes a socket, and waits for the client to do the same, so that it hears why; or answers the client's own Close,
+/// which the library does while it is read from.
+pub async fn goodbye(mut socket: WebSocket, end: Option<Close>) {
+    if let Some(close) = end {
+        let frame = CloseFrame { code: close.code(), reason: close.name().into() };
+        if socket.send(Message::Close(Some(frame))).await.is_err() {
+            return;
+        }
+    }
+    while let Some(Ok(_)) = socket.recv().await {}
+}
+
+/// What a client that sent something impossible is told; `None` if it is gone.
+#[must_use]
+pub fn blame(error: axum::Error) -> Option<Close> {
+    match error.into_inner().downcast::<Error>().map(|error| *error) {
+        Ok(Error::Capacity(_)) => Some(Close::TooBig),
+        Ok(Error::Utf8(_)) => Some(Close::BadText),
+        Ok(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => None,
+        Ok(Error::Protocol(_)) => Some(Close::BadFrame),
+        // The network, or a client that is gone.
+        Ok(_) | Err(_) => None,
+    }
+}

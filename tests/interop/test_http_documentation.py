@@ -1,0 +1,55 @@
+"""Every curl in docs/http.md does what the page says."""
+
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+import servers
+from backend import Key
+
+pytestmark = pytest.mark.hairpin_only
+
+PAGE = (servers.ROOT / "docs/http.md").read_text()
+# A command, and the answer that may follow it.
+EXAMPLES = re.findall(r"```sh\n(curl [^`]+)```(?:\n[^`]*\n```json\n([^`]+)```)?", PAGE)
+USERNAME = "1800003600%3Ashop.42"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    key = Key.made("shop", "allow_query = true")
+    settings = 'ice_host = "turn.example.org"\n' + key.config
+    plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings)
+    with servers.running(plan, tmp_path_factory.mktemp("site")):
+        yield f"http://127.0.0.1:{plan.http}", key.text
+
+
+@pytest.mark.parametrize("command, answer", EXAMPLES, ids=[command.split()[-1] for command, _ in EXAMPLES])
+def test_a_curl_of_the_page_is_answered_as_it_says(site, command, answer):
+    url, key = site
+    # what the page took in its day
+    command = command.replace(USERNAME, f"{int(time.time()) + 3600}%3Ashop.42")
+    command = command.replace("https://turn.example.org", url).replace("curl ", "curl -sS --fail-with-body ", 1)
+
+    done = subprocess.run(["sh", "-c", command], env={"KEY": key, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    if answer:
+        assert shape(json.loads(done.stdout)) == shape(json.loads(answer))
+
+
+def shape(value):
+    """The names of all fields."""
+    if isinstance(value, dict):
+        return {name: shape(member) for name, member in value.items()}
+    return [shape(value[-1])] if isinstance(value, list) and value else type(value).__name__
+
+
+def test_every_endpoint_has_a_curl():
+    paths = json.loads((servers.ROOT / "src/http/openapi.json").read_text())["paths"]
+    commands = "".join(command for command, _ in EXAMPLES).replace(USERNAME, "{username}")
+    without = [path for path in paths if f"turn.example.org{path}" not in commands]
+    assert without == ["/turn/credentials"], "which is /turn"

@@ -1,0 +1,222 @@
+//! A switchboard without sockets: tests say what clients send, and move the clock.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hairpin::clock::{Moment, Now};
+use hairpin::config::Create;
+use hairpin::credentials::{CheckExpiry, Credentials, Secret};
+use hairpin::ice::{IceServers, Names, Served};
+use hairpin::room_token::RoomTokens;
+use hairpin::signaling::counters::Counters;
+use hairpin::signaling::protocol::codes::Close;
+use hairpin::signaling::protocol::parse::parse;
+use hairpin::signaling::replay::Frame;
+use hairpin::signaling::rooms::Rules;
+use hairpin::signaling::sessions::SocketId;
+use hairpin::signaling::switchboard::{Effect, Parts, Relay, Switchboard, Visit};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+
+pub const RULES: Rules = Rules { capacity: 3, create: Create::Anyone, knock: false, rooms: 100 };
+pub const SECRET: &str = "a secret of the tests, long enough";
+/// When the tests happen, as a Unix time.
+pub const UNIX: u64 = 1_800_000_000;
+
+/// A switchboard and what it has sent.
+pub struct World {
+    pub board: Switchboard,
+    pub now: Now,
+    pub counters: Arc<Counters>,
+    chance: StdRng,
+    sockets: u64,
+    ids: u64,
+    /// What each socket was sent and no test has looked at.
+    inboxes: BTreeMap<SocketId, Vec<Frame>>,
+    closed: BTreeMap<SocketId, Close>,
+}
+
+/// A client in a room.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub socket: SocketId,
+    pub peer: String,
+    pub resume: String,
+    pub host_token: Option<String>,
+}
+
+impl World {
+    pub fn new(rules: Rules) -> Self {
+        Self::with(|parts| parts.rules = rules)
+    }
+
+    pub fn with(change: impl FnOnce(&mut Parts)) -> Self {
+        let counters = Arc::new(Counters::default());
+        let mut parts = parts(Arc::clone(&counters));
+        change(&mut parts);
+        Self {
+            board: Switchboard::new(parts),
+            now: Now { moment: Moment::from_nanos(1_000_000_000), unix: UNIX },
+            counters,
+            chance: StdRng::seed_from_u64(1),
+            sockets: 0,
+            ids: 0,
+            inboxes: BTreeMap::new(),
+            closed: BTreeMap::new(),
+        }
+    }
+
+    /// A socket from an address of its own.
+    pub fn open(&mut self) -> SocketId {
+        let host = self.sockets as u32 + 1;
+        self.open_from(Ipv4Addr::from(0xC633_6400 + host).into(), false)
+    }
+
+    pub fn open_from(&mut self, ip: IpAddr, needs_token: bool) -> SocketId {
+        self.sockets += 1;
+        let socket = SocketId(self.sockets);
+        self.board.open(socket, Visit { ip, needs_token });
+        socket
+    }
+
+    /// A client says something.
+    pub fn say(&mut self, socket: SocketId, message: &Value) {
+        self.say_text(socket, &message.to_string());
+    }
+
+    pub fn say_text(&mut self, socket: SocketId, text: &str) {
+        let effects = self.board.hear(socket, parse(text), self.now, &mut self.chance);
+        self.carry_out(effects);
+    }
+
+    /// A client asks for something, and gets this reply; whatever else it is sent waits.
+    pub fn ask(&mut self, socket: SocketId, mut message: Value) -> Value {
+        self.ids += 1;
+        message["id"] = self.ids.into();
+        self.say(socket, &message);
+        let inbox = self.inboxes.get_mut(&socket).unwrap_or_else(|| panic!("no answer to {message}"));
+        let reply = inbox.iter().position(|frame| value(frame)["re"] == message["id"]);
+        value(&inbox.remove(reply.unwrap_or_else(|| panic!("no reply to {message}"))))
+    }
+
+    /// The code of the error that a client gets for something.
+    pub fn refusal(&mut self, socket: SocketId, message: Value) -> String {
+        let reply = self.ask(socket, message);
+        assert_eq!(reply["t"], "error", "{reply}");
+        reply["code"].as_str().unwrap().to_owned()
+    }
+
+    /// A client that has said hello.
+    pub fn client(&mut self) -> (SocketId, String) {
+        let socket = self.open();
+        let welcome = self.ask(socket, json!({"t": "hello", "v": [1]}));
+        assert_eq!(welcome["t"], "welcome", "{welcome}");
+        (socket, text(&welcome, "resume"))
+    }
+
+    /// A client in a room.
+    pub fn member(&mut self, room: &str) -> Member {
+        let (socket, resume) = self.client();
+        let joined = self.ask(socket, json!({"t": "join", "room": room}));
+        assert_eq!(joined["t"], "joined", "{joined}");
+        let host_token = joined["host_token"].as_str().map(str::to_owned);
+        Member { socket, peer: text(&joined, "you"), resume, host_token }
+    }
+
+    /// Members who have heard all about each other.
+    pub fn members<const N: usize>(&mut self, room: &str) -> [Member; N] {
+        let members = std::array::from_fn(|_| self.member(room));
+        self.inboxes.clear();
+        members
+    }
+
+    /// Goes on with a session on another socket; returns it and what it is sent, the welcome first.
+    pub fn resume(&mut self, token: &str, last: u64) -> (SocketId, Vec<Value>) {
+        let socket = self.open();
+        self.say(socket, &json!({"t": "hello", "v": [1], "resume": token, "last": last}));
+        let sent = self.heard(socket);
+        (socket, sent)
+    }
+
+    /// What a socket was sent since the last time.
+    pub fn heard(&mut self, socket: SocketId) -> Vec<Value> {
+        self.frames(socket).iter().map(value).collect()
+    }
+
+    pub fn frames(&mut self, socket: SocketId) -> Vec<Frame> {
+        self.inboxes.remove(&socket).unwrap_or_default()
+    }
+
+    /// The same, as types and without what is different each time.
+    pub fn types(&mut self, socket: SocketId) -> Vec<String> {
+        self.heard(socket).iter().map(|message| text(message, "t")).collect()
+    }
+
+    /// Why a socket was closed.
+    pub fn closed(&self, socket: SocketId) -> Option<Close> {
+        self.closed.get(&socket).copied()
+    }
+
+    pub fn lose(&mut self, socket: SocketId) {
+        let effects = self.board.lost(socket, self.now, &mut self.chance);
+        self.carry_out(effects);
+    }
+
+    pub fn drain(&mut self) {
+        let effects = self.board.drain(&mut self.chance);
+        self.carry_out(effects);
+    }
+
+    /// Lets time pass.
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = self.now + Duration::from_secs(seconds);
+        let effects = self.board.tick(self.now, &mut self.chance);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(socket, frame) => {
+                    assert_eq!(self.closed.get(&socket), None, "nothing is sent after the end: {frame:?}");
+                    self.inboxes.entry(socket).or_default().push(frame);
+                }
+                Effect::Close(socket, close) => {
+                    assert_eq!(self.closed.insert(socket, close), None, "a socket is closed once");
+                }
+            }
+        }
+    }
+}
+
+/// A frame, read.
+pub fn value(frame: &Frame) -> Value {
+    let value: Value = serde_json::from_str(&frame.text).unwrap();
+    assert_eq!(value.get("n").and_then(Value::as_u64), frame.n, "a frame knows its number");
+    value
+}
+
+pub fn text(message: &Value, field: &str) -> String {
+    message[field].as_str().unwrap_or_else(|| panic!("{field} in {message}")).to_owned()
+}
+
+pub fn parts(counters: Arc<Counters>) -> Parts {
+    let address = [(Ipv4Addr::new(203, 0, 113, 5), 3478).into()];
+    let served = Served { udp: &address, tcp: &address, tls: &[], tls_on_tcp: false, relay: &[] };
+    let secrets = vec![Secret::new(SECRET)];
+    Parts {
+        rules: RULES,
+        sessions: 1000,
+        joins_per_minute: 1_000_000,
+        tokens: RoomTokens::new(&secrets),
+        relay: Relay {
+            servers: IceServers::new(&served, &Names::default()),
+            credentials: Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate),
+            ttl: Duration::from_secs(3600),
+        },
+        counters,
+    }
+}
