@@ -1,7 +1,7 @@
 // @ts-check
 /** Lets people choose a camera, a microphone and a speaker. */
 
-import { make } from "./dom.js";
+import { icon, make } from "./dom.js";
 import { label, onLanguage, say, text } from "./language.js";
 import { remember } from "./memory.js";
 import { Sound } from "./sound.js";
@@ -12,6 +12,9 @@ import { Sound } from "./sound.js";
 /** @type {Record<Role, MediaDeviceKind>} */
 const KINDS = { camera: "videoinput", microphone: "audioinput", speaker: "audiooutput" };
 
+/** @type {Record<Role, string>} */
+const ICONS = { camera: "camera", microphone: "mic", speaker: "sound" };
+
 /**
  * @param {HTMLElement} place
  * @param {Media} media
@@ -21,7 +24,7 @@ export function showDevices(place, media, sound) {
   const roles = /** @type {Role[]} */ (["camera", "microphone", ...(Sound.canChoose ? ["speaker"] : [])]);
   const selects = roles.map((role) => {
     const select = label(make("select"), `device.${role}`);
-    const shown = make("label", "", say(make("span", "out-of-sight"), `device.${role}`), select);
+    const shown = make("label", "", icon(ICONS[role], "small"), say(make("span", "out-of-sight"), `device.${role}`), select);
     place.append(shown);
     select.addEventListener("change", () => choose(role, select.value, media, sound));
     return { role, select };

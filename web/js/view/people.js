@@ -1,7 +1,7 @@
 // @ts-check
 /** Who is here, who would like to be, and what the host may do about it. */
 
-import { button, html, icon, initials, input, make } from "./dom.js";
+import { button, find, html, icon, initials, input, make } from "./dom.js";
 import { label, onLanguage, say, text } from "./language.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */
@@ -30,7 +30,7 @@ export class People {
     replace("people-list", self, ...others);
     replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
     html("host-tools").hidden = !isHost;
-    html("room-locked").toggleAttribute("hidden", !locked);
+    find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
     input("lock").checked = locked;
     html("count").textContent = String(members.size + (host ? 1 : 0));
   }

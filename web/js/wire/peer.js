@@ -106,12 +106,13 @@ export class Peer extends Emitter {
     await this.#senders[kind]?.replaceTrack(track).catch(() => {});
   }
 
-  /** Finds the way anew, with fresh credentials and the configuration as it is now; media flows on meanwhile. */
-  async restart() {
-    await within(this.#clock, FRESH_WITHIN, this.#refresh(), undefined);
-    if (!this.pc || this.state === "closed") return;
-    this.pc.setConfiguration(this.#configuration());
-    this.pc.restartIce();
+  /**
+   * Begins anew with the configuration as it is now. For another transport policy an ICE restart is not enough: Chromium
+   * stays on the old pair for as long as that works.
+   */
+  async rebuild() {
+    await this.#freshen();
+    if (this.state !== "closed") this.start();
   }
 
   /** The network has changed. */
@@ -128,8 +129,20 @@ export class Peer extends Emitter {
   /** @param {number} failures */
   #recover(failures) {
     if (failures === OFFER_RELAY_AFTER) this.emit("struggling");
-    if (failures >= REBUILD_AFTER) this.start();
-    else this.restart();
+    if (failures >= REBUILD_AFTER) this.rebuild();
+    else this.#restart();
+  }
+
+  /** Finds another way, with fresh credentials; if there still is a way, media flows on meanwhile. */
+  async #restart() {
+    await this.#freshen();
+    if (!this.pc || this.state === "closed") return;
+    this.pc.setConfiguration(this.#configuration());
+    this.pc.restartIce();
+  }
+
+  #freshen() {
+    return within(this.#clock, FRESH_WITHIN, this.#refresh(), undefined);
   }
 
   /**

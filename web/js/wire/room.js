@@ -151,7 +151,7 @@ export class Room extends Emitter {
   /** @param {RTCIceTransportPolicy} policy */
   setPolicy(policy) {
     this.policy = policy;
-    for (const { peer } of this.members.values()) peer.restart();
+    for (const { peer } of this.members.values()) peer.rebuild();
   }
 
   /** The network has changed, or the page was asleep. */
@@ -169,13 +169,10 @@ export class Room extends Emitter {
       ...(this.#key && { key: this.#key }),
       ...(this.#hostToken && { host_token: this.#hostToken }),
     };
-    try {
-      const reply = await this.#signaling.request(join);
-      if (reply.t === "joined") this.#enter(reply);
-      if (reply.t === "waiting") this.emit("waiting");
-    } catch (error) {
-      if (error instanceof Refusal) this.#notLetIn(error);
-    }
+    const reply = await this.#signaling.request(join).catch((/** @type {Refusal} */ refusal) => refusal);
+    if (reply instanceof Refusal) return this.#notLetIn(reply);
+    if (reply.t === "joined") this.#enter(reply);
+    if (reply.t === "waiting") this.emit("waiting");
   }
 
   /** @param {Refusal} refusal */
