@@ -102,9 +102,10 @@ export class Media extends Emitter {
 
   /** @param {boolean} on */
   async setCamera(on) {
-    if (on) await this.#acquire("video");
-    else this.#set("video", null);
-    this.emit("changed");
+    if (on) return this.#acquire("video");
+    // One that still starts is not wanted any more.
+    this.#asked.video += 1;
+    this.#set("video", null);
   }
 
   /** @param {Kind} kind @param {string} device */

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { targets } from "../js/wire/checkup.js";
+import { probe } from "../js/wire/probe.js";
+import { FakeClock } from "./fakes.js";
+
+/** A browser that does what the measured table in reference/web.md §1 says it does. */
+function browser(script) {
+  return class {
+    constructor(configuration) {
+      this.configuration = configuration;
+      if (script === "throws") throw new SyntaxError("bad port");
+    }
+    createDataChannel() {}
+    close() {}
+    async setLocalDescription() {
+      setImmediate(() => script(this));
+    }
+  };
+}
+
+const candidate = (type, address = "203.0.113.9", port = 50000) => ({ candidate: { candidate: `candidate:1 1 udp 1 ${address} ${port} typ ${type} raddr 0.0.0.0 rport 0` } });
+const error = (errorCode, errorText = "") => ({ errorCode, errorText });
+const silence = () => {};
+const end = (pc) => pc.onicecandidate({ candidate: null });
+
+async function verdict(script, url = "turn:h:3478?transport=udp") {
+  const clock = new FakeClock();
+  const found = probe({ RTCPeerConnection: browser(script), server: { urls: [], username: "u", credential: "p" }, url, clock });
+  await clock.advance(8_000);
+  return found;
+}
+
+test("a relayed address is what is wanted, and host candidates are not", async () => {
+  const { outcome, address } = await verdict((pc) => {
+    pc.onicecandidate(candidate("host"));
+    pc.onicecandidate(candidate("relay"));
+  });
+  assert.deepEqual([outcome, address], ["ok", "203.0.113.9:50000"]);
+});
+
+test("STUN that shows another address works, and one that shows none, too, if nothing went wrong", async () => {
+  const url = "stun:h:3478";
+  assert.equal((await verdict((pc) => pc.onicecandidate(candidate("srflx")), url)).outcome, "ok");
+  assert.equal((await verdict(end, url)).outcome, "no_nat");
+  const failed = (pc) => {
+    pc.onicecandidateerror(error(701, "STUN binding request timed out."));
+    end(pc);
+  };
+  assert.equal((await verdict(failed, url)).outcome, "refused");
+});
+
+test("each failure is told from the others", async () => {
+  for (const [script, outcome] of [
+    [(pc) => pc.onicecandidateerror(error(401, "Unauthorized")), "credential"],
+    [(pc) => pc.onicecandidateerror(error(486, "Allocation Quota Reached")), "full"],
+    [(pc) => pc.onicecandidateerror(error(508, "Insufficient Capacity")), "full"],
+    [(pc) => (pc.onicecandidateerror(error(701, "TURN host lookup received error.")), end(pc)), "dns"],
+    [(pc) => (pc.onicecandidateerror(error(701, "TURN allocate request timed out.")), end(pc)), "refused"],
+    [end, "refused"],
+    [silence, "silent"],
+    ["throws", "forbidden"],
+  ]) assert.equal((await verdict(script)).outcome, outcome, String(script));
+});
+
+test("an error on one network does not count when another works", async () => {
+  const script = (pc) => {
+    pc.onicecandidateerror(error(701, "on IPv6"));
+    pc.onicecandidate(candidate("relay"));
+  };
+  assert.equal((await verdict(script)).outcome, "ok");
+});
+
+test("a server that does not answer is given up after 8 seconds, whatever the browser says", async () => {
+  assert.equal((await verdict(silence)).ms, 8_000);
+});
+
+test("each URL of the server is a way of its own", () => {
+  const server = { urls: ["turn:h:3478?transport=udp", "turn:h:3478?transport=tcp", "turns:h:443?transport=tcp"] };
+  const found = targets([{ urls: "stun:h:3478" }, server]);
+  assert.deepEqual(Object.entries(found).map(([way, { url }]) => [way, url]), [
+    ["stun", "stun:h:3478"],
+    ["udp", server.urls[0]],
+    ["tcp", server.urls[1]],
+    ["tls", server.urls[2]],
+  ]);
+});

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Conversation } from "../js/wire/conversation.js";
+import { Emitter } from "../js/wire/emitter.js";
+import { CHUNK, Incoming, piece, readPiece, safeName } from "../js/wire/files.js";
+import { channelPair, settled } from "./fakes.js";
+
+/** Two people, A and B, with a channel between them. */
+function two() {
+  const channels = channelPair();
+  const sides = ["b", "a"].map((other, i) => {
+    const member = { id: other, name: other.toUpperCase(), peer: new Emitter() };
+    const room = Object.assign(new Emitter(), { members: new Map([[other, member]]), said: [], say: (...args) => room.said.push(args) });
+    const conversation = new Conversation(room);
+    const [chat, transfers] = [[], []];
+    conversation.on("chat", (by, text) => chat.push(`${by.name}: ${text}`));
+    conversation.on("transfer", (transfer, isNew) => isNew && transfers.push(transfer));
+    room.emit("came", member);
+    return { room, member, conversation, chat, transfers, channel: channels[i], open: () => member.peer.emit("channel", channels[i]) };
+  });
+  return { a: sides[0], b: sides[1] };
+}
+
+function file(size, name = "holiday.jpg") {
+  const bytes = new Uint8Array(size).map((_, i) => i % 251);
+  return Object.assign(new Blob([bytes]), { name });
+}
+
+const until = async (is) => {
+  for (let i = 0; i < 50_000 && !is(); i += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(is());
+};
+
+test("chat goes over the channel, and over the server while there is none", async () => {
+  const { a, b } = two();
+  a.conversation.say("hello");
+  assert.deepEqual(a.room.said, [["chat", "hello", "b"]]);
+  b.room.emit("msg", b.member, "chat", "hello");
+  a.open();
+  b.open();
+  a.conversation.say("<b>again</b>");
+  await settled();
+  assert.deepEqual(b.chat, ["A: hello", "A: <b>again</b>"]);
+  assert.equal(a.room.said.length, 1);
+});
+
+test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {
+  const { a, b } = two();
+  a.open();
+  b.open();
+  const sent = file(5_000_000);
+  a.conversation.offer(sent);
+  await settled();
+  const [incoming] = b.transfers;
+  assert.deepEqual([incoming.name, incoming.size, incoming.stage], ["holiday.jpg", 5_000_000, "offered"]);
+  b.conversation.accept(incoming);
+  await until(() => incoming.stage === "done" && a.transfers[0].stage === "done");
+  assert.deepEqual(new Uint8Array(await incoming.file.arrayBuffer()), new Uint8Array(await sent.arrayBuffer()));
+  assert.equal(a.channel.biggest, CHUNK);
+  assert.ok(a.channel.most <= 1024 * 1024 + CHUNK, `${a.channel.most}`);
+});
+
+test("an empty file arrives, too", async () => {
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(0));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  await until(() => a.transfers[0].stage === "done");
+  assert.equal(b.transfers[0].file.size, 0);
+});
+
+test("either side may call it off", async () => {
+  for (const who of ["a", "b"]) {
+    const both = two();
+    both.a.open();
+    both.b.open();
+    both.a.conversation.offer(file(3_000_000));
+    await settled();
+    both.b.conversation.accept(both.b.transfers[0]);
+    await until(() => both.b.transfers[0].moved > 100_000);
+    both[who].conversation.callOff(both[who].transfers[0]);
+    await until(() => both.a.transfers[0].stage === "off" && both.b.transfers[0].stage === "off");
+    assert.equal(both.b.transfers[0].file, undefined);
+  }
+});
+
+test("a member who leaves takes its transfers along", async () => {
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(10));
+  await settled();
+  b.room.emit("left", b.member, "left");
+  assert.equal(b.transfers[0].stage, "off");
+});
+
+test("more than was announced is refused", () => {
+  const incoming = new Incoming(3);
+  assert.ok(incoming.take(new Uint8Array(3)) && incoming.isWhole);
+  assert.ok(!incoming.take(new Uint8Array(1)));
+});
+
+test("nonsense on the channel does nothing", async () => {
+  const { a, b } = two();
+  a.open();
+  b.open();
+  for (const nonsense of ["", "{", "null", "7", '{"t":"sing"}', '{"t":"file","id":-1,"name":"x","size":1}', '{"t":"file","id":1,"name":"x","size":1e300}', '{"t":"done","id":9}']) {
+    a.channel.send(nonsense);
+  }
+  a.channel.send(new Uint8Array(2));
+  a.channel.send(piece(99, new Uint8Array(5)));
+  await settled();
+  await settled();
+  assert.deepEqual([b.transfers, b.chat], [[], []]);
+});
+
+test("a piece is read as it was written", () => {
+  const { id, payload } = readPiece(piece(0xfffffffe, new Uint8Array([1, 2, 3])).buffer);
+  assert.deepEqual([id, [...payload]], [0xfffffffe, [1, 2, 3]]);
+});
+
+test("a name cannot lead elsewhere or pretend to be another kind of file", () => {
+  for (const [given, safe] of [
+    ["../../etc/passwd", "passwd"],
+    ["C:\\Windows\\win.ini", "win.ini"],
+    ["photo\u202Egpj.exe", "photogpj.exe"],
+    ["a\u0000b\n.txt", "ab.txt"],
+    [".bashrc", "bashrc"],
+    ["한글 문서.pdf", "한글 문서.pdf"],
+    ["", "file"],
+    ["...", "file"],
+    [null, "null"],
+    [`${"x".repeat(300)}.tar`, `${"x".repeat(116)}.tar`],
+  ]) assert.equal(safeName(given), safe);
+});

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const js = new URL("../js/", import.meta.url);
+const sources = (folder) => readdirSync(new URL(folder, js)).filter((name) => name.endsWith(".js")).map((name) => [`${folder}${name}`, readFileSync(new URL(folder + name, js), "utf8")]);
+
+test("the wire knows neither the page nor a clock nor a socket of its own", () => {
+  for (const [name, text] of sources("wire/")) {
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    const own = name === "wire/clock.js" ? /\b(document|window|localStorage|navigator|location)\b/ : /\b(document|window|localStorage|navigator|setTimeout|setInterval|performance|Math\.random|Date)\b/;
+    assert.doesNotMatch(code, own, name);
+    assert.doesNotMatch(code, /from "\.\.\/view/, name);
+  }
+});
+
+test("nothing that others sent becomes markup", () => {
+  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+    assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|setAttribute\("style"/, name);
+  }
+});
+
+test("every module is checked, and begins with what it does", () => {
+  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+    if (name !== "early.js") assert.match(text, /^\/\/ @ts-check\n\/\*\* [A-Z"].*/, name);
+  }
+});

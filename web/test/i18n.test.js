@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import en from "../i18n/en.js";
+import ko from "../i18n/ko.js";
+import { chooseLanguage, translate } from "../js/wire/i18n.js";
+
+const web = new URL("..", import.meta.url);
+const read = (path) => readFileSync(new URL(path, web), "utf8");
+const pages = ["index.html", "call.html", "check.html", "404.html"];
+
+test("both languages say the same things, with the same values", () => {
+  assert.deepEqual(Object.keys(ko), Object.keys(en));
+  const values = (message) => [...new Set(JSON.stringify(message).match(/\{\w+\}/g))].sort();
+  for (const key of Object.keys(en)) assert.deepEqual(values(ko[key]), values(en[key]), key);
+});
+
+test("the pages say nothing that is not there, and what they say without scripts is the English text", () => {
+  for (const page of pages) {
+    const text = read(page);
+    for (const [, key] of text.matchAll(/data-t(?:-label|-placeholder)?="([^"]+)"/g)) assert.ok(key in en, `${page}: ${key}`);
+    for (const [, key, shown] of text.matchAll(/data-t="([^"]+)"[^>]*>([^<]+)</g)) assert.equal(shown, en[key], `${page}: ${key}`);
+  }
+});
+
+test("no text is left that nobody says", () => {
+  const files = ["js", "js/view", "js/wire"].flatMap((folder) => readdirSync(new URL(folder, web)).filter((name) => name.endsWith(".js")).map((name) => `${folder}/${name}`));
+  const all = [...pages, ...files].map(read).join("");
+  // Keys that are put together: "check.refused.udp".
+  const built = /^(failure|notice|check|controls|device|theme|connection|tile|call\.dot|file)\./;
+  for (const key of Object.keys(en)) assert.ok(all.includes(`"${key}"`) || built.test(key), key);
+});
+
+test("the address counts more than the memory, and that more than the browser", () => {
+  assert.equal(chooseLanguage({ asked: "ko", stored: "en", preferred: ["en"] }), "ko");
+  assert.equal(chooseLanguage({ stored: "ko", preferred: ["en-US"] }), "ko");
+  assert.equal(chooseLanguage({ preferred: ["fr", "ko-KR", "en"] }), "ko");
+  assert.equal(chooseLanguage({ asked: "toString", preferred: ["de"] }), "en");
+});
+
+test("values are put in as they are, and the form follows the number", () => {
+  assert.equal(translate("en", "toast.came", { name: "$& {name}" }), "$& {name} has joined");
+  assert.deepEqual([1, 2].map((count) => translate("en", "chat.unread", { count })), ["1 new message", "2 new messages"]);
+  assert.equal(translate("ko", "chat.unread", { count: 1 }), "새 메시지 1개");
+});

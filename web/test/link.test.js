@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
+import { test } from "node:test";
+
+import { isRandom, newRoom, pathOf, roomAt, roomFrom } from "../js/wire/link.js";
+
+test("a new room cannot be guessed, and its link leads back to it", () => {
+  const [one, two] = [newRoom(webcrypto), newRoom(webcrypto)];
+  assert.ok(isRandom(one.name) && one.name !== two.name && one.name !== one.key);
+  assert.deepEqual(roomAt(new URL(pathOf(one), "https://h")), one);
+});
+
+test("any name survives the way through a link", () => {
+  for (const name of ["team", "한글 방", "a?b#c%", "..x", "100 %"]) {
+    const room = { name, key: "k&=+ y" };
+    assert.deepEqual(roomAt(new URL(pathOf(room), "https://h")), room, name);
+  }
+});
+
+test("the name of a room is the same from every keyboard", () => {
+  assert.equal(roomFrom("\u1112\u1161\u11ab", "https://h").name, "한");
+});
+
+test("what is typed is a link to here, or a name", () => {
+  const here = "https://h";
+  assert.deepEqual(roomFrom(" https://h/r/a#k=b ", here), { name: "a", key: "b" });
+  assert.deepEqual(roomFrom("team", here), { name: "team", key: "" });
+  for (const wrong of ["", "  ", "a/b", "..", "x".repeat(65), "https://elsewhere/r/a", "https://h/check", "https://"]) {
+    assert.equal(roomFrom(wrong, here), null, wrong);
+  }
+});
+
+test("an address that names no room is none", () => {
+  for (const pathname of ["/r/", "/r/a/b", "/r/%", "/x/a"]) assert.equal(roomAt({ pathname, hash: "" }), null, pathname);
+});

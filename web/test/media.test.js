@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { failure } from "../js/wire/failure.js";
+import { Media } from "../js/wire/media.js";
+
+const fail = (name) => Promise.reject(Object.assign(new Error(), { name }));
+
+function track(kind) {
+  return { kind, enabled: true, readyState: "live", stop() {
+    this.readyState = "ended";
+  }, getSettings: () => ({}) };
+}
+
+/** Devices of which `getUserMedia` does what the test says. */
+function devices(getUserMedia) {
+  const asked = [];
+  return {
+    asked,
+    enumerateDevices: async () => [],
+    getUserMedia: async (wish) => {
+      asked.push(wish);
+      await getUserMedia?.(wish);
+      const tracks = ["audio", "video"].filter((kind) => wish[kind]).map(track);
+      return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
+    },
+    getDisplayMedia: async () => {
+      const screen = track("video");
+      return { getVideoTracks: () => [screen] };
+    },
+  };
+}
+
+const nothing = { camera: "", microphone: "" };
+
+test("without a camera the microphone is used all the same, and the other way round", async () => {
+  const media = new Media(devices((wish) => (wish.video ? fail("NotFoundError") : undefined)), nothing);
+  await media.open();
+  assert.deepEqual([media.microphoneIsOn, media.cameraIsOn, media.failures], [true, false, { audio: null, video: "missing" }]);
+});
+
+test("a device that was chosen last time and is gone is replaced by any", async () => {
+  const fake = devices((wish) => (wish.video?.deviceId ? fail("OverconstrainedError") : undefined));
+  const media = new Media(fake, { camera: "gone", microphone: "" });
+  await media.open();
+  assert.ok(media.cameraIsOn && media.microphoneIsOn);
+});
+
+test("every failure has a name that can be explained", async () => {
+  const names = { NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "missing", OverconstrainedError: "missing", NotReadableError: "busy", AbortError: "busy", TypeError: "broken" };
+  for (const [name, kind] of Object.entries(names)) assert.equal(failure({ name }), kind);
+  const insecure = new Media(undefined, nothing);
+  await insecure.open();
+  assert.deepEqual(insecure.failures, { audio: "insecure", video: "insecure" });
+});
+
+test("mute keeps the microphone; a camera that is off is let go of", async () => {
+  const media = new Media(devices(), nothing);
+  await media.open();
+  const { audio, video } = media.tracks;
+  await media.setMicrophone(false);
+  await media.setCamera(false);
+  assert.deepEqual([audio.readyState, audio.enabled, video.readyState, media.tracks.video], ["live", false, "ended", null]);
+  await media.setMicrophone(true);
+  assert.equal(audio.enabled, true);
+});
+
+test("a shared screen takes the camera's place, and gives it back", async () => {
+  const media = new Media(devices(), nothing);
+  const sent = [];
+  await media.open();
+  media.on("track", (kind, it) => kind === "video" && sent.push(it));
+  const camera = media.tracks.video;
+  await media.shareScreen();
+  const screen = media.tracks.video;
+  screen.onended();
+  assert.deepEqual([sent, media.screenIsOn, camera.readyState], [[screen, camera], false, "live"]);
+});
+
+test("whoever switches the camera off while it still starts has it off", async () => {
+  const media = new Media(devices(), nothing);
+  await media.setCamera(false);
+  const starting = media.setCamera(true);
+  await media.setCamera(false);
+  await starting;
+  assert.equal(media.cameraIsOn, false);
+});
+
+test("a microphone that is muted stays muted when another is chosen", async () => {
+  const media = new Media(devices(), nothing);
+  await media.open();
+  await media.setMicrophone(false);
+  await media.choose("audio", "other");
+  assert.deepEqual([media.tracks.audio.enabled, media.microphoneIsOn], [false, false]);
+});

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Peer } from "../js/wire/peer.js";
+import { FakeClock, FakePeerConnection, settled } from "./fakes.js";
+
+function peer({ polite = false, tracks = { audio: "a", video: "v" } } = {}) {
+  FakePeerConnection.all = [];
+  const clock = new FakeClock();
+  const sent = [];
+  let credentials = 0;
+  const it = new Peer({
+    RTCPeerConnection: FakePeerConnection,
+    polite,
+    send: (e, content) => sent.push({ e, ...content }),
+    configuration: () => ({ iceServers: [{ urls: `turn:${credentials}` }] }),
+    refresh: async () => void (credentials += 1),
+    tracks,
+    clock,
+  });
+  const struggles = [];
+  it.on("struggling", () => struggles.push(clock.now()));
+  return { it, clock, sent, struggles };
+}
+
+const offer = { d: { type: "offer", sdp: "theirs" } };
+const senders = (pc) => pc.transceivers.filter(({ mid }) => mid).map(({ sender }) => sender.track);
+
+test("whoever starts offers one sound and one picture, in the first epoch", async () => {
+  const { it, clock, sent } = peer();
+  it.start();
+  await clock.advance(0);
+  await settled();
+  assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[1, "offer"]]);
+  assert.deepEqual(it.pc.transceivers.map(({ receiver, sender }) => [receiver.track.kind, sender.track]), [["audio", "a"], ["video", "v"]]);
+});
+
+test("whoever is offered sends on what the offer brought, and adds nothing", async () => {
+  const { it, sent } = peer();
+  await it.hear(1, offer);
+  await settled();
+  assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[1, "answer"]]);
+  assert.deepEqual(senders(it.pc), ["a", "v"]);
+  assert.equal(it.pc.transceivers.length, 2);
+});
+
+test("when both start at once, the polite side gives up its own transceivers for those of the other", async () => {
+  const { it } = peer({ polite: true });
+  it.start();
+  await settled();
+  await settled();
+  await it.hear(1, offer);
+  await settled();
+  assert.deepEqual(senders(it.pc), ["a", "v"]);
+  assert.deepEqual(it.pc.transceivers.map(({ direction }) => direction), ["stopped", "stopped", "sendrecv", "sendrecv"]);
+});
+
+test("another track is sent without a word to the other side", async () => {
+  const { it, clock, sent } = peer();
+  await it.hear(1, offer);
+  sent.length = 0;
+  await it.replaceTrack("video", "screen");
+  await it.replaceTrack("audio", null);
+  await clock.advance(1000);
+  assert.deepEqual(senders(it.pc), [null, "screen"]);
+  assert.deepEqual(sent, []);
+});
+
+test("a newer epoch is a new connection, and what belongs to an older one is dropped", async () => {
+  const { it } = peer();
+  await it.hear(1, offer);
+  await it.hear(3, offer);
+  assert.equal(FakePeerConnection.all.length, 2);
+  assert.equal(FakePeerConnection.all[0].signalingState, "closed");
+  const { pc } = it;
+  await it.hear(2, { d: { type: "offer", sdp: "late" } });
+  await it.hear(1, { c: [{ candidate: "late" }] });
+  assert.equal(it.pc, pc);
+  assert.deepEqual([pc.remoteDescription.sdp, pc.candidates], ["theirs", []]);
+});
+
+test("a connection that fails is restarted at once, with fresh credentials", async () => {
+  const { it } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("connected");
+  it.pc.becomes("failed");
+  await settled();
+  assert.equal(it.pc.restarts, 1);
+  assert.deepEqual(it.pc.configuration.iceServers, [{ urls: "turn:1" }]);
+});
+
+test("one that is disconnected has three seconds to come back by itself", async () => {
+  const { it, clock } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("disconnected");
+  await clock.advance(2_999);
+  assert.equal(it.pc.restarts, 0);
+  it.pc.becomes("connected");
+  await clock.advance(60_000);
+  assert.equal(it.pc.restarts, 0);
+  it.pc.becomes("disconnected");
+  await clock.advance(3_000);
+  assert.equal(it.pc.restarts, 1);
+});
+
+test("after two failures the relay is offered, and after three everything is built anew", async () => {
+  const { it, clock, struggles } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("failed");
+  await clock.advance(8_000);
+  assert.deepEqual(struggles, []);
+  await clock.advance(8_000);
+  assert.equal(struggles.length, 1);
+  assert.equal(FakePeerConnection.all.length, 1);
+  await clock.advance(8_000);
+  assert.equal(FakePeerConnection.all.length, 2);
+});
+
+test("a change of the network restarts what is connected, once", async () => {
+  const { it, clock } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("connected");
+  it.networkChanged();
+  await clock.advance(60_000);
+  assert.equal(it.pc.restarts, 1);
+});
+
+test("credentials that do not come are not waited for longer than two seconds", async () => {
+  FakePeerConnection.all = [];
+  const clock = new FakeClock();
+  const never = () => new Promise(() => {});
+  const it = new Peer({ RTCPeerConnection: FakePeerConnection, polite: true, send() {}, configuration: () => ({}), refresh: never, tracks: {}, clock });
+  await it.hear(1, offer);
+  it.pc.becomes("failed");
+  await clock.advance(1_999);
+  assert.equal(it.pc.restarts, 0);
+  await clock.advance(1);
+  assert.equal(it.pc.restarts, 1);
+});
+
+test("once closed, it hears and does nothing any more", async () => {
+  const { it, clock } = peer();
+  await it.hear(1, offer);
+  it.close();
+  await it.hear(2, offer);
+  await clock.advance(60_000);
+  assert.deepEqual([FakePeerConnection.all.length, it.pc], [1, null]);
+});

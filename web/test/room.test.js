@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Emitter } from "../js/wire/emitter.js";
+import { Refusal } from "../js/wire/protocol.js";
+import { Room } from "../js/wire/room.js";
+import { FakeClock, FakePeerConnection, settled } from "./fakes.js";
+
+/** A session whose server answers what the test says. */
+class FakeSignaling extends Emitter {
+  asked = [];
+  answers = {};
+  isClosed = false;
+
+  async request(message) {
+    this.asked.push(message);
+    const answer = this.answers[message.t] ?? { t: "ok" };
+    if (answer instanceof Refusal) throw answer;
+    return answer;
+  }
+
+  close() {
+    this.isClosed = true;
+  }
+
+  probe() {}
+}
+
+const state = { mic: true, cam: true, screen: false, hand: false };
+const info = (id, seq = 1) => ({ id, seq, name: id.toUpperCase(), state, away: false });
+const joined = (...peers) => ({ t: "joined", room: "r", you: "me", host: "a", locked: false, cap: 4, peers, ice: { iceServers: [] }, host_token: "proof" });
+
+function room(answer, extra = {}) {
+  FakePeerConnection.all = [];
+  const [signaling, clock] = [new FakeSignaling(), new FakeClock()];
+  signaling.answers.join = answer;
+  const it = new Room({ name: "r", key: "k", me: { name: "Me", state: { ...state } }, signaling, RTCPeerConnection: FakePeerConnection, tracks: () => ({ audio: null, video: null }), clock, ...extra });
+  const seen = [];
+  for (const event of ["joined", "waiting", "out"]) it.on(event, (what = "") => seen.push(`${event} ${what}`.trim()));
+  for (const event of ["came", "left", "changed"]) it.on(event, ({ id }) => seen.push(`${event} ${id}`));
+  return { it, signaling, clock, seen };
+}
+
+test("a newcomer shows key and name, and offers to everybody who is there", async () => {
+  const { it, signaling, clock, seen } = room(joined(info("a"), info("b", 2)));
+  signaling.emit("begun");
+  await clock.advance(100);
+  const [{ t, room: name, key }, ...signals] = signaling.asked;
+  assert.deepEqual([t, name, key], ["join", "r", "k"]);
+  assert.deepEqual(signals.map(({ t: type, to, e, d }) => [type, to, e, d.type]), [["signal", "a", 1, "offer"], ["signal", "b", 1, "offer"]]);
+  assert.deepEqual(seen, ["joined", "came a", "came b"]);
+  assert.equal(it.hostToken, "proof");
+});
+
+test("whoever is there waits for the newcomer's offer", async () => {
+  const { signaling, clock, seen } = room(joined());
+  signaling.emit("begun");
+  await settled();
+  signaling.emit("message", { t: "peer_joined", member: info("c", 2) });
+  await clock.advance(100);
+  assert.deepEqual([signaling.asked.length, FakePeerConnection.all.length, seen.at(-1)], [1, 0, "came c"]);
+  signaling.emit("message", { t: "signal", from: "c", e: 1, d: { type: "offer", sdp: "" } });
+  await clock.advance(100);
+  assert.equal(signaling.asked.at(-1).d.type, "answer");
+});
+
+test("a member who is away keeps its connection; one who has left does not", async () => {
+  const { it, signaling } = room(joined(info("a")));
+  signaling.emit("begun");
+  await settled();
+  signaling.emit("message", { t: "peer_away", peer: "a" });
+  assert.deepEqual([it.members.get("a").away, FakePeerConnection.all[0].signalingState === "closed"], [true, false]);
+  signaling.emit("message", { t: "peer_left", peer: "a", reason: "left" });
+  assert.deepEqual([it.members.size, FakePeerConnection.all[0].signalingState], [0, "closed"]);
+});
+
+test("after a session that was lost everybody is somebody new, and the creator proves to be it", async () => {
+  const { signaling, seen } = room(joined(info("a")));
+  signaling.emit("begun");
+  await settled();
+  signaling.answers.join = joined(info("x"));
+  signaling.emit("begun");
+  await settled();
+  assert.deepEqual(seen, ["joined", "came a", "left a", "joined", "came x"]);
+  assert.equal(signaling.asked.filter(({ t }) => t === "join").at(-1).host_token, "proof");
+});
+
+test("a refusal to let in is said once, and the socket is closed", async () => {
+  for (const code of ["room_full", "room_locked", "bad_key", "kicked"]) {
+    const { signaling, seen } = room(new Refusal({ code }));
+    signaling.emit("begun");
+    await settled();
+    signaling.emit("closed", 4403);
+    assert.deepEqual([seen, signaling.isClosed], [[`out ${code}`], true]);
+  }
+});
+
+test("whoever comes too often waits as long as asked, and tries again", async () => {
+  const { signaling, clock, seen } = room(new Refusal({ code: "rate_limited", retry_after_ms: 3000 }));
+  signaling.emit("begun");
+  await settled();
+  signaling.answers.join = joined();
+  await clock.advance(3000);
+  assert.deepEqual(seen, ["joined"]);
+});
+
+test("a knock waits for the host, who opens or does not", async () => {
+  for (const [answer, end] of [[joined(), "joined"], [null, "out knock_denied"]]) {
+    const { signaling, seen } = room({ t: "waiting", you: "me" });
+    signaling.emit("begun");
+    await settled();
+    if (answer) signaling.emit("message", answer);
+    else signaling.emit("refused", new Refusal({ code: "knock_denied" }));
+    assert.deepEqual(seen, ["waiting", end]);
+  }
+});
+
+test("the reasons for being out are told apart", () => {
+  for (const [code, reason] of [[4401, "unauthorized"], [4403, "kicked"], [4409, "replaced"], [4400, "stopped"]]) {
+    const { signaling, seen } = room(joined());
+    signaling.emit("closed", code);
+    assert.deepEqual(seen, [`out ${reason}`]);
+  }
+  const { signaling, seen } = room(joined());
+  signaling.emit("message", { t: "kicked", reason: "ended" });
+  signaling.emit("closed", 4403);
+  assert.deepEqual(seen, ["out ended"]);
+});
+
+test("whoever switches too fast is seen as they are in the end", async () => {
+  const { it, signaling, clock } = room(joined());
+  signaling.answers.state = new Refusal({ code: "rate_limited", retry_after_ms: 200 });
+  it.show({ mic: false });
+  await settled();
+  signaling.answers.state = { t: "ok" };
+  it.me.state.cam = false;
+  await clock.advance(200);
+  assert.deepEqual(signaling.asked.at(-1), { t: "state", mic: false, cam: false, screen: false, hand: false });
+});
