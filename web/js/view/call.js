@@ -20,7 +20,7 @@ import { Panel } from "./panel.js";
 import { People } from "./people.js";
 import { Stage } from "./stage.js";
 import { showSwitch } from "./switches.js";
-import { copy, toast } from "./toasts.js";
+import { copy, dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/room.js").Member} Member */
 
@@ -286,6 +286,7 @@ export class Call {
 
   /** @param {import("./panel.js").Sheet | null} sheet */
   #panelChanged(sheet) {
+    if (sheet) dismiss(`panel.${sheet}`);
     // Called once while the parts are still being built.
     if (sheet === "chat") this.#chat?.read();
     if (sheet === "connection") this.#room.members.forEach((member) => this.#showMember(member));

@@ -9,10 +9,10 @@ import { Plot } from "./plot.js";
 /** @typedef {import("../wire/stats.js").Path} Path */
 /** @typedef {import("../wire/stats.js").Reading} Reading */
 /** @typedef {import("../wire/i18n.js").Key} Key */
-/** @typedef {"rtt" | "down" | "up" | "loss" | "jitter" | "picture"} Figure */
+/** @typedef {"rtt" | "down" | "up" | "loss" | "jitter" | "fps" | "resolution"} Figure */
 
 /** @type {Figure[]} */
-const FIGURES = ["rtt", "down", "up", "loss", "jitter", "picture"];
+const FIGURES = ["rtt", "down", "up", "loss", "jitter", "fps", "resolution"];
 
 export class Tie {
   #name = make("h2");
@@ -43,8 +43,15 @@ export class Tie {
       say(this.#way, ...inWords(last.path, name));
       this.#pair.textContent = inShort(last.path);
     }
-    const picture = last.resolution ? `${last.resolution}${last.fps ? ` · ${Math.round(last.fps)}` : ""}` : "–";
-    const texts = { rtt: time(last.rtt), down: rate(last.down), up: rate(last.up), loss: share(last.loss), jitter: time(last.jitter), picture };
+    const texts = {
+      rtt: time(last.rtt),
+      down: rate(last.down),
+      up: rate(last.up),
+      loss: share(last.loss),
+      jitter: time(last.jitter),
+      fps: last.fps === null ? "–" : String(Math.round(last.fps)),
+      resolution: last.resolution ?? "–",
+    };
     for (const figure of FIGURES) silence(/** @type {HTMLElement} */ (this.#figures.get(figure)), texts[figure]);
     this.#plot.draw(readings);
   }

@@ -7,7 +7,9 @@ const NONE = "–";
 
 /** @param {number | null} value  milliseconds */
 export function time(value) {
-  return value === null ? NONE : `${number(value, { maximumFractionDigits: value < 10 ? 1 : 0 })} ms`;
+  if (value === null) return NONE;
+  if (value >= 1000) return `${number(value / 1000, { maximumFractionDigits: 1 })} s`;
+  return `${number(value, { maximumFractionDigits: value < 10 ? 1 : 0 })} ms`;
 }
 
 /** @param {number | null} value  bit/s */

@@ -78,7 +78,7 @@ export class Report {
     shown.replaceChildren(
       make("span", "mark", icon(ICONS[mood])),
       say(make("h2"), `check.way.${way}`),
-      mood === "none" ? make("span") : say(make("span", "time"), "check.ms", { ms: Math.round(ms) }),
+      mood === "none" ? make("span") : make("span", "time", time(Math.round(ms))),
       say(make("p", "what small soft"), sentence(outcome, way), { address }),
     );
     // The browser's own words help those who look into it, and only when something is wrong.

@@ -6,8 +6,8 @@ import { Tile } from "./tile.js";
 
 /** @typedef {import("./tile.js").Look} Look */
 
-/** What a picture is wide, of its height. */
-const ASPECT = 4 / 3;
+/** What a picture is wide, of its height: on a screen that is higher than wide, faces may be, too. */
+const ASPECT = { landscape: 4 / 3, portrait: 1 };
 const GAP = 12;
 
 export class Stage {
@@ -59,7 +59,9 @@ export class Stage {
     this.#place.dataset.layout = shown ? "screen" : people.length === 2 ? "pair" : "grid";
     const tiles = people.length === 2 ? 1 : people.length;
     const { clientWidth, clientHeight } = this.#place;
-    this.#place.style.setProperty("--columns", String(columns(tiles, clientWidth, clientHeight)));
+    const count = columns(tiles, clientWidth, clientHeight);
+    this.#place.style.setProperty("--columns", String(count));
+    this.#place.style.setProperty("--rows", String(Math.ceil(tiles / count)));
   }
 }
 
@@ -68,11 +70,12 @@ export class Stage {
  * @param {number} tiles @param {number} width @param {number} height
  */
 function columns(tiles, width, height) {
+  const aspect = width < height ? ASPECT.portrait : ASPECT.landscape;
   let [best, most] = [1, 0];
   for (let count = 1; count <= tiles; count += 1) {
     const rows = Math.ceil(tiles / count);
     const [wide, high] = [(width - (count - 1) * GAP) / count, (height - (rows - 1) * GAP) / rows];
-    const seen = Math.min(wide, high * ASPECT);
+    const seen = Math.min(wide, high * aspect);
     if (seen > most) [best, most] = [count, seen];
   }
   return best;

@@ -9,7 +9,7 @@ import { say, text } from "./language.js";
 
 const SHOWN = 4_000;
 /** What can be answered stays for longer. */
-const SHOWN_WITH_ACTION = 15_000;
+const SHOWN_WITH_ACTION = 8_000;
 const AT_ONCE = 3;
 
 /**
@@ -19,6 +19,8 @@ const AT_ONCE = 3;
  */
 export function toast(key, values = {}, action) {
   const place = html("toasts");
+  // Of its kind, only the newest is of interest.
+  if (action) dismiss(action.key);
   const note = make("div", "toast", make("span", "", text(key, values)));
   if (action) {
     const button = say(make("button"), action.key);
@@ -28,10 +30,16 @@ export function toast(key, values = {}, action) {
       action.act();
     });
     note.append(button);
+    note.dataset.leadsTo = action.key;
   }
   place.append(note);
   while (place.children.length > AT_ONCE) place.firstElementChild?.remove();
   setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
+}
+
+/** Takes away what leads to where one already is. @param {Key} key */
+export function dismiss(key) {
+  for (const note of html("toasts").querySelectorAll(`[data-leads-to="${key}"]`)) note.remove();
 }
 
 /** @param {string} copied @param {Key} done */
