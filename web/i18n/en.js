@@ -46,6 +46,7 @@ export default {
   "device.microphone": "Microphone",
   "device.speaker": "Speaker",
   "device.unnamed": "{kind} {count}",
+  "device.denied": "Not allowed",
   "device.none": "None found",
   "device.default": "Default",
 

@@ -46,6 +46,7 @@ export default {
   "device.microphone": "마이크",
   "device.speaker": "스피커",
   "device.unnamed": "{kind} {count}",
+  "device.denied": "허용되지 않았어요",
   "device.none": "찾을 수 없어요",
   "device.default": "기본값",
 

@@ -117,7 +117,7 @@ export class Chat {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
     const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0;
-    const line = make("li", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);
+    const line = make("div", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);
     if (isFirst && !isMine) line.append(make("p", "by", name));
     line.append(content);
     this.#log.append(line);

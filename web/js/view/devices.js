@@ -51,10 +51,17 @@ function fillIn(select, role, media, sound) {
     return new Option(name || text("device.unnamed", { kind: text(`device.${role}`), count: index + 1 }), deviceId);
   });
   select.disabled = options.length === 0;
-  if (options.length === 0) options.push(new Option(text(role === "speaker" ? "device.default" : "device.none"), ""));
+  if (options.length === 0) options.push(new Option(text(whyNone(role, media)), ""));
   select.replaceChildren(...options);
   const current = role === "speaker" ? sound.speaker : currentDevice(media, role);
   if (known.some(({ deviceId }) => deviceId === current)) select.value = current;
+}
+
+/** @param {Role} role @param {Media} media */
+function whyNone(role, media) {
+  if (role === "speaker") return "device.default";
+  const failure = media.failures[role === "camera" ? "video" : "audio"];
+  return failure === "denied" ? "device.denied" : "device.none";
 }
 
 /** @param {Media} media @param {"camera" | "microphone"} role */

@@ -101,6 +101,8 @@ export class Lobby {
     const failure = this.#media.failures.video;
     html("trouble").hidden = !this.#isAsking && !failure;
     button("trouble-again").hidden = this.#isAsking || failure === "insecure";
+    // Without either there is nothing to switch.
+    html("preview-controls").hidden = this.#isAsking || (failure !== null && this.#media.failures.audio !== null);
     if (this.#isAsking) {
       say(html("trouble-title"), "asking.title");
       say(html("trouble-text"), "asking.text");
