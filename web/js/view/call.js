@@ -27,6 +27,10 @@ import { copy, dismiss, toast } from "./toasts.js";
 const SELF = "self";
 /** After so long without the server it is said in other words. */
 const GONE_AFTER = 10_000;
+/** Who is named so soon was here before. */
+const ARRIVING = 500;
+/** After a restart of the server everybody returns within so long. */
+const RETURNING = 8_000;
 /** Louder than that is speech. */
 const SPEAKING_FROM = 0.35;
 
@@ -46,6 +50,7 @@ export class Call {
   #meter;
   #wasHost = false;
   #isIn = false;
+  #quietUntil = Infinity;
   #goneTimer = 0;
 
   /**
@@ -143,6 +148,8 @@ export class Call {
 
   #joined() {
     if (this.#room.hostToken) rememberHost(this.#roomName, this.#room.hostToken);
+    // Who is here already, or comes back together with us, is no news.
+    this.#quietUntil = performance.now() + (this.#isIn ? RETURNING : ARRIVING);
     if (this.#isIn) return;
     this.#isIn = true;
     this.#lobby.close();
@@ -182,12 +189,7 @@ export class Call {
     html("connections").append(tie.element);
     this.#showMember(member);
     this.#countPeople();
-    if (this.#isIn && this.#isNewcomer(member)) toast("toast.came", { name: member.name });
-  }
-
-  /** Those who were here before are no news. @param {Member} member */
-  #isNewcomer({ seq }) {
-    return [...this.#room.members.values()].every((other) => other.seq <= seq) && this.#signaling.state === "up";
+    if (performance.now() > this.#quietUntil) toast("toast.came", { name: member.name });
   }
 
   /** @param {Member} member @param {string} reason */
@@ -199,8 +201,8 @@ export class Call {
     this.#ties.delete(id);
     this.#meter.histories.delete(id);
     this.#countPeople();
-    const key = reason === "kicked" ? "toast.kicked" : reason === "left" ? "toast.left" : "toast.lost";
-    if (this.#signaling.state === "up") toast(key, { name });
+    if (reason === "") return;
+    toast(reason === "kicked" ? "toast.kicked" : reason === "left" ? "toast.left" : "toast.lost", { name });
   }
 
   /** A connection that is built anew brings new tracks, which take the place of the old. @param {string} id @param {MediaStreamTrack} track */

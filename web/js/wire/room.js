@@ -26,7 +26,7 @@ const RETRY_AFTER = 2_000;
  *   waiting: [],
  *   out: [Reason],
  *   came: [Member],
- *   left: [Member, reason: string],
+ *   left: [Member, reason: string],  the reason is empty if it is this client that is gone
  *   changed: [Member],
  *   room: [],
  *   knocks: [],
@@ -308,7 +308,7 @@ export class Room extends Emitter {
 
   #empty() {
     this.knocks.clear();
-    for (const id of [...this.members.keys()]) this.#go(id, "timeout");
+    for (const id of [...this.members.keys()]) this.#go(id, "");
   }
 
   /** @returns {RTCConfiguration} */
