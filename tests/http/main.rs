@@ -10,6 +10,8 @@ mod http2;
 
 mod backend;
 
+mod bodies;
+
 mod credentials;
 
 mod keys;

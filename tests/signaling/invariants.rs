@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::sessions::SocketId;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -309,14 +310,14 @@ impl Model {
         self.collect();
         self.clients[c].flying.clear();
         self.resume(c);
-        assert_eq!(self.world.closed(old).map(|close| close.code()), Some(4409));
+        assert_eq!(self.world.closed(old).map(Close::code), Some(4409));
         self.world.lose(old);
     }
 
     fn bye(&mut self, c: usize) {
         let Some(socket) = self.clients[c].socket else { return };
         self.world.say(socket, &json!({"t": "bye"}));
-        assert_eq!(self.world.closed(socket).map(|close| close.code()), Some(1000));
+        assert_eq!(self.world.closed(socket).map(Close::code), Some(1000));
         self.out(c);
         self.clients[c] = Client::default();
     }

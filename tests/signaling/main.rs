@@ -12,6 +12,10 @@ mod daemon;
 
 mod world;
 
+mod rooms;
+
+mod sessions;
+
 mod invariants;
 
 mod opening;
@@ -19,3 +23,7 @@ mod opening;
 mod framing;
 
 mod enduring;
+
+mod document;
+
+mod walking;
