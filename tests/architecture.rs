@@ -46,7 +46,7 @@ const PURE: &[&str] = &[
     "src/signaling/rooms.rs",
     "src/signaling/secret.rs",
     "src/signaling/sessions.rs",
-    "src/signaling/switchboard.rs",
+    "src/signaling/switchboard",
     "src/throttle.rs",
     "src/relay/wire.rs",
     "src/relay/address.rs",

@@ -157,6 +157,7 @@ impl Connection {
 
     /// The server closes the socket.
     pub fn closed(&self, close: Close) {
+        tracing::debug!(client = %self.ip, reason = close.name(), "WebSocket closed");
         let _one_writer = self.hub.state();
         self.hub.counters.closed(close);
     }
