@@ -298,6 +298,12 @@ impl Model {
         if self.clients[c].socket.is_some() {
             return;
         }
+        // Nobody comes back faster than a session may be resumed.
+        self.pass(2);
+        self.reconnect(c);
+    }
+
+    fn reconnect(&mut self, c: usize) {
         let Some(token) = self.clients[c].resume.clone() else { return };
         let (socket, sent) = self.world.resume(&token, self.clients[c].last);
         assert_eq!((&sent[0]["t"], &sent[0]["resumed"]), (&json!("welcome"), &json!(true)), "{sent:?}");
@@ -306,10 +312,11 @@ impl Model {
     }
 
     fn take_over(&mut self, c: usize) {
-        let Some(old) = self.clients[c].socket.take() else { return };
+        let Some(old) = self.clients[c].socket else { return };
+        self.pass(2);
         self.collect();
         self.clients[c].flying.clear();
-        self.resume(c);
+        self.reconnect(c);
         assert_eq!(self.world.closed(old).map(Close::code), Some(4409));
         self.world.lose(old);
     }
