@@ -32,6 +32,8 @@ const PURE: &[&str] = &[
     "src/outcome.rs",
     "src/credentials.rs",
     "src/credentials/",
+    "src/http/formats.rs",
+    "src/http/keys.rs",
     "src/ice.rs",
     "src/origin.rs",
     "src/room_token.rs",
