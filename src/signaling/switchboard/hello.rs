@@ -1,6 +1,9 @@
 //! PURE  How a socket comes to a session: a new one, or one that goes on.
 
+use std::time::Duration;
+
 use crate::clock::Now;
+use crate::relay::engine::limits::Rate;
 use crate::room_token::TokenError;
 use crate::signaling::heartbeat::{DEAD, PING};
 use crate::signaling::pace::{MESSAGES_AT_ONCE, MESSAGES_PER_SECOND};
@@ -19,6 +22,11 @@ use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
 type Begun = (SessionId, String, bool);
 /// Why there is none, and how the socket ends if it does.
 type Unwelcome = (Fault, Option<Close>);
+
+/// How often a session may go on on another socket, each minute and at once: each socket may send at once what its pace
+/// allows, and two tabs must not take one session from each other for ever.
+const RESUMES_PER_MINUTE: u64 = 30;
+const RESUMES_AT_ONCE: u64 = 5;
 
 impl Switchboard {
     /// The first frame of a socket, or the next after one that could not be resumed.
@@ -89,6 +97,11 @@ impl Switchboard {
         let failed = (Fault::from(ErrorCode::ResumeFailed), None);
         let id = self.sessions.by_token(&resume.token).ok_or(failed)?;
         let session = self.sessions.get(id).ok_or(failed)?;
+        let rate = Rate::new(RESUMES_PER_MINUTE, Duration::from_secs(60), RESUMES_AT_ONCE);
+        if !session.resumes.take(rate, 1, turn.now.moment) {
+            let wait = session.resumes.wait(rate, 1, turn.now.moment);
+            return Err((Fault::later(ErrorCode::RateLimited, wait), Some(Close::RateLimited)));
+        }
         let is_whole = session.replay.after(resume.last).is_some();
         session.ip = visit.ip;
         if let Line::Up(old) = std::mem::replace(&mut session.line, Line::Up(socket)) {
