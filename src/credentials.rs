@@ -92,6 +92,8 @@ pub struct Credential {
     pub username: String,
     /// base64(HMAC-SHA1(secret, username)).
     pub password: Secret,
+    /// The expiry, in seconds since the Unix epoch.
+    pub expires: u64,
 }
 
 /// How a request names its user (RFC 8489 §9.2.4).
@@ -189,13 +191,17 @@ impl Credentials {
         self.secrets.is_empty()
     }
 
-    /// A credential for `tag` that ends at `expires`, made with the newest secret; `None` without a secret.
+    /// A credential for `tag` that ends at `expires`, made with the newest secret; `None` without a secret. It ends a
+    /// second earlier if the one that ends then was revoked: who is let in again gets another.
     #[must_use]
     pub fn issue(&self, tag: &str, expires: u64) -> Option<Credential> {
         let secret = self.secrets.first()?;
-        let username = if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
+        let name =
+            |expires: u64| if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
+        let mut names = (0..=expires).rev().map(|expires| (expires, name(expires)));
+        let (expires, username) = names.find(|(expires, name)| !self.is_revoked(name, *expires))?;
         let password = secret.password(&username);
-        Some(Credential { username, password })
+        Some(Credential { username, password, expires })
     }
 
     /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
@@ -336,6 +342,22 @@ mod tests {
         let account = credentials(&["s"]).account(UserId::Name("1800000000"));
         assert!(!account.is_expired(1_800_000_000));
         assert!(account.is_expired(1_800_000_001));
+    }
+
+    #[test]
+    fn what_is_revoked_is_so_for_every_clone_and_only_what_is_time_limited_and_not_over_needs_to_be() {
+        let credentials = credentials(&["s"]);
+        let clone = credentials.clone();
+        assert_eq!(credentials.revoke("1800000000:alice", 1_700_000_000), Ok(()));
+        assert!(clone.is_revoked("1800000000:alice", 1_800_000_000));
+        assert!(!clone.is_revoked("1800000000:alice", 1_800_000_001));
+        assert_eq!(credentials.revoke("1600000000:alice", 1_700_000_000), Ok(()));
+        assert!(!clone.is_revoked("1600000000:alice", 1_600_000_000), "it was over, and is not remembered");
+        let again = credentials.issue("alice", 1_800_000_000).unwrap();
+        assert_eq!((again.username.as_str(), again.expires), ("1799999999:alice", 1_799_999_999));
+        for name in ["alice", "", ":", "99999999999999:a"] {
+            assert_eq!(credentials.revoke(name, 0), Err(RevokeError::Malformed), "{name:?}");
+        }
     }
 
     #[test]

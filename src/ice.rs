@@ -165,12 +165,12 @@ impl IceServers {
         if urls.is_empty() {
             return None;
         }
-        let expires_at = unix.saturating_add(ttl);
-        let Credential { username, password } = credentials.issue(tag, expires_at)?;
+        let Credential { username, password, expires } = credentials.issue(tag, unix.saturating_add(ttl))?;
         let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
         let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
         let turn = IceServer { urls, username: Some(username), credential: Some(password) };
-        Some(IceConfiguration { ice_servers: stun.chain([turn]).collect(), ttl, expires_at })
+        let ttl = expires.saturating_sub(unix);
+        Some(IceConfiguration { ice_servers: stun.chain([turn]).collect(), ttl, expires_at: expires })
     }
 }
 

@@ -5,6 +5,8 @@
 #![allow(unreachable_pub, reason = "a program: every item is for its own modules")]
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
+#[path = "../load/authority.rs"]
+mod authority;
 mod daemon;
 mod member;
 #[allow(dead_code, reason = "benches/load uses all of it")]
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Door};
 use crate::member::{Member, Tally};
 use crate::server::CpuReading;
 
@@ -31,7 +33,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 const USAGE: &str = "\
 usage: cargo bench --bench rooms -- measure
   signals between the members of full rooms, and what a member weighs
-  ROOMS=500 MEMBERS=4 (in each) RATE=1 (signals a second of each member) SECONDS=10 ROUNDS=5";
+  ROOMS=500 MEMBERS=4 (in each) RATE=1 (signals a second of each member) SECONDS=10 ROUNDS=5 SECURE=false";
 
 /// Made before the first reading of the memory, so that code touched for the first time is not counted.
 const WARM_UP: usize = 8;
@@ -63,13 +65,14 @@ fn measure() -> Outcome<()> {
     let (rooms, members) = (knob("ROOMS", 500)?, knob("MEMBERS", 4)?);
     let (rate, seconds, rounds) = (knob("RATE", 1.0)?, knob("SECONDS", 10)?, knob("ROUNDS", 5)?);
     let daemon = Daemon::start(members)?;
+    let door = daemon.door(knob("SECURE", false)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        fill(&daemon, "warm", WARM_UP, members).await?;
+        fill(&door, "warm", WARM_UP, members).await?;
         tokio::time::sleep(SETTLE).await;
         let fresh = daemon.resident()?;
         let begun = Instant::now();
-        let mut all = fill(&daemon, "room", rooms, members).await?;
+        let mut all = fill(&door, "room", rooms, members).await?;
         println!("{} members in {rooms} rooms, after {:.1} s", all.len(), begun.elapsed().as_secs_f32());
         tokio::time::sleep(SETTLE).await;
         weigh("after joining", &daemon, fresh, all.len())?;
@@ -88,11 +91,11 @@ fn measure() -> Outcome<()> {
 }
 
 /// Fills rooms; returns once every member knows all others of its room.
-async fn fill(daemon: &Daemon, name: &str, rooms: usize, members: usize) -> Outcome<Vec<Member>> {
+async fn fill(door: &Door, name: &str, rooms: usize, members: usize) -> Outcome<Vec<Member>> {
     let mut all = Vec::with_capacity(rooms * members);
     for room in 0..rooms {
         for _ in 0..members {
-            all.push(Member::join(daemon.http(), &format!("{name}-{room}")).await?);
+            all.push(Member::join(door, &format!("{name}-{room}")).await?);
         }
         let first = all.len() - members;
         for member in &mut all[first..] {

@@ -1,6 +1,5 @@
 //! A member of a room, that signals to the others and notes when their signals come.
 
-use std::net::SocketAddrV4;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep_until, timeout};
 
 use crate::Outcome;
+use crate::daemon::Door;
 use crate::socket::Socket;
 
 pub struct Member {
@@ -48,8 +48,8 @@ fn nanos() -> u64 {
 }
 
 impl Member {
-    pub async fn join(server: SocketAddrV4, room: &str) -> Outcome<Self> {
-        let mut member = Self { socket: Socket::open(server).await?, others: Vec::new(), sent: 0 };
+    pub async fn join(door: &Door, room: &str) -> Outcome<Self> {
+        let mut member = Self { socket: Socket::open(door).await?, others: Vec::new(), sent: 0 };
         member.socket.send(r#"{"t":"hello","v":[1]}"#).await?;
         member.expect("welcome").await?;
         member.socket.send(&json!({ "t": "join", "room": room, "name": "member" }).to_string()).await?;

@@ -1,31 +1,45 @@
 //! A WebSocket client (RFC 6455), as small as the measurement needs.
 
-use std::net::SocketAddrV4;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::Outcome;
+use crate::authority::HOST;
+use crate::daemon::Door;
 
 pub struct Socket {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     unread: Vec<u8>,
 }
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 const TEXT: u8 = 0x81;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8A;
 
 impl Socket {
-    pub async fn open(server: SocketAddrV4) -> Outcome<Self> {
-        let mut stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
+    pub async fn open(door: &Door) -> Outcome<Self> {
+        let plain = TcpStream::connect(door.address).await?;
+        plain.set_nodelay(true)?;
+        let (mut stream, scheme): (Box<dyn Stream>, _) = match &door.trust {
+            None => (Box::new(plain), "http"),
+            Some(trust) => {
+                let tls = TlsConnector::from(trust.clone()).connect(HOST.try_into()?, plain).await?;
+                (Box::new(tls), "https")
+            }
+        };
+        let server = door.address;
         let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: {server}\r\nOrigin: http://{server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET /ws HTTP/1.1\r\nHost: {server}\r\nOrigin: {scheme}://{server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Protocol: signal.v1\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
         let mut socket = Self { stream, unread: Vec::new() };
         loop {
             let head = socket.unread.windows(4).position(|window| window == b"\r\n\r\n");
@@ -84,7 +98,8 @@ impl Socket {
         }
         frame.extend([0; 4]);
         frame.extend(payload);
-        Ok(self.stream.write_all(&frame).await?)
+        self.stream.write_all(&frame).await?;
+        Ok(self.stream.flush().await?)
     }
 
     async fn more(&mut self) -> Outcome<()> {

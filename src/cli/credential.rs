@@ -45,6 +45,6 @@ pub(super) fn issue(credentials: &Credentials, tag: &str, ttl: Duration) -> Opti
 
 /// A credential in the fields of draft-uberti-behave-turn-rest.
 pub(super) fn show(credential: &Credential, ttl: Duration) -> String {
-    let Credential { username, password } = credential;
+    let Credential { username, password, expires: _ } = credential;
     json!({ "username": username, "password": password.reveal(), "ttl": ttl.as_secs() }).to_string()
 }

@@ -2,7 +2,8 @@
 //!
 //! A connection comes from the front, plain or decrypted, and is served by hyper with bounds on time and size
 //! ([`connection`]). Each request is screened ([`screen`]), gets a [`Visitor`] that says who asks, and goes to one of the
-//! routes below. Errors are RFC 9457 problems ([`problem`]).
+//! routes below. What backends ask for is [`api`]: a key is admitted ([`keys`]), the wish checked, and the answer written in
+//! the form that its client knows. Errors are RFC 9457 problems ([`problem`]).
 
 pub mod api;
 pub mod assets;

@@ -33,6 +33,8 @@ pub struct Session {
     pub pass: Option<Pass>,
     /// How much it may still change its state.
     pub changes: Bucket,
+    /// How often it may still be resumed.
+    pub resumes: Bucket,
     /// When it needs fresh ICE credentials.
     pub renew_at: Option<Moment>,
     token: Hashed,
@@ -80,6 +82,7 @@ impl Sessions {
             ip,
             pass,
             changes: Bucket::default(),
+            resumes: Bucket::default(),
             renew_at: None,
             token: Hashed::of(&token),
         };

@@ -45,9 +45,11 @@ pub async fn serve(socket: WebSocket, connection: Connection) {
         connection.closed(close);
     }
     // The others hear at once that it is gone; saying goodbye may take longer.
+    let place = connection.place();
     drop(connection);
     // Whoever does not hear it in time does not hear it.
     let _ = timeout(GOODBYE, goodbye(socket, end)).await;
+    drop(place);
 }
 
 impl Talk {

@@ -240,7 +240,8 @@ fn our_own_page_may_check_the_connection_for_two_minutes_and_nobody_else() {
     }
     let statuses: Vec<u16> = (0..6).map(|_| check(&[("Origin", &own)]).status).collect();
     assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
-    assert_eq!(check(&[("Origin", &own)]).header("retry-after"), Some("10"));
+    let wait = check(&[("Origin", &own)]).header("retry-after").unwrap().parse::<u32>().unwrap();
+    assert!((7..=10).contains(&wait), "{wait}");
     assert_eq!(check(&[("Origin", &own), ("X-Forwarded-For", "198.51.100.7")]).status, 201);
     daemon.stop();
 }

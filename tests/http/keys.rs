@@ -42,14 +42,18 @@ fn who_shows_no_good_key_is_told_what_to_do() {
 
 #[test]
 fn a_key_is_used_so_often_and_then_the_answer_says_when_again() {
-    let daemon = start_changed("18310-18319", |config| config.http.keys[0].per_minute = 100);
-    let from = |ip: &str| ask(&daemon, KEY, &[("X-Forwarded-For", ip)]);
+    let daemon = start_changed("18310-18319", |config| {
+        config.http.keys.iter_mut().for_each(|key| key.per_minute = 100);
+    });
+    let from = |ip: &str| ask(&daemon, PAGES_KEY, &[("X-Forwarded-For", ip)]);
     let served = |ip: &str| (0..70).filter(|_| from(ip).status == 201).count();
-    assert!((60..=61).contains(&served("198.51.100.1")));
-    assert!((39..=42).contains(&served("198.51.100.2")));
-    let answer = from("198.51.100.3");
-    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("1")));
-    assert_eq!(ask(&daemon, PAGES_KEY, &[]).status, 201, "another key has its own");
+    // And a few more, if the machine is busy and that takes seconds.
+    let [one, other] = ["198.51.100.1", "198.51.100.2"].map(served);
+    assert!((60..=69).contains(&one) && (100..=115).contains(&(one + other)), "{one} and {other}");
+    let refused = (0..10).map(|_| from("198.51.100.3")).find(|answer| answer.status == 429).unwrap();
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    let served = (0..120).filter(|_| ask(&daemon, KEY, &[]).status == 201).count();
+    assert!((100..=115).contains(&served), "a backend asks for all its users: {served}");
     daemon.stop();
 }
 

@@ -49,7 +49,7 @@ fn a_revoked_credential_ends_its_allocations_within_a_second_and_opens_no_more()
     let refresh = other.request(REFRESH);
     assert_eq!(other.ask(refresh).code(), None, "{relayed}");
     assert_eq!(post(&daemon, &path(&username), "").status, 204, "once more is no mistake");
-    let again = post(&daemon, "/api/v1/ice-servers", r#"{"user": "alice", "ttl": 7200}"#);
+    let again = post(&daemon, "/api/v1/ice-servers", r#"{"user": "alice"}"#);
     let (username, password) = crate::backend::credential(&again.json());
     Client::of(&daemon, "127.0.0.1").with(&username, &password).allocate();
     daemon.stop();

@@ -40,8 +40,9 @@ class Site:
     def get(self, path):
         return curl(f"{self.url}{path}key={self.url_key.text}")
 
-    def client(self, username, credential):
-        return TurnClient.over_udp(self.server, username, credential)
+    def client(self, username, credential, over="udp"):
+        connect = {"udp": TurnClient.over_udp, "tcp": TurnClient.over_tcp, "tls": TurnClient.over_tls}[over]
+        return connect(self.server, username, credential)
 
 
 @pytest.fixture(scope="module")
@@ -131,12 +132,13 @@ def test_with_a_certificate_and_its_name_there_is_a_url_for_tls(tmp_path):
     assert urls == [f"turn:{host}?transport=udp", f"turn:{host}?transport=tcp", f"turns:{host}?transport=tcp"]
 
 
-def test_a_revoked_users_call_ends_within_a_second(site, peer):
+@pytest.mark.parametrize("over", ["udp", "tcp", "tls"])
+def test_a_revoked_users_call_ends_within_a_second(site, peer, over):
     # given
     turn = site.post(ICE, '{"user": "alice"}').turn
     other = site.post(ICE, '{"user": "bob"}').turn
-    with site.client(turn["username"], turn["credential"]) as revoked:
-        with site.client(other["username"], other["credential"]) as kept:
+    with site.client(turn["username"], turn["credential"], over) as revoked:
+        with site.client(other["username"], other["credential"], over) as kept:
             for client in (revoked, kept):
                 client.allocate()
                 client.bind(0x4000, peer)

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use hairpin::signaling::outbox;
+use hairpin::clock::Clock;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::socket::HELLO;
-use serde_json::json;
+use hairpin::signaling::{heartbeat, outbox};
+use serde_json::{Value, json};
 
 use super::daemon::{start, start_changed};
 use crate::support::stream::{eventually, within};
-use crate::support::websocket::{FIN, TEXT, WebSocket, frame};
+use crate::support::websocket::{FIN, PING, PONG, TEXT, WebSocket, frame};
 
 /// G5.
 #[test]
@@ -110,6 +111,40 @@ fn thousands_that_connect_and_vanish_leave_nothing_behind() {
     daemon.stop();
 }
 
+/// Or else the daemon would keep for everybody what everybody has long read.
+#[test]
+fn a_pong_says_what_has_arrived_and_what_has_is_not_kept() {
+    let daemon = start("15440-15459");
+    let (mut reader, token) = WebSocket::welcome(&daemon);
+    reader.ask(json!({"t": "join", "room": "echo"}));
+    let (mut writer, _) = WebSocket::member(&daemon, "echo");
+    // With the reply and the newcomer, these are just as many frames as make a ping due.
+    for _ in 0..heartbeat::FRAMES - 2 {
+        writer.say(&json!({"t": "msg", "kind": "chat", "body": "?"}));
+    }
+    let mut arrived = 1;
+    let ping = loop {
+        match reader.next().unwrap() {
+            (TEXT, text) => {
+                arrived += 1;
+                assert_eq!(serde_json::from_slice::<Value>(&text).unwrap()["n"], arrived);
+            }
+            (opcode, payload) => break (opcode, payload),
+        }
+    };
+    assert_eq!(ping, (PING, 16_u64.to_be_bytes().to_vec()));
+    assert_eq!(arrived, 16);
+    reader.frame(FIN | PONG, &ping.1);
+    // The pong has been read when its successor is answered.
+    reader.ask(json!({"t": "ping"}));
+    drop(reader);
+    writer.hear_of("peer_away");
+    let mut back = WebSocket::open(&daemon);
+    let old = back.ask(json!({"t": "hello", "v": [1], "resume": token, "last": 15}));
+    assert_eq!(old["code"], "resume_failed", "who had 16 cannot go on from 15");
+    daemon.stop();
+}
+
 #[test]
 fn whoever_is_cut_off_comes_back_and_misses_nothing() {
     let daemon = start("15380-15399");
@@ -143,4 +178,20 @@ fn a_server_that_stops_tells_everybody_and_takes_nobody_more() {
     let answer = WebSocket::try_open(http, &crate::support::websocket::headers(&origin)).err().unwrap();
     assert_eq!(answer.status, 503);
     daemon.stop();
+}
+
+#[test]
+fn stopping_the_daemon_says_goodbye_and_waits_for_nobody_who_does_not_answer() {
+    let daemon = start("15420-15439");
+    let (mut member, _) = WebSocket::member(&daemon, "last");
+    let (mut silent, _) = WebSocket::member(&daemon, "last");
+    let clock = Clock::start();
+    let begun = clock.now().moment;
+    let stopping = std::thread::spawn(move || daemon.stop());
+    member.hear_of("goaway");
+    assert_eq!(member.end().0, Some(1001));
+    stopping.join().unwrap();
+    let took = clock.now().moment.since(begun);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(silent.end().0, Some(1001), "it was told as well");
 }

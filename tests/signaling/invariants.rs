@@ -4,6 +4,8 @@
 //! which says what each of them is answered and who must hear what. Frames are in flight for a while, and lost with
 //! their socket.
 
+mod view;
+
 use std::collections::VecDeque;
 
 use hairpin::signaling::protocol::codes::Close;
@@ -12,6 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::world::{RULES, World, text, value};
+use view::View;
 
 const CLIENTS: usize = 6;
 const ROOMS: usize = 2;
@@ -78,6 +81,8 @@ struct Client {
     flying: VecDeque<Value>,
     /// What it must hear from others, in this order.
     expected: VecDeque<String>,
+    /// What it knows of its room.
+    view: View,
 }
 
 /// What the model knows of a room.
@@ -298,6 +303,12 @@ impl Model {
         if self.clients[c].socket.is_some() {
             return;
         }
+        // Nobody comes back faster than a session may be resumed.
+        self.pass(2);
+        self.reconnect(c);
+    }
+
+    fn reconnect(&mut self, c: usize) {
         let Some(token) = self.clients[c].resume.clone() else { return };
         let (socket, sent) = self.world.resume(&token, self.clients[c].last);
         assert_eq!((&sent[0]["t"], &sent[0]["resumed"]), (&json!("welcome"), &json!(true)), "{sent:?}");
@@ -306,10 +317,11 @@ impl Model {
     }
 
     fn take_over(&mut self, c: usize) {
-        let Some(old) = self.clients[c].socket.take() else { return };
+        let Some(old) = self.clients[c].socket else { return };
+        self.pass(2);
         self.collect();
         self.clients[c].flying.clear();
-        self.resume(c);
+        self.reconnect(c);
         assert_eq!(self.world.closed(old).map(Close::code), Some(4409));
         self.world.lose(old);
     }
@@ -330,6 +342,8 @@ impl Model {
         for message in client.flying.drain(..frames) {
             client.last += 1;
             assert_eq!(message["n"], client.last, "no frame is missing, and none comes twice");
+            client.view.hear(&message);
+            assert!(client.view.others.len() < RULES.capacity, "as far as anybody sees");
             let mark = match message["t"].as_str().unwrap() {
                 "signal" => message["d"]["sdp"].as_str(),
                 "msg" => message["body"].as_str(),
@@ -363,12 +377,19 @@ impl Model {
         }
     }
 
-    /// Everything arrives in the end, at everybody who is still there or comes back.
+    /// Everything arrives in the end, at everybody who is still there or comes back; and all know the room as it is.
     fn settle(&mut self) {
+        (0..CLIENTS).for_each(|c| self.resume(c));
         for c in 0..CLIENTS {
-            self.resume(c);
             self.arrive(c, usize::MAX);
-            assert_eq!(self.clients[c].expected, VecDeque::<String>::new(), "client {c} misses nothing");
+            let client = &self.clients[c];
+            assert_eq!(client.expected, VecDeque::<String>::new(), "client {c} misses nothing");
+            let Some(room) = client.room else { continue };
+            let Room { members, host, locked, .. } = &self.rooms[room];
+            let others = members.iter().filter(|other| **other != c);
+            let others = others.map(|other| (self.clients[*other].peer.clone(), false)).collect();
+            let host = self.clients[host.unwrap()].peer.clone();
+            assert_eq!(client.view, View { host, locked: *locked, others }, "client {c} knows its room");
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::daemon::{start, start_changed};
 use super::world::SECRET;
+use crate::support::daemon::start_secure;
 use crate::support::http::Http;
 use crate::support::websocket::{WebSocket, headers, own_origin};
 
@@ -33,6 +34,20 @@ fn a_page_of_any_other_origin_is_refused_before_there_is_a_websocket() {
     }
     for friend in [&own[..], "https://friend.example"] {
         assert!(WebSocket::try_open(Http::of(&daemon), &headers(friend)).is_ok(), "{friend}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_websocket_opens_on_every_tls_port_too() {
+    let daemon = start_secure("15240-15259", |_| {});
+    for server in [daemon.addresses().tls[0], daemon.addresses().tcp[0]] {
+        for alpn in [&["http/1.1"][..], &[]] {
+            let origin = format!("https://{server}");
+            let opened = WebSocket::try_open(Http::secure(server, alpn), &headers(&origin));
+            let welcome = opened.ok().unwrap().ask(json!({"t": "hello", "v": [1]}));
+            assert_eq!(welcome["t"], "welcome", "{server} {alpn:?}");
+        }
     }
     daemon.stop();
 }

@@ -147,6 +147,23 @@ fn replies_that_did_not_arrive_come_again_too() {
 }
 
 #[test]
+fn two_tabs_do_not_take_a_session_from_each_other_for_ever() {
+    let mut world = World::new(RULES);
+    let member = world.member("garden");
+    let mut last = member.socket;
+    for _ in 0..5 {
+        let (next, sent) = world.resume(&member.resume, 1);
+        assert_eq!((&sent[0]["t"], world.closed(last)), (&json!("welcome"), Some(Close::Replaced)));
+        last = next;
+    }
+    let (late, sent) = world.resume(&member.resume, 1);
+    assert_eq!((&sent[0]["code"], &sent[0]["retry_after_ms"]), (&json!("rate_limited"), &json!(2000)));
+    assert_eq!((world.closed(late), world.closed(last)), (Some(Close::RateLimited), None));
+    world.pass(2);
+    assert_eq!(world.resume(&member.resume, 1).1[0]["t"], "welcome");
+}
+
+#[test]
 fn a_session_in_no_room_ends_with_its_socket() {
     let mut world = World::new(RULES);
     let (socket, resume) = world.client();

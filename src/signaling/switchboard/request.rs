@@ -1,0 +1,113 @@
+//! PURE  What a client of a session asks for, and how often it may.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::relay::engine::limits::Rate;
+use crate::signaling::post::Post;
+use crate::signaling::protocol::codes::{Close, ErrorCode};
+use crate::signaling::protocol::names::{PeerId, SessionId};
+use crate::signaling::protocol::{ClientMessage, Fault, Join, LeaveReason, Request, ServerMessage};
+use crate::signaling::room::Caller;
+use crate::signaling::sessions::SocketId;
+use crate::signaling::switchboard::{Switchboard, Turn, aside};
+
+/// Changes of its state that a member may make each second, and at once.
+const CHANGES_PER_SECOND: u64 = 5;
+const CHANGES_AT_ONCE: u64 = 10;
+
+impl Switchboard {
+    /// Does what a client asks for, answers it, and lets the others know.
+    pub(super) fn request(
+        &mut self,
+        socket: SocketId,
+        session: SessionId,
+        request: Request,
+        turn: &mut Turn<'_>,
+    ) {
+        let Request { id, message } = request;
+        let mut post = Post::default();
+        let reply = match message {
+            ClientMessage::Ping { ts, last } => {
+                self.acknowledge(socket, last.unwrap_or_default());
+                return turn.effects.push(aside(socket, id, &ServerMessage::Pong { ts }));
+            }
+            ClientMessage::Bye => {
+                self.end(session, LeaveReason::Left, turn);
+                return self.close(socket, Close::Bye, turn);
+            }
+            ClientMessage::Hello(_) => Err(Fault::field("t")),
+            ClientMessage::Join(join) => self.join(session, &join, turn, &mut post),
+            ClientMessage::Ice => {
+                let ice = self.ice(session, turn.now).map(ServerMessage::Ice);
+                ice.ok_or_else(|| self.without_ice(session).into())
+            }
+            ClientMessage::State(_) if self.is_restless(session, turn.now.moment) => {
+                Err(Fault::later(ErrorCode::RateLimited, Duration::from_millis(1000 / CHANGES_PER_SECOND)))
+            }
+            message @ (ClientMessage::Leave
+            | ClientMessage::Signal { .. }
+            | ClientMessage::State(_)
+            | ClientMessage::Msg { .. }
+            | ClientMessage::Lock { .. }
+            | ClientMessage::Kick { .. }
+            | ClientMessage::Admit { .. }
+            | ClientMessage::Deny { .. }
+            | ClientMessage::Host { .. }
+            | ClientMessage::End) => {
+                self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from)
+            }
+        };
+        match reply {
+            // Who gave no id does not want to hear that all is well.
+            Ok(ServerMessage::Ok) if id.is_none() => {}
+            Ok(message) => self.say(session, id, message, turn),
+            Err(fault) => self.say(session, id, fault.into(), turn),
+        }
+        self.deliver(post, turn);
+    }
+
+    fn join(
+        &mut self,
+        id: SessionId,
+        join: &Join,
+        turn: &mut Turn<'_>,
+        post: &mut Post,
+    ) -> Result<ServerMessage, Fault> {
+        let now = turn.now.moment;
+        let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
+        let (ip, pass) = (session.ip, session.pass.clone());
+        let allowed = match self.failures.wait(&ip, now) {
+            Duration::ZERO => self.joins.take(ip, now),
+            wait => Err(wait),
+        };
+        let caller = Caller { session: id, ip, id: PeerId::random(turn.chance) };
+        let joined = match allowed {
+            Ok(()) => self
+                .rooms
+                .join(&caller, join, pass.as_ref(), now, (&mut *turn.chance, post))
+                .map_err(Fault::from),
+            Err(wait) => Err(Fault::later(ErrorCode::RateLimited, wait)),
+        };
+        joined.inspect_err(|fault| {
+            tracing::debug!(client = %ip, room = join.room.hash(), reason = fault.code.name(), "join refused");
+            self.counters.refused(fault.code);
+            let guessed =
+                [ErrorCode::BadKey, ErrorCode::RoomNotFound, ErrorCode::Unauthorized, ErrorCode::Kicked];
+            if guessed.contains(&fault.code) {
+                // It was looked at above whether there are failures left.
+                let _ = self.failures.take(ip, now);
+            }
+        })
+    }
+
+    fn is_restless(&mut self, session: SessionId, now: Moment) -> bool {
+        let rate = Rate::new(CHANGES_PER_SECOND, Duration::from_secs(1), CHANGES_AT_ONCE);
+        self.sessions.get(session).is_some_and(|session| !session.changes.take(rate, 1, now))
+    }
+
+    fn without_ice(&self, session: SessionId) -> ErrorCode {
+        // In a room, it is the daemon that has no secret or no address.
+        if self.rooms.place(session).is_some() { ErrorCode::Internal } else { ErrorCode::NotInRoom }
+    }
+}
