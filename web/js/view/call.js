@@ -3,6 +3,7 @@
 
 import { Conversation } from "../wire/conversation.js";
 import { isRandom, pathOf, roomAt } from "../wire/link.js";
+import { GONE_OURSELVES } from "../wire/room.js";
 import { stayAwake } from "./awake.js";
 import { languageSelect, themeSelect } from "./bar.js";
 import { Chat } from "./chat.js";
@@ -201,7 +202,7 @@ export class Call {
     this.#ties.delete(id);
     this.#meter.histories.delete(id);
     this.#countPeople();
-    if (reason === "") return;
+    if (reason === GONE_OURSELVES) return;
     toast(reason === "kicked" ? "toast.kicked" : reason === "left" ? "toast.left" : "toast.lost", { name });
   }
 

@@ -17,6 +17,8 @@ import { Refusal } from "./protocol.js";
  * @typedef {"kicked" | "ended" | "replaced" | "stopped" | "knock_denied" | string} Reason
  */
 
+/** It is this client that was gone, and not the member that has left. */
+export const GONE_OURSELVES = "";
 /** Asked again after so long if the server was full or asked for patience. */
 const RETRY_AFTER = 2_000;
 
@@ -26,7 +28,7 @@ const RETRY_AFTER = 2_000;
  *   waiting: [],
  *   out: [Reason],
  *   came: [Member],
- *   left: [Member, reason: string],  the reason is empty if it is this client that is gone
+ *   left: [Member, reason: string],
  *   changed: [Member],
  *   room: [],
  *   knocks: [],
@@ -308,7 +310,7 @@ export class Room extends Emitter {
 
   #empty() {
     this.knocks.clear();
-    for (const id of [...this.members.keys()]) this.#go(id, "");
+    for (const id of [...this.members.keys()]) this.#go(id, GONE_OURSELVES);
   }
 
   /** @returns {RTCConfiguration} */
