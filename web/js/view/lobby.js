@@ -37,10 +37,8 @@ export class Lobby {
       remember("name", name);
       enter(name || text("guest"));
     });
-    button("preview-mic").addEventListener("click", () => {
-      this.#level.wake();
-      media.setMicrophone(!media.microphoneIsOn);
-    });
+    html("lobby").addEventListener("pointerdown", () => this.#level.wake());
+    button("preview-mic").addEventListener("click", () => media.setMicrophone(!media.microphoneIsOn));
     button("preview-cam").addEventListener("click", () => media.setCamera(!media.cameraIsOn));
     button("trouble-again").addEventListener("click", () => this.ask());
     media.on("track", (kind, track) => {
