@@ -136,7 +136,7 @@ export class Room extends Emitter {
 
   /** Ends the room for everybody. */
   end() {
-    this.#signaling.request({ t: "end" }).finally(() => this.leave()).catch(() => {});
+    this.#signaling.request({ t: "end" }).then(() => this.#out("ended"), () => {});
   }
 
   leave() {
