@@ -98,6 +98,8 @@ const BACKLOG: i32 = 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says so.
 const WARNING: Duration = Duration::from_secs(60);
+/// How long members of rooms may take to hear that the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
 const HANDSHAKE: u8 = 22;
 
@@ -138,6 +140,9 @@ impl Front {
                 // Who asked may have gone; then nobody needs the answer.
                 let _ = answer.send(());
             }
+            front.hub.drain();
+            // Whoever does not take the time to hear of it finds the connection closed.
+            let _ = timeout(FAREWELL, front.hub.emptied()).await;
             Ok(())
         })
     }

@@ -60,6 +60,8 @@ struct State {
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether everybody has gone.
+const SOON: Duration = Duration::from_millis(10);
 
 impl Hub {
     /// A hub with as many places for sockets as there may be sessions, and so many for one address.
@@ -119,6 +121,13 @@ impl Hub {
         });
     }
 
+    /// Waits until every socket is closed.
+    pub async fn emptied(&self) {
+        while self.counters.sockets.get() > 0 {
+            tokio::time::sleep(SOON).await;
+        }
+    }
+
     /// What it has counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
@@ -155,6 +164,14 @@ impl Connection {
         self.hub.state().board.acknowledge(self.socket, n);
     }
 
+    /// Nothing more will come, and nothing more can be sent: the others hear of it.
+    pub fn lost(&self) {
+        self.hub.change(|state, now| {
+            state.outboxes.remove(&self.socket);
+            state.board.lost(self.socket, now, &mut state.chance)
+        });
+    }
+
     /// The server closes the socket.
     pub fn closed(&self, close: Close) {
         tracing::debug!(client = %self.ip, reason = close.name(), "WebSocket closed");
@@ -177,18 +194,16 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.hub.change(|state, now| {
-            state.outboxes.remove(&self.socket);
-            state.open -= 1;
-            self.hub.counters.sockets.set(state.open as u64);
-            if let Some(here) = state.addresses.get_mut(&self.ip) {
-                *here -= 1;
-                if *here == 0 {
-                    state.addresses.remove(&self.ip);
-                }
+        self.lost();
+        let mut state = self.hub.state();
+        state.open -= 1;
+        self.hub.counters.sockets.set(state.open as u64);
+        if let Some(here) = state.addresses.get_mut(&self.ip) {
+            *here -= 1;
+            if *here == 0 {
+                state.addresses.remove(&self.ip);
             }
-            state.board.lost(self.socket, now, &mut state.chance)
-        });
+        }
     }
 }
 
