@@ -4,6 +4,7 @@
 
 mod error;
 mod listen;
+mod site;
 
 use std::collections::BTreeSet;
 use std::future::{Future as _, poll_fn};
@@ -17,21 +18,16 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rand::rngs::{OsRng, StdRng};
-use rand::{SeedableRng as _, TryRngCore};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::config::{Config, Limits as LimitsConfig, Rooms};
+use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::front::{Front, Order};
-use crate::http::api::Api;
-use crate::http::connection::Server;
-use crate::http::origins::{Origins, Places};
-use crate::http::{Site, router};
-use crate::ice::{IceServers, Served};
 use crate::metrics::Metrics;
 use crate::network;
 use crate::relay::admission::Admission;
@@ -44,11 +40,7 @@ use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Place, Settings, Shared};
 use crate::relay::ports::{PortPool, RelayAddress};
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
-use crate::room_token::RoomTokens;
-use crate::signaling;
 use crate::signaling::hub::Hub;
-use crate::signaling::rooms::Rules;
-use crate::signaling::switchboard::Relay;
 
 pub use error::StartError;
 
@@ -87,14 +79,6 @@ pub struct Addresses {
     pub ports: RangeInclusive<u16>,
 }
 
-impl Addresses {
-    /// What browsers may be sent to.
-    fn served(&self, config: &Config) -> Served<'_> {
-        let Self { udp, tcp, tls, relay, http: _, ports: _ } = self;
-        Served { udp, tcp, tls, tls_on_tcp: !config.tls.certificate.is_empty(), relay }
-    }
-}
-
 struct Running {
     thread: JoinHandle<io::Result<()>>,
     /// Closes when the thread ends, for whatever reason.
@@ -123,16 +107,13 @@ impl Daemon {
         let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
-        let ice = config.ice_servers(&addresses.served(config));
-        let hub = Arc::new(hub(config, ice.clone(), &settings, clock)?);
-        let api = api(config, ice, &settings, &handles)?;
-        let site = site(config, &addresses, api, &hub, clock);
+        let (http, hub) = site::open(config, &addresses, &settings, &handles, clock)?;
         let front = Front {
             shards: handles.clone(),
             admission: parts.admission,
             certificates: certificates.clone(),
             proxies: config.listen.proxies.clone(),
-            http: Server::new(router(Arc::new(site)), &config.http.proxies),
+            http,
             hub: Arc::clone(&hub),
             clock,
             counters: metrics.front(),
@@ -255,44 +236,6 @@ fn parts(
         neighbours: Neighbours::default(),
         clock,
     })
-}
-
-/// What HTTP clients are served.
-fn site(config: &Config, addresses: &Addresses, api: Api, hub: &Arc<Hub>, clock: Clock) -> Site {
-    let secure = if config.tls.certificate.is_empty() {
-        Vec::new()
-    } else {
-        [&addresses.tcp[..], &addresses.tls].concat()
-    };
-    let places = Places {
-        plain: &addresses.http,
-        secure: &secure,
-        names: &config.tls.names,
-        machine: &network::interface_addresses(),
-    };
-    let http = &config.http;
-    let origins = Origins::new(http.public_url.as_ref(), &http.allowed_origins, places);
-    Site { clock, origins, api, hub: Arc::clone(hub) }
-}
-
-/// What backends are given.
-fn api(config: &Config, ice: IceServers, settings: &Settings, shards: &[Handle]) -> Result<Api, StartError> {
-    Ok(Api::new(settings.credentials.clone(), ice, &config.http.keys, shards.to_vec(), seed()?))
-}
-
-/// Where clients meet, with the relay that they are given.
-fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
-    let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
-    let credentials = settings.credentials.clone();
-    let parts = signaling::switchboard::Parts {
-        rules: Rules { capacity, create, knock, rooms: members },
-        sessions: members,
-        joins_per_minute,
-        tokens: RoomTokens::new(credentials.secrets()),
-        relay: Relay { servers, credentials, ttl: config.credentials.ttl },
-        counters: Arc::default(),
-    };
-    Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
 }
 
 /// Makes a shard of each list of sockets, and lets them know of each other.

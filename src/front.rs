@@ -98,7 +98,7 @@ const BACKLOG: i32 = 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says so.
 const WARNING: Duration = Duration::from_secs(60);
-/// How long members of rooms may take to hear that the daemon stops.
+/// How long those in rooms may take to hear that we stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
 const HANDSHAKE: u8 = 22;
@@ -141,8 +141,8 @@ impl Front {
                 let _ = answer.send(());
             }
             front.hub.drain();
-            // Whoever does not take the time to hear of it finds the connection closed.
-            let _ = timeout(FAREWELL, front.hub.emptied()).await;
+            // Whoever does not hear it in time does not hear it.
+            let _ = timeout(FAREWELL, front.hub.empty()).await;
             Ok(())
         })
     }

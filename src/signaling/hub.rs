@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Moment, Now};
 use crate::relay::engine::quotas::address;
@@ -25,16 +26,21 @@ pub struct Hub {
     clock: Clock,
     counters: Arc<Counters>,
     sockets_per_ip: u32,
-    sockets: usize,
+    sockets: u32,
+    places: Arc<Semaphore>,
 }
 
-/// One socket's place at the hub; given back when dropped.
+/// One socket at the hub; the others hear that it is gone when this is dropped.
 pub struct Connection {
     hub: Arc<Hub>,
     socket: SocketId,
     ip: IpAddr,
     outbox: Outbox,
+    place: Place,
 }
+
+/// A socket's place among all that there may be; free again when every copy is dropped.
+pub type Place = Arc<OwnedSemaphorePermit>;
 
 /// Why there is no place for one more socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +66,14 @@ struct State {
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_secs(1);
-/// How often it is looked whether everybody has gone.
-const SOON: Duration = Duration::from_millis(10);
 
 impl Hub {
     /// A hub with as many places for sockets as there may be sessions, and so many for one address.
     #[must_use]
     pub fn new(parts: Parts, sockets_per_ip: u32, clock: Clock, chance: StdRng) -> Self {
-        let (sockets, counters) = (parts.sessions, Arc::clone(&parts.counters));
+        let (sockets, counters) =
+            (u32::try_from(parts.sessions).unwrap_or(u32::MAX), Arc::clone(&parts.counters));
+        let places = Arc::new(Semaphore::new(sockets as usize));
         let state = State {
             board: Switchboard::new(parts),
             chance,
@@ -77,7 +83,7 @@ impl Hub {
             open: 0,
             draining: false,
         };
-        Self { state: Mutex::new(state), clock, counters, sockets_per_ip, sockets }
+        Self { state: Mutex::new(state), clock, counters, sockets_per_ip, sockets, places }
     }
 
     /// Takes a place for a socket.
@@ -88,12 +94,13 @@ impl Hub {
         let ip = address(visit.ip);
         let mut state = self.state();
         let here = state.addresses.get(&ip).copied().unwrap_or_default();
-        match () {
-            () if state.draining => return Err(Crowded::Draining),
-            () if here >= self.sockets_per_ip => return Err(Crowded::Address),
-            () if state.open >= self.sockets => return Err(Crowded::Server),
-            () => {}
+        if state.draining {
+            return Err(Crowded::Draining);
         }
+        if here >= self.sockets_per_ip {
+            return Err(Crowded::Address);
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Crowded::Server)?;
         state.addresses.insert(ip, here + 1);
         state.open += 1;
         state.opened += 1;
@@ -102,7 +109,7 @@ impl Hub {
         state.outboxes.insert(socket, outbox.clone());
         state.board.open(socket, visit);
         drop(state);
-        Ok(Connection { hub: Arc::clone(self), socket, ip, outbox })
+        Ok(Connection { hub: Arc::clone(self), socket, ip, outbox, place: Arc::new(place) })
     }
 
     /// Does what is due, again and again; to be spawned once.
@@ -122,10 +129,9 @@ impl Hub {
     }
 
     /// Waits until every socket is closed.
-    pub async fn emptied(&self) {
-        while self.counters.sockets.get() > 0 {
-            tokio::time::sleep(SOON).await;
-        }
+    pub async fn empty(&self) {
+        // It fails if nobody could ever wait again, which nobody asks for.
+        let _ = self.places.acquire_many(self.sockets).await;
     }
 
     /// What it has counted.
@@ -164,19 +170,17 @@ impl Connection {
         self.hub.state().board.acknowledge(self.socket, n);
     }
 
-    /// Nothing more will come, and nothing more can be sent: the others hear of it.
-    pub fn lost(&self) {
-        self.hub.change(|state, now| {
-            state.outboxes.remove(&self.socket);
-            state.board.lost(self.socket, now, &mut state.chance)
-        });
-    }
-
     /// The server closes the socket.
     pub fn closed(&self, close: Close) {
         tracing::debug!(client = %self.ip, reason = close.name(), "WebSocket closed");
         let _one_writer = self.hub.state();
         self.hub.counters.closed(close);
+    }
+
+    /// Its place, which it takes for as long as the socket is open.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Arc::clone(&self.place)
     }
 
     /// What waits to be sent.
@@ -194,16 +198,18 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.lost();
-        let mut state = self.hub.state();
-        state.open -= 1;
-        self.hub.counters.sockets.set(state.open as u64);
-        if let Some(here) = state.addresses.get_mut(&self.ip) {
-            *here -= 1;
-            if *here == 0 {
-                state.addresses.remove(&self.ip);
+        self.hub.change(|state, now| {
+            state.outboxes.remove(&self.socket);
+            state.open -= 1;
+            self.hub.counters.sockets.set(state.open as u64);
+            if let Some(here) = state.addresses.get_mut(&self.ip) {
+                *here -= 1;
+                if *here == 0 {
+                    state.addresses.remove(&self.ip);
+                }
             }
-        }
+            state.board.lost(self.socket, now, &mut state.chance)
+        });
     }
 }
 

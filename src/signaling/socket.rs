@@ -44,10 +44,12 @@ pub async fn serve(socket: WebSocket, connection: Connection) {
     if let Some(close) = end {
         connection.closed(close);
     }
-    // The others hear at once that it is gone; saying goodbye may take longer, and the place is taken until then.
-    connection.lost();
+    // The others hear at once that it is gone; saying goodbye may take longer.
+    let place = connection.place();
+    drop(connection);
     // Whoever does not hear it in time does not hear it.
     let _ = timeout(GOODBYE, goodbye(socket, end)).await;
+    drop(place);
 }
 
 impl Talk {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hairpin::clock::Clock;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::socket::HELLO;
 use hairpin::signaling::{heartbeat, outbox};
@@ -189,4 +190,20 @@ fn a_server_that_stops_tells_everybody_and_takes_nobody_more() {
     let answer = WebSocket::try_open(http, &crate::support::websocket::headers(&origin)).err().unwrap();
     assert_eq!(answer.status, 503);
     daemon.stop();
+}
+
+#[test]
+fn stopping_the_daemon_says_goodbye_and_waits_for_nobody_who_does_not_answer() {
+    let daemon = start("15420-15439");
+    let (mut member, _) = WebSocket::member(&daemon, "last");
+    let (mut silent, _) = WebSocket::member(&daemon, "last");
+    let clock = Clock::start();
+    let begun = clock.now().moment;
+    let stopping = std::thread::spawn(move || daemon.stop());
+    member.hear_of("goaway");
+    assert_eq!(member.end().0, Some(1001));
+    stopping.join().unwrap();
+    let took = clock.now().moment.since(begun);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(silent.end().0, Some(1001), "it was told as well");
 }

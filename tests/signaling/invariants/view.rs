@@ -30,8 +30,7 @@ impl View {
                 assert_eq!(known, None, "nobody comes twice");
             }
             "peer_left" => {
-                let known = self.others.remove(&text(message, "peer"));
-                assert!(known.is_some(), "who leaves was there");
+                assert!(self.others.remove(&text(message, "peer")).is_some(), "who leaves was there");
             }
             "peer_away" => self.expect(&text(message, "peer"), true),
             "peer_back" => self.expect(&text(message, "peer"), false),

@@ -1,0 +1,71 @@
+//! Builds what is served over HTTP: pages, the API and the rooms.
+
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::clock::Clock;
+use crate::config::{Config, Rooms};
+use crate::daemon::{Addresses, StartError, seed};
+use crate::http::api::Api;
+use crate::http::connection::Server;
+use crate::http::origins::{Origins, Places};
+use crate::http::{Site, router};
+use crate::ice::{IceServers, Served};
+use crate::network;
+use crate::relay::engine::Settings;
+use crate::relay::shard::Handle;
+use crate::room_token::RoomTokens;
+use crate::signaling::hub::Hub;
+use crate::signaling::rooms::Rules;
+use crate::signaling::switchboard::{Parts, Relay};
+
+/// Opens the site of a daemon that is reached at `addresses` and relays by `shards`.
+pub(super) fn open(
+    config: &Config,
+    addresses: &Addresses,
+    settings: &Settings,
+    shards: &[Handle],
+    clock: Clock,
+) -> Result<(Server, Arc<Hub>), StartError> {
+    let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
+    let tls_on_tcp = !config.tls.certificate.is_empty();
+    let ice = config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay });
+    let hub = Arc::new(hub(config, ice.clone(), settings, clock)?);
+    let credentials = settings.credentials.clone();
+    let api = Api::new(credentials, ice, &config.http.keys, shards.to_vec(), seed()?);
+    let site = Site { clock, origins: origins(config, addresses), api, hub: Arc::clone(&hub) };
+    Ok((Server::new(router(Arc::new(site)), &config.http.proxies), hub))
+}
+
+/// Whose pages may do what.
+fn origins(config: &Config, addresses: &Addresses) -> Origins {
+    let secure = if config.tls.certificate.is_empty() {
+        Vec::new()
+    } else {
+        [&addresses.tcp[..], &addresses.tls].concat()
+    };
+    let places = Places {
+        plain: &addresses.http,
+        secure: &secure,
+        names: &config.tls.names,
+        machine: &network::interface_addresses(),
+    };
+    Origins::new(config.http.public_url.as_ref(), &config.http.allowed_origins, places)
+}
+
+/// Where clients meet, with the relay that they are given.
+fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
+    let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
+    let credentials = settings.credentials.clone();
+    let parts = Parts {
+        rules: Rules { capacity, create, knock, rooms: members },
+        sessions: members,
+        joins_per_minute,
+        tokens: RoomTokens::new(credentials.secrets()),
+        relay: Relay { servers, credentials, ttl: config.credentials.ttl },
+        counters: Arc::default(),
+    };
+    Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
+}
