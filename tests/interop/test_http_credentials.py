@@ -86,18 +86,18 @@ URLS = ["udp", "tcp"]
 
 
 @pytest.fixture(scope="module")
-def runs(site, peer):
+def relayed(site, peer):
     """uclient's run with each URL of each answer, all started together: it mostly waits."""
     with ThreadPoolExecutor(len(ENDPOINTS) * len(URLS)) as pool:
-        runs = {}
+        relayed = {}
         for name, (ask, status, read) in ENDPOINTS.items():
             answer = ask(site)
             assert answer.status == status, answer
             urls, *login = read(answer)
             assert [url.rpartition("=")[2] for url in urls] == URLS
             for url in urls:
-                runs[name, url.rpartition("=")[2]] = pool.submit(relay, url, *login, peer)
-        yield runs
+                relayed[name, url.rpartition("=")[2]] = pool.submit(relay, url, *login, peer)
+        yield relayed
 
 
 def relay(url, username, password, peer):
@@ -110,8 +110,8 @@ def relay(url, username, password, peer):
 
 @pytest.mark.parametrize("transport", URLS)
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_uclient_relays_with_exactly_what_curl_got(endpoint, transport, runs):
-    run = runs[endpoint, transport].result()
+def test_uclient_relays_with_exactly_what_curl_got(endpoint, transport, relayed):
+    run = relayed[endpoint, transport].result()
 
     assert (run.code, run.lost) == (0, 0), str(run)
     assert run.sent == run.received > 0, str(run)

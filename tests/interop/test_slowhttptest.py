@@ -14,8 +14,8 @@ pytestmark = pytest.mark.hairpin_only
 
 CONNECTIONS = 150
 OPENED_WITHIN = 3
-# How long the daemon waits: for slow headers, for a body (of a stranger, whom it refuses before), for a slow reader.
-MODES = {"-H": 10, "-B": 0, "-X": 30}
+# How long the daemon waits: for slow headers; for a stranger whose body it refused to hear why; for a slow reader.
+MODES = {"-H": 10, "-B": 2, "-X": 30}
 SLACK = 4
 LENGTH = max(MODES.values()) + OPENED_WITHIN + SLACK
 
