@@ -248,10 +248,11 @@ export class Call {
   }
 
   #knocked() {
-    const newest = [...this.#room.knocks.values()].at(-1);
-    if (newest !== undefined && this.#panel.open !== "people") {
-      toast("people.knocks", { name: newest }, { key: "panel.people", act: () => this.#panel.show("people") });
-    }
+    dismiss("people.admit");
+    const newest = [...this.#room.knocks].at(-1);
+    if (!newest || this.#panel.open === "people") return;
+    const [id, name] = newest;
+    toast("people.knocks", { name }, { key: "people.admit", act: () => this.#room.decide("admit", id) });
   }
 
   #countPeople() {
@@ -290,6 +291,7 @@ export class Call {
   /** @param {import("./panel.js").Sheet | null} sheet */
   #panelChanged(sheet) {
     if (sheet) dismiss(`panel.${sheet}`);
+    if (sheet === "people") dismiss("people.admit");
     // Called once while the parts are still being built.
     if (sheet === "chat") this.#chat?.read();
     if (sheet === "connection") this.#room.members.forEach((member) => this.#showMember(member));
