@@ -77,6 +77,16 @@ test("a shared screen takes the camera's place, and gives it back", async () => 
   assert.deepEqual([sent, media.screenIsOn, camera.readyState], [[screen, camera], false, "live"]);
 });
 
+test("a microphone that is unplugged is replaced by another, if there is one", async () => {
+  const fake = devices();
+  const media = new Media(fake, nothing);
+  await media.open();
+  const { audio } = media.tracks;
+  audio.onended();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(media.microphoneIsOn && media.tracks.audio !== audio);
+});
+
 test("whoever switches the camera off while it still starts has it off", async () => {
   const media = new Media(devices(), nothing);
   await media.setCamera(false);

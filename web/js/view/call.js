@@ -53,6 +53,8 @@ export class Call {
   #isIn = false;
   #quietUntil = Infinity;
   #goneTimer = 0;
+  #speaking = 0;
+  #sleep = () => {};
 
   /**
    * @param {object} parts
@@ -112,7 +114,7 @@ export class Call {
   #watchNetwork() {
     const changed = () => this.#room.networkChanged();
     addEventListener("online", changed);
-    /** @type {any} */ (navigator).connection?.addEventListener?.("change", changed);
+    onOtherNetwork(changed);
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState !== "visible" || !this.#isIn) return;
       this.#signaling.probe();
@@ -120,13 +122,20 @@ export class Call {
     });
     // Those who stay should not wait for somebody who is gone.
     addEventListener("pagehide", () => this.#room.leave());
+    addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
   }
 
   #bindControls() {
     const media = this.#media;
     const act = {
-      mic: () => void media.setMicrophone(!media.microphoneIsOn),
-      cam: () => void media.setCamera(!media.cameraIsOn),
+      mic: async () => {
+        await media.setMicrophone(!media.microphoneIsOn);
+        if (media.failures.audio && !media.microphoneIsOn) toast(`failure.microphone.${media.failures.audio}`);
+      },
+      cam: async () => {
+        await media.setCamera(!media.cameraIsOn);
+        if (media.failures.video && !media.cameraIsOn) toast(`failure.${media.failures.video}.title`);
+      },
       share: () => void (media.screenIsOn ? media.stopScreen() : media.shareScreen()),
       flip: () => void media.switchCamera(),
       leave: () => {
@@ -163,10 +172,10 @@ export class Call {
     const { video } = this.#stage.add(SELF, { isSelf: true });
     video.srcObject = new MediaStream();
     this.#level.listen(this.#media.tracks.audio);
-    setInterval(() => this.#stage.tile(SELF)?.speak(this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM), 150);
+    this.#speaking = window.setInterval(() => this.#stage.tile(SELF)?.speak(this.#isSpeaking), 150);
     this.#mediaChanged();
     this.#countPeople();
-    stayAwake();
+    this.#sleep = stayAwake();
     html("room-name").focus();
   }
 
@@ -241,6 +250,10 @@ export class Call {
     this.#stage.show(SELF, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera) });
   }
 
+  get #isSpeaking() {
+    return this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM;
+  }
+
   #roomChanged() {
     const { isHost } = this.#room;
     if (isHost && !this.#wasHost && this.#isIn) toast("toast.host");
@@ -312,7 +325,9 @@ export class Call {
   /** @param {string} reason */
   #over(reason) {
     clearTimeout(this.#goneTimer);
+    clearInterval(this.#speaking);
     this.#isIn = false;
+    this.#sleep();
     this.#meter.close();
     this.#chat.close();
     this.#level.close();
@@ -321,6 +336,17 @@ export class Call {
     html("panel").hidden = true;
     showNotice(reason);
   }
+}
+
+/** From Wi-Fi to mobile, say. Browsers report changes of speed by the same event. @param {() => void} then */
+function onOtherNetwork(then) {
+  const { connection } = /** @type {any} */ (navigator);
+  let type = connection?.type;
+  connection?.addEventListener?.("change", () => {
+    if (connection.type === type) return;
+    type = connection.type;
+    then();
+  });
 }
 
 /** What is in front of the phone is not a mirror. @param {MediaStreamTrack | null} camera */

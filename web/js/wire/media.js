@@ -193,11 +193,16 @@ export class Media extends Emitter {
     this.#tracks[kind] = track;
     if (kind !== "screen" && track) this.failures[kind] = null;
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
-    // Unplugged, taken back in the browser's own bar, or lost in some other way.
-    if (track) track.onended = () => this.#set(kind, null);
+    if (track) track.onended = () => this.#ended(kind);
     const sent = kind === "audio" ? "audio" : "video";
     this.emit("track", sent, this.tracks[sent]);
     this.emit("changed");
+  }
+
+  /** Sharing was stopped in the browser's own bar; or a device is unplugged, and another may be there. @param {Kind | "screen"} kind */
+  #ended(kind) {
+    this.#set(kind, null);
+    if (kind !== "screen") this.#acquire(kind);
   }
 
   async #list() {
