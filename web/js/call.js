@@ -21,7 +21,8 @@ else if (!("RTCPeerConnection" in window)) showNotice("unsupported");
 else start(link);
 
 /** @param {import("./wire/link.js").RoomLink} link */
-function start({ name: room, key }) {
+function start(link) {
+  const { name: room, key } = link;
   const media = new Media(navigator.mediaDevices, { camera: recall("camera"), microphone: recall("microphone") });
   const sound = new Sound(button("tap"));
   const lobby = new Lobby({ media, sound, room, enter });
@@ -43,7 +44,7 @@ function start({ name: room, key }) {
       stream: new MediaStream(),
       clock: systemClock,
     });
-    new Call({ room: inside, roomName: room, signaling, media, sound, lobby });
+    new Call({ room: inside, link, signaling, media, sound, lobby });
     signaling.open();
   }
 }

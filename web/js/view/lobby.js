@@ -16,6 +16,8 @@ export class Lobby {
   #level = new Level();
   #video = find("preview-video", HTMLVideoElement);
   #isAsking = false;
+  /** What stops listening to the devices. @type {(() => void)[]} */
+  #listeners;
 
   /**
    * @param {object} parts
@@ -41,10 +43,12 @@ export class Lobby {
     button("preview-mic").addEventListener("click", () => media.setMicrophone(!media.microphoneIsOn));
     button("preview-cam").addEventListener("click", () => media.setCamera(!media.cameraIsOn));
     button("trouble-again").addEventListener("click", () => this.ask());
-    media.on("track", (kind, track) => {
-      if (kind === "audio") this.#level.listen(track);
-    });
-    media.on("changed", () => this.#draw());
+    this.#listeners = [
+      media.on("track", (kind, track) => {
+        if (kind === "audio") this.#level.listen(track);
+      }),
+      media.on("changed", () => this.#draw()),
+    ];
     this.#draw();
     this.#listen();
   }
@@ -63,6 +67,7 @@ export class Lobby {
   }
 
   close() {
+    this.#listeners.forEach((stop) => stop());
     this.#level.close();
     this.#video.srcObject = null;
     html("lobby").hidden = true;

@@ -30,6 +30,7 @@ export class Tile {
     this.#dot = part(".dot");
     this.element.classList.toggle("self", isSelf);
     this.video.muted = isSelf;
+    this.video.srcObject = new MediaStream();
     label(this.#muted, "call.muted");
     if (onDot) this.#dot.addEventListener("click", onDot);
     html("stage").append(this.element);

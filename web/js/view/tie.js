@@ -1,5 +1,5 @@
 // @ts-check
-/** "How am I connected?": one card for each of the others. */
+/** How one is connected with one of the others, in words, figures and a plot. */
 
 import { make } from "./dom.js";
 import { rate, share, time } from "./figures.js";

@@ -1,0 +1,30 @@
+// @ts-check
+/** Notices that the network has changed, that the page is seen again, and that it goes away. */
+
+/**
+ * @param {object} parts
+ * @param {() => void} parts.changed
+ * @param {() => void} parts.seen
+ * @param {() => void} parts.leaving
+ */
+export function watchNetwork({ changed, seen, leaving }) {
+  addEventListener("online", changed);
+  onOtherNetwork(changed);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") seen();
+  });
+  addEventListener("pagehide", leaving);
+  // A page that comes back out of the browser's cache has left the call.
+  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+}
+
+/** From Wi-Fi to mobile, say. Browsers report changes of speed by the same event. @param {() => void} then */
+function onOtherNetwork(then) {
+  const { connection } = /** @type {any} */ (navigator);
+  let type = connection?.type;
+  connection?.addEventListener?.("change", () => {
+    if (connection.type === type) return;
+    type = connection.type;
+    then();
+  });
+}

@@ -1,0 +1,102 @@
+// @ts-check
+/** Oneself in the call: one's own tile, and the buttons for microphone, camera and screen. */
+
+import { button } from "./dom.js";
+import { Level } from "./level.js";
+import { showSwitch } from "./switches.js";
+import { toast } from "./toasts.js";
+
+/** @typedef {import("../wire/media.js").Media} Media */
+/** @typedef {import("../wire/room.js").Room} Room */
+/** @typedef {import("./stage.js").Stage} Stage */
+
+const ID = "self";
+/** Louder than that is speech. */
+const SPEAKING_FROM = 0.35;
+const LISTEN_EVERY = 150;
+
+export class Self {
+  #room;
+  #media;
+  #stage;
+  #level = new Level();
+  #listening = 0;
+  #isIn = false;
+
+  /** @param {{ room: Room, media: Media, stage: Stage }} parts */
+  constructor({ room, media, stage }) {
+    this.#room = room;
+    this.#media = media;
+    this.#stage = stage;
+    media.on("track", (kind, track) => room.replaceTrack(kind, track));
+    media.on("changed", () => this.#draw());
+    media.on("devices", () => this.#draw());
+    button("mic").addEventListener("click", () => this.switchMicrophone());
+    button("cam").addEventListener("click", () => this.switchCamera());
+    button("share").addEventListener("click", () => this.switchScreen());
+    button("flip").addEventListener("click", () => media.switchCamera());
+    button("share").hidden = !media.canShareScreen;
+  }
+
+  enter() {
+    this.#isIn = true;
+    this.#stage.add(ID, { isSelf: true });
+    this.#listening = window.setInterval(() => {
+      this.#stage.tile(ID)?.speak(this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM);
+    }, LISTEN_EVERY);
+    this.#draw();
+  }
+
+  close() {
+    this.#isIn = false;
+    clearInterval(this.#listening);
+    this.#level.close();
+    this.#media.close();
+  }
+
+  async switchMicrophone() {
+    const { failures, microphoneIsOn } = this.#media;
+    await this.#media.setMicrophone(!microphoneIsOn);
+    if (!microphoneIsOn && failures.audio) toast(`failure.microphone.${failures.audio}`);
+  }
+
+  async switchCamera() {
+    const { failures, cameraIsOn } = this.#media;
+    await this.#media.setCamera(!cameraIsOn);
+    if (!cameraIsOn && failures.video) toast(`failure.${failures.video}.title`);
+  }
+
+  switchScreen() {
+    if (this.#media.screenIsOn) this.#media.stopScreen();
+    else this.#media.shareScreen();
+  }
+
+  #draw() {
+    if (!this.#isIn) return;
+    const { microphoneIsOn: mic, cameraIsOn: cam, screenIsOn: screen, devices } = this.#media;
+    showSwitch(button("mic"), "mic", mic);
+    showSwitch(button("cam"), "camera", cam);
+    showSwitch(button("share"), "screen", screen);
+    const cameras = devices.filter(({ kind }) => kind === "videoinput");
+    button("flip").hidden = !cam || cameras.length < 2 || !matchMedia("(pointer: coarse)").matches;
+    const { state, name } = this.#room.me;
+    const isNews = state.mic !== mic || state.cam !== cam || state.screen !== screen;
+    if (isNews) this.#room.show({ mic, cam, screen });
+    this.#play();
+    this.#stage.show(ID, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera) });
+  }
+
+  #play() {
+    const { audio, video } = this.#media.tracks;
+    this.#level.listen(audio);
+    const player = this.#stage.tile(ID)?.video;
+    if (!player) return;
+    const shown = player.srcObject instanceof MediaStream ? player.srcObject.getTracks()[0] : undefined;
+    if (shown !== (video ?? undefined)) player.srcObject = new MediaStream(video ? [video] : []);
+  }
+}
+
+/** What is in front of the phone is not a mirror. @param {MediaStreamTrack | null} camera */
+function isRearCamera(camera) {
+  return camera?.getSettings().facingMode === "environment";
+}

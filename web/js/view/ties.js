@@ -1,0 +1,84 @@
+// @ts-check
+/** The sheet "how am I connected": a card for each of the others, the relay switch, and the report. */
+
+import { Tie } from "./tie.js";
+import { button, html, input } from "./dom.js";
+import { copy, toast } from "./toasts.js";
+
+/** @typedef {import("../wire/room.js").Member} Member */
+
+export class Ties {
+  #room;
+  #signaling;
+  #meter;
+  /** @type {Map<string, Tie>} */
+  #ties = new Map();
+
+  /**
+   * @param {object} parts
+   * @param {import("../wire/room.js").Room} parts.room
+   * @param {import("../wire/signaling.js").Signaling} parts.signaling
+   * @param {import("./meter.js").Meter} parts.meter
+   */
+  constructor({ room, signaling, meter }) {
+    this.#room = room;
+    this.#signaling = signaling;
+    this.#meter = meter;
+    input("relay-only").addEventListener("change", () => this.#useRelay(input("relay-only").checked));
+    button("copy-report").addEventListener("click", () => this.#copyReport());
+  }
+
+  /** @param {Member} member */
+  add(member) {
+    const tie = new Tie();
+    this.#ties.set(member.id, tie);
+    html("connections").append(tie.element);
+    member.peer.on("struggling", () => this.#offerRelay(member));
+    this.#count();
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#ties.get(id)?.element.remove();
+    this.#ties.delete(id);
+    this.#count();
+  }
+
+  /** @param {Member} member */
+  draw({ id, name }) {
+    this.#ties.get(id)?.draw(name, this.#meter.history(id).readings);
+  }
+
+  #count() {
+    html("connection-empty").hidden = this.#ties.size > 0;
+  }
+
+  /** @param {Member} member */
+  #offerRelay({ name }) {
+    if (this.#room.policy === "relay") return;
+    toast("connection.struggling", { name }, { key: "connection.struggling.act", act: () => this.#useRelay(true) });
+  }
+
+  /** @param {boolean} only */
+  #useRelay(only) {
+    input("relay-only").checked = only;
+    this.#room.setPolicy(only ? "relay" : "all");
+  }
+
+  #copyReport() {
+    const peers = [...this.#room.members.values()].map((member) => ({
+      name: member.name,
+      state: member.peer.state,
+      quality: this.#meter.quality(member),
+      readings: this.#meter.history(member.id).readings,
+    }));
+    const report = {
+      at: new Date().toISOString(),
+      browser: navigator.userAgent,
+      policy: this.#room.policy,
+      serverRtt: this.#signaling.rtt,
+      peers,
+    };
+    copy(JSON.stringify(report, null, 2), "connection.copied");
+  }
+}
