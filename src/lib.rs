@@ -9,6 +9,8 @@
 //! | what TLS clients are shown | [`certificates`] |
 //! | who connects over TCP, and TLS | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | pages, the API, the way into rooms | [`http`] |
+//! | whose pages are whose | [`origin`] |
 //! | which backends may ask for credentials | [`api_key`] |
 //! | who may enter rooms | [`room_token`] |
 //! | by which URLs browsers reach it | [`ice`] |

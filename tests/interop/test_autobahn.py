@@ -15,7 +15,7 @@ import servers
 
 pytestmark = pytest.mark.hairpin_only
 
-ECHO = servers.ROOT / "target/release/examples/websocket_echo"
+ECHO = servers.ROOT / "target/debug/examples/websocket_echo"  # cargo test builds it
 LIBRARY = servers.ROOT / "target/autobahn"
 RUN = f"import site; site.addsitedir({str(LIBRARY)!r}); from autobahntestsuite.wstest import run; run()"
 LIMIT = 120
