@@ -104,6 +104,24 @@ test("whoever comes too often waits as long as asked, and tries again", async ()
   assert.deepEqual(seen, ["joined"]);
 });
 
+test("a long wait is told; whoever was in the room waits for it", async () => {
+  const late = () => new Refusal({ code: "rate_limited", retry_after_ms: 40_000 });
+  const outside = room(late());
+  outside.signaling.emit("begun");
+  await settled();
+  assert.deepEqual(outside.seen, ["out rate_limited"]);
+  const inside = room(joined());
+  inside.signaling.emit("begun");
+  await settled();
+  for (const code of ["rate_limited", "room_full", "server_full"]) {
+    inside.signaling.answers.join = new Refusal({ code });
+    inside.signaling.emit("begun");
+    await settled();
+  }
+  inside.signaling.emit("refused", new Refusal({ code: "server_full" }));
+  assert.deepEqual(inside.seen, ["joined"]);
+});
+
 test("a knock waits for the host, who opens or does not", async () => {
   for (const [answer, end] of [[joined(), "joined"], [null, "out knock_denied"]]) {
     const { signaling, seen } = room({ t: "waiting", you: "me" });

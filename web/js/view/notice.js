@@ -13,6 +13,8 @@ const ICONS = {
   knock_denied: "close",
   room_full: "people",
   room_locked: "lock",
+  server_full: "people",
+  rate_limited: "hourglass",
   bad_key: "lock",
   kicked: "remove",
   ended: "leave",
@@ -26,7 +28,7 @@ const ICONS = {
 };
 
 /** What may be otherwise in a moment. */
-const TRY_AGAIN = new Set(["room_full", "room_locked", "knock_denied", "stopped", "room_not_found"]);
+const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found"]);
 const REJOIN = new Set(["left", "replaced", "ended"]);
 
 /** @param {string} reason  of the protocol, or our own */

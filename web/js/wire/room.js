@@ -21,6 +21,8 @@ import { Refusal } from "./protocol.js";
 export const GONE_OURSELVES = "";
 /** Asked again after so long if the server was full or asked for patience. */
 const RETRY_AFTER = 2_000;
+/** Nobody waits for longer without being told. */
+const PATIENCE = 5_000;
 
 /**
  * @extends {Emitter<{
@@ -181,8 +183,11 @@ export class Room extends Emitter {
   #notLetIn({ code, retryAfter }) {
     // The next session joins again.
     if (code === "session_lost" || code === "closed") return;
-    const isPatient = code === "rate_limited" || (this.#inside && code === "room_full");
-    if (isPatient) this.#clock.after(retryAfter ?? RETRY_AFTER, () => this.#join());
+    const wait = retryAfter ?? RETRY_AFTER;
+    // Who was in the room comes back as soon as it is possible; who was not is told, and may go elsewhere.
+    const mayPass = code === "rate_limited" || code === "room_full" || code === "server_full";
+    const isSoon = code === "rate_limited" && wait <= PATIENCE;
+    if (isSoon || (this.#inside && mayPass)) this.#clock.after(wait, () => this.#join());
     else this.#out(code);
   }
 
@@ -288,9 +293,9 @@ export class Room extends Emitter {
   /** @param {string} code */
   #refused(code) {
     // The socket is closed now, and it will be tried again, as after any loss.
-    if (code === "server_full" || code === "draining") return;
-    // A knock that is refused, or a token that is not accepted.
-    if (!this.#inside) this.#out(code);
+    if (this.#inside || code === "draining") return;
+    // A knock that is refused, a token that is not accepted, a server that is full.
+    this.#out(code);
   }
 
   /** @param {number} code */
