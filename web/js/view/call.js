@@ -22,7 +22,7 @@ import { People } from "./people.js";
 import { Self } from "./self.js";
 import { Stage } from "./stage.js";
 import { Ties } from "./ties.js";
-import { dismiss, toast } from "./toasts.js";
+import { clearToasts, dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/room.js").Member} Member */
 
@@ -245,6 +245,7 @@ export class Call {
     this.#self.close();
     this.#stage.clear();
     html("panel").hidden = true;
+    clearToasts();
     showNotice(reason);
   }
 }

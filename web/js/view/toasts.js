@@ -37,6 +37,11 @@ export function toast(key, values = {}, action) {
   setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
 }
 
+/** Takes all away: what they say is about a call that is over. */
+export function clearToasts() {
+  html("toasts").replaceChildren();
+}
+
 /** Takes away what leads to where one already is. @param {Key} key */
 export function dismiss(key) {
   for (const note of html("toasts").querySelectorAll(`[data-leads-to="${key}"]`)) note.remove();
