@@ -318,9 +318,13 @@ export class Room extends Emitter {
     for (const id of [...this.members.keys()]) this.#go(id, GONE_OURSELVES);
   }
 
-  /** @returns {RTCConfiguration} */
+  /**
+   * One bundle from the start: else an offer gathers for sound, picture and data each, and takes three times as many
+   * allocations from the relay.
+   * @returns {RTCConfiguration}
+   */
   #configuration() {
-    return { iceServers: this.#ice?.iceServers ?? [], iceTransportPolicy: this.policy };
+    return { iceServers: this.#ice?.iceServers ?? [], iceTransportPolicy: this.policy, bundlePolicy: "max-bundle" };
   }
 
   async #refresh() {
