@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { targets } from "../js/wire/checkup.js";
+import { Checkup, targets } from "../js/wire/checkup.js";
 import { probe } from "../js/wire/probe.js";
-import { FakeClock } from "./fakes.js";
+import { FakeClock, FakeSocket } from "./fakes.js";
 
 /** A browser that does what the measured table in reference/web.md §1 says it does. */
 function browser(script) {
@@ -85,4 +85,49 @@ test("each URL of the server is a way of its own", () => {
     ["tcp", server.urls[1]],
     ["tls", server.urls[2]],
   ]);
+});
+
+/** A whole check, in a browser where each way to the relay answers after so many milliseconds, or never. */
+async function check(answers) {
+  const clock = new FakeClock();
+  const ways = { udp: "turn:h:3478?transport=udp", tcp: "turn:h:3478?transport=tcp", tls: "turns:h:443?transport=tcp" };
+  const RTCPeerConnection = browser((pc) => {
+    const [url] = [pc.configuration.iceServers[0].urls].flat();
+    const way = Object.keys(ways).find((name) => ways[name] === url);
+    if (way in answers) clock.after(answers[way], () => pc.onicecandidate?.(candidate("relay")));
+  });
+  // The loop finds no way: what it measures is for real browsers to show.
+  RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error());
+  RTCPeerConnection.prototype.createDataChannel = () => ({ readyState: "connecting" });
+  FakeSocket.all = [];
+  const urls = Object.keys(answers).map((way) => ways[way]);
+  const checkup = new Checkup({
+    RTCPeerConnection,
+    WebSocket: FakeSocket,
+    socketUrl: "ws://h/ws",
+    fetchIce: async () => ({ iceServers: [{ urls }] }),
+    clock,
+  });
+  const seen = { verdicts: {}, looped: null };
+  checkup.on("verdict", (way, { outcome }) => (seen.verdicts[way] = outcome));
+  checkup.on("looping", (way) => (seen.looped = way));
+  const run = checkup.run();
+  FakeSocket.last.opens();
+  FakeSocket.last.hears({ t: "welcome" });
+  await clock.advance(15_000);
+  await run;
+  return seen;
+}
+
+test("all is known within 15 seconds, and what the server does not offer is said", async () => {
+  const never = 1e9;
+  const { verdicts } = await check({ udp: never, tcp: never });
+  assert.deepEqual(verdicts, { rooms: "ok", stun: "missing", udp: "silent", tcp: "silent", tls: "missing" });
+});
+
+test("the loop takes UDP if that is not much slower, and otherwise what works", async () => {
+  assert.equal((await check({ udp: 1_000, tcp: 50, tls: 60 })).looped, "udp");
+  assert.equal((await check({ udp: 5_000, tcp: 300, tls: 50 })).looped, "tls");
+  assert.equal((await check({ udp: 1e9, tcp: 40 })).looped, "tcp");
+  assert.equal((await check({ udp: 1e9 })).looped, null);
 });
