@@ -10,15 +10,12 @@ use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::credentials::Secret;
+use crate::credentials::{CHECK, Secret};
 
 /// What every key begins with, so that people and secret scanners see what it is.
 const PREFIX: &str = "hairpin_";
 
-/// What the tags of credentials begin with that are of no key: those of our own page that checks the connection, and
-/// those of members of rooms.
-pub const CHECK: &str = "diag";
-/// See [`CHECK`].
+/// What the tags of the credentials of members of rooms begin with; like [`CHECK`], it is no key's name.
 pub const ROOM: &str = "room";
 
 /// What a key may be called.

@@ -96,6 +96,10 @@ pub struct Credential {
     pub expires: u64,
 }
 
+/// What the tags begin with of the credentials that our own page gets to check the connection. Strangers get them, so
+/// nothing that is made with one outlasts it.
+pub const CHECK: &str = "diag";
+
 /// How a request names its user (RFC 8489 §9.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserId<'a> {
@@ -124,6 +128,13 @@ impl Account {
     #[must_use]
     pub fn tag(&self) -> &str {
         if self.expires.is_some() { tag(&self.username) } else { &self.username }
+    }
+
+    /// How many seconds something may live that is made at `unix`; `None` if longer than the credential.
+    #[must_use]
+    pub fn longest(&self, unix: u64) -> Option<u64> {
+        let is_check = self.tag().split_once('.').is_some_and(|(whose, _)| whose == CHECK);
+        self.expires.filter(|_| is_check).map(|expires| expires.saturating_sub(unix).max(1))
     }
 
     /// Whether the credential's time is over at `unix`.

@@ -8,7 +8,7 @@
 mod proxy_header;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,13 +17,14 @@ use ipnet::IpNet;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::http::connection::{Protocol, Server};
+use crate::http::connection::{self, Protocol, Server};
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
@@ -78,9 +79,9 @@ enum Met {
     /// One that speaks TURN, or has yet to show that it does.
     Turn(Box<Arrival>),
     /// One that speaks HTTP.
-    Http { socket: TcpStream, client: IpAddr, permit: Permit },
+    Http(TcpStream, connection::Met),
     /// One that speaks HTTP over TLS.
-    Https { stream: Box<TlsStream<TcpStream>>, client: IpAddr, permit: Permit, protocol: Protocol },
+    Https(Box<TlsStream<TcpStream>>, connection::Met),
 }
 
 /// What the front is told from outside.
@@ -130,15 +131,23 @@ impl Front {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let front = Arc::new(self);
         runtime.block_on(async {
-            tokio::spawn(Arc::clone(&front.hub).keep_time());
+            // None of these ends by itself.
+            let mut duties = JoinSet::new();
+            duties.spawn(Arc::clone(&front.hub).keep_time());
             for Door { socket, kind } in doors {
                 let listener = TcpListener::from_std(socket)?;
-                tokio::spawn(Arc::clone(&front).accept(listener, kind));
+                duties.spawn(Arc::clone(&front).accept(listener, kind));
             }
-            // Without anybody who could give an order, it is time to stop as well.
-            while let Some(Order::Ping(answer)) = inbox.recv().await {
-                // Who asked may have gone; then nobody needs the answer.
-                let _ = answer.send(());
+            loop {
+                tokio::select! {
+                    order = inbox.recv() => match order {
+                        // Who asked may have gone; then nobody needs the answer.
+                        Some(Order::Ping(answer)) => drop(answer.send(())),
+                        // Without anybody who could give an order, it is time to stop as well.
+                        Some(Order::Stop) | None => break,
+                    },
+                    Some(_) = duties.join_next() => return Err(io::Error::other("a task has panicked")),
+                }
             }
             front.hub.drain();
             // Whoever does not hear it in time does not hear it.
@@ -180,12 +189,8 @@ impl Front {
                 let next = self.last.fetch_add(1, Ordering::Relaxed) % self.shards.len();
                 self.shards[next].tell(Command::Adopt(arrival));
             }
-            Ok(Met::Http { socket, client, permit }) => {
-                self.http.clone().serve(socket, client, Protocol::Http1, permit).await;
-            }
-            Ok(Met::Https { stream, client, permit, protocol }) => {
-                self.http.clone().serve(stream, client, protocol, permit).await;
-            }
+            Ok(Met::Http(socket, met)) => self.http.clone().serve(socket, met).await,
+            Ok(Met::Https(stream, met)) => self.http.clone().serve(stream, met).await,
             Err(ending) => self.refuse(from, ending),
         }
     }
@@ -205,11 +210,15 @@ impl Front {
                 (client, server) = (ends.client, ends.server);
             }
         }
-        let permit = permit.claim(client.ip()).ok_or(Ending::Crowded)?;
+        let peer = client.ip();
+        let http = |secure, protocol, permit| connection::Met { peer, secure, protocol, permit };
         if kind == Kind::Http {
+            // A proxy speaks for many, who are counted where they are known.
+            let permit = if self.http.is_proxy(peer) { Some(permit) } else { permit.claim(peer) };
             socket.set_nodelay(true).map_err(gone)?;
-            return Ok(Met::Http { socket, client: client.ip(), permit });
+            return Ok(Met::Http(socket, http(false, Protocol::Http1, permit.ok_or(Ending::Crowded)?)));
         }
+        let permit = permit.claim(peer).ok_or(Ending::Crowded)?;
         let turn = |socket: TcpStream, tls, since, permit| {
             let socket = socket.into_std().map_err(gone)?;
             Ok(Met::Turn(Box::new(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })))
@@ -222,7 +231,7 @@ impl Front {
             Ok(mut stream) => match protocol(&mut stream).await? {
                 Some(protocol) => {
                     stream.get_ref().0.set_nodelay(true).map_err(gone)?;
-                    Ok(Met::Https { stream: Box::new(stream), client: client.ip(), permit, protocol })
+                    Ok(Met::Https(Box::new(stream), http(true, protocol, permit)))
                 }
                 None => {
                     let (socket, tls) = stream.into_inner();

@@ -19,6 +19,8 @@ use crate::server;
 const HTTP: u16 = 9580;
 const TURN: u16 = 9590;
 const TLS: u16 = 9543;
+/// The site that members say they are of.
+pub const PUBLIC: &str = "https://rooms.example";
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const READY_PAUSE: Duration = Duration::from_millis(50);
 const OPEN_FILES: u64 = 8192;
@@ -98,6 +100,7 @@ fn config(folder: &Path, capacity: usize) -> String {
         r#"
         [http]
         listen = {http:?}
+        public_url = "{PUBLIC}"
         [listen]
         udp = {turn:?}
         tcp = []

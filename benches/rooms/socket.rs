@@ -6,7 +6,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::Outcome;
 use crate::authority::HOST;
-use crate::daemon::Door;
+use crate::daemon::{Door, PUBLIC};
 
 pub struct Socket {
     stream: Box<dyn Stream>,
@@ -25,16 +25,15 @@ impl Socket {
     pub async fn open(door: &Door) -> Outcome<Self> {
         let plain = TcpStream::connect(door.address).await?;
         plain.set_nodelay(true)?;
-        let (mut stream, scheme): (Box<dyn Stream>, _) = match &door.trust {
-            None => (Box::new(plain), "http"),
+        let mut stream: Box<dyn Stream> = match &door.trust {
+            None => Box::new(plain),
             Some(trust) => {
-                let tls = TlsConnector::from(trust.clone()).connect(HOST.try_into()?, plain).await?;
-                (Box::new(tls), "https")
+                Box::new(TlsConnector::from(trust.clone()).connect(HOST.try_into()?, plain).await?)
             }
         };
         let server = door.address;
         let request = format!(
-            "GET /ws HTTP/1.1\r\nHost: {server}\r\nOrigin: {scheme}://{server}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET /ws HTTP/1.1\r\nHost: {server}\r\nOrigin: {PUBLIC}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Sec-WebSocket-Protocol: signal.v1\r\n\r\n"
         );

@@ -105,7 +105,8 @@ fn announce(config: &Config, addresses: &Addresses) {
         addresses.ports.end(),
     );
     if let Some(url) = site(config, addresses) {
-        tracing::info!("pages, credentials and rooms: {url}");
+        let others = if config.http.public_url.is_some() { "" } else { "; others need http.public_url" };
+        tracing::info!("pages, credentials and rooms: {url}{others}");
     }
 }
 

@@ -6,11 +6,11 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::clock::Clock;
-use crate::config::{Config, Rooms};
+use crate::config::{Config, Http, Rooms};
 use crate::daemon::{Addresses, StartError, seed};
 use crate::http::api::Api;
 use crate::http::connection::Server;
-use crate::http::origins::{Origins, Places};
+use crate::http::origins::Origins;
 use crate::http::{Site, router};
 use crate::ice::{IceServers, Served};
 use crate::network;
@@ -35,24 +35,15 @@ pub(super) fn open(
     let hub = Arc::new(hub(config, ice.clone(), settings, clock)?);
     let credentials = settings.credentials.clone();
     let api = Api::new(credentials, ice, &config.http.keys, shards.to_vec(), seed()?);
-    let site = Site { clock, origins: origins(config, addresses), api, hub: Arc::clone(&hub) };
-    Ok((Server::new(router(Arc::new(site)), &config.http.proxies), hub))
+    let create = config.rooms.create;
+    let site = Site { clock, origins: origins(config, addresses), create, api, hub: Arc::clone(&hub) };
+    Ok((Server::new(router(Arc::new(site)), &config.http.proxies, clock), hub))
 }
 
 /// Whose pages may do what.
 fn origins(config: &Config, addresses: &Addresses) -> Origins {
-    let secure = if config.tls.certificate.is_empty() {
-        Vec::new()
-    } else {
-        [&addresses.tcp[..], &addresses.tls].concat()
-    };
-    let places = Places {
-        plain: &addresses.http,
-        secure: &secure,
-        names: &config.tls.names,
-        machine: &network::interface_addresses(),
-    };
-    Origins::new(config.http.public_url.as_ref(), &config.http.allowed_origins, places)
+    let Http { public_url, allowed_origins, .. } = &config.http;
+    Origins::new(public_url.as_ref(), allowed_origins, &addresses.http, &network::interface_addresses())
 }
 
 /// Where clients meet, with the relay that they are given.

@@ -41,7 +41,7 @@ pub(super) fn admit(
 ) -> Result<ApiKey, Problem> {
     let mut keys = site.api.keys();
     let key = keys.admit(shown, visitor.ip, site.clock.now().moment).map_err(refuse)?;
-    let own = site.origins.page_of(headers) != PageOf::Stranger;
+    let own = site.origins.page_of(visitor, headers) != PageOf::Stranger;
     let named = page(headers).is_some_and(|page| key.origins.iter().any(|origin| origin.as_str() == page));
     if own || named { Ok(key.clone()) } else { Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE)) }
 }
@@ -60,7 +60,7 @@ fn refuse(denied: Denied) -> Problem {
 }
 
 /// The token of `Authorization: Bearer` (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tower_service::Service as _;
 
+use crate::clock::Clock;
 use crate::http::Visitor;
-use crate::http::line::Line;
+use crate::http::line::{Line, Meter};
 use crate::relay::admission::Permit;
 
 /// The site, for connections that come from the front.
@@ -27,6 +30,20 @@ use crate::relay::admission::Permit;
 pub struct Server {
     router: Router,
     proxies: Arc<[IpNet]>,
+    clock: Clock,
+}
+
+/// A connection, as the front has met it.
+#[derive(Debug)]
+pub struct Met {
+    /// Who connected.
+    pub peer: IpAddr,
+    /// Whether it is TLS.
+    pub secure: bool,
+    /// Which HTTP it speaks.
+    pub protocol: Protocol,
+    /// Its place among the connections.
+    pub permit: Permit,
 }
 
 /// Which HTTP a connection speaks.
@@ -38,8 +55,17 @@ pub enum Protocol {
     Http2,
 }
 
-/// How long a request's header may take, and how long a connection may say nothing between two requests.
+/// How many requests a connection has begun, and how many of them are not answered yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Requests {
+    begun: u64,
+    open: u64,
+}
+
+/// How long a request's header may take. Over HTTP/1.1 this is also how long a connection may say nothing between two.
 const HEADER: Duration = Duration::from_secs(10);
+/// How long an HTTP/2 connection may be without a request.
+const IDLE: Duration = Duration::from_secs(60);
 /// Header fields of one request, and their bytes.
 const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 16 << 10;
@@ -51,52 +77,124 @@ const SEND_BUFFER: usize = 64 << 10;
 /// How often an HTTP/2 client is asked for a sign of life, and how long it may take.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
-/// How long any connection may last. Whoever has more to ask connects anew; a WebSocket is not bound by it.
+/// How long any connection may last, so that answers that an HTTP/2 client does not take cannot wait for ever. A WebSocket
+/// is not bound by it.
 const LIFETIME: Duration = Duration::from_secs(600);
+/// How long the last requests of an old connection may take.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
     /// Serves `router`, believing what `proxies` say of who their clients are.
     #[must_use]
-    pub fn new(router: Router, proxies: &[IpNet]) -> Self {
-        Self { router, proxies: proxies.into() }
+    pub fn new(router: Router, proxies: &[IpNet], clock: Clock) -> Self {
+        Self { router, proxies: proxies.into(), clock }
     }
 
-    /// Serves a connection from `peer` until it ends; its `permit` is given back with its last byte, that of a WebSocket
-    /// included.
-    pub async fn serve<S>(self, stream: S, peer: IpAddr, protocol: Protocol, permit: Permit)
+    /// Whether an address is that of a proxy, which speaks for others.
+    #[must_use]
+    pub fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(&ip.to_canonical()))
+    }
+
+    /// Serves a connection until it ends; its permit is given back with its last byte, that of a WebSocket included.
+    pub async fn serve<S>(self, stream: S, met: Met)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let io = TokioIo::new(Line::new(stream, permit));
-        let service = service_fn(move |request| self.clone().answer(request, peer));
-        let served = async {
-            match protocol {
-                Protocol::Http1 => {
-                    let mut server = http1::Builder::new();
-                    server.timer(TokioTimer::new()).header_read_timeout(HEADER);
-                    server.max_headers(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX);
-                    server.serve_connection(io, service).with_upgrades().await
-                }
-                Protocol::Http2 => {
-                    let mut server = http2::Builder::new(TokioExecutor::new());
-                    server.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PONG);
-                    server.max_concurrent_streams(STREAMS_MAX).max_pending_accept_reset_streams(RESETS_MAX);
-                    server.max_header_list_size(HEADER_BYTES_MAX as u32).max_send_buf_size(SEND_BUFFER);
-                    server.serve_connection(io, service).await
-                }
+        let Met { peer, secure, protocol, permit } = met;
+        let (line, meter) = Line::new(stream, permit, self.clock);
+        let io = TokioIo::new(line);
+        let (count, requests) = watch::channel(Requests::default());
+        let service = service_fn(move |request| {
+            self.clone().answer(request, (peer, secure), meter.clone(), Open::of(&count))
+        });
+        let ended = match protocol {
+            Protocol::Http1 => {
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(HEADER);
+                server.max_headers(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX);
+                let connection = server.serve_connection(io, service).with_upgrades();
+                see_through(connection, sleep(LIFETIME), http1::UpgradeableConnection::graceful_shutdown)
+                    .await
+            }
+            Protocol::Http2 => {
+                let mut server = http2::Builder::new(TokioExecutor::new());
+                server.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PONG);
+                server.max_concurrent_streams(STREAMS_MAX).max_pending_accept_reset_streams(RESETS_MAX);
+                server.max_header_list_size(HEADER_BYTES_MAX as u32).max_send_buf_size(SEND_BUFFER);
+                let over = timeout(LIFETIME, idle(requests));
+                let connection = server.serve_connection(io, service);
+                see_through(connection, over, http2::Connection::graceful_shutdown).await
             }
         };
-        match timeout(LIFETIME, served).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(client = %peer, %error, "HTTP connection failed"),
-            Err(_) => tracing::debug!(client = %peer, "HTTP connection ended: it was old"),
+        if let Err(error) = ended {
+            tracing::debug!(client = %peer, error, "HTTP connection failed");
         }
     }
 
-    async fn answer(mut self, request: Request<Incoming>, peer: IpAddr) -> Result<Response, Infallible> {
+    async fn answer(
+        mut self,
+        request: Request<Incoming>,
+        (peer, secure): (IpAddr, bool),
+        meter: Meter,
+        _open: Open,
+    ) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
-        let visitor = Visitor::of(peer, request.headers(), &self.proxies);
+        let visitor = Visitor::of(peer, secure, request.headers(), &self.proxies);
         request.extensions_mut().insert(visitor);
+        request.extensions_mut().insert(meter);
         self.router.call(request).await
+    }
+}
+
+/// Serves a connection until it ends, or until it is `over`: then it takes no more requests, and soon ends.
+async fn see_through<C>(
+    connection: C,
+    over: impl Future,
+    take_no_more: impl FnOnce(Pin<&mut C>),
+) -> Result<(), String>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended.map_err(|error| error.to_string()),
+        _ = over => take_no_more(connection.as_mut()),
+    }
+    let ended = timeout(FAREWELL, connection).await;
+    ended.map_err(|_| "it was over, and did not end".to_owned())?.map_err(|error| error.to_string())
+}
+
+/// Waits until a connection has been without a request for too long.
+async fn idle(mut requests: watch::Receiver<Requests>) {
+    loop {
+        let Requests { begun, open } = *requests.borrow_and_update();
+        let patience = match (begun, open) {
+            (0, _) => HEADER,
+            (_, 0) => IDLE,
+            _ => LIFETIME,
+        };
+        match timeout(patience, requests.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// A request that is not answered yet.
+struct Open(watch::Sender<Requests>);
+
+impl Open {
+    fn of(requests: &watch::Sender<Requests>) -> Self {
+        requests.send_modify(|requests| {
+            *requests = Requests { begun: requests.begun + 1, open: requests.open + 1 }
+        });
+        Self(requests.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|requests| requests.open -= 1);
     }
 }

@@ -11,14 +11,20 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::Site;
 use crate::http::origins::{PageOf, page};
 use crate::http::problem::Problem;
+use crate::http::{Site, Visitor};
 
 /// Says who may read an answer, and that nobody may keep it. Cookies are never asked for, so that no answer depends on
 /// whose browser it is.
-pub(super) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    let reader = request.headers().get(ORIGIN).filter(|_| may_read(&site, request.headers())).cloned();
+pub(super) async fn share(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    request: Request,
+    next: Next,
+) -> Response {
+    let reader =
+        request.headers().get(ORIGIN).filter(|_| may_read(&site, visitor, request.headers())).cloned();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -31,8 +37,12 @@ pub(super) async fn share(State(site): State<Arc<Site>>, request: Request, next:
 }
 
 /// Answers a browser that asks whether a page may send what it wants to send.
-pub(super) async fn preflight(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    if !may_read(&site, &headers) {
+pub(super) async fn preflight(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Response {
+    if !may_read(&site, visitor, &headers) {
         return Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE).into_response();
     }
     let allowed = [
@@ -44,8 +54,8 @@ pub(super) async fn preflight(State(site): State<Arc<Site>>, headers: HeaderMap)
 }
 
 /// Whether the page that asks is one that may use a key; which key it is, a browser does not say in advance.
-fn may_read(site: &Site, headers: &HeaderMap) -> bool {
-    match site.origins.page_of(headers) {
+fn may_read(site: &Site, visitor: Visitor, headers: &HeaderMap) -> bool {
+    match site.origins.page_of(visitor, headers) {
         PageOf::Own | PageOf::Allowed => true,
         PageOf::Nobody => false,
         PageOf::Stranger => page(headers).is_some_and(|page| site.api.keys().are_for(page)),

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api_key::CHECK;
-use crate::config::ApiKey;
+use crate::config::{ApiKey, Create};
+use crate::credentials::CHECK;
 use crate::http::body::Body;
 use crate::http::caller::{self, Caller};
 use crate::http::formats::Format;
@@ -91,10 +91,15 @@ pub(super) async fn make_ice_servers(
 
 /// `POST /api/v1/check-ice`: for our own page that checks the connection, which has no key.
 pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, headers: HeaderMap) -> Answer {
-    if site.origins.page_of(&headers) != PageOf::Own {
+    if site.origins.page_of(visitor, &headers) != PageOf::Own {
         return Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE));
     }
     let now = site.clock.now();
+    let token = caller::bearer(&headers).unwrap_or_default();
+    // Where not everybody may make rooms, not everybody may relay.
+    if site.create == Create::Token && site.api.room_tokens.check(token, now.unix).is_err() {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
+    }
     let mut checks = site.api.checks.lock().unwrap_or_else(PoisonError::into_inner);
     checks.take(address(visitor.ip), now.moment).map_err(Problem::too_often)?;
     drop(checks);
@@ -119,5 +124,7 @@ fn nothing() -> Problem {
 const NO_KEY: &str = "show an API key, as key= or as \"Authorization: Bearer hairpin_...\"";
 const NO_SERVER: &str =
     "there is no such server: no secret to make credentials from, or no port that browsers can use";
+const NO_TOKEN: &str =
+    "rooms are for those with a room token here, and so is the check: send one as \"Authorization: Bearer\"";
 const FOREIGN_PAGE: &str =
     "only this server's own pages may check: a backend asks /api/v1/ice-servers with a key";

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -9,7 +11,26 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::clock::Clock;
 use crate::relay::admission::Permit;
+use crate::relay::engine::limits::{Bucket, Rate};
+use crate::signaling::pace::BYTES_PER_TEN_SECONDS;
+
+/// Counts what a client sends, once it is told to: the frames of a WebSocket, those included that make no message. Copies
+/// are the same meter.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<AtomicBool>);
+
+impl Meter {
+    /// From now on the client may send no more than members of rooms may.
+    pub fn start(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn runs(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// A stream, and the place among the connections that it takes.
 pub(super) struct Line<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
@@ -19,6 +40,9 @@ pub(super) struct Line<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
     stall: Option<Pin<Box<Sleep>>>,
     /// Whether the client has said all that it will say.
     ended: bool,
+    meter: Meter,
+    read: Bucket,
+    clock: Clock,
 }
 
 /// How long a client may read nothing of what waits for it.
@@ -27,10 +51,17 @@ const STALL: Duration = Duration::from_secs(30);
 /// throw away what it has not read of our last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 1 << 20;
+/// Bytes that a member of a room may send in ten seconds: twice what its messages may have, for headers and fragments.
+const METERED: u64 = 2 * BYTES_PER_TEN_SECONDS;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Line<S> {
-    pub(super) fn new(stream: S, permit: Permit) -> Self {
-        Self { inner: Some((permit, stream)), stall: None, ended: false }
+    /// A line, and the meter on it, which does not run yet.
+    pub(super) fn new(stream: S, permit: Permit, clock: Clock) -> (Self, Meter) {
+        let meter = Meter::default();
+        let inner = Some((permit, stream));
+        let line =
+            Self { inner, stall: None, ended: false, meter: meter.clone(), read: Bucket::default(), clock };
+        (line, meter)
     }
 
     fn stream(&mut self) -> Pin<&mut S> {
@@ -85,8 +116,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Line<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = self.stream().poll_read(context, buffer);
-        if let Poll::Ready(result) = &read {
-            self.ended |= result.is_err() || buffer.filled().len() == before;
+        let Poll::Ready(result) = &read else { return read };
+        let count = buffer.filled().len() - before;
+        self.ended |= result.is_err() || count == 0;
+        let rate = Rate::new(METERED, Duration::from_secs(10), METERED);
+        let now = self.clock.now().moment;
+        if self.meter.runs() && !self.read.take(rate, count as u64, now) {
+            return Poll::Ready(Err(io::Error::other("the client sends more than it may")));
         }
         read
     }

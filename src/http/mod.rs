@@ -14,7 +14,7 @@ mod cors;
 mod credentials;
 mod formats;
 pub mod keys;
-mod line;
+pub mod line;
 pub mod origins;
 pub mod problem;
 mod revocation;
@@ -33,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::clock::Clock;
+use crate::config::Create;
 use crate::http::api::Api;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
@@ -46,6 +47,8 @@ pub struct Site {
     pub clock: Clock,
     /// Whose pages may do what.
     pub origins: Origins,
+    /// Who may create rooms, and check the connection.
+    pub create: Create,
     /// What backends ask for.
     pub api: Api,
     /// Where rooms are.

@@ -2,30 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
-use axum::http::{HeaderMap, HeaderValue};
 
+use crate::http::Visitor;
 use crate::origin::Origin;
 
 /// The origins of our own pages, and of others that are allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     public: Option<Origin>,
-    own: Vec<String>,
-    allowed: Vec<String>,
-}
-
-/// Where a site is served, which its own pages' origins follow from.
-#[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
-    /// Addresses with plain HTTP.
-    pub plain: &'a [SocketAddr],
-    /// Addresses with TLS.
-    pub secure: &'a [SocketAddr],
-    /// The names that the certificates are for.
-    pub names: &'a [String],
-    /// The machine's own addresses, which stand for an unspecified one.
-    pub machine: &'a [IpAddr],
+    /// Where plain HTTP is served; this counts for who comes straight to it.
+    plain: Vec<String>,
+    allowed: Vec<Origin>,
 }
 
 /// Who a request says its page is of.
@@ -42,35 +31,31 @@ pub enum PageOf {
 }
 
 impl Origins {
-    /// The origins of a site at `places`, which browsers reach at `public`.
+    /// The origins of a site that browsers reach at `public`, and whoever comes straight to it at `plain`, where an
+    /// unspecified address stands for those of the `machine`.
     ///
-    /// They are listed, not compared with `Host`: a name that somebody lets point to this machine is not ours by that.
+    /// Without `public` nothing is our own page that comes over TLS or through a proxy: who runs a relay for others does not
+    /// open rooms by adding a certificate. And nothing is by what `Host` says: a name that somebody lets point to this machine is
+    /// not ours by that.
     #[must_use]
-    pub fn new(public: Option<&Origin>, allowed: &[Origin], places: Places<'_>) -> Self {
-        let mut own: Vec<String> = public.iter().map(ToString::to_string).collect();
-        let hosts = |ip: IpAddr| -> Vec<String> {
-            let ips = if ip.is_unspecified() { places.machine.to_vec() } else { vec![ip] };
-            let fits = |other: &IpAddr| other.is_ipv4() == ip.is_ipv4();
-            let ips = ips.into_iter().filter(fits).map(|ip| SocketAddr::new(ip, 0).to_string());
-            let mut hosts: Vec<_> =
-                ips.filter_map(|text| Some(text.strip_suffix(":0")?.to_owned())).collect();
-            if ip.is_loopback() || ip.is_unspecified() {
-                hosts.push("localhost".to_owned());
-            }
+    pub fn new(
+        public: Option<&Origin>,
+        allowed: &[Origin],
+        plain: &[SocketAddr],
+        machine: &[IpAddr],
+    ) -> Self {
+        let origins = |address: &SocketAddr| {
+            let (ip, port) = (address.ip(), address.port());
+            let ips = if ip.is_unspecified() { machine.to_vec() } else { vec![ip] };
+            let ips = ips.into_iter().filter(move |other| other.is_ipv4() == ip.is_ipv4());
+            let local = (ip.is_loopback() || ip.is_unspecified()).then(|| format!("localhost:{port}"));
+            let hosts = ips.map(move |ip| SocketAddr::new(ip, port).to_string()).chain(local);
             hosts
+                .filter_map(|host| Origin::parse(&format!("http://{host}")).ok())
+                .map(|origin| origin.to_string())
         };
-        for (scheme, addresses, names) in
-            [("http", places.plain, &[][..]), ("https", places.secure, places.names)]
-        {
-            for address in addresses {
-                let hosts = hosts(address.ip()).into_iter().chain(names.iter().cloned());
-                let parse =
-                    |host: String| Origin::parse(&format!("{scheme}://{host}:{}", address.port())).ok();
-                own.extend(hosts.filter_map(parse).map(|origin| origin.to_string()));
-            }
-        }
-        let allowed = allowed.iter().map(ToString::to_string).collect();
-        Self { public: public.cloned(), own, allowed }
+        let plain = plain.iter().flat_map(origins).collect();
+        Self { public: public.cloned(), plain, allowed: allowed.to_vec() }
     }
 
     /// Where browsers reach the site, if the operator says so.
@@ -81,15 +66,15 @@ impl Origins {
 
     /// Of which site the page is that sent a request with `headers`.
     #[must_use]
-    pub fn page_of(&self, headers: &HeaderMap) -> PageOf {
-        let mut lines = headers.get_all(ORIGIN).iter();
-        match (lines.next().map(HeaderValue::as_bytes), lines.next()) {
-            (None, _) => PageOf::Nobody,
-            (Some(origin), None) if self.own.iter().any(|own| own.as_bytes() == origin) => PageOf::Own,
-            (Some(origin), None) if self.allowed.iter().any(|other| other.as_bytes() == origin) => {
-                PageOf::Allowed
-            }
-            (Some(_), _) => PageOf::Stranger,
+    pub fn page_of(&self, visitor: Visitor, headers: &HeaderMap) -> PageOf {
+        if !headers.contains_key(ORIGIN) {
+            return PageOf::Nobody;
+        }
+        match page(headers) {
+            Some(page) if self.public.as_ref().is_some_and(|public| public.as_str() == page) => PageOf::Own,
+            Some(page) if visitor.direct && self.plain.iter().any(|plain| plain == page) => PageOf::Own,
+            Some(page) if self.allowed.iter().any(|allowed| allowed.as_str() == page) => PageOf::Allowed,
+            Some(_) | None => PageOf::Stranger,
         }
     }
 }
@@ -103,39 +88,45 @@ pub fn page(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn origins() -> Origins {
         let public = Origin::parse("https://call.example.org").unwrap();
         let allowed = [Origin::parse("https://app.example.org").unwrap()];
-        let places = Places {
-            plain: &["127.0.0.1:8080".parse().unwrap(), "[::]:80".parse().unwrap()],
-            secure: &["0.0.0.0:443".parse().unwrap()],
-            names: &["turn.example.org".to_owned()],
-            machine: &["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()],
-        };
-        Origins::new(Some(&public), &allowed, places)
+        let plain = ["127.0.0.1:8080".parse().unwrap(), "[::]:80".parse().unwrap()];
+        let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        Origins::new(Some(&public), &allowed, &plain, &machine)
     }
 
-    fn page_of(origin: &'static str) -> PageOf {
-        origins().page_of(&HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]))
+    fn page_of(origin: &'static str, direct: bool) -> PageOf {
+        let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct };
+        origins().page_of(visitor, &HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]))
     }
+
+    const PLAIN: [&str; 4] =
+        ["http://127.0.0.1:8080", "http://localhost:8080", "http://localhost", "http://[2001:db8::1]"];
 
     #[test]
     fn our_own_pages_are_where_we_are_reached() {
-        for own in [
-            "https://call.example.org",
-            "http://127.0.0.1:8080",
-            "http://localhost:8080",
-            "http://localhost",
-            "http://[2001:db8::1]",
-            "https://192.0.2.1",
-            "https://turn.example.org",
-        ] {
-            assert_eq!(page_of(own), PageOf::Own, "{own}");
+        for own in PLAIN {
+            assert_eq!(page_of(own, true), PageOf::Own, "{own}");
         }
-        assert_eq!(page_of("https://app.example.org"), PageOf::Allowed);
-        assert_eq!(origins().page_of(&HeaderMap::new()), PageOf::Nobody);
+        for direct in [true, false] {
+            assert_eq!(page_of("https://call.example.org", direct), PageOf::Own);
+            assert_eq!(page_of("https://app.example.org", direct), PageOf::Allowed);
+            let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct };
+            assert_eq!(origins().page_of(visitor, &HeaderMap::new()), PageOf::Nobody);
+        }
+    }
+
+    /// Else whoever adds a certificate for TURN would let strangers into rooms, and have them relay.
+    #[test]
+    fn over_tls_or_through_a_proxy_only_the_public_url_is_ours() {
+        for plain in PLAIN {
+            assert_eq!(page_of(plain, false), PageOf::Stranger, "{plain}");
+        }
     }
 
     #[test]
@@ -147,18 +138,19 @@ mod tests {
             "https://call.example.org.evil.example",
             "https://example.org",
             "https://CALL.example.org",
+            "https://localhost:8080",
             "http://localhost:8081",
-            "http://turn.example.org",
             "http://192.0.2.1",
             "null",
             "",
             "*",
         ] {
-            assert_eq!(page_of(stranger), PageOf::Stranger, "{stranger}");
+            assert_eq!(page_of(stranger, true), PageOf::Stranger, "{stranger}");
         }
         let mut two = HeaderMap::new();
         two.append(ORIGIN, HeaderValue::from_static("https://call.example.org"));
         two.append(ORIGIN, HeaderValue::from_static("https://evil.example"));
-        assert_eq!(origins().page_of(&two), PageOf::Stranger);
+        let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct: true };
+        assert_eq!(origins().page_of(visitor, &two), PageOf::Stranger);
     }
 }

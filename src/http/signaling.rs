@@ -12,6 +12,7 @@ use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::http::line::Meter;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::{Site, Visitor};
@@ -33,10 +34,11 @@ const LATER: Duration = Duration::from_secs(5);
 pub async fn upgrade(
     State(site): State<Arc<Site>>,
     Extension(visitor): Extension<Visitor>,
+    Extension(meter): Extension<Meter>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let needs_token = match site.origins.page_of(&headers) {
+    let needs_token = match site.origins.page_of(visitor, &headers) {
         PageOf::Own | PageOf::Allowed => false,
         PageOf::Nobody => true,
         PageOf::Stranger => {
@@ -49,7 +51,10 @@ pub async fn upgrade(
         Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
     };
     match site.hub.connect(Visit { ip: visitor.ip, needs_token }) {
-        Ok(connection) => bounded(upgrade).on_upgrade(|socket| socket::serve(socket, connection)),
+        Ok(connection) => bounded(upgrade).on_upgrade(move |socket| {
+            meter.start();
+            socket::serve(socket, connection)
+        }),
         Err(Crowded::Address) => Problem::too_often(LATER).into_response(),
         Err(Crowded::Server | Crowded::Draining) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more").into_response()

@@ -1,11 +1,18 @@
 //! Whoever has a key is given what a WebRTC client needs, in the form it wants, and it works.
 
 use hairpin::clock::Clock;
+use hairpin::config::Create;
+use hairpin::credentials::Secret;
+use hairpin::origin::Origin;
+use hairpin::room_token::RoomTokens;
 use serde_json::{Value, json};
 
-use crate::backend::{KEY, PAGES_KEY, credential, post, start, start_changed};
+use crate::backend::{KEY, PAGES_KEY, SECRET, credential, post, start, start_changed};
+use crate::support::certificate::Folder;
 use crate::support::daemon::Client;
 use crate::support::http::Http;
+
+const CHECK: &str = "/api/v1/check-ice";
 
 fn fields(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -220,7 +227,7 @@ fn a_room_token_is_for_a_room_or_for_all_and_lives_as_long_as_the_key_allows() {
 fn our_own_page_may_check_the_connection_for_two_minutes_and_nobody_else() {
     let daemon = start("18080-18089");
     let own = format!("http://{}", daemon.addresses().http[0]);
-    let check = |headers: &[(&str, &str)]| Http::of(&daemon).ask("POST", "/api/v1/check-ice", headers, "");
+    let check = |headers: &[(&str, &str)]| Http::of(&daemon).ask("POST", CHECK, headers, "");
     let answer = check(&[("Origin", &own)]);
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")), "{answer:?}");
     assert_eq!(answer.json()["ttl"], 120);
@@ -242,6 +249,44 @@ fn our_own_page_may_check_the_connection_for_two_minutes_and_nobody_else() {
     assert_eq!(statuses, [201, 201, 201, 201, 201, 429]);
     let wait = check(&[("Origin", &own)]).header("retry-after").unwrap().parse::<u32>().unwrap();
     assert!((7..=10).contains(&wait), "{wait}");
-    assert_eq!(check(&[("Origin", &own), ("X-Forwarded-For", "198.51.100.7")]).status, 201);
+    daemon.stop();
+}
+
+/// A program can say any origin; without a public URL only what comes straight to the plain port is believed.
+#[test]
+fn behind_a_proxy_or_over_tls_only_pages_of_the_public_url_may_check() {
+    let folder = Folder::new("18090");
+    folder.pair("turn", "turn.example");
+    let daemon = start_changed("18090-18099", |config| folder.configure(config, &["turn"]));
+    let plain = format!("http://{}", daemon.addresses().http[0]);
+    let tls = daemon.addresses().tls[0];
+    let proxied = [("Origin", plain.as_str()), ("X-Forwarded-For", "198.51.100.7")];
+    assert_eq!(Http::of(&daemon).ask("POST", CHECK, &proxied, "").status, 403);
+    for origin in [&plain, &format!("https://{tls}"), "https://turn.example", "https://localhost"] {
+        let answer = Http::secure(tls, &[]).ask("POST", CHECK, &[("Origin", origin)], "");
+        assert_eq!(answer.status, 403, "{origin}");
+    }
+    daemon.stop();
+
+    let daemon = start_changed("18090-18099", |config| {
+        folder.configure(config, &["turn"]);
+        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+    });
+    let own = [("Origin", "https://call.example"), ("X-Forwarded-For", "198.51.100.7")];
+    assert_eq!(Http::of(&daemon).ask("POST", CHECK, &own, "").status, 201);
+    assert_eq!(Http::secure(daemon.addresses().tls[0], &[]).ask("POST", CHECK, &own[..1], "").status, 201);
+    daemon.stop();
+}
+
+#[test]
+fn where_rooms_need_a_token_so_does_the_check() {
+    let daemon = start_changed("18100-18109", |config| config.rooms.create = Create::Token);
+    let own = format!("http://{}", daemon.addresses().http[0]);
+    let check = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        Http::of(&daemon).ask("POST", CHECK, &[("Origin", &own), ("Authorization", &bearer)], "").status
+    };
+    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, u64::MAX / 2).unwrap();
+    assert_eq!([check(""), check("r1.1.a.b"), check(&token)], [401, 401, 201]);
     daemon.stop();
 }

@@ -1,5 +1,8 @@
 //! HTTP/2 is spoken where it is asked for, and its own ways to make a server work for nothing are closed.
 
+use std::time::Duration;
+
+use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 
 use crate::support::daemon::start_secure;
@@ -81,6 +84,23 @@ fn requests_are_answered_on_streams_of_one_connection() {
         assert_eq!((answer.stream, answer.payload.contains(&0x88)), (stream, true));
         assert_eq!(next(&mut http, DATA).unwrap().payload, b"ok\n");
     }
+    daemon.stop();
+}
+
+/// T20: hyper alone would wait for ever.
+#[test]
+fn who_negotiates_it_and_says_nothing_is_closed_as_fast_as_over_http_1() {
+    let daemon = start_secure("17740-17749", |_| {});
+    let clock = Clock::start();
+    let begun = clock.now().moment;
+    let mut silent = Http::secure(daemon.addresses().tls[0], &["h2"]);
+    let mut idle = open(&daemon);
+    for http in [&mut silent, &mut idle] {
+        http.connection.socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        while receive(http).is_some() {}
+    }
+    let took = clock.now().moment.since(begun).as_secs();
+    assert!((9..18).contains(&took), "{took}");
     daemon.stop();
 }
 

@@ -78,6 +78,7 @@ fn who_reads_nothing_of_an_answer_is_closed_after_half_a_minute() {
 fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
     let daemon = crate::support::daemon::start_with("17620-17629", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.proxies = Vec::new();
         config.limits.connections_per_ip = 2;
     });
     let mut held = [Http::of(&daemon), Http::of(&daemon)];
@@ -89,5 +90,19 @@ fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
         drop(http.connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"));
         http.try_answer().is_some()
     });
+    daemon.stop();
+}
+
+#[test]
+fn clients_behind_a_proxy_are_not_counted_as_one() {
+    let daemon = crate::support::daemon::start_with("17660-17669", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.limits.connections_per_ip = 2;
+        config.limits.connections = Some(12);
+    });
+    let mut held: Vec<Http> = (0..10).map(|_| Http::of(&daemon)).collect();
+    held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));
+    held.extend([Http::of(&daemon), Http::of(&daemon)]);
+    assert_eq!(rest(&Http::of(&daemon).connection.socket).1, End::Closed, "in all there may be twelve");
     daemon.stop();
 }

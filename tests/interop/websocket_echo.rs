@@ -7,7 +7,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
-use hairpin::http::connection::{Protocol, Server};
+use hairpin::clock::Clock;
+use hairpin::http::connection::{Met, Protocol, Server};
 use hairpin::http::signaling::bounded;
 use hairpin::relay::admission::Admission;
 use hairpin::signaling::socket::{blame, goodbye};
@@ -21,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
     let upgrade = async |upgrade: WebSocketUpgrade| bounded(upgrade).on_upgrade(echo);
-    let server = Server::new(Router::new().route("/", any(upgrade)), &[]);
+    let server = Server::new(Router::new().route("/", any(upgrade)), &[], Clock::start());
     let admission = Arc::new(Admission::new(1000, 1000));
     let listener = TcpListener::bind(address).await?;
     println!("listening");
@@ -29,7 +30,8 @@ async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
         let (socket, from) = listener.accept().await?;
         socket.set_nodelay(true)?;
         let permit = admission.admit().ok_or("too many connections")?;
-        tokio::spawn(server.clone().serve(socket, from.ip(), Protocol::Http1, permit));
+        let met = Met { peer: from.ip(), secure: false, protocol: Protocol::Http1, permit };
+        tokio::spawn(server.clone().serve(socket, met));
     }
 }
 

@@ -165,18 +165,6 @@ fn whoever_is_cut_off_comes_back_and_misses_nothing() {
 }
 
 #[test]
-fn a_daemon_that_ends_says_goodbye_and_waits_for_nobody_long() {
-    let daemon = start("15460-15479");
-    let (mut member, _) = WebSocket::member(&daemon, "last");
-    let clock = hairpin::clock::Clock::start();
-    let begun = clock.now().moment;
-    daemon.stop();
-    assert!(clock.now().moment.since(begun) < Duration::from_secs(3));
-    assert_eq!(member.hear()["t"], "goaway");
-    assert_eq!(member.end().0, Some(1001));
-}
-
-#[test]
 fn a_server_that_stops_tells_everybody_and_takes_nobody_more() {
     let daemon = start("15400-15419");
     let (mut member, _) = WebSocket::member(&daemon, "last");

@@ -123,6 +123,19 @@ fn a_flood_of_any_kind_of_frame_is_closed_with_4429() {
     daemon.stop();
 }
 
+/// G2: fragments that never become a message.
+#[test]
+fn a_message_without_end_ends_its_connection() {
+    let daemon = start("15440-15459");
+    let (mut socket, _) = WebSocket::welcome(&daemon);
+    socket.frame(TEXT, b"");
+    let nothing = frame(0, b"").repeat(1000);
+    let sent = (0..1000).take_while(|_| socket.http.connection.write_all(&nothing).is_ok()).count();
+    assert!(sent < 1000, "the server reads no more than twice what members may send");
+    assert_eq!(socket.end().0, None);
+    daemon.stop();
+}
+
 /// Autobahn's chops: bytes arrive one by one.
 #[test]
 fn a_frame_may_come_byte_by_byte() {

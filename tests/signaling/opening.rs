@@ -1,6 +1,7 @@
 //! Who may open a WebSocket.
 
 use hairpin::credentials::Secret;
+use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
 use serde_json::json;
 
@@ -40,15 +41,55 @@ fn a_page_of_any_other_origin_is_refused_before_there_is_a_websocket() {
 
 #[test]
 fn a_websocket_opens_on_every_tls_port_too() {
-    let daemon = start_secure("15240-15259", |_| {});
+    let public = "https://call.example";
+    let daemon = start_secure("15240-15259", |config| {
+        config.http.public_url = Some(Origin::parse(public).unwrap());
+    });
     for server in [daemon.addresses().tls[0], daemon.addresses().tcp[0]] {
         for alpn in [&["http/1.1"][..], &[]] {
-            let origin = format!("https://{server}");
-            let opened = WebSocket::try_open(Http::secure(server, alpn), &headers(&origin));
+            let opened = WebSocket::try_open(Http::secure(server, alpn), &headers(public));
             let welcome = opened.ok().unwrap().ask(json!({"t": "hello", "v": [1]}));
             assert_eq!(welcome["t"], "welcome", "{server} {alpn:?}");
         }
     }
+    daemon.stop();
+}
+
+/// T24: else whoever adds a certificate for TURN alone would let strangers into rooms, and have them relay.
+#[test]
+fn without_a_public_url_nobody_comes_in_over_tls_or_through_a_proxy() {
+    let daemon = start_secure("15260-15279", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+    });
+    let (plain, tls) = (own_origin(&daemon), daemon.addresses().tls[0]);
+    for origin in [&plain, &format!("https://{tls}"), "https://turn.example", "https://localhost"] {
+        let opened = WebSocket::try_open(Http::secure(tls, &[]), &headers(origin));
+        assert_eq!(opened.err().unwrap().status, 403, "{origin}");
+    }
+    let mut proxied = headers(&plain);
+    assert!(WebSocket::try_open(Http::of(&daemon), &proxied).is_ok(), "straight to the plain port");
+    proxied.push(("X-Forwarded-For", "198.51.100.7"));
+    assert_eq!(WebSocket::try_open(Http::of(&daemon), &proxied).err().unwrap().status, 403);
+    daemon.stop();
+}
+
+/// A proxy's connections are all from one address.
+#[test]
+fn a_proxy_may_bring_more_than_one_client_may_open() {
+    let daemon = start_changed("15280-15299", |config| {
+        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+        config.limits.connections_per_ip = 4;
+        config.rooms.sockets_per_ip = 2;
+    });
+    let open = |client: usize| {
+        let client = format!("198.51.100.{client}");
+        let mut headers = headers("https://call.example");
+        headers.push(("X-Forwarded-For", &client));
+        WebSocket::try_open(Http::of(&daemon), &headers)
+    };
+    let held: Vec<_> = (0..20).map(|socket| open(socket / 2).ok().unwrap()).collect();
+    assert_eq!(open(0).err().unwrap().status, 429);
+    drop(held);
     daemon.stop();
 }
 

@@ -5,7 +5,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use hairpin::credentials::{CheckExpiry, RevokeError, Secret};
+use hairpin::credentials::{CHECK, CheckExpiry, RevokeError, Secret};
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::ClientPath;
 use hairpin::relay::engine::Action;
@@ -298,6 +298,22 @@ fn a_call_may_outlast_its_credential_unless_that_is_forbidden() {
         client.challenge(&mut world);
         assert_eq!(client.try_allocate(&mut world, |r| r).code(), Some(401), "{check_expiry:?}");
     }
+}
+
+/// Strangers get these, to check their connection.
+#[test]
+fn nothing_outlasts_the_credential_of_a_check() {
+    let mut world = World::new();
+    let mut client = world.client(CLIENT, "");
+    client.username = format!("{}:{CHECK}.somebody", START + 120);
+    client.password = password(&client.username);
+    let answer = client.try_allocate(&mut world, |r| r.attr(LIFETIME, &[0, 0, 255, 255]));
+    assert_eq!((answer.code(), answer.lifetime()), (None, 120));
+    world.now.unix += 100;
+    assert_eq!(client.refresh(&mut world, None).lifetime(), 20);
+    world.now.unix += 21;
+    assert_eq!(client.refresh(&mut world, None).code(), Some(401));
+    assert_eq!(client.permit(&mut world, &[PEER]), Some(401));
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Engine {
         if matches!(wanted, Wanted::Stream(_)) && !request.path().is_stream() {
             return Err(Refusal::BadRequest);
         }
-        let lifetime = lifetime(message)?;
+        let lifetime = lifetime(request)?;
         if PeerPolicy::is_tunnel(request.path().client.ip()) {
             return Err(Refusal::ClientDenied);
         }
@@ -258,9 +258,11 @@ fn wanted_stream(message: &Message) -> Result<Wanted, Refusal> {
 }
 
 /// The lifetime granted for what LIFETIME asks (RFC 8656 §7.2), in seconds.
-pub(super) fn lifetime(message: &Message) -> Result<u32, Refusal> {
-    let asked = read(message, ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
-    Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME))
+pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
+    let asked = read(request.decoded(), ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
+    let longest = request.account().longest(request.now().unix);
+    let longest = longest.map_or(MAX_LIFETIME, |longest| u32::try_from(longest).unwrap_or(MAX_LIFETIME));
+    Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME).min(longest))
 }
 
 /// Until when an address lives that is granted `lifetime` seconds now.

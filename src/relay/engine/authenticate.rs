@@ -139,7 +139,9 @@ impl Gate<'_> {
         if credentials.is_revoked(&account.username, now.unix) {
             return Err(Refusal::Revoked.into());
         }
-        let checked = method == Method::Allocate || credentials.check_expiry() == CheckExpiry::Always;
+        let checked = method == Method::Allocate
+            || credentials.check_expiry() == CheckExpiry::Always
+            || account.longest(now.unix).is_some();
         if checked && account.is_expired(now.unix) {
             return Err(Refusal::Expired.into());
         }

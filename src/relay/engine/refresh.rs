@@ -22,7 +22,7 @@ impl Engine {
         let message = request.decoded();
         let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
         let ends = read(message, ATTR_LIFETIME)?.map(u32::from_be_bytes) == Some(0);
-        let lifetime = if ends { 0 } else { lifetime(message)? };
+        let lifetime = if ends { 0 } else { lifetime(request)? };
         let now = request.now().moment;
 
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
