@@ -98,6 +98,7 @@ async function check(answers) {
   });
   // The loop finds no way: what it measures is for real browsers to show.
   RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error());
+  RTCPeerConnection.prototype.addIceCandidate = async () => {};
   RTCPeerConnection.prototype.createDataChannel = () => ({ readyState: "connecting" });
   FakeSocket.all = [];
   const urls = Object.keys(answers).map((way) => ways[way]);
