@@ -125,7 +125,8 @@ impl Room {
         Ok(Entrance::Entered)
     }
 
-    /// A member leaves, or somebody who waits does. Returns who waited for the last member of all, in vain.
+    /// A member leaves, or somebody who waits does. Returns who waited for the last member of all, in vain. With nobody in
+    /// it a room is open: who is to unlock it?
     pub fn leave(
         &mut self,
         session: SessionId,
@@ -152,11 +153,17 @@ impl Room {
             return Vec::new();
         }
         self.empty_since = Some(now);
+        self.locked = false;
         self.turn_away(|_| true, post)
     }
 
-    /// A member's socket is lost, or the member is back on another.
+    /// A member's socket is lost, or the member is back on another. Of those who wait nobody is told, until they are in.
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
+        let waits = self.waiting.iter_mut().find(|waiting| waiting.member.session == session);
+        if let Some(waiting) = waits {
+            waiting.member.peer.away = away;
+            return;
+        }
         let Some(member) = self.members.iter_mut().find(|member| member.session == session) else { return };
         if member.peer.away == away {
             return;
@@ -165,6 +172,13 @@ impl Room {
         let peer = member.peer.id;
         let message = if away { ServerMessage::PeerAway { peer } } else { ServerMessage::PeerBack { peer } };
         self.tell_others(session, message, post);
+    }
+
+    /// A member, or somebody who waits, is at another address now: that is the one that a ban is for.
+    pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
+        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.member);
+        let moved = self.members.iter_mut().chain(waiting).filter(|member| member.session == session);
+        moved.for_each(|member| member.ip = ip);
     }
 
     /// A member shows something else of itself.
@@ -195,7 +209,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removes a member, and keeps everybody at its address out for `ban`.
+    /// Removes a member, and keeps everybody at the address that it has now out for `ban`.
     ///
     /// # Errors
     /// If there is no such member, or it is the host itself.

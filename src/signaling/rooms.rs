@@ -4,6 +4,7 @@
 //! goes into the [`Post`]. Nobody but the members of a room ever hears of what happens in it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rand::RngCore;
@@ -176,6 +177,13 @@ impl Rooms {
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
         if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
             room.set_away(session, away, post);
+        }
+    }
+
+    /// A session goes on at another address.
+    pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
+        if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
+            room.set_ip(session, ip);
         }
     }
 

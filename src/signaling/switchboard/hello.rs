@@ -104,6 +104,7 @@ impl Switchboard {
         }
         let is_whole = session.replay.after(resume.last).is_some();
         session.ip = visit.ip;
+        self.rooms.set_ip(id, visit.ip);
         if let Line::Up(old) = std::mem::replace(&mut session.line, Line::Up(socket)) {
             turn.effects.push(aside(old, None, &Fault::from(ErrorCode::Replaced).into()));
             self.close(old, Close::Replaced, turn);
