@@ -11,7 +11,7 @@ use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{
     Join, Joined, KickReason, LeaveReason, Peer, ServerMessage, State, StateChange,
 };
-use crate::signaling::secret::Hashed;
+use crate::signaling::secret::{Hashed, Token};
 
 /// Who may knock at once; for more, the room is full.
 pub const WAITING_MAX: usize = 8;
@@ -82,11 +82,11 @@ struct Ban {
 impl Room {
     /// An empty room, with the key that others will need, and the hash of the token by which its creator is known.
     #[must_use]
-    pub fn new(name: RoomName, cap: usize, key: Option<&str>, host_token: Hashed) -> Self {
+    pub fn new(name: RoomName, cap: usize, key: Option<&Token>, host_token: Hashed) -> Self {
         Self {
             name,
             cap,
-            key: key.map(Hashed::of),
+            key: key.map(|key| Hashed::of(key.reveal())),
             host_token,
             locked: false,
             host: None,
@@ -110,7 +110,7 @@ impl Room {
         now: Moment,
         post: &mut Post,
     ) -> Result<Entrance, ErrorCode> {
-        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token));
+        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()));
         if !is_host {
             self.check(caller, join, now)?;
         }
@@ -337,7 +337,7 @@ impl Room {
         if self.bans.iter().any(|ban| ban.ip == caller.ip && ban.until > now) {
             return Err(ErrorCode::Kicked);
         }
-        let shown = join.key.as_deref().unwrap_or_default();
+        let shown = join.key.as_ref().map(Token::reveal).unwrap_or_default();
         if self.key.is_some_and(|key| !key.is_of(shown)) {
             return Err(ErrorCode::BadKey);
         }
