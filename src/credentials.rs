@@ -191,14 +191,15 @@ impl Credentials {
         self.secrets.is_empty()
     }
 
-    /// A credential for `tag` that ends at `expires`, made with the newest secret; `None` without a secret. It ends a
-    /// second earlier if the one that ends then was revoked: who is let in again gets another.
+    /// A credential for `tag` that ends at `expires`, made with the newest secret. It ends a second earlier if the one that
+    /// ends then was revoked: who is let in again gets another. `None` without a secret, or if none is left that ends
+    /// at `unix` or later.
     #[must_use]
-    pub fn issue(&self, tag: &str, expires: u64) -> Option<Credential> {
+    pub fn issue(&self, tag: &str, expires: u64, unix: u64) -> Option<Credential> {
         let secret = self.secrets.first()?;
         let name =
             |expires: u64| if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
-        let mut names = (0..=expires).rev().map(|expires| (expires, name(expires)));
+        let mut names = (unix..=expires).rev().map(|expires| (expires, name(expires)));
         let (expires, username) = names.find(|(expires, name)| !self.is_revoked(name, *expires))?;
         let password = secret.password(&username);
         Some(Credential { username, password, expires })
@@ -291,7 +292,7 @@ mod tests {
     /// `printf 1800000000:alice | openssl dgst -sha1 -hmac north -binary | base64`.
     #[test]
     fn the_password_is_coturns() {
-        let credential = credentials(&["north"]).issue("alice", 1_800_000_000).unwrap();
+        let credential = credentials(&["north"]).issue("alice", 1_800_000_000, 1_700_000_000).unwrap();
         assert_eq!(credential.username, "1800000000:alice");
         assert_eq!(credential.password.reveal(), "sIm7pn/teO7y3AyXGeXl/xAQR6Q=");
     }
@@ -301,7 +302,10 @@ mod tests {
         let rotating = credentials(&["new", "old"]);
         let account = rotating.account(UserId::Name("1800000000:alice"));
         assert_eq!(account.passwords, ["new", "old"].map(|s| Secret::new(s).password("1800000000:alice")));
-        assert_eq!(rotating.issue("alice", 1_800_000_000).unwrap().password, account.passwords[0]);
+        assert_eq!(
+            rotating.issue("alice", 1_800_000_000, 1_700_000_000).unwrap().password,
+            account.passwords[0]
+        );
     }
 
     #[test]
@@ -353,11 +357,30 @@ mod tests {
         assert!(!clone.is_revoked("1800000000:alice", 1_800_000_001));
         assert_eq!(credentials.revoke("1600000000:alice", 1_700_000_000), Ok(()));
         assert!(!clone.is_revoked("1600000000:alice", 1_600_000_000), "it was over, and is not remembered");
-        let again = credentials.issue("alice", 1_800_000_000).unwrap();
+        let again = credentials.issue("alice", 1_800_000_000, 1_700_000_000).unwrap();
         assert_eq!((again.username.as_str(), again.expires), ("1799999999:alice", 1_799_999_999));
         for name in ["alice", "", ":", "99999999999999:a"] {
             assert_eq!(credentials.revoke(name, 0), Err(RevokeError::Malformed), "{name:?}");
         }
+    }
+
+    #[test]
+    fn two_credentials_of_a_tag_that_end_in_the_same_second_are_one() {
+        let issue = |tag| credentials(&["s"]).issue(tag, 1_800_000_000, 1_700_000_000);
+        assert_eq!(issue("alice"), issue("alice"));
+        assert_ne!(issue("alice"), issue("bob"));
+    }
+
+    #[test]
+    fn who_was_revoked_for_every_second_that_is_left_gets_no_credential_that_is_over() {
+        let credentials = credentials(&["s"]);
+        let issue = || credentials.issue("alice", 1_800_000_002, 1_800_000_000).map(|given| given.expires);
+        for expires in [1_800_000_002, 1_800_000_001, 1_800_000_000] {
+            assert_eq!(issue(), Some(expires));
+            credentials.revoke(&format!("{expires}:alice"), 1_800_000_000).unwrap();
+        }
+        assert_eq!(issue(), None);
+        assert_eq!(credentials.issue("bob", 1_800_000_000, 1_800_000_001), None);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl IceServers {
     }
 
     /// What a client needs to use the relay as `tag` for `ttl` seconds from `unix` on, by these transports alone if any
-    /// are named. `None` without a secret to make a credential from, or without a TURN URL that is left.
+    /// are named. `None` without a TURN URL that is left, or if [`Credentials::issue`] makes no credential.
     #[must_use]
     pub fn configuration(
         &self,
@@ -167,7 +167,8 @@ impl IceServers {
         if urls.is_empty() {
             return None;
         }
-        let Credential { username, password, expires } = credentials.issue(tag, unix.saturating_add(ttl))?;
+        let issued = credentials.issue(tag, unix.saturating_add(ttl), unix)?;
+        let Credential { username, password, expires } = issued;
         let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
         let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
         let turn = IceServer { urls, username: Some(username), credential: Some(password) };

@@ -117,7 +117,7 @@ fn nothing() -> Problem {
 }
 
 const NO_KEY: &str = "show an API key, as key= or as \"Authorization: Bearer hairpin_...\"";
-const NO_SERVER: &str =
-    "there is no such server: no secret to make credentials from, or no port that browsers can use";
+const NO_SERVER: &str = "there is no such server: no secret to make credentials from, no port that browsers can use, or all \
+                         credentials of this user are revoked";
 const FOREIGN_PAGE: &str =
     "only this server's own pages may check: a backend asks /api/v1/ice-servers with a key";
