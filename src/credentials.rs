@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -70,6 +70,13 @@ impl Secret {
             Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
         Self(BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+    }
+
+    /// A key for what `label` names, and for nothing else: it is no oracle for passwords, nor for what other labels name.
+    #[must_use]
+    pub fn derive(&self, label: &[u8]) -> Hmac<Sha256> {
+        let derived = keyed(self.0.as_bytes()).chain_update(label).finalize();
+        keyed(&derived.into_bytes())
     }
 
     /// The text itself, for who must use it.
@@ -205,6 +212,17 @@ impl Credentials {
         Some(Credential { username, password, expires })
     }
 
+    /// What stands for the name of a room where others can read it, in user names and logs: 8 characters of base64url, made
+    /// with the newest secret. A plain hash would tell whoever has a list of likely names which of them it is. Servers that
+    /// share the secret call a room the same. `None` without a secret.
+    #[must_use]
+    pub fn pseudonym(&self, room: &str) -> Option<String> {
+        let mac = self.secrets.first()?.derive(ROOM_NAME).chain_update(room).finalize();
+        let mut text = BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes());
+        text.truncate(8);
+        Some(text)
+    }
+
     /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
     /// daemon ends. Those of its allocations that exist already are the shards' to end.
     ///
@@ -248,6 +266,10 @@ impl Credentials {
     }
 }
 
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
 /// USERHASH: SHA-256 of the user name, a colon and the realm (RFC 8489 §14.4).
 #[must_use]
 pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
@@ -270,6 +292,9 @@ pub fn expiry(username: &str) -> Option<u64> {
     }
     digits.parse().ok().filter(|expiry| *expiry <= YEAR_9999)
 }
+
+/// What makes the key for the names of rooms another than every other key that is made from the same secret.
+const ROOM_NAME: &[u8] = b"hairpin room name v1";
 
 const YEAR_9999: u64 = 253_402_300_799;
 
@@ -381,6 +406,24 @@ mod tests {
         }
         assert_eq!(issue(), None);
         assert_eq!(credentials.issue("bob", 1_800_000_000, 1_800_000_001), None);
+    }
+
+    /// `printf 'hairpin room name v1' | openssl dgst -sha256 -hmac north -binary` is the key `K` of
+    /// `printf garden | openssl dgst -sha256 -mac HMAC -macopt hexkey:K -binary | basenc --base64url | head -c 8`.
+    #[test]
+    fn a_rooms_pseudonym_is_what_openssl_makes_with_the_newest_secret() {
+        assert_eq!(credentials(&["north", "old"]).pseudonym("garden").as_deref(), Some("v_g8LjMG"));
+        assert_eq!(credentials(&[]).pseudonym("garden"), None);
+    }
+
+    #[test]
+    fn without_the_secret_nobody_can_tell_whose_pseudonym_it_is() {
+        let [one, other] =
+            ["north", "south"].map(|secret| credentials(&[secret]).pseudonym("garden").unwrap());
+        let mut plain = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest("garden"));
+        plain.truncate(8);
+        assert!(one != other && one != plain && other != plain, "{one} {other} {plain}");
+        assert_eq!(one.len(), 8);
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, h
 
 fn give(site: &Site, key: &ApiKey, wish: &Wish, format: Format) -> Answer {
     let Site { api, clock, .. } = site;
-    let tag = wish.tag(key, &api.somebody())?;
+    let tag = wish.tag(key, &api.credentials, &api.somebody())?;
     let (ttl, transports) = (ttl(wish.ttl, key)?, wish.transports()?);
     let given = api.ice.configuration(&api.credentials, &tag, clock.now().unix, ttl, transports);
     Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(nothing)?))))
