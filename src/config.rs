@@ -177,7 +177,7 @@ pub struct Credentials {
     /// Static users and their passwords, prepared by the OpaqueString profile (RFC 8265 §4.2).
     #[serde(deserialize_with = "values::users")]
     pub users: HashMap<String, Secret>,
-    /// How long a credential is valid.
+    /// How long a credential is valid that a member of a room gets, or that the command line makes.
     #[serde(deserialize_with = "values::duration")]
     pub ttl: Duration,
     /// When the expiry is checked.
