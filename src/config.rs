@@ -125,6 +125,15 @@ pub struct ApiKey {
     pub allow_query: bool,
 }
 
+impl ApiKey {
+    /// Whether strangers may have it: it stands in pages, or in URLs, which end up in logs. Such a key asks for ICE
+    /// servers, as often as any one visitor may, and for nothing else.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.allow_query || !self.origins.is_empty()
+    }
+}
+
 const fn a_day() -> Duration {
     Duration::from_secs(24 * 3600)
 }
@@ -168,7 +177,7 @@ pub struct Credentials {
     /// Static users and their passwords, prepared by the OpaqueString profile (RFC 8265 §4.2).
     #[serde(deserialize_with = "values::users")]
     pub users: HashMap<String, Secret>,
-    /// How long a credential is valid.
+    /// How long a credential is valid that a member of a room gets, or that the command line makes.
     #[serde(deserialize_with = "values::duration")]
     pub ttl: Duration,
     /// When the expiry is checked.

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -70,6 +70,13 @@ impl Secret {
             Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
         Self(BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+    }
+
+    /// A key for what `label` names, and for nothing else: it is no oracle for passwords, nor for what other labels name.
+    #[must_use]
+    pub fn derive(&self, label: &[u8]) -> Hmac<Sha256> {
+        let derived = keyed(self.0.as_bytes()).chain_update(label).finalize();
+        keyed(&derived.into_bytes())
     }
 
     /// The text itself, for who must use it.
@@ -202,17 +209,29 @@ impl Credentials {
         self.secrets.is_empty()
     }
 
-    /// A credential for `tag` that ends at `expires`, made with the newest secret; `None` without a secret. It ends a
-    /// second earlier if the one that ends then was revoked: who is let in again gets another.
+    /// A credential for `tag` that ends at `expires`, made with the newest secret. It ends a second earlier if the one that
+    /// ends then was revoked: who is let in again gets another. `None` without a secret, or if none is left that ends
+    /// at `unix` or later.
     #[must_use]
-    pub fn issue(&self, tag: &str, expires: u64) -> Option<Credential> {
+    pub fn issue(&self, tag: &str, expires: u64, unix: u64) -> Option<Credential> {
         let secret = self.secrets.first()?;
         let name =
             |expires: u64| if tag.is_empty() { expires.to_string() } else { format!("{expires}:{tag}") };
-        let mut names = (0..=expires).rev().map(|expires| (expires, name(expires)));
+        let mut names = (unix..=expires).rev().map(|expires| (expires, name(expires)));
         let (expires, username) = names.find(|(expires, name)| !self.is_revoked(name, *expires))?;
         let password = secret.password(&username);
         Some(Credential { username, password, expires })
+    }
+
+    /// What stands for the name of a room where others can read it, in user names and logs: 8 characters of base64url, made
+    /// with the newest secret. A plain hash would tell whoever has a list of likely names which of them it is. Servers that
+    /// share the secret call a room the same. `None` without a secret.
+    #[must_use]
+    pub fn pseudonym(&self, room: &str) -> Option<String> {
+        let mac = self.secrets.first()?.derive(ROOM_NAME).chain_update(room).finalize();
+        let mut text = BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes());
+        text.truncate(8);
+        Some(text)
     }
 
     /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
@@ -258,6 +277,10 @@ impl Credentials {
     }
 }
 
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
 /// USERHASH: SHA-256 of the user name, a colon and the realm (RFC 8489 §14.4).
 #[must_use]
 pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
@@ -281,6 +304,9 @@ pub fn expiry(username: &str) -> Option<u64> {
     digits.parse().ok().filter(|expiry| *expiry <= YEAR_9999)
 }
 
+/// What makes the key for the names of rooms another than every other key that is made from the same secret.
+const ROOM_NAME: &[u8] = b"hairpin room name v1";
+
 const YEAR_9999: u64 = 253_402_300_799;
 
 /// The password of users who do not exist; its match is never believed, see [`Account::known`].
@@ -302,7 +328,7 @@ mod tests {
     /// `printf 1800000000:alice | openssl dgst -sha1 -hmac north -binary | base64`.
     #[test]
     fn the_password_is_coturns() {
-        let credential = credentials(&["north"]).issue("alice", 1_800_000_000).unwrap();
+        let credential = credentials(&["north"]).issue("alice", 1_800_000_000, 1_700_000_000).unwrap();
         assert_eq!(credential.username, "1800000000:alice");
         assert_eq!(credential.password.reveal(), "sIm7pn/teO7y3AyXGeXl/xAQR6Q=");
     }
@@ -312,7 +338,10 @@ mod tests {
         let rotating = credentials(&["new", "old"]);
         let account = rotating.account(UserId::Name("1800000000:alice"));
         assert_eq!(account.passwords, ["new", "old"].map(|s| Secret::new(s).password("1800000000:alice")));
-        assert_eq!(rotating.issue("alice", 1_800_000_000).unwrap().password, account.passwords[0]);
+        assert_eq!(
+            rotating.issue("alice", 1_800_000_000, 1_700_000_000).unwrap().password,
+            account.passwords[0]
+        );
     }
 
     #[test]
@@ -364,11 +393,48 @@ mod tests {
         assert!(!clone.is_revoked("1800000000:alice", 1_800_000_001));
         assert_eq!(credentials.revoke("1600000000:alice", 1_700_000_000), Ok(()));
         assert!(!clone.is_revoked("1600000000:alice", 1_600_000_000), "it was over, and is not remembered");
-        let again = credentials.issue("alice", 1_800_000_000).unwrap();
+        let again = credentials.issue("alice", 1_800_000_000, 1_700_000_000).unwrap();
         assert_eq!((again.username.as_str(), again.expires), ("1799999999:alice", 1_799_999_999));
         for name in ["alice", "", ":", "99999999999999:a"] {
             assert_eq!(credentials.revoke(name, 0), Err(RevokeError::Malformed), "{name:?}");
         }
+    }
+
+    #[test]
+    fn two_credentials_of_a_tag_that_end_in_the_same_second_are_one() {
+        let issue = |tag| credentials(&["s"]).issue(tag, 1_800_000_000, 1_700_000_000);
+        assert_eq!(issue("alice"), issue("alice"));
+        assert_ne!(issue("alice"), issue("bob"));
+    }
+
+    #[test]
+    fn who_was_revoked_for_every_second_that_is_left_gets_no_credential_that_is_over() {
+        let credentials = credentials(&["s"]);
+        let issue = || credentials.issue("alice", 1_800_000_002, 1_800_000_000).map(|given| given.expires);
+        for expires in [1_800_000_002, 1_800_000_001, 1_800_000_000] {
+            assert_eq!(issue(), Some(expires));
+            credentials.revoke(&format!("{expires}:alice"), 1_800_000_000).unwrap();
+        }
+        assert_eq!(issue(), None);
+        assert_eq!(credentials.issue("bob", 1_800_000_000, 1_800_000_001), None);
+    }
+
+    /// `printf 'hairpin room name v1' | openssl dgst -sha256 -hmac north -binary` is the key `K` of
+    /// `printf garden | openssl dgst -sha256 -mac HMAC -macopt hexkey:K -binary | basenc --base64url | head -c 8`.
+    #[test]
+    fn a_rooms_pseudonym_is_what_openssl_makes_with_the_newest_secret() {
+        assert_eq!(credentials(&["north", "old"]).pseudonym("garden").as_deref(), Some("v_g8LjMG"));
+        assert_eq!(credentials(&[]).pseudonym("garden"), None);
+    }
+
+    #[test]
+    fn without_the_secret_nobody_can_tell_whose_pseudonym_it_is() {
+        let [one, other] =
+            ["north", "south"].map(|secret| credentials(&[secret]).pseudonym("garden").unwrap());
+        let mut plain = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest("garden"));
+        plain.truncate(8);
+        assert!(one != other && one != plain && other != plain, "{one} {other} {plain}");
+        assert_eq!(one.len(), 8);
     }
 
     #[test]

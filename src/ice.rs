@@ -103,13 +103,15 @@ const USUAL: u16 = 3478;
 /// The port that every firewall lets browsers reach.
 const HTTPS: u16 = 443;
 
-/// The ports that browsers refuse to connect to: "bad ports" in the Fetch standard, which Chromium and Firefox apply to
-/// STUN and TURN, too.
-const BLOCKED: &[u16] = &[
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103,
-    104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514,
-    515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723,
-    2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+/// Below it are the ports of services, which Chromium keeps TURN away from (`TurnPort::AllowedTurnPort` in WebRTC), but
+/// for those in [`WEB`]. It would let 53 pass, too, but the Fetch standard does not.
+const SERVICES: u16 = 1024;
+const WEB: &[u16] = &[80, HTTPS];
+/// The ports above them that browsers refuse to connect to: "bad ports" in the Fetch standard, which Chromium and Firefox
+/// apply to STUN and TURN, too.
+const BAD: &[u16] = &[
+    1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
+    6697, 10080,
 ];
 
 impl IceServers {
@@ -151,7 +153,7 @@ impl IceServers {
     }
 
     /// What a client needs to use the relay as `tag` for `ttl` seconds from `unix` on, by these transports alone if any
-    /// are named. `None` without a secret to make a credential from, or without a TURN URL that is left.
+    /// are named. `None` without a TURN URL that is left, or if [`Credentials::issue`] makes no credential.
     #[must_use]
     pub fn configuration(
         &self,
@@ -165,7 +167,8 @@ impl IceServers {
         if urls.is_empty() {
             return None;
         }
-        let Credential { username, password, expires } = credentials.issue(tag, unix.saturating_add(ttl))?;
+        let issued = credentials.issue(tag, unix.saturating_add(ttl), unix)?;
+        let Credential { username, password, expires } = issued;
         let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
         let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
         let turn = IceServer { urls, username: Some(username), credential: Some(password) };
@@ -237,8 +240,13 @@ fn guessed(served: &Served<'_>) -> Option<Host> {
 
 /// The port that browsers should use of these listeners': `best` if it is there.
 fn pick<'a>(listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Option<u16> {
-    let usable = listeners.filter(|listener| !BLOCKED.contains(&listener.port()));
+    let usable = listeners.filter(|listener| !is_refused(listener.port()));
     usable.min_by_key(|at| (at.ip().is_loopback(), at.port() != best)).map(SocketAddr::port)
+}
+
+/// Whether a browser refuses to find TURN at a port. STUN keeps to the same ones: it is where TURN is.
+fn is_refused(port: u16) -> bool {
+    (port < SERVICES && !WEB.contains(&port)) || BAD.contains(&port)
 }
 
 fn blocked_ports(served: &Served<'_>) -> Vec<String> {
@@ -250,7 +258,7 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
         ports.sort_unstable();
         ports.dedup();
         // Port 0 is another one each time, and not known yet.
-        let blocked = ports.into_iter().filter(|port| *port != 0 && BLOCKED.contains(port));
+        let blocked = ports.into_iter().filter(|port| *port != 0 && is_refused(*port));
         warnings.extend(blocked.map(|port| {
             format!("{key}: browsers refuse port {port}, so it is in no ICE URL: listen on another too")
         }));
@@ -272,6 +280,7 @@ fn conceal<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Secret>, D::Erro
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
+    use std::net::Ipv4Addr;
 
     use super::*;
     use crate::credentials::CheckExpiry;
@@ -382,6 +391,21 @@ mod tests {
         assert_eq!(uris, ["turn:h.example:80?transport=tcp", "turns:h.example:80?transport=tcp"]);
         assert_eq!(servers.warnings().len(), 3);
         assert!(servers.warnings()[0].starts_with("listen.udp: browsers refuse port 53"));
+    }
+
+    #[test]
+    fn of_the_ports_below_1024_only_80_and_443_are_given_out() {
+        let names = Names { ice_host: Some("h"), ..Names::default() };
+        let given = |port: &u16| {
+            let (listen, relay) = (vec![(Ipv4Addr::UNSPECIFIED, *port).into()], []);
+            let served = Served { udp: &listen, tcp: &listen, tls: &listen, tls_on_tcp: true, relay: &relay };
+            let servers = IceServers::new(&served, &names);
+            let urls = servers.stun.iter().count() + servers.uris(None).count();
+            assert!([(0, 3), (4, 0)].contains(&(urls, servers.warnings().len())), "{port}: {servers:?}");
+            urls > 0
+        };
+        assert_eq!((1..1024).filter(given).collect::<Vec<u16>>(), [80, 443]);
+        assert!(given(&1024) && given(&3478) && !given(&5060));
     }
 
     #[test]

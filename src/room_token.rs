@@ -13,7 +13,7 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::credentials::Secret;
@@ -59,18 +59,14 @@ pub const ROOM_MAX: usize = 256;
 
 const VERSION: &str = "r1";
 const EVERY_ROOM: &str = "*";
-/// What makes the key another than every other key that may ever be made from the same secret.
+/// What makes the key another than every other key that is made from the same secret.
 const LABEL: &[u8] = b"hairpin room token v1";
 
 impl RoomTokens {
     /// Tokens of these secrets, newest first. With none, none can be issued and none is valid.
     #[must_use]
     pub fn new(secrets: &[Secret]) -> Self {
-        let key = |secret: &Secret| {
-            let derived = keyed(secret.reveal().as_bytes()).chain_update(LABEL).finalize();
-            keyed(&derived.into_bytes())
-        };
-        Self { keys: secrets.iter().map(key).collect() }
+        Self { keys: secrets.iter().map(|secret| secret.derive(LABEL)).collect() }
     }
 
     /// A token for a room, or for all rooms, that is good until `expires`, in seconds since the Unix epoch. `None` without
@@ -122,10 +118,6 @@ fn read(signed: &str) -> Option<(u64, Option<String>)> {
         room => Some(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(room).ok()?).ok()?),
     };
     Some((expires.parse().ok()?, room))
-}
-
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
 
 #[cfg(test)]

@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// A credential for `tag` that is valid for `ttl` from now.
 pub(super) fn issue(credentials: &Credentials, tag: &str, ttl: Duration) -> Option<Credential> {
-    credentials.issue(tag, Clock::start().now().unix.saturating_add(ttl.as_secs()))
+    let unix = Clock::start().now().unix;
+    credentials.issue(tag, unix.saturating_add(ttl.as_secs()), unix)
 }
 
 /// A credential in the fields of draft-uberti-behave-turn-rest.

@@ -26,6 +26,18 @@ impl FromRequestParts<Arc<Site>> for Caller {
     }
 }
 
+/// Whoever shows a good key that no page and no URL has, so that it is really a backend that asks.
+pub(super) struct Backend(pub(super) ApiKey);
+
+impl FromRequestParts<Arc<Site>> for Backend {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        let Caller(key) = Caller::from_request_parts(parts, site).await?;
+        if key.is_public() { Err(Problem::new(StatusCode::FORBIDDEN, PUBLIC_KEY)) } else { Ok(Self(key)) }
+    }
+}
+
 /// The key that a request shows: in the header, else in the URL as `in_url`.
 pub(super) fn shown<'a>(headers: &'a HeaderMap, in_url: Option<&'a str>) -> Option<Shown<'a>> {
     let header = bearer(headers).map(|text| Shown { text, in_url: false });
@@ -69,5 +81,7 @@ const NO_KEY: &str = "show an API key: \"Authorization: Bearer hairpin_...\"; `h
 const UNKNOWN_KEY: &str = "there is no such API key: `hairpin api-key` makes one and says how to let it in";
 const KEY_IN_URL: &str =
     "this key must not stand in a URL: send it as \"Authorization: Bearer\", or set allow_query for it";
+const PUBLIC_KEY: &str = "this key is out in pages or URLs, and so is good for ICE servers alone: use a key without origins and \
+                          allow_query";
 const FOREIGN_PAGE: &str =
     "pages of this origin may not use the key: name the origin in the key's origins, or ask from a backend";

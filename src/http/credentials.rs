@@ -111,7 +111,7 @@ pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, h
 
 fn give(site: &Site, key: &ApiKey, wish: &Wish, format: Format) -> Answer {
     let Site { api, clock, .. } = site;
-    let tag = wish.tag(key, &api.somebody())?;
+    let tag = wish.tag(key, &api.credentials, &api.somebody())?;
     let (ttl, transports) = (ttl(wish.ttl, key)?, wish.transports()?);
     let given = api.ice.configuration(&api.credentials, &tag, clock.now().unix, ttl, transports);
     Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(nothing)?))))
@@ -122,8 +122,8 @@ fn nothing() -> Problem {
 }
 
 const NO_KEY: &str = "show an API key, as key= or as \"Authorization: Bearer hairpin_...\"";
-const NO_SERVER: &str =
-    "there is no such server: no secret to make credentials from, or no port that browsers can use";
+const NO_SERVER: &str = "there is no such server: no secret to make credentials from, no port that browsers can use, or all \
+                         credentials of this user are revoked";
 const NO_TOKEN: &str =
     "rooms are for those with a room token here, and so is the check: send one as \"Authorization: Bearer\"";
 const FOREIGN_PAGE: &str =

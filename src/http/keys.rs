@@ -81,7 +81,7 @@ impl Keys {
             return Err(Denied::InUrl);
         }
         let Counted { key, rate, used } = &mut self.keys[index];
-        if key.allow_query || !key.origins.is_empty() {
+        if key.is_public() {
             self.visits.take((index, ip), now).map_err(Denied::TooOften)?;
         }
         if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::TooOften(used.wait(*rate, 1, now))) }

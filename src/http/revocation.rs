@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use crate::config::{ApiKey, KEY_TTL};
 use crate::credentials::{RevokeError, expiry, tag};
 use crate::http::Site;
-use crate::http::caller::Caller;
+use crate::http::caller::Backend;
 use crate::http::problem::{Problem, bad};
 use crate::relay::shard::Command;
 
@@ -19,7 +19,7 @@ const USERNAME_MAX: usize = 508;
 /// `POST /api/v1/credentials/{username}/revoke`
 pub(super) async fn revoke(
     State(site): State<Arc<Site>>,
-    Caller(key): Caller,
+    Backend(key): Backend,
     username: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(username) = username?;
@@ -38,7 +38,7 @@ pub(super) async fn revoke(
 }
 
 /// Whether a key may have made this credential. Nobody else's can be revoked with it, and none that lives so long that
-/// whoever has a key could make us remember names for ever.
+/// a backend could make us remember names for ever.
 fn check(username: &str, key: &ApiKey, unix: u64) -> Result<(), Problem> {
     if !username.contains(':') && expiry(username).is_none() {
         return Err(Problem::new(StatusCode::NOT_FOUND, STATIC));

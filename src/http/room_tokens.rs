@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::http::Site;
 use crate::http::body::Body;
-use crate::http::caller::Caller;
+use crate::http::caller::Backend;
 use crate::http::problem::Problem;
 use crate::http::wish::{self, ttl};
 use crate::signaling::protocol::names::RoomName;
@@ -26,7 +26,7 @@ pub(super) struct Wish {
 /// `POST /api/v1/room-tokens`
 pub(super) async fn make(
     State(site): State<Arc<Site>>,
-    Caller(key): Caller,
+    Backend(key): Backend,
     Body(wish): Body<Wish>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let room = wish.room.map(wish::room).transpose()?;

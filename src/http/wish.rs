@@ -5,6 +5,7 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 
 use crate::config::{ApiKey, KEY_TTL};
+use crate::credentials::Credentials;
 use crate::http::problem::{Problem, bad};
 use crate::ice::Transport;
 use crate::signaling::protocol::names::RoomName;
@@ -41,16 +42,23 @@ const ABSURD: u64 = 1 << 32;
 const USER_MAX: usize = 128;
 
 impl Wish {
-    /// What the quota is counted by: `<key>.<user>`, or `<key>.<hash of the room>.<user>`. The key in front keeps its users
-    /// apart from those of every other key, and says who may revoke. `somebody` stands for a user without a name.
-    pub(super) fn tag(&self, key: &ApiKey, somebody: &str) -> Result<String, Problem> {
+    /// What the quota is counted by: `<key>.<user>`, or `<key>.<pseudonym of the room>.<user>`. The key in front keeps its
+    /// users apart from those of every other key, and says who may revoke. `somebody` stands for a user without a name.
+    /// Without a secret there is no pseudonym, and no credential to put it into.
+    pub(super) fn tag(
+        &self,
+        key: &ApiKey,
+        credentials: &Credentials,
+        somebody: &str,
+    ) -> Result<String, Problem> {
         let user = self.user.as_deref().unwrap_or(somebody);
         let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
         if !(1..=USER_MAX).contains(&user.len()) || !user.bytes().all(fits) {
             return Err(bad(BAD_USER));
         }
         let room = self.room.clone().map(room).transpose()?;
-        let room = room.map(|room| format!("{}.", room.hash())).unwrap_or_default();
+        let room = room.and_then(|room| credentials.pseudonym(room.as_str()));
+        let room = room.map(|room| format!("{room}.")).unwrap_or_default();
         Ok(format!("{}.{room}{user}", key.id))
     }
 
@@ -95,10 +103,12 @@ const BAD_USER: &str = "user has 1 to 128 printable ASCII characters, without sp
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
     use std::time::Duration;
 
     use super::*;
     use crate::api_key::KeyHash;
+    use crate::credentials::{CheckExpiry, Secret};
 
     fn key() -> ApiKey {
         ApiKey {
@@ -111,30 +121,36 @@ mod tests {
         }
     }
 
+    fn credentials() -> Credentials {
+        Credentials::new("", vec![Secret::new("north")], HashMap::new(), CheckExpiry::Allocate)
+    }
+
     fn user(name: &str) -> Wish {
         Wish { user: Some(name.to_owned()), ..Wish::default() }
     }
 
     #[test]
     fn a_tag_begins_with_the_key_and_ends_with_the_user() {
-        let tag = |wish: Wish| wish.tag(&key(), "random").unwrap();
+        let tag = |wish: Wish| wish.tag(&key(), &credentials(), "random").unwrap();
         assert_eq!(tag(user("alice")), "shop.alice");
         assert_eq!(tag(Wish::default()), "shop.random");
-        let lobby = RoomName::try_from("lobby".to_owned()).unwrap().hash();
+        let lobby = credentials().pseudonym("lobby").unwrap();
         assert_eq!(
             tag(Wish { room: Some("lobby".to_owned()), ..user("alice") }),
             format!("shop.{lobby}.alice")
         );
-        assert!(Wish { room: Some("a/b".to_owned()), ..user("alice") }.tag(&key(), "").is_err());
+        assert!(
+            Wish { room: Some("a/b".to_owned()), ..user("alice") }.tag(&key(), &credentials(), "").is_err()
+        );
     }
 
     /// W3
     #[test]
     fn a_user_is_a_short_printable_word() {
         for wrong in ["", "a:b", ":", "a b", "a\n", "\0", "é", &"a".repeat(129), &"a".repeat(10 << 10)] {
-            assert!(user(wrong).tag(&key(), "random").is_err(), "{wrong:?}");
+            assert!(user(wrong).tag(&key(), &credentials(), "random").is_err(), "{wrong:?}");
         }
-        assert!(user(&"~".repeat(128)).tag(&key(), "random").is_ok());
+        assert!(user(&"~".repeat(128)).tag(&key(), &credentials(), "random").is_ok());
     }
 
     /// W3

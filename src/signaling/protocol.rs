@@ -15,6 +15,7 @@ use serde_json::Number;
 use crate::ice::IceConfiguration;
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{Name, PeerId, RoomName, SessionId};
+use crate::signaling::secret::Token;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -123,7 +124,7 @@ pub struct Hello {
     /// The versions that the client speaks.
     pub versions: Vec<u32>,
     /// A room token, from `POST /api/v1/room-tokens`.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// The session to go on with.
     pub resume: Option<Resume>,
 }
@@ -132,7 +133,7 @@ pub struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// The token that `welcome` gave.
-    pub token: String,
+    pub token: Token,
     /// The `n` of the last frame that has arrived.
     pub last: u64,
 }
@@ -145,9 +146,9 @@ pub struct Join {
     /// What the others are to call the newcomer.
     pub name: Name,
     /// The room's key; whoever creates the room sets it.
-    pub key: Option<String>,
+    pub key: Option<Token>,
     /// Proof that the newcomer created the room.
-    pub host_token: Option<String>,
+    pub host_token: Option<Token>,
     /// What the others are shown of the newcomer.
     pub state: StateChange,
 }
@@ -349,7 +350,7 @@ pub struct Welcome {
     /// The session.
     pub session: SessionId,
     /// The token with which another socket goes on with it; keep it secret.
-    pub resume: String,
+    pub resume: Token,
     /// Whether this is the session that the client asked to go on with; what it missed follows.
     pub resumed: bool,
     /// When to expect signs of life.
@@ -410,7 +411,7 @@ pub struct Joined {
     pub ice: Option<IceConfiguration>,
     /// For whoever created the room: proof of it, to be host again after coming back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_token: Option<String>,
+    pub host_token: Option<Token>,
 }
 
 /// A member, as the others see it.
@@ -575,6 +576,31 @@ mod tests {
         let state = State { mic: true, cam: true, ..State::default() };
         let change = StateChange { cam: Some(false), hand: Some(true), ..StateChange::default() };
         assert_eq!(state.after(&change), State { mic: true, hand: true, ..State::default() });
+    }
+
+    #[test]
+    fn no_log_shows_a_token_or_a_key() {
+        let heard = [
+            r#"{"t":"hello","v":[1],"token":"sesame","resume":"sesame","last":1}"#,
+            r#"{"t":"join","room":"sesame","key":"sesame","host_token":"sesame"}"#,
+        ];
+        let peer = "AAECAwQFBgcICQoL";
+        let said = [
+            format!(
+                r#"{{"t":"welcome","v":1,"session":"{peer}","resume":"sesame","resumed":false,"hb":{{"ping":1,"dead":2}},
+                "limits":{{"frame":1,"sdp":1,"candidates":1,"body":1,"rate":1,"burst":1,"grace":1}},"now":1,"build":""}}"#
+            ),
+            format!(
+                r#"{{"t":"joined","room":"sesame","you":"{peer}","host":"{peer}","locked":false,"cap":4,"peers":[],
+                "ice":{{"iceServers":[{{"urls":[],"credential":"sesame"}}],"ttl":1,"expires_at":1}},"host_token":"sesame"}}"#
+            ),
+        ];
+        let heard = heard.map(|text| format!("{:?}", parse::parse(text).unwrap()));
+        let said = said.map(|text| serde_json::from_str::<ServerMessage>(&text).unwrap());
+        assert!(said.iter().all(|message| message.to_json().contains("sesame")), "{said:?}");
+        for shown in heard.into_iter().chain(said.map(|message| format!("{message:?}"))) {
+            assert!(!shown.contains("sesame") && shown.contains("(..)"), "{shown}");
+        }
     }
 
     #[test]

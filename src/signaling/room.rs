@@ -11,7 +11,7 @@ use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{
     Join, Joined, KickReason, LeaveReason, Peer, ServerMessage, State, StateChange,
 };
-use crate::signaling::secret::Hashed;
+use crate::signaling::secret::{Hashed, Token};
 
 /// Who may knock at once; for more, the room is full.
 pub const WAITING_MAX: usize = 8;
@@ -82,11 +82,11 @@ struct Ban {
 impl Room {
     /// An empty room, with the key that others will need, and the hash of the token by which its creator is known.
     #[must_use]
-    pub fn new(name: RoomName, cap: usize, key: Option<&str>, host_token: Hashed) -> Self {
+    pub fn new(name: RoomName, cap: usize, key: Option<&Token>, host_token: Hashed) -> Self {
         Self {
             name,
             cap,
-            key: key.map(Hashed::of),
+            key: key.map(|key| Hashed::of(key.reveal())),
             host_token,
             locked: false,
             host: None,
@@ -110,7 +110,7 @@ impl Room {
         now: Moment,
         post: &mut Post,
     ) -> Result<Entrance, ErrorCode> {
-        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token));
+        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()));
         if !is_host {
             self.check(caller, join, now)?;
         }
@@ -125,7 +125,8 @@ impl Room {
         Ok(Entrance::Entered)
     }
 
-    /// A member leaves, or somebody who waits does. Returns who waited for the last member of all, in vain.
+    /// A member leaves, or somebody who waits does. Returns who waited for the last member of all, in vain. With nobody in
+    /// it a room is open: who is to unlock it?
     pub fn leave(
         &mut self,
         session: SessionId,
@@ -152,11 +153,17 @@ impl Room {
             return Vec::new();
         }
         self.empty_since = Some(now);
+        self.locked = false;
         self.turn_away(|_| true, post)
     }
 
-    /// A member's socket is lost, or the member is back on another.
+    /// A member's socket is lost, or the member is back on another. Of those who wait nobody is told, until they are in.
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
+        let waits = self.waiting.iter_mut().find(|waiting| waiting.member.session == session);
+        if let Some(waiting) = waits {
+            waiting.member.peer.away = away;
+            return;
+        }
         let Some(member) = self.members.iter_mut().find(|member| member.session == session) else { return };
         if member.peer.away == away {
             return;
@@ -165,6 +172,13 @@ impl Room {
         let peer = member.peer.id;
         let message = if away { ServerMessage::PeerAway { peer } } else { ServerMessage::PeerBack { peer } };
         self.tell_others(session, message, post);
+    }
+
+    /// A member, or somebody who waits, is at another address now: that is the one that a ban is for.
+    pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
+        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.member);
+        let moved = self.members.iter_mut().chain(waiting).filter(|member| member.session == session);
+        moved.for_each(|member| member.ip = ip);
     }
 
     /// A member shows something else of itself.
@@ -195,7 +209,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removes a member, and keeps everybody at its address out for `ban`.
+    /// Removes a member, and keeps everybody at the address that it has now out for `ban`.
     ///
     /// # Errors
     /// If there is no such member, or it is the host itself.
@@ -323,7 +337,7 @@ impl Room {
         if self.bans.iter().any(|ban| ban.ip == caller.ip && ban.until > now) {
             return Err(ErrorCode::Kicked);
         }
-        let shown = join.key.as_deref().unwrap_or_default();
+        let shown = join.key.as_ref().map(Token::reveal).unwrap_or_default();
         if self.key.is_some_and(|key| !key.is_of(shown)) {
             return Err(ErrorCode::BadKey);
         }

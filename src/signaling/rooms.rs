@@ -4,6 +4,7 @@
 //! goes into the [`Post`]. Nobody but the members of a room ever hears of what happens in it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rand::RngCore;
@@ -15,7 +16,7 @@ use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{ClientMessage, Content, Join, Joined, LeaveReason, ServerMessage};
 use crate::signaling::room::{Caller, Entrance, Room};
-use crate::signaling::secret::{self, Hashed};
+use crate::signaling::secret::{Hashed, Token};
 
 /// What rooms are like here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +180,13 @@ impl Rooms {
         }
     }
 
+    /// A session goes on at another address.
+    pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
+        if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
+            room.set_ip(session, ip);
+        }
+    }
+
     /// Does what is due: knocks that nobody answered, rooms that nobody is in.
     pub fn tick(&mut self, now: Moment, post: &mut Post) {
         let late: Vec<_> = self.rooms.values_mut().flat_map(|room| room.expire(now, post)).collect();
@@ -187,15 +195,16 @@ impl Rooms {
     }
 
     /// Creates a room, and returns the token by which its creator is known.
-    fn create(&mut self, join: &Join, chance: &mut dyn RngCore) -> Result<String, ErrorCode> {
+    fn create(&mut self, join: &Join, chance: &mut dyn RngCore) -> Result<Token, ErrorCode> {
         if self.rooms.len() >= self.rules.rooms {
             self.rooms.retain(|_, room| !room.is_empty());
         }
         if self.rooms.len() >= self.rules.rooms {
             return Err(ErrorCode::ServerFull);
         }
-        let token = secret::random(chance);
-        let room = Room::new(join.room.clone(), self.rules.capacity, join.key.as_deref(), Hashed::of(&token));
+        let token = Token::random(chance);
+        let (cap, host_token) = (self.rules.capacity, Hashed::of(token.reveal()));
+        let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token);
         self.rooms.insert(join.room.clone(), room);
         Ok(token)
     }

@@ -1,9 +1,45 @@
-//! PURE  Secrets that clients show again later: of each, the server keeps only a hash.
+//! PURE  Secrets that clients show, which no log does; of those that they show again later, the server keeps only a hash.
+
+use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::RngCore;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
+
+/// A token, or a room's key, on its way: a frame has it as it is, `{:?}` never shows it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(String);
+
+impl Token {
+    /// A new one of 256 bits: 43 characters of base64url.
+    #[must_use]
+    pub fn random(chance: &mut dyn RngCore) -> Self {
+        let mut bytes = [0; 32];
+        chance.fill_bytes(&mut bytes);
+        Self(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The text itself, for who must use it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
 
 /// The SHA-256 of a resume token, a host token, or a room's key.
 ///
@@ -25,14 +61,6 @@ impl Hashed {
     }
 }
 
-/// A new secret of 256 bits: 43 characters of base64url.
-#[must_use]
-pub fn random(chance: &mut dyn RngCore) -> String {
-    let mut bytes = [0; 32];
-    chance.fill_bytes(&mut bytes);
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng as _;
@@ -43,8 +71,10 @@ mod tests {
     #[test]
     fn a_secret_is_known_again_by_its_hash() {
         let mut chance = StdRng::seed_from_u64(1);
-        let (one, other) = (random(&mut chance), random(&mut chance));
-        assert_eq!((one.len(), one == other), (43, false));
-        assert!(Hashed::of(&one).is_of(&one) && !Hashed::of(&one).is_of(&other));
+        let (one, other) = (Token::random(&mut chance), Token::random(&mut chance));
+        assert_eq!((one.reveal().len(), one == other), (43, false));
+        assert!(
+            Hashed::of(one.reveal()).is_of(one.reveal()) && !Hashed::of(one.reveal()).is_of(other.reveal())
+        );
     }
 }

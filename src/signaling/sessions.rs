@@ -11,7 +11,7 @@ use crate::relay::engine::limits::Bucket;
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::replay::Replay;
 use crate::signaling::rooms::Pass;
-use crate::signaling::secret::{self, Hashed};
+use crate::signaling::secret::{Hashed, Token};
 
 /// How long a session outlasts its socket.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -71,11 +71,11 @@ impl Sessions {
         ip: IpAddr,
         pass: Option<Pass>,
         chance: &mut dyn RngCore,
-    ) -> Option<(SessionId, String)> {
+    ) -> Option<(SessionId, Token)> {
         if self.sessions.len() >= self.most {
             return None;
         }
-        let (id, token) = (SessionId::random(chance), secret::random(chance));
+        let (id, token) = (SessionId::random(chance), Token::random(chance));
         let session = Session {
             line: Line::Up(socket),
             replay: Replay::default(),
@@ -84,7 +84,7 @@ impl Sessions {
             changes: Bucket::default(),
             resumes: Bucket::default(),
             renew_at: None,
-            token: Hashed::of(&token),
+            token: Hashed::of(token.reveal()),
         };
         self.tokens.insert(session.token, id);
         self.sessions.insert(id, session);
@@ -100,8 +100,8 @@ impl Sessions {
 
     /// Whose token this is.
     #[must_use]
-    pub fn by_token(&self, token: &str) -> Option<SessionId> {
-        self.tokens.get(&Hashed::of(token)).copied()
+    pub fn by_token(&self, token: &Token) -> Option<SessionId> {
+        self.tokens.get(&Hashed::of(token.reveal())).copied()
     }
 
     /// A session.

@@ -234,8 +234,8 @@ impl Switchboard {
     /// Fresh ICE credentials for a member, which are renewed when four fifths of their time are over.
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
-        let (tag, ttl) = (format!("{ROOM}.{}.{peer}", room.hash()), self.relay.ttl);
-        let Relay { servers, credentials, .. } = &self.relay;
+        let Relay { servers, credentials, ttl } = &self.relay;
+        let (tag, ttl) = (format!("{ROOM}.{}.{peer}", credentials.pseudonym(room.as_str())?), *ttl);
         let ice = servers.configuration(credentials, &tag, now.unix, ttl.as_secs(), None)?;
         self.sessions.get(id)?.renew_at = Some(now.moment + ttl * 4 / 5);
         Some(ice)

@@ -1,9 +1,11 @@
 //! Keys open what they are for, to whom they are for, as often as they are for.
 
+use hairpin::config::ApiKey;
 use hairpin::daemon::Daemon;
+use hairpin::origin::Origin;
 use serde_json::json;
 
-use crate::backend::{KEY, PAGES_KEY, start, start_changed};
+use crate::backend::{KEY, PAGES_KEY, key, start, start_changed};
 use crate::support::http::{Answer, Http};
 
 const PATH: &str = "/api/v1/ice-servers";
@@ -37,6 +39,30 @@ fn who_shows_no_good_key_is_told_what_to_do() {
     let in_url = Http::of(&daemon).get(&format!("{PATH}?key={KEY}"));
     assert_eq!(in_url.status, 403);
     assert!(in_url.json()["detail"].as_str().unwrap().contains("allow_query"));
+    daemon.stop();
+}
+
+/// What else there is would let visitors of a page into every room.
+#[test]
+fn a_key_that_is_public_asks_for_ice_servers_and_nothing_else() {
+    let origin = || vec![Origin::parse("https://app.example").unwrap()];
+    let daemon = start_changed("18360-18369", |config| {
+        config.http.keys = vec![
+            ApiKey { origins: origin(), ..key("page", "of a page") },
+            ApiKey { allow_query: true, ..key("url", "in a URL") },
+        ];
+    });
+    for key in ["of a page", "in a URL"] {
+        let bearer = format!("Bearer {key}");
+        let headers = [("Authorization", bearer.as_str())];
+        let ask = |method, path: &str| Http::of(&daemon).ask(method, path, &headers, "");
+        assert_eq!([ask("POST", PATH).status, ask("GET", PATH).status], [201, 200], "{key}");
+        assert_eq!(ask("GET", "/turn?service=turn").status, 200, "{key}");
+        let token = ask("POST", "/api/v1/room-tokens");
+        assert_eq!((token.status, token.header("cache-control")), (403, Some("no-store")), "{key}");
+        let detail = token.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("without origins and allow_query"), "{detail}");
+    }
     daemon.stop();
 }
 

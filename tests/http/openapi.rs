@@ -59,6 +59,8 @@ fn every_answer_is_as_its_schema_says() {
     let ice = "/api/v1/ice-servers";
     let in_url = |rest: &str| get(&format!("{ice}?key={PAGES_KEY}{rest}"));
     let revoke = "/api/v1/credentials/{username}/revoke";
+    let bearer = format!("Bearer {PAGES_KEY}");
+    let as_page = |path: &str| Http::of(&daemon).ask("POST", path, &[("Authorization", &bearer)], "");
     let answers = [
         (ice, "post", post(&daemon, ice, "{}")),
         (ice, "post", post(&daemon, ice, "{")),
@@ -77,6 +79,8 @@ fn every_answer_is_as_its_schema_says() {
         ("/turn/credentials", "get", get(&format!("/turn/credentials?service=turn&api={PAGES_KEY}"))),
         ("/api/v1/room-tokens", "post", post(&daemon, "/api/v1/room-tokens", r#"{"room": "a"}"#)),
         ("/api/v1/room-tokens", "post", post(&daemon, "/api/v1/room-tokens", r#"{"room": ""}"#)),
+        ("/api/v1/room-tokens", "post", as_page("/api/v1/room-tokens")),
+        (revoke, "post", as_page("/api/v1/credentials/9%3Apage.a/revoke")),
         (revoke, "post", post(&daemon, "/api/v1/credentials/9%3Ashop.a/revoke", "")),
         (revoke, "post", post(&daemon, "/api/v1/credentials/9%3Apage.a/revoke", "")),
         (revoke, "post", post(&daemon, "/api/v1/credentials/alice/revoke", "")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hairpin::clock::Clock;
 use hairpin::outcome::{Method, Refusal};
 
-use crate::backend::{KEY, PAGES_KEY, client, post, start};
+use crate::backend::{KEY, PAGES_KEY, client, key, post, start, start_changed};
 use crate::support::daemon::{Client, peer};
 use crate::support::http::Http;
 use crate::support::session::Turn as _;
@@ -57,7 +57,7 @@ fn a_revoked_credential_ends_its_allocations_within_a_second_and_opens_no_more()
 
 #[test]
 fn a_key_revokes_what_it_has_made_and_nothing_else() {
-    let daemon = start("18200-18209");
+    let daemon = start_changed("18200-18209", |config| config.http.keys.push(key("other", "another key")));
     let soon = Clock::start().now().unix + 600;
     for (username, status) in [
         (format!("{soon}:shop.alice"), 204),
@@ -77,12 +77,25 @@ fn a_key_revokes_what_it_has_made_and_nothing_else() {
     ] {
         assert_eq!(post(&daemon, &path(&username), "").status, status, "{username}");
     }
-    let other =
-        [("Authorization", format!("Bearer {PAGES_KEY}"))].map(|(name, value)| (name, value.leak() as &str));
+    let other = [("Authorization", "Bearer another key")];
     let answer = Http::of(&daemon).ask("POST", &path(&format!("{soon}:shop.alice")), &other, "");
     assert_eq!(answer.status, 403);
     let answer =
         Http::of(&daemon).ask("POST", &format!("{}?key={KEY}", path(&format!("{soon}:shop.alice"))), &[], "");
     assert_eq!(answer.status, 401);
+    daemon.stop();
+}
+
+/// A visitor of the page has its key, and must not end the calls of others.
+#[test]
+fn a_key_that_is_public_revokes_nothing_not_even_what_it_has_made() {
+    let daemon = start("18210-18219");
+    let soon = Clock::start().now().unix + 600;
+    let bearer = format!("Bearer {PAGES_KEY}");
+    let headers = [("Authorization", bearer.as_str())];
+    let answer = Http::of(&daemon).ask("POST", &path(&format!("{soon}:page.alice")), &headers, "");
+    assert_eq!(answer.status, 403);
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("without origins and allow_query"), "{detail}");
     daemon.stop();
 }

@@ -20,21 +20,22 @@ USERNAME = "1800003600%3Ashop.42"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    key = Key.made("shop", "allow_query = true")
-    settings = 'ice_host = "turn.example.org"\n' + key.config
+    key, page_key = Key.made("shop"), Key.made("page", "allow_query = true")
+    settings = 'ice_host = "turn.example.org"\n' + key.config + page_key.config
     plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings)
     with servers.running(plan, tmp_path_factory.mktemp("site")):
-        yield f"http://127.0.0.1:{plan.http}", key.text
+        keys = {"KEY": key.text, "PAGE_KEY": page_key.text}
+        yield f"http://127.0.0.1:{plan.http}", keys
 
 
 @pytest.mark.parametrize("command, answer", EXAMPLES, ids=[command.split()[-1] for command, _ in EXAMPLES])
 def test_a_curl_of_the_page_is_answered_as_it_says(site, command, answer):
-    url, key = site
+    url, keys = site
     # what the page took in its day
     command = command.replace(USERNAME, f"{int(time.time()) + 3600}%3Ashop.42")
     command = command.replace("https://turn.example.org", url).replace("curl ", "curl -sS --fail-with-body ", 1)
 
-    done = subprocess.run(["sh", "-c", command], env={"KEY": key, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", command], env={**keys, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
     if answer:

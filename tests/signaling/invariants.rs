@@ -414,6 +414,7 @@ impl Model {
         let room = &mut self.rooms[room];
         room.members.retain(|member| *member != c);
         room.host = room.host.filter(|host| *host != c).or(room.members.first().copied());
+        room.locked &= !room.members.is_empty();
         room.empty = self.seconds;
     }
 

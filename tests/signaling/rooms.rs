@@ -332,6 +332,19 @@ fn a_locked_room_lets_nobody_in() {
 }
 
 #[test]
+fn a_locked_room_that_empties_is_open_again() {
+    let mut world = World::new(RULES);
+    let [host, guest] = world.members("garden");
+    world.ask(host.socket, json!({"t": "lock", "on": true}));
+    world.ask(host.socket, json!({"t": "leave"}));
+    assert_eq!(world.refusal(host.socket, join("garden")), "room_locked", "while somebody is in it");
+    world.ask(guest.socket, json!({"t": "leave"}));
+    let (late, _) = world.client();
+    let joined = world.ask(late, join("garden"));
+    assert_eq!((&joined["t"], &joined["locked"]), (&json!("joined"), &json!(false)));
+}
+
+#[test]
 fn a_kicked_member_is_gone_and_its_address_banned_for_a_while() {
     let mut world = World::new(RULES);
     let [host, guest, witness] = world.members("garden");
@@ -348,6 +361,39 @@ fn a_kicked_member_is_gone_and_its_address_banned_for_a_while() {
     assert_eq!(world.refusal(same_address, join("garden")), "kicked");
     world.pass(600);
     assert_eq!(world.ask(same_address, join("garden"))["t"], "joined");
+}
+
+#[test]
+fn a_ban_is_for_the_address_that_a_member_has_now() {
+    let mut world = World::new(RULES);
+    let [host, guest] = world.members("garden");
+    let (moved, _) = world.resume(&guest.resume, 1);
+    world.ask(host.socket, json!({"t": "kick", "peer": guest.peer, "ban_s": 600}));
+    assert_eq!(world.closed(moved), Some(Close::Kicked));
+
+    // The guest was the second to open a socket, and came back on the third.
+    let mut entrance = |ip: &str| {
+        let socket = world.open_from(ip.parse().unwrap(), false);
+        world.ask(socket, json!({"t": "hello", "v": [1]}));
+        world.ask(socket, join("garden"))
+    };
+    assert_eq!(entrance("198.51.100.3")["code"], "kicked");
+    assert_eq!(entrance("198.51.100.2")["t"], "joined", "somebody else may have it meanwhile");
+}
+
+#[test]
+fn who_comes_back_from_elsewhere_while_waiting_is_known_by_the_new_address_too() {
+    let mut world = World::new(Rules { knock: true, ..RULES });
+    let [host] = world.members("garden");
+    let (guest, resume) = world.client();
+    let peer = world.ask(guest, join("garden"))["you"].clone();
+    world.resume(&resume, 1);
+    world.ask(host.socket, json!({"t": "admit", "peer": peer}));
+    world.ask(host.socket, json!({"t": "kick", "peer": peer, "ban_s": 600}));
+
+    let same_address = world.open_from("198.51.100.3".parse().unwrap(), false);
+    world.ask(same_address, json!({"t": "hello", "v": [1]}));
+    assert_eq!(world.refusal(same_address, join("garden")), "kicked");
 }
 
 #[test]
@@ -397,6 +443,28 @@ fn who_knocks_waits_for_the_host() {
     );
     assert_eq!(world.types(host.socket), ["peer_joined"]);
     assert_eq!(world.refusal(host.socket, json!({"t": "admit", "peer": you})), "peer_not_found");
+}
+
+#[test]
+fn who_loses_the_socket_while_waiting_is_away_when_let_in() {
+    let mut world = World::new(Rules { knock: true, ..RULES });
+    let [host] = world.members("garden");
+    for back_in_time in [false, true] {
+        let (guest, resume) = world.client();
+        let peer = world.ask(guest, join("garden"))["you"].clone();
+        world.lose(guest);
+        if back_in_time {
+            world.resume(&resume, 1);
+        }
+        assert_eq!(world.types(host.socket), ["knock"], "it is nobody's business yet");
+        world.ask(host.socket, json!({"t": "admit", "peer": peer}));
+        let member = world.heard(host.socket).remove(0)["member"].clone();
+        assert_eq!((&member["id"], &member["away"]), (&peer, &json!(!back_in_time)));
+        if !back_in_time {
+            world.resume(&resume, 1);
+            assert_eq!(world.types(host.socket), ["peer_back"]);
+        }
+    }
 }
 
 #[test]

@@ -105,6 +105,23 @@ fn there_are_never_more_sessions_than_the_bound() {
 }
 
 #[test]
+fn every_error_has_a_number_but_those_before_welcome_and_before_the_end_of_the_socket() {
+    let mut world = World::new(RULES);
+    let socket = world.open();
+    let unwelcome = world.ask(socket, json!({"t": "hello", "v": [1], "resume": "of yesterday"}));
+    assert_eq!((&unwelcome["code"], unwelcome.get("n")), (&json!("resume_failed"), None));
+    let welcome = world.ask(socket, hello());
+    assert_eq!((&welcome["t"], welcome.get("n")), (&json!("welcome"), None));
+    world.ask(socket, json!({"t": "join", "room": "garden"}));
+    let refused = world.ask(socket, json!({"t": "lock", "on": 1}));
+    assert_eq!((&refused["code"], &refused["n"]), (&json!("bad_field"), &json!(2)));
+    world.resume(&text(&welcome, "resume"), 2);
+    let last = world.heard(socket).remove(0);
+    assert_eq!((&last["code"], last.get("n")), (&json!("replaced"), None));
+    assert_eq!(world.closed(socket), Some(Close::Replaced));
+}
+
+#[test]
 fn the_others_hear_of_a_lost_socket_and_of_the_return() {
     let mut world = World::new(RULES);
     let [alice, bob] = world.members("garden");

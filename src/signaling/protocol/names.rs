@@ -6,13 +6,12 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// A room, as its visitors call it: 1 to 64 characters in normalization form C, so that a name is the same room from
 /// every keyboard (macOS sends form D), without control characters and without a slash, so that it fits in a URL.
 ///
-/// Whoever knows the name may come in, so it is never logged; [`RoomName::hash`] is.
+/// Whoever knows the name may come in, so it is never logged; `Credentials::pseudonym` is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomName(Arc<str>);
@@ -45,14 +44,6 @@ pub struct BadName;
 pub const NAME_MAX: usize = 64;
 
 impl RoomName {
-    /// A short stand-in for the name, for logs and credentials: the first 8 base64url characters of its SHA-256.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        let mut hash = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.as_bytes()));
-        hash.truncate(8);
-        hash
-    }
-
     /// The name itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -77,7 +68,7 @@ impl From<RoomName> for String {
 
 impl fmt::Debug for RoomName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RoomName({})", self.hash())
+        f.write_str("RoomName(..)")
     }
 }
 
@@ -194,8 +185,7 @@ mod tests {
 
     #[test]
     fn a_rooms_name_is_not_shown_in_a_log() {
-        let shown = format!("{:?}", room("a secret meeting").unwrap());
-        assert!(!shown.contains("secret") && shown.len() == "RoomName(12345678)".len(), "{shown}");
+        assert_eq!(format!("{:?}", room("a secret meeting").unwrap()), "RoomName(..)");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::signaling::protocol::{
     BODY_MAX, CANDIDATE_MAX, CANDIDATES_MAX, Candidate, ClientMessage, Content, DEPTH_MAX, Description,
     Fault, Hello, Join, KEY_MAX, KIND_MAX, Request, Resume, SDP_MAX, StateChange, TOKEN_MAX,
 };
+use crate::signaling::secret::Token;
 
 /// What is wrong with a frame, and the request that the error answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +81,8 @@ impl Fields {
         let last = self.optional("last")?.unwrap_or_default();
         Ok(Hello {
             versions: self.required("v")?,
-            token: self.text("token", TOKEN_MAX)?,
-            resume: self.text("resume", TOKEN_MAX)?.map(|token| Resume { token, last }),
+            token: self.token("token", TOKEN_MAX)?,
+            resume: self.token("resume", TOKEN_MAX)?.map(|token| Resume { token, last }),
         })
     }
 
@@ -90,8 +91,8 @@ impl Fields {
         Ok(Join {
             room: RoomName::try_from(room).map_err(|_| ErrorCode::RoomNameInvalid)?,
             name: self.optional("name")?.unwrap_or_default(),
-            key: self.text("key", KEY_MAX)?,
-            host_token: self.text("host_token", TOKEN_MAX)?,
+            key: self.token("key", KEY_MAX)?,
+            host_token: self.token("host_token", TOKEN_MAX)?,
             state: self.optional("state")?.unwrap_or_default(),
         })
     }
@@ -133,6 +134,10 @@ impl Fields {
     fn text(&mut self, name: &'static str, most: usize) -> Result<Option<String>, Fault> {
         let text: Option<String> = self.optional(name)?;
         if text.as_ref().is_some_and(|text| text.len() > most) { Err(Fault::field(name)) } else { Ok(text) }
+    }
+
+    fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Token>, Fault> {
+        Ok(self.text(name, most)?.map(Token::from))
     }
 
     fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Fault> {

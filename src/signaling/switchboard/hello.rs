@@ -15,11 +15,12 @@ use crate::signaling::protocol::{
     ServerMessage, VERSION, Welcome,
 };
 use crate::signaling::rooms::Pass;
+use crate::signaling::secret::Token;
 use crate::signaling::sessions::{GRACE, Line, SocketId};
 use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
 
 /// A session, the token by which it can be resumed, and whether it just was.
-type Begun = (SessionId, String, bool);
+type Begun = (SessionId, Token, bool);
 /// Why there is none, and how the socket ends if it does.
 type Unwelcome = (Fault, Option<Close>);
 
@@ -44,7 +45,7 @@ impl Switchboard {
             }
             _ if self.draining => Err((ErrorCode::Draining.into(), Some(Close::Drain))),
             Some(resume) => self.resume(socket, visit, resume, turn),
-            None => self.begin(socket, visit, hello.token.as_deref(), turn),
+            None => self.begin(socket, visit, hello.token.as_ref(), turn),
         };
         let (session, resume, resumed) = match begun {
             Ok(begun) => begun,
@@ -62,7 +63,7 @@ impl Switchboard {
         &mut self,
         socket: SocketId,
         visit: Visit,
-        token: Option<&str>,
+        token: Option<&Token>,
         turn: &mut Turn<'_>,
     ) -> Result<Begun, Unwelcome> {
         let unauthorized = |code: ErrorCode| (Fault::from(code), Some(Close::Unauthorized));
@@ -77,8 +78,8 @@ impl Switchboard {
     }
 
     /// What a room token allows. A name that cannot be a room's can be joined by nobody.
-    fn pass(&self, token: &str, now: Now) -> Result<Pass, ErrorCode> {
-        let grant = self.tokens.check(token, now.unix).map_err(|error| match error {
+    fn pass(&self, token: &Token, now: Now) -> Result<Pass, ErrorCode> {
+        let grant = self.tokens.check(token.reveal(), now.unix).map_err(|error| match error {
             TokenError::Expired => ErrorCode::TokenExpired,
             TokenError::Invalid => ErrorCode::Unauthorized,
         })?;
@@ -104,6 +105,7 @@ impl Switchboard {
         }
         let is_whole = session.replay.after(resume.last).is_some();
         session.ip = visit.ip;
+        self.rooms.set_ip(id, visit.ip);
         if let Line::Up(old) = std::mem::replace(&mut session.line, Line::Up(socket)) {
             turn.effects.push(aside(old, None, &Fault::from(ErrorCode::Replaced).into()));
             self.close(old, Close::Replaced, turn);
@@ -128,7 +130,7 @@ impl Switchboard {
     }
 }
 
-fn welcome(session: SessionId, resume: String, resumed: bool, now: u64) -> ServerMessage {
+fn welcome(session: SessionId, resume: Token, resumed: bool, now: u64) -> ServerMessage {
     ServerMessage::Welcome(Welcome {
         v: VERSION,
         session,

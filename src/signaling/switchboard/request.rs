@@ -90,7 +90,8 @@ impl Switchboard {
             Err(wait) => Err(Fault::later(ErrorCode::RateLimited, wait)),
         };
         joined.inspect_err(|fault| {
-            tracing::debug!(client = %ip, room = join.room.hash(), reason = fault.code.name(), "join refused");
+            let room = self.relay.credentials.pseudonym(join.room.as_str());
+            tracing::debug!(client = %ip, room, reason = fault.code.name(), "join refused");
             self.counters.refused(fault.code);
             let guessed =
                 [ErrorCode::BadKey, ErrorCode::RoomNotFound, ErrorCode::Unauthorized, ErrorCode::Kicked];
