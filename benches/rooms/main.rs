@@ -7,6 +7,8 @@
 
 #[path = "../load/authority.rs"]
 mod authority;
+#[path = "../load/child.rs"]
+mod child;
 mod daemon;
 mod member;
 #[allow(dead_code, reason = "benches/load uses all of it")]

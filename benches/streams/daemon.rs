@@ -1,17 +1,16 @@
-//! A daemon under measurement: a child process with certificates and a configuration of its own.
+//! A daemon with certificates, and clients of it over UDP, TCP and TLS.
 
-use std::fs::{self, File};
 use std::net::{SocketAddrV4, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use rustls::ClientConfig;
 
 use crate::Outcome;
 use crate::authority::{Authority, CERTIFICATE, KEY, client_of};
+use crate::child::{Daemon as Child, Folder};
 use crate::link::Link;
 use crate::net::{loopback, raise_file_limit};
 use crate::server;
@@ -21,8 +20,6 @@ use crate::turn::{Credential, Session};
 const SECRET: &str = "a secret of the benches that is long enough to be taken";
 /// UDP, TCP and TLS alike; below the ports that the kernel gives away, and benches/run takes.
 const PORT: u16 = 9490;
-const READY_WITHIN: Duration = Duration::from_secs(10);
-const READY_PAUSE: Duration = Duration::from_millis(50);
 const OPEN_FILES: u64 = 8192;
 const CHANNEL: u16 = 0x4000;
 
@@ -55,27 +52,20 @@ impl Daemon {
     /// Starts one with so many threads that relay, and no limit in the way.
     pub fn start(threads: &str) -> Outcome<Self> {
         raise_file_limit(OPEN_FILES)?;
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("streams-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        let (trusted, file, log) =
-            (folder.join("authority.pem"), folder.join("config.toml"), folder.join("log"));
+        let folder = Folder::new("streams")?;
+        let path = folder.path().to_owned();
+        let trusted = path.join("authority.pem");
         let authority = Authority::new()?;
         authority.introduce(&trusted)?;
-        authority.renew(&folder, 1)?;
-        fs::write(&file, config(&folder, threads))?;
+        authority.renew(&path, 1)?;
         let trust = client_of(&trusted)?;
         let credential = Credential::issue(SECRET, SystemTime::now())?;
-        // If the measurement is killed, its daemon ends with it.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_hairpin")]);
-        let child = command.arg("--config").arg(&file).stderr(File::create(&log)?).spawn()?;
-        let mut daemon = Self { child, folder, authority, trust, credential };
-        daemon.wait_until_ready(&log)?;
-        Ok(daemon)
+        let child = Child::start(folder, &config(&path, threads), "serves STUN and TURN")?;
+        Ok(Self { child, folder: path, authority, trust, credential })
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.pid()
     }
 
     pub fn resident(&self) -> Outcome<u64> {
@@ -124,26 +114,6 @@ impl Daemon {
     pub fn hang_up(&self) -> Outcome<()> {
         Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
         Ok(())
-    }
-
-    fn wait_until_ready(&mut self, log: &Path) -> Outcome<()> {
-        let deadline = Instant::now() + READY_WITHIN;
-        while Instant::now() < deadline && self.child.try_wait()?.is_none() {
-            if fs::read_to_string(log)?.contains("serves STUN and TURN") {
-                return Ok(());
-            }
-            thread::sleep(READY_PAUSE);
-        }
-        Err(format!("the daemon does not start:\n{}", fs::read_to_string(log)?).into())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It is ours, and may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -7,6 +7,8 @@
 
 #[path = "../load/authority.rs"]
 mod authority;
+#[path = "../load/child.rs"]
+mod child;
 mod daemon;
 mod echo;
 mod idle;
