@@ -231,13 +231,7 @@ impl Model {
         if peer.is_empty() {
             return;
         }
-        let expected = if !is_host {
-            "not_host"
-        } else if is_there {
-            "ok"
-        } else {
-            "peer_not_found"
-        };
+        let expected = answer_to_host(is_host, is_there);
         self.ask(socket, json!({"t": "kick", "peer": peer}), expected);
         if expected == "ok" {
             self.out(other);
@@ -252,13 +246,7 @@ impl Model {
             return;
         }
         let is_there = self.clients[other].room == Some(room);
-        let expected = if !is_host {
-            "not_host"
-        } else if is_there {
-            "ok"
-        } else {
-            "peer_not_found"
-        };
+        let expected = answer_to_host(is_host, is_there);
         self.ask(socket, json!({"t": "host", "peer": peer}), expected);
         if expected == "ok" {
             self.rooms[room].host = Some(other);
@@ -456,5 +444,14 @@ proptest! {
         let mut model = Model::new();
         steps.iter().for_each(|step| model.take(step));
         model.settle();
+    }
+}
+
+/// What a member hears who asks something of another member that only a host may ask.
+fn answer_to_host(is_host: bool, is_there: bool) -> &'static str {
+    match (is_host, is_there) {
+        (false, _) => "not_host",
+        (true, true) => "ok",
+        (true, false) => "peer_not_found",
     }
 }
