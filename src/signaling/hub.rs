@@ -61,7 +61,6 @@ struct State {
     addresses: HashMap<IpAddr, u32>,
     opened: u64,
     open: usize,
-    draining: bool,
 }
 
 /// How exact deadlines are.
@@ -81,7 +80,6 @@ impl Hub {
             addresses: HashMap::new(),
             opened: 0,
             open: 0,
-            draining: false,
         };
         Self { state: Mutex::new(state), clock, counters, sockets_per_ip, sockets, places }
     }
@@ -94,7 +92,7 @@ impl Hub {
         let ip = address(visit.ip);
         let mut state = self.state();
         let here = state.addresses.get(&ip).copied().unwrap_or_default();
-        if state.draining {
+        if state.board.is_draining() {
             return Err(Crowded::Draining);
         }
         if here >= self.sockets_per_ip {
@@ -122,10 +120,7 @@ impl Hub {
 
     /// Says goodbye to everybody, and welcomes nobody any more.
     pub fn drain(&self) {
-        self.change(|state, _| {
-            state.draining = true;
-            state.board.drain(&mut state.chance)
-        });
+        self.change(|state, _| state.board.drain(&mut state.chance));
     }
 
     /// Waits until every socket is closed.

@@ -221,6 +221,12 @@ impl Switchboard {
         effects
     }
 
+    /// Whether nobody is welcomed any more.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Whether a socket has been welcomed.
     #[must_use]
     pub fn is_welcome(&self, socket: SocketId) -> bool {
