@@ -119,12 +119,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncRead for Line<S> {
         let Poll::Ready(result) = &read else { return read };
         let count = buffer.filled().len() - before;
         self.ended |= result.is_err() || count == 0;
+        if !self.meter.runs() {
+            return read;
+        }
         let rate = Rate::new(METERED, Duration::from_secs(10), METERED);
         let now = self.clock.now().moment;
-        if self.meter.runs() && !self.read.take(rate, count as u64, now) {
-            return Poll::Ready(Err(io::Error::other("the client sends more than it may")));
+        if self.read.take(rate, count as u64, now) {
+            return read;
         }
-        read
+        Poll::Ready(Err(io::Error::other("the client sends more than it may")))
     }
 }
 
