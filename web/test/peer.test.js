@@ -26,8 +26,8 @@ function peer({ polite = false, tracks = { audio: "a", video: "v" } } = {}) {
 const offer = { d: { type: "offer", sdp: "theirs" } };
 const senders = (pc) => pc.transceivers.filter(({ mid }) => mid).map(({ sender }) => sender.track);
 
-test("whoever starts offers one sound and one picture, in the first epoch", async () => {
-  const { it, clock, sent } = peer();
+test("whoever comes later starts, and offers one sound and one picture in the first epoch", async () => {
+  const { it, clock, sent } = peer({ polite: true });
   it.start();
   await clock.advance(0);
   await settled();
@@ -44,15 +44,29 @@ test("whoever is offered sends on what the offer brought, and adds nothing", asy
   assert.equal(it.pc.transceivers.length, 2);
 });
 
-test("when both start at once, the polite side gives up its own transceivers for those of the other", async () => {
-  const { it } = peer({ polite: true });
-  it.start();
-  await settled();
-  await settled();
+test("when both start at once, the higher epoch is that of both", async () => {
+  const [polite, impolite] = [peer({ polite: true }), peer()];
+  for (const { it } of [polite, impolite]) await it.hear(1, offer);
+  for (const { it, sent } of [polite, impolite]) {
+    sent.length = 0;
+    it.start();
+    await settled();
+  }
+  assert.deepEqual([polite.sent[0].e, impolite.sent[0].e], [3, 2]);
+  await polite.it.hear(2, offer);
+  await impolite.it.hear(3, offer);
+  assert.deepEqual([polite, impolite].map(({ sent }) => sent.map(({ e, d }) => [e, d.type])), [[[3, "offer"]], [[2, "offer"], [3, "answer"]]]);
+});
+
+test("whoever is to begin anew, and hears that the other has, does not begin once more", async () => {
+  const { it, sent } = peer();
   await it.hear(1, offer);
+  sent.length = 0;
+  const rebuilt = it.rebuild();
+  await it.hear(3, offer);
+  await rebuilt;
   await settled();
-  assert.deepEqual(senders(it.pc), ["a", "v"]);
-  assert.deepEqual(it.pc.transceivers.map(({ direction }) => direction), ["stopped", "stopped", "sendrecv", "sendrecv"]);
+  assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[3, "answer"]]);
 });
 
 test("another track is sent without a word to the other side", async () => {

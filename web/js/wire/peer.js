@@ -19,8 +19,9 @@ const FRESH_WITHIN = 2_000;
  * There is one audio and one video transceiver from the start, so that a camera that is switched, or a screen that is
  * shared, is a `replaceTrack`, and the two sides have nothing to negotiate.
  *
- * Each `RTCPeerConnection` of the pair has a number, the epoch; whoever builds one counts it up. What is heard of an older
- * one is about a connection that is gone.
+ * Each `RTCPeerConnection` of the pair has a number, the epoch; whoever builds one counts it up, the polite side in odd
+ * numbers and the other in even ones. So in each epoch one side alone has begun, and if both begin at once, the higher
+ * epoch is that of both. What is heard of an older one is about a connection that is gone.
  *
  * @extends {Emitter<{ track: [MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
  */
@@ -77,7 +78,9 @@ export class Peer extends Emitter {
 
   /** Builds a connection and offers it. */
   start() {
-    const pc = this.#build(this.#epoch + 1);
+    const next = this.#epoch + 1;
+    const isOurs = next % 2 === (this.#polite ? 1 : 0);
+    const pc = this.#build(isOurs ? next : next + 1);
     for (const kind of KINDS) {
       const streams = this.#stream ? [this.#stream] : [];
       const { sender } = pc.addTransceiver(kind, { direction: "sendrecv", streams });
@@ -111,8 +114,10 @@ export class Peer extends Emitter {
    * stays on the old pair for as long as that works.
    */
   async rebuild() {
+    const before = this.#epoch;
     await this.#freshen();
-    if (this.state !== "closed") this.start();
+    // The other side may have been faster.
+    if (this.state !== "closed" && this.#epoch === before) this.start();
   }
 
   /** The network has changed. */
@@ -171,16 +176,13 @@ export class Peer extends Emitter {
   }
 
   /**
-   * Sends on the transceivers that the other side's offer brought. Our own that did not make it into the session, because
-   * both sides began at once, are given up: two of a kind would both be negotiated.
+   * Sends on the transceivers that the other side's offer brought.
    * @param {RTCPeerConnection} pc
    */
   #adopt(pc) {
     for (const kind of KINDS) {
-      const all = pc.getTransceivers().filter(({ receiver }) => receiver.track.kind === kind);
-      const shared = all.find(({ mid }) => mid !== null);
+      const shared = pc.getTransceivers().find(({ mid, receiver }) => mid !== null && receiver.track.kind === kind);
       if (!shared || this.#senders[kind] === shared.sender) continue;
-      all.filter(({ mid, direction }) => mid === null && direction !== "stopped").forEach((own) => own.stop());
       shared.direction = "sendrecv";
       if (this.#stream) shared.sender.setStreams?.(this.#stream);
       this.#use(kind, shared.sender);

@@ -1,0 +1,46 @@
+/** Debian's Chromium and Firefox ESR, without a window, with cameras and microphones that are made up. */
+
+import { inside } from "./lab.js";
+import { puppeteer } from "./packages.js";
+
+const CHROMIUM = [
+  "--no-sandbox",
+  "--disable-quic",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  // The daemon's certificate is made for the test. With this Chromium also takes it for `turns:`.
+  "--ignore-certificate-errors",
+];
+/** Three cameras, so that one can be switched for another; every page may use them. */
+const DEVICES = ["--use-fake-device-for-media-stream=device-count=3", "--use-fake-ui-for-media-stream"];
+
+/** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of three that are allowed */
+export function launchChromium({ namespace, devices = DEVICES } = {}) {
+  const args = puppeteer.defaultArgs({ browser: "chrome", headless: true, args: [...CHROMIUM, ...devices] });
+  const [program, ...words] = [...inside(namespace), "chromium"];
+  // Through a pipe: a network namespace has a loopback of its own.
+  return puppeteer.launch({
+    browser: "chrome",
+    executablePath: program === "ip" ? "/usr/sbin/ip" : `/usr/bin/${program}`,
+    ignoreDefaultArgs: true,
+    args: [...words, ...args],
+    pipe: true,
+  });
+}
+
+export function launchFirefox() {
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath: "/usr/bin/firefox-esr",
+    headless: true,
+    acceptInsecureCerts: true,
+    extraPrefsFirefox: {
+      "media.navigator.streams.fake": true,
+      "media.navigator.permission.disabled": true,
+      "media.autoplay.default": 0,
+      // Firefox speaks to no server on loopback otherwise.
+      "media.peerconnection.ice.loopback": true,
+    },
+  });
+}

@@ -1,0 +1,55 @@
+/** A natlab (tests/natlab): a server and two hosts behind NATs, each in a network namespace of its own. */
+
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const SCRIPT = fileURLToPath(new URL("../../natlab", import.meta.url));
+const PREFIX = process.env.NATLAB_PREFIX ?? "hp";
+
+/** The server's address, and the name by which every host of the lab knows it. */
+export const SERVER = "203.0.113.10";
+export const SERVER_NAME = "turn.hairpin.test";
+
+/** @typedef {"open" | "cone" | "symmetric" | "noudp" | "tls443"} Kind */
+
+export class Lab {
+  /**
+   * @param {Kind} a  what hostA is behind
+   * @param {Kind} b
+   * @param {{ loss?: number }} [options]  per cent of all packets that each NAT drops
+   */
+  constructor(a, b, { loss } = {}) {
+    this.kinds = { hostA: a, hostB: b };
+    this.#run({ LOSS: loss ? String(loss) : "" }, "up", a, b);
+  }
+
+  /** What the server may relay to: the public network, and hosts without a NAT, whose own address is a public one here. */
+  get peers() {
+    const open = Object.values(this.kinds).flatMap((kind, i) => (kind === "open" ? [`10.10.${i + 1}.0/24`] : []));
+    return ["203.0.113.0/24", ...open];
+  }
+
+  /** @param {"srv" | "hostA" | "hostB"} host */
+  static namespace(host) {
+    return `${PREFIX}-${host}`;
+  }
+
+  /** Firewall rules (nft) on one of the lab's machines, from now on. @param {string} host @param {string} rules */
+  firewall(host, rules) {
+    execFileSync("ip", ["netns", "exec", Lab.namespace(host), "nft", rules]);
+  }
+
+  down() {
+    this.#run({}, "down");
+  }
+
+  /** @param {Record<string, string>} environment @param {string[]} words */
+  #run(environment, ...words) {
+    execFileSync(SCRIPT, words, { env: { ...process.env, NATLAB_PREFIX: PREFIX, ...environment } });
+  }
+}
+
+/** The words before a command that is to run in a namespace, and not to outlive this process. @param {string} [namespace] */
+export function inside(namespace) {
+  return [...(namespace ? ["ip", "netns", "exec", namespace] : []), "setpriv", "--pdeathsig", "KILL"];
+}
