@@ -31,7 +31,7 @@ for (const [a, b] of PAIRS) {
     await Promise.all([alice.sees(1), bob.sees(1)]);
     // then
     const ways = await Promise.all([wayOf(alice), wayOf(bob)]);
-    const isRelayed = ways.some(({ local }) => local === "relay");
+    const isRelayed = ways.some(({ local, remote }) => local === "relay" || remote === "relay");
     assert.equal(isRelayed, !isDirect(a, b), JSON.stringify(ways));
     assert.deepEqual(ways.map(({ transport }) => transport), [a, b].map((kind, i) => transportOf(kind, ways[i])));
     const row = { pair: `${a}–${b}`, way: describe(ways), "connected ms": await since("enter", "connected"), "picture ms": await since("enter", "pictured") };
