@@ -1,25 +1,21 @@
 /** Two people, each behind a NAT of some kind, meet in a room: whatever the NATs, they see each other. */
 
 import assert from "node:assert/strict";
-import { after, afterEach, test } from "node:test";
+import { after, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
 import { launchChromium } from "./support/browser.js";
 import { Guest } from "./support/guest.js";
 import { Hairpin, onVps } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
+import { afterwards } from "./support/undo.js";
 
 const KINDS = ["open", "cone", "symmetric", "noudp", "tls443"];
 const PAIRS = KINDS.flatMap((a, i) => KINDS.slice(i).map((b) => [a, b]));
 const ROOM = `https://${SERVER_NAME}/r/meeting`;
 
-/** What must be torn down after a test, the last first. @type {(() => Promise<void> | void)[]} */
-const leftovers = [];
 const table = [];
 
-afterEach(async () => {
-  for (const undo of leftovers.splice(0).reverse()) await undo();
-});
 after(() => console.table(table));
 
 for (const [a, b] of PAIRS) {
@@ -56,14 +52,14 @@ for (const [a, b] of PAIRS) {
 /** Two people in the lobby of one room. @returns {Promise<[Guest, Guest]>} */
 async function meeting(a, b, { loss } = {}) {
   const lab = new Lab(a, b, { loss });
-  leftovers.push(() => lab.down());
+  afterwards(() => lab.down());
   const hairpin = await Hairpin.start(onVps(lab), Lab.namespace("srv"));
-  leftovers.push(() => hairpin.stop());
+  afterwards(() => hairpin.stop());
   const [alice, bob] = await Promise.all([["hostA", "Alice"], ["hostB", "Bob"]].map(async ([host, name]) => {
     const browser = await launchChromium({ namespace: Lab.namespace(host) });
-    leftovers.push(() => browser.close());
+    afterwards(() => browser.close());
     const guest = await Guest.at(browser, ROOM, { name });
-    leftovers.push(() => guest.close());
+    afterwards(() => guest.close());
     return guest.isReady();
   }));
   return [alice, bob];

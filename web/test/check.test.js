@@ -64,6 +64,18 @@ test("each failure is told from the others", async () => {
   ]) assert.equal((await verdict(script)).outcome, outcome, String(script));
 });
 
+test("a name without an IPv6 address is not unknown, though this machine has one", async () => {
+  const noIPv6 = (pc) => {
+    pc.onicecandidate(candidate("host", "10.0.0.2"));
+    pc.onicecandidate(candidate("host", "fd00::2"));
+    pc.onicecandidateerror(error(701, "STUN host lookup received error."));
+  };
+  assert.equal((await verdict(noIPv6)).outcome, "silent");
+  assert.equal((await verdict((pc) => (noIPv6(pc), end(pc)), "stun:h:3478")).outcome, "no_nat");
+  const neither = (pc) => (noIPv6(pc), pc.onicecandidateerror(error(701, "STUN host lookup received error.")), end(pc));
+  assert.equal((await verdict(neither, "stun:h:3478")).outcome, "dns");
+});
+
 test("an error on one network does not count when another works", async () => {
   const script = (pc) => {
     pc.onicecandidateerror(error(701, "on IPv6"));

@@ -44,9 +44,12 @@ export function probe({ RTCPeerConnection, server, url, clock }) {
       pc?.close();
       resolve({ outcome, ms: clock.now() - begun, url, address, detail });
     };
-    const cancel = clock.after(PATIENCE, () => done(worst ?? "silent"));
     /** What is wrong on one network may go well on another, so errors count when nothing else comes. @type {Outcome | null} */
     let worst = null;
+    /** Addresses of this machine, and those from which the server could not be reached. */
+    let [hosts, failures] = [0, 0];
+    // A name without an IPv6 address is unknown to the machine's IPv6 address alone: what is still awaited knew it.
+    const cancel = clock.after(PATIENCE, () => done(worst === null || worst === "dns" ? "silent" : worst));
     /** @type {RTCPeerConnection | null} */
     let pc = null;
     try {
@@ -61,14 +64,18 @@ export function probe({ RTCPeerConnection, server, url, clock }) {
     pc.onicecandidateerror = ({ errorCode, errorText }) => {
       detail = `${errorCode} ${errorText}`.trim();
       const outcome = outcomeOf(errorCode, errorText);
-      worst = outcome;
+      failures += 1;
+      if (worst === null || outcome !== "dns") worst = outcome;
       // The server has spoken: nothing better will come.
       if (outcome === "credential" || outcome === "full") done(outcome);
     };
     pc.onicecandidate = ({ candidate }) => {
-      if (candidate === null) return done(isStun && !worst ? "no_nat" : (worst ?? "refused"));
-      const { type, address, port } = fields(candidate);
-      if (type === (isStun ? "srflx" : "relay")) done("ok", address && `${address}:${port}`);
+      // STUN that finds no other address than the machine's own tells nothing.
+      const isAnswered = isStun && (failures === 0 || failures < hosts);
+      if (candidate === null) return done(isAnswered ? "no_nat" : (worst ?? "refused"));
+      const { type, transport, address, port } = fields(candidate);
+      if (type === (isStun ? "srflx" : "relay")) return done("ok", address && `${address}:${port}`);
+      if (type === "host" && transport === "udp") hosts += 1;
     };
     // Safari gathers nothing without something to send.
     pc.createDataChannel("probe");
@@ -87,5 +94,6 @@ function outcomeOf(code, text) {
 /** From the candidate itself, as not every browser fills in the properties. @param {RTCIceCandidate} candidate */
 function fields({ candidate }) {
   const words = candidate.split(" ");
-  return { address: words[4] ?? "", port: words[5] ?? "", type: words[words.indexOf("typ") + 1] ?? "" };
+  const [, , transport = "", , address = "", port = ""] = words;
+  return { transport: transport.toLowerCase(), address, port, type: words[words.indexOf("typ") + 1] ?? "" };
 }

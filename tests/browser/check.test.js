@@ -1,0 +1,75 @@
+/** The check page names what works and what does not, from behind each kind of NAT, within the 15 seconds that it promises. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { launchChromium } from "./support/browser.js";
+import { Check } from "./support/check.js";
+import { Hairpin, onVps } from "./support/hairpin.js";
+import { Lab, SERVER_NAME } from "./support/lab.js";
+import { afterwards } from "./support/undo.js";
+
+const URL = `https://${SERVER_NAME}/check`;
+const PROMISED = 15;
+
+const ALL = { rooms: "ok.rooms", stun: "ok.stun", udp: "ok.udp", tcp: "ok.tcp", tls: "ok.tls" };
+const NO_UDP = { ...ALL, stun: "silent.stun", udp: "silent.udp" };
+
+/** @type {[string, import("./support/lab.js").Kind, { ways: object, summary: string, over: string | null, firewall?: string, alter?: (ice: any) => void }][]} */
+const CASES = [
+  ["no NAT", "open", { ways: { ...ALL, stun: "no_nat.stun" }, summary: "good", over: "UDP" }],
+  ["a cone", "cone", { ways: ALL, summary: "good", over: "UDP" }],
+  ["a symmetric NAT", "symmetric", { ways: ALL, summary: "good", over: "UDP" }],
+  ["a network without UDP", "noudp", { ways: NO_UDP, summary: "relay", over: "TCP" }],
+  ["a network with port 443 alone", "tls443", { ways: { ...NO_UDP, tcp: "silent.tcp" }, summary: "relay", over: "TLS" }],
+  [
+    "a server that does not accept the credential",
+    "cone",
+    { ways: { ...ALL, udp: "credential", tcp: "credential", tls: "credential" }, summary: "direct", over: null, alter: spoil },
+  ],
+  [
+    "a closed port",
+    "cone",
+    { ways: { ...NO_UDP, tcp: "refused.tcp" }, summary: "relay", over: "TLS", firewall: "tcp dport 3478 reject with tcp reset; udp dport 3478 reject" },
+  ],
+  [
+    "a port that swallows everything",
+    "cone",
+    { ways: { ...NO_UDP, tcp: "silent.tcp" }, summary: "relay", over: "TLS", firewall: "meta l4proto { tcp, udp } th dport 3478 drop" },
+  ],
+];
+
+for (const [what, kind, { ways, summary, over, firewall, alter }] of CASES) {
+  test(`behind ${what}`, async (t) => {
+    // given
+    const check = await visit(kind, { firewall, alter });
+    // when
+    const verdict = await check.verdict();
+    // then
+    t.diagnostic(`${verdict.seconds.toFixed(1)} s: ${verdict.figures.join(", ")}`);
+    assert.deepEqual(verdict.ways, ways);
+    assert.equal(verdict.summary, `summary.${summary}`);
+    assert.equal(verdict.loop, over ? "loop.done" : "loop.none");
+    assert.equal(await check.text("#loop-text").then((said) => said.match(/UDP|TCP|TLS/)?.[0] ?? null), over);
+    assert.ok(verdict.seconds < PROMISED, `it took ${verdict.seconds} s`);
+  });
+}
+
+/** A browser behind a NAT of this kind, on the check page of a daemon behind this firewall. */
+async function visit(kind, { firewall, alter }) {
+  const lab = new Lab(kind, "open");
+  afterwards(() => lab.down());
+  if (firewall) lab.firewall("srv", `table inet f { chain arriving { type filter hook input priority 0; ${firewall}; }; }`);
+  const hairpin = await Hairpin.start(onVps(lab), Lab.namespace("srv"));
+  afterwards(() => hairpin.stop());
+  const browser = await launchChromium({ namespace: Lab.namespace("hostA") });
+  afterwards(() => browser.close());
+  const check = await Check.at(browser, URL, { alter });
+  afterwards(() => check.close());
+  return check;
+}
+
+/** As if the relay had another secret than whoever made the credentials. */
+function spoil(ice) {
+  for (const server of ice.iceServers) if (server.credential) server.credential = "d3Jvbmc=";
+}
