@@ -49,6 +49,25 @@ for (const [a, b] of PAIRS) {
   });
 }
 
+test("where two packets of a hundred are lost at each NAT, a relayed call holds for a minute", async (t) => {
+  const guests = await meeting("symmetric", "symmetric", { loss: 2 });
+  for (const guest of guests) await guest.enter();
+  for (const guest of guests) await guest.sees(1);
+  // when
+  const gaps = [];
+  for (let second = 0; second < 60; second += 5) {
+    await setTimeout(5_000);
+    for (const guest of guests) await guest.sees(1);
+  }
+  // then: on the connections that were there in the beginning
+  for (const guest of guests) {
+    const { connected, gap } = await guest.watched();
+    gaps.push(`${Math.round(gap)} ms`);
+    assert.equal(connected.length, 1);
+  }
+  t.diagnostic(`the longest time without a new picture: ${gaps.join(" and ")}`);
+});
+
 /** Two people in the lobby of one room. @returns {Promise<[Guest, Guest]>} */
 async function meeting(a, b, { loss } = {}) {
   const lab = new Lab(a, b, { loss });
