@@ -29,6 +29,7 @@ const SVG: &str = "image/svg+xml";
 const FILES: &[File] = &[
     file("/", HTML, include_bytes!("../../web/index.html")),
     file("/r/{room}", HTML, include_bytes!("../../web/call.html")),
+    file("/r/{room}/", HTML, include_bytes!("../../web/call.html")),
     file("/check", HTML, include_bytes!("../../web/check.html")),
     file("/css/base.css", CSS, include_bytes!("../../web/css/base.css")),
     file("/css/call.css", CSS, include_bytes!("../../web/css/call.css")),

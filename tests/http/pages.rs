@@ -107,6 +107,17 @@ fn nothing_but_an_exact_path_is_a_file() {
 }
 
 #[test]
+fn a_room_has_one_page_whether_its_link_ends_in_a_slash_or_not() {
+    let daemon = start("18430-18439");
+    let mut http = Http::of(&daemon);
+    let page = http.get("/r/garden");
+    assert_eq!(page.status, 200);
+    assert_eq!(http.get("/r/garden/").body, page.body);
+    assert_eq!(http.get("/r/garden/shed").status, 404);
+    daemon.stop();
+}
+
+#[test]
 fn people_get_a_page_and_programs_a_problem_when_there_is_nothing() {
     let daemon = start("17440-17449");
     let mut http = Http::of(&daemon);
