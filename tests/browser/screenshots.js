@@ -162,8 +162,8 @@ const STATES = {
   locked: {
     make: async (scene) => {
       const [guest] = await scene.call(2);
-      await press(guest, "lock");
-      await guest.until(() => document.getElementById("room-locked").getClientRects().length > 0);
+      await open(guest, "people");
+      await press(guest, "lock", "panel-close");
       return guest;
     },
   },
@@ -211,6 +211,7 @@ const STATES = {
   "notice-locked": {
     make: async (scene) => {
       const [host] = await scene.call(1);
+      await open(host, "people");
       await press(host, "lock");
       await host.until(() => document.getElementById("lock").checked);
       return refused(scene);
@@ -291,14 +292,16 @@ async function call(scene, count) {
 
 /** @param {Guest} guest @param {string} sheet @param {number} [wait]  until it has something to show */
 async function open(guest, sheet, wait = 0) {
-  await press(guest, `open-${sheet}`);
+  const isShort = await guest.page.$eval(`#open-${sheet}`, (it) => !it.offsetParent);
+  if (isShort) await press(guest, "open-people", `tab-${sheet}`);
+  else await press(guest, `open-${sheet}`);
   await setTimeout(wait);
   return guest;
 }
 
-/** @param {Guest} guest @param {...string} ids */
+/** As with a finger: what is focused by it shows no ring. @param {Guest} guest @param {...string} ids */
 async function press(guest, ...ids) {
-  for (const id of ids) await guest.page.$eval(`#${id}`, (it) => it.click());
+  for (const id of ids) await guest.click(`#${id}`);
 }
 
 /** @param {Guest} guest @param {string} words */
@@ -347,7 +350,7 @@ async function deserted(scene, wait) {
 async function chatting(scene) {
   const [ada, hana, grace] = await scene.call(3);
   await open(ada, "chat");
-  await say(hana, "안녕하세요! 잘 보여요 👋");
+  await say(hana, "안녕하세요! 잘 보여요");
   await heard(1);
   await say(grace, "Morning! Who has the plan for Busan?");
   await heard(2);

@@ -19,7 +19,7 @@ export function pretend({ face, camera, isPhone }) {
     if (camera === "asking") return new Promise(() => {});
     if (refuse) throw new DOMException("as pretended", refuse);
     const heard = audio ? (await getUserMedia({ audio })).getTracks() : [];
-    return new MediaStream([...heard, ...(video ? film(960, 720, portrait) : [])]);
+    return new MediaStream([...heard, ...(video ? film(1280, 720, portrait) : [])]);
   };
   devices.getDisplayMedia &&= async () => new MediaStream(film(1280, 800, slide));
 
@@ -45,7 +45,8 @@ export function pretend({ face, camera, isPhone }) {
     const paint = () => draw(context, Math.sin(performance.now() / 900));
     paint();
     setInterval(paint, 150);
-    return canvas.captureStream(8).getTracks();
+    // Of so few frames, sharp ones.
+    return canvas.captureStream(8).getTracks().map((track) => Object.assign(track, { contentHint: "detail" }));
   }
 
   /** @param {CanvasRenderingContext2D} c @param {number} sway  from -1 to 1 */
@@ -64,13 +65,15 @@ export function pretend({ face, camera, isPhone }) {
     };
     const box = (style, x, y, w, h, r = 0) => fill(style, () => c.roundRect(x, y, w, h, r));
     const oval = (style, x, y, rx, ry) => fill(style, () => c.ellipse(x, y, rx, ry, 0, 0, 7));
-    const room = c.createLinearGradient(0, 0, 960, 720);
+    const room = c.createLinearGradient(-160, 0, 960, 720);
     wall.forEach((colour, i) => room.addColorStop(i, colour));
-    box(room, 0, 0, 960, 720);
+    c.save();
+    c.translate(160, 0);
+    box(room, -160, 0, 1280, 720);
     const lamp = c.createRadialGradient(820 - face * 220, 60, 0, 820 - face * 220, 60, 520);
     lamp.addColorStop(0, `${light}b0`);
     lamp.addColorStop(1, `${light}00`);
-    box(lamp, 0, 0, 960, 720);
+    box(lamp, -160, 0, 1280, 720);
     // A window on one side, books on the other.
     const side = face % 2 ? 1 : 0;
     for (const [x, y] of [[0, 0], [1, 0], [0, 1], [1, 1]]) box("#ffffff55", (side ? 60 : 700) + x * 104, 70 + y * 150, 96, 142, 4);
@@ -78,7 +81,6 @@ export function pretend({ face, camera, isPhone }) {
     ["#9c5a50", "#5d7285", "#c89b4d", "#66785f", "#8b6f8f", "#b5806a"].forEach((colour, i) => {
       box(`${colour}d0`, (side ? 700 : 72) + i * 31, 330 - 96 - ((i * 37 + face * 20) % 34), 25, 96 + ((i * 37 + face * 20) % 34), 3);
     });
-    c.save();
     c.translate(sway * 5, Math.abs(sway) * 4);
     if (isLong) box(hair, 345, 190, 270, 400, 130);
     else oval(hair, 480, 300, 138, 160);

@@ -29,7 +29,7 @@ export class Scene {
     return scene;
   }
 
-  /** Starts it; whoever comes before it was started does it without options. @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table */
+  /** Starts the daemon, as it must be before whoever comes first; by itself it starts as it is by default. @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table */
   async serve({ rooms = "", tls = true } = {}) {
     const [http, turn, secure] = this.#ports;
     const more = `[rooms]\njoins_per_minute = 1000\n${rooms}`;
@@ -62,7 +62,10 @@ export class Scene {
   /** Somebody who sees the lobby. @param {number} [face] @param {Parameters<Scene["visit"]>[1]} [options] */
   async lobby(face = 0, options = {}) {
     const guest = await this.visit(this.room, { face, ...options });
-    await guest.page.type("#name", NAMES[face]);
+    await guest.page.$eval("#name", (input, name) => {
+      input.value = name;
+      input.dispatchEvent(new Event("input"));
+    }, NAMES[face]);
     return guest;
   }
 
