@@ -28,8 +28,8 @@ function start(link) {
   const lobby = new Lobby({ media, sound, room, enter });
   lobby.ask();
 
-  /** @param {string} name */
-  function enter(name) {
+  /** @param {string} name @param {RTCIceTransportPolicy} policy */
+  function enter(name, policy) {
     lobby.setJoining(true);
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
     const signaling = new Signaling({ url, WebSocket, clock: systemClock, random: Math.random });
@@ -43,6 +43,7 @@ function start(link) {
       tracks: () => media.tracks,
       stream: new MediaStream(),
       clock: systemClock,
+      policy,
     });
     new Call({ room: inside, link, signaling, media, sound, lobby });
     signaling.open();

@@ -52,6 +52,16 @@ test("a newcomer shows key and name, and offers to everybody who is there", asyn
   assert.equal(it.hostToken, "proof");
 });
 
+test("whoever wants to be relayed alone shows no other address from the first connection on", async () => {
+  const { it, signaling, clock } = room(joined(info("a")), { policy: "relay" });
+  signaling.emit("begun");
+  await clock.advance(100);
+  assert.deepEqual(FakePeerConnection.all.map(({ configuration }) => configuration.iceTransportPolicy), ["relay"]);
+  it.setPolicy("all");
+  await clock.advance(100);
+  assert.equal(FakePeerConnection.all.at(-1).configuration.iceTransportPolicy, "all");
+});
+
 test("whoever is there waits for the newcomer's offer", async () => {
   const { signaling, clock, seen } = room(joined());
   signaling.emit("begun");

@@ -61,7 +61,8 @@ function fillIn(select, role, media, sound) {
 function whyNone(role, media) {
   if (role === "speaker") return "device.default";
   const failure = media.failures[role === "camera" ? "video" : "audio"];
-  return failure === "denied" ? "device.denied" : "device.none";
+  if (failure === "denied") return "device.denied";
+  return failure ? "device.none" : "device.default";
 }
 
 /** @param {Media} media @param {"camera" | "microphone"} role */

@@ -3,7 +3,7 @@
 
 import { isRandom } from "../wire/link.js";
 import { showDevices } from "./devices.js";
-import { button, find, html, initials, input } from "./dom.js";
+import { button, find, html, initials, input, setIcon } from "./dom.js";
 import { say, silence, text } from "./language.js";
 import { Level } from "./level.js";
 import { recall, remember } from "./memory.js";
@@ -24,7 +24,7 @@ export class Lobby {
    * @param {Media} parts.media
    * @param {import("./sound.js").Sound} parts.sound
    * @param {string} parts.room
-   * @param {(name: string) => void} parts.enter
+   * @param {(name: string, policy: RTCIceTransportPolicy) => void} parts.enter
    */
   constructor({ media, sound, room, enter }) {
     this.#media = media;
@@ -37,7 +37,11 @@ export class Lobby {
       event.preventDefault();
       const name = input("name").value.trim().normalize("NFC");
       remember("name", name);
-      enter(name || text("guest"));
+      enter(name || text("guest"), input("lobby-relay").checked ? "relay" : "all");
+    });
+    input("lobby-relay").checked = recall("relay-only") !== "";
+    input("lobby-relay").addEventListener("change", () => {
+      remember("relay-only", input("lobby-relay").checked ? "yes" : "");
     });
     html("lobby").addEventListener("pointerdown", () => this.#level.wake());
     button("preview-mic").addEventListener("click", () => media.setMicrophone(!media.microphoneIsOn));
@@ -103,6 +107,7 @@ export class Lobby {
   #explain() {
     const failure = this.#media.failures.video;
     html("trouble").hidden = !this.#isAsking && !failure;
+    setIcon(html("trouble"), this.#isAsking ? "camera" : "warn");
     button("trouble-again").hidden = this.#isAsking || failure === "insecure";
     // Without either there is nothing to switch.
     html("preview-controls").hidden = this.#isAsking || (failure !== null && this.#media.failures.audio !== null);

@@ -62,11 +62,11 @@ export class Meter {
   /** @param {(id: string, isSpeaking: boolean) => void} heard */
   #listen(heard) {
     const now = performance.now();
-    for (const { id, peer } of this.#members()) {
+    for (const { id, peer, state } of this.#members()) {
       const receiver = peer.pc?.getReceivers().find(({ track }) => track.kind === "audio");
       const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
       if (level > SPEAKING_FROM) this.#spoke.set(id, now);
-      heard(id, now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
+      heard(id, state.mic && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
     }
   }
 }

@@ -3,7 +3,7 @@
 
 import { icon, make } from "./dom.js";
 import { size } from "./figures.js";
-import { say } from "./language.js";
+import { label, say } from "./language.js";
 
 /** @typedef {import("../wire/conversation.js").Transfer} Transfer */
 /** @typedef {{ accept: () => void, callOff: () => void }} Acts */
@@ -15,6 +15,7 @@ export class Parcel {
   #state = make("p", "small soft");
   #bar = make("progress");
   #choices = make("div", "choices");
+  #off = label(make("button", "plain only-icon", icon("close", "small")), "file.cancel");
   /** What is shown now, so that a button is not replaced under the finger. */
   #stage = "";
   /** A file that was received, as long as it can be saved. */
@@ -28,7 +29,9 @@ export class Parcel {
     this.#who = who;
     const title = make("p", "title", transfer.name);
     title.title = transfer.name;
-    const head = make("div", "head", icon("file"), make("div", "", title, this.#state));
+    this.#off.type = "button";
+    this.#off.addEventListener("click", acts.callOff);
+    const head = make("div", "head", icon("file"), make("div", "", title, this.#state), this.#off);
     this.element = make("div", "parcel", head, this.#bar, this.#choices);
     this.#bar.setAttribute("aria-label", transfer.name);
     this.draw();
@@ -44,6 +47,7 @@ export class Parcel {
     else say(this.#state, `file.${stage}.${way}`, { size: size(whole), name: this.#who });
     if (stage === this.#stage) return;
     this.#stage = stage;
+    this.#off.hidden = stage !== "moving" && !(stage === "offered" && way === "out");
     this.#choices.replaceChildren(...this.#offer());
   }
 
@@ -55,8 +59,7 @@ export class Parcel {
 
   #offer() {
     const { stage, way } = this.#transfer;
-    if (stage === "moving" || (stage === "offered" && way === "out")) return [this.#button("file.cancel", this.#acts.callOff)];
-    if (stage === "offered") {
+    if (stage === "offered" && way === "in") {
       return [this.#button("file.accept", this.#acts.accept, "primary"), this.#button("file.refuse", this.#acts.callOff)];
     }
     return stage === "done" && way === "in" ? [this.#save()] : [];

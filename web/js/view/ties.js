@@ -3,6 +3,7 @@
 
 import { Tie } from "./tie.js";
 import { button, html, input } from "./dom.js";
+import { remember } from "./memory.js";
 import { copy, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/room.js").Member} Member */
@@ -24,7 +25,12 @@ export class Ties {
     this.#room = room;
     this.#signaling = signaling;
     this.#meter = meter;
-    input("relay-only").addEventListener("change", () => this.#useRelay(input("relay-only").checked));
+    input("relay-only").checked = room.policy === "relay";
+    input("relay-only").addEventListener("change", () => {
+      const only = input("relay-only").checked;
+      remember("relay-only", only ? "yes" : "");
+      this.#useRelay(only);
+    });
     button("copy-report").addEventListener("click", () => this.#copyReport());
   }
 
@@ -59,7 +65,7 @@ export class Ties {
     toast("connection.struggling", { name }, { key: "connection.struggling.act", act: () => this.#useRelay(true) });
   }
 
-  /** @param {boolean} only */
+  /** Where it was only offered to mend this call, the next one begins as before. @param {boolean} only */
   #useRelay(only) {
     input("relay-only").checked = only;
     this.#room.setPolicy(only ? "relay" : "all");

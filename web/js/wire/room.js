@@ -47,7 +47,7 @@ export class Room extends Emitter {
   locked = false;
   cap = 0;
   /** "all", or "relay" to show the others no address of ours. @type {RTCIceTransportPolicy} */
-  policy = "all";
+  policy;
 
   #name;
   #key;
@@ -74,9 +74,11 @@ export class Room extends Emitter {
    * @param {() => import("./peer.js").Tracks} parts.tracks  what is sent at the moment
    * @param {MediaStream} [parts.stream]
    * @param {import("./clock.js").Clock} parts.clock
+   * @param {RTCIceTransportPolicy} [parts.policy]
    */
-  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, clock }) {
+  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, clock, policy = "all" }) {
     super();
+    this.policy = policy;
     this.#name = name;
     this.#key = key;
     this.#hostToken = hostToken;

@@ -1,0 +1,446 @@
+/**
+ * Takes a picture of every page in every state, in each size, language and theme, for somebody to look at:
+ * `node tests/browser/screenshots.js [filter]`, into target/screenshots/. It fails where a state cannot be reached, and
+ * judges nothing.
+ */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+import { launchChromium } from "./support/browser.js";
+import { Scene } from "./support/scene.js";
+
+const FOLDER = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
+const PHONE = { isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
+const SIZES = {
+  wide: { width: 1280, height: 800 },
+  phone: { width: 390, height: 844, ...PHONE },
+  small: { width: 320, height: 568, ...PHONE },
+};
+const LANGUAGES = ["en", "ko"];
+const THEMES = ["light", "dark"];
+
+/**
+ * How each state comes to be: what returns is who is in the picture. One that is `small` is also taken on a small phone;
+ * of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
+ * @typedef {import("./support/guest.js").Guest} Guest
+ * @type {Record<string, { make: (scene: Scene) => Promise<Guest>, small?: boolean, whole?: boolean, again?: (scene: Scene) => Promise<void> }>}
+ */
+const STATES = {
+  start: { small: true, make: (scene) => scene.visit("/") },
+  "start-wrong": {
+    make: async (scene) => {
+      const guest = await scene.visit("/");
+      await guest.page.type("#room", "https://elsewhere.example/r/");
+      await guest.page.keyboard.press("Enter");
+      return guest;
+    },
+  },
+  "start-developers": {
+    whole: true,
+    make: async (scene) => {
+      const guest = await scene.visit("/");
+      await guest.click("summary");
+      return guest;
+    },
+  },
+  lost: { make: (scene) => scene.visit("/nowhere") },
+
+  lobby: { small: true, make: async (scene) => (await scene.lobby()).isReady() },
+  "lobby-off": {
+    make: async (scene) => {
+      const guest = await (await scene.lobby()).isReady();
+      await press(guest, "preview-cam", "preview-mic");
+      return guest;
+    },
+  },
+  "lobby-asking": { make: (scene) => lobby(scene, "asking") },
+  "lobby-denied": { make: (scene) => lobby(scene, "denied"), small: true },
+  "lobby-missing": { make: (scene) => lobby(scene, "missing") },
+  "lobby-insecure": { make: (scene) => lobby(scene, "insecure") },
+  "lobby-joining": {
+    make: async (scene) => {
+      const guest = await (await scene.lobby()).isReady();
+      await scene.silence();
+      await press(guest, "enter");
+      return guest;
+    },
+  },
+
+  alone: { make: (scene) => call(scene, 1), small: true },
+  two: { make: (scene) => call(scene, 2), small: true },
+  three: { make: (scene) => call(scene, 3) },
+  four: { make: (scene) => call(scene, 4) },
+  muted: {
+    make: async (scene) => {
+      const guests = await scene.call(3);
+      for (const guest of guests.slice(0, 2)) await press(guest, "cam", "mic");
+      await guests[0].until(() => document.querySelectorAll("#stage .without-picture").length === 2);
+      return guests[0];
+    },
+  },
+  "two-muted": {
+    make: async (scene) => {
+      const guests = await scene.call(2);
+      for (const guest of guests) await press(guest, "cam", "mic");
+      await guests[0].until(() => document.querySelectorAll("#stage .without-picture").length === 2);
+      return guests[0];
+    },
+  },
+  screen: {
+    make: async (scene) => {
+      const guests = await scene.call(4);
+      await press(guests[1], "share");
+      await guests[0].until(() => document.querySelector(".large video")?.videoWidth === 1280);
+      return guests[0];
+    },
+  },
+  sharing: {
+    make: async (scene) => {
+      const guests = await scene.call(3);
+      if (!scene.viewport.isMobile) await press(guests[0], "share");
+      return guests[0];
+    },
+  },
+  away: {
+    make: async (scene) => {
+      const guests = await scene.call(3);
+      await guests[2].page.goto("about:blank");
+      await guests[1].page.evaluate(() => window.watched.connections.forEach((it) => it.close()));
+      await guests[0].until(() => document.querySelectorAll(".tile-state:not(:empty)").length > 0);
+      return guests[0];
+    },
+  },
+  chat: { make: async (scene) => (await chatting(scene))[0], small: true },
+  "chat-empty": { make: async (scene) => open((await scene.call(2))[0], "chat") },
+  unread: {
+    make: (scene) => call(scene, 3),
+    again: (scene) => say(scene.people[1], "안녕하세요! 잘 보여요. 소리도 잘 들려요?"),
+  },
+  people: { make: async (scene) => open((await scene.call(3))[0], "people") },
+  "people-guest": {
+    make: async (scene) => {
+      const guests = await scene.call(3);
+      await press(guests[2], "mic");
+      await open(guests[0], "people");
+      await guests[0].click(".host-only button");
+      await guests[0].until(() => document.getElementById("host-tools").hidden);
+      return guests[0];
+    },
+  },
+  knock: {
+    make: async (scene) => {
+      await scene.serve({ rooms: "knock = true" });
+      return call(scene, 1);
+    },
+    // What is said in passing does not change its language.
+    again: async (scene) => {
+      for (const { page } of scene.people.splice(1)) await page.browserContext().close();
+      await knocking(scene, 1);
+    },
+  },
+  "knock-people": {
+    make: async (scene) => {
+      await scene.serve({ rooms: "knock = true" });
+      const guest = await call(scene, 1);
+      for (const face of [1, 2]) await knocking(scene, face);
+      return open(guest, "people");
+    },
+  },
+  connection: { make: async (scene) => open((await scene.call(2))[0], "connection", 6_000) },
+  "connection-three": { make: async (scene) => open((await scene.call(3))[0], "connection", 4_000) },
+  "connection-empty": { make: async (scene) => open((await scene.call(1))[0], "connection") },
+  settings: { make: async (scene) => open((await scene.call(2))[0], "settings") },
+  invite: {
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await press(guest, "invite");
+      return guest;
+    },
+  },
+  locked: {
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await open(guest, "people");
+      await press(guest, "lock", "panel-close");
+      return guest;
+    },
+  },
+  tap: {
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await guest.page.$eval("#tap", (it) => (it.hidden = false));
+      return guest;
+    },
+  },
+  reconnecting: { make: (scene) => deserted(scene, 0) },
+  gone: { make: (scene) => deserted(scene, 10_500) },
+
+  "notice-connecting": {
+    make: async (scene) => {
+      const guest = await STATES["lobby-joining"].make(scene);
+      await guest.until(() => !document.getElementById("notice").hidden);
+      return guest;
+    },
+  },
+  "notice-waiting": {
+    make: async (scene) => {
+      await scene.serve({ rooms: "knock = true" });
+      await scene.call(1);
+      return refused(scene);
+    },
+  },
+  "notice-denied": {
+    make: async (scene) => {
+      await scene.serve({ rooms: "knock = true" });
+      const [host] = await scene.call(1);
+      const guest = await refused(scene);
+      await host.page.$eval("#knocks button:last-child", (it) => it.click());
+      await guest.until(() => document.querySelector("#notice-actions button"));
+      return guest;
+    },
+  },
+  "notice-full": {
+    make: async (scene) => {
+      await scene.serve({ rooms: "capacity = 2" });
+      await scene.call(2);
+      return refused(scene);
+    },
+  },
+  "notice-locked": {
+    make: async (scene) => {
+      const [host] = await scene.call(1);
+      await open(host, "people");
+      await press(host, "lock");
+      await host.until(() => document.getElementById("lock").checked);
+      return refused(scene);
+    },
+  },
+  "notice-key": {
+    make: async (scene) => {
+      scene.room += "#k=complete";
+      await scene.call(1);
+      scene.room = scene.room.split("#")[0];
+      return refused(scene);
+    },
+  },
+  "notice-kicked": { make: (scene) => ended(scene, ".host-only button:last-child") },
+  "notice-ended": { make: (scene) => ended(scene, "#end") },
+  "notice-left": {
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await press(guest, "leave");
+      return guest;
+    },
+  },
+
+  "check-running": {
+    make: (scene) => scene.visit("/check", { before: () => (window.fetch = () => new Promise(() => {})) }),
+  },
+  "check-good": { make: async (scene) => checked(await scene.visit("/check")), small: true, whole: true },
+  "check-some": {
+    whole: true,
+    make: async (scene) => {
+      await scene.serve({ tls: false });
+      return checked(await scene.visit("/check", { before: closed }));
+
+      function closed() {
+        const ask = window.fetch.bind(window);
+        window.fetch = async (...words) => {
+          const answer = await (await ask(...words)).text();
+          return new Response(answer.replace(/:\d+(\?transport=udp)/, ":9$1").replace(/(stun:localhost):\d+/, "$1:9"));
+        };
+      }
+    },
+  },
+  "check-bad": {
+    whole: true,
+    make: (scene) => {
+      return scene.visit("/check", { before: mistaken }).then(checked);
+
+      function mistaken() {
+        const ask = window.fetch.bind(window);
+        window.fetch = async (...words) => {
+          const answer = await (await ask(...words)).text();
+          return new Response(answer.replace(/"credential":"/, "$&wrong").replace(/:\d+(\?transport=tcp)/g, ":1$1"));
+        };
+      }
+    },
+  },
+  "check-limited": {
+    make: async (scene) => {
+      const guest = await checked(await scene.visit("/"));
+      await guest.page.evaluate(() => Promise.all([...Array(20)].map(() => fetch("/api/v1/check-ice", { method: "POST" }))));
+      await guest.page.goto(guest.page.url() + "check");
+      return checked(guest);
+    },
+  },
+};
+
+/** @param {Scene} scene @param {import("./support/pretend.js").Camera} camera */
+async function lobby(scene, camera) {
+  const guest = await scene.lobby(0, { camera });
+  await guest.until(() => !document.getElementById("trouble").hidden);
+  return guest;
+}
+
+/** @param {Scene} scene @param {number} count */
+async function call(scene, count) {
+  return (await scene.call(count))[0];
+}
+
+/** @param {Guest} guest @param {string} sheet @param {number} [wait]  until it has something to show */
+async function open(guest, sheet, wait = 0) {
+  const isShort = await guest.page.$eval(`#open-${sheet}`, (it) => !it.offsetParent);
+  if (isShort) await press(guest, "open-people", `tab-${sheet}`);
+  else await press(guest, `open-${sheet}`);
+  await setTimeout(wait);
+  return guest;
+}
+
+/** As with a finger: what is focused by it shows no ring. @param {Guest} guest @param {...string} ids */
+async function press(guest, ...ids) {
+  for (const id of ids) await guest.click(`#${id}`);
+}
+
+/** @param {Guest} guest @param {string} words */
+function say(guest, words) {
+  return guest.page.evaluate((words) => {
+    document.getElementById("message").value = words;
+    document.getElementById("composer").requestSubmit();
+  }, words);
+}
+
+/** Somebody who waits to be let in. @param {Scene} scene @param {number} face */
+async function knocking(scene, face) {
+  const guest = await refused(scene, face);
+  await scene.people[0].until((count) => document.querySelectorAll("#knocks li").length === count, scene.people.length - 1);
+  return guest;
+}
+
+/** Whoever comes to a call that goes on, and sees why they are not in it. @param {Scene} scene */
+async function refused(scene, face = 3) {
+  const guest = await scene.lobby(face);
+  await press(await guest.isReady(), "enter");
+  await guest.until(() => !document.getElementById("notice").hidden);
+  return guest;
+}
+
+/** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {string} button */
+async function ended(scene, button) {
+  const [host, guest] = await scene.call(2);
+  await host.page.evaluate(() => (window.confirm = () => true));
+  await guest.page.setViewport(scene.viewport);
+  await host.page.$eval(button, (it) => it.click());
+  await guest.until(() => !document.getElementById("notice").hidden);
+  return guest;
+}
+
+/** A call whose server is gone for a while. @param {Scene} scene @param {number} wait */
+async function deserted(scene, wait) {
+  const guest = await call(scene, 3);
+  await scene.silence();
+  await guest.until(() => document.getElementById("banner").textContent !== "");
+  await setTimeout(wait);
+  return guest;
+}
+
+/** People who write, and send files. @param {Scene} scene */
+async function chatting(scene) {
+  const [ada, hana, grace] = await scene.call(3);
+  await open(ada, "chat");
+  await say(hana, "안녕하세요! 잘 보여요");
+  await heard(1);
+  await say(grace, "Morning! Who has the plan for Busan?");
+  await heard(2);
+  await say(ada, "I do, here it comes.");
+  await send(ada, "여행 계획.pdf", 300);
+  for (const guest of [hana, grace]) await accept(guest);
+  await send(grace, "Gamcheon Culture Village, the view from the stairs.jpg", 3);
+  await ada.until(() => document.querySelectorAll(".parcel").length === 3);
+  await ada.page.evaluate(() => document.activeElement.blur());
+  return [ada, hana, grace];
+
+  /** @param {number} count */
+  function heard(count) {
+    return ada.until((count) => document.querySelectorAll("#log .text").length === count, count);
+  }
+
+  /** @param {Guest} guest */
+  async function accept(guest) {
+    const button = await guest.page.waitForSelector(".parcel .primary");
+    await button.evaluate((it) => it.click());
+  }
+}
+
+/** @param {Guest} guest @param {string} name @param {number} megabytes */
+function send(guest, name, megabytes) {
+  return guest.page.evaluate((name, megabytes) => {
+    const chosen = new DataTransfer();
+    chosen.items.add(new File(Array(megabytes).fill(new Uint8Array(1e6)), name));
+    const input = document.getElementById("file");
+    input.files = chosen.files;
+    input.dispatchEvent(new Event("change"));
+  }, name, megabytes);
+}
+
+/** @param {Guest} guest */
+async function checked(guest) {
+  await guest.page.waitForFunction(() => !document.getElementById("again")?.disabled, { timeout: 20_000 });
+  return guest;
+}
+
+/** Puts a page that is open into another language and theme. @param {Guest} guest @param {string} language @param {string} theme */
+function dress(guest, language, theme) {
+  return guest.page.evaluate(async (language, theme) => {
+    const { setLanguage } = await import("/js/view/language.js");
+    setLanguage(language);
+    document.documentElement.dataset.theme = theme;
+    for (const [label, value] of [["bar.language", language], ["bar.theme", theme]]) {
+      for (const select of document.querySelectorAll(`select[data-t-label="${label}"]`)) select.value = value;
+    }
+    document.body.scrollTo(0, 0);
+  }, language, theme);
+}
+
+/** The fonts that most people have are not on a server: these are like them. */
+function chooseFonts() {
+  const family = (name) => `<match target="pattern"><test name="family"><string>${name}</string></test><edit name="family" mode="assign" binding="strong"><string>Inter</string><string>NanumBarunGothic</string></edit></match>`;
+  process.env.FONTCONFIG_FILE = `${FOLDER}fonts.conf`;
+  writeFileSync(process.env.FONTCONFIG_FILE, `<fontconfig><include>/etc/fonts/fonts.conf</include>${["system-ui", "sans-serif", "sans"].map(family).join("")}</fontconfig>`);
+}
+
+mkdirSync(FOLDER, { recursive: true });
+chooseFonts();
+const filter = new RegExp(process.argv[2] ?? "");
+const browser = await launchChromium();
+for (const [name, { make, again, small, whole }] of Object.entries(STATES)) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    if (!filter.test(`${name}-${size}`) || (size === "small" && !small)) continue;
+    await picture(`${name}-${size}`, viewport, { make, again, whole });
+  }
+}
+await browser.close();
+
+/** In each language and theme. */
+async function picture(name, viewport, { make, again, whole }) {
+  const scene = await Scene.open(browser, viewport);
+  try {
+    const guest = await make(scene);
+    for (const language of LANGUAGES) {
+      for (const theme of THEMES) {
+        await dress(guest, language, theme);
+        await again?.(scene);
+        await setTimeout(300);
+        await guest.page.screenshot({ path: `${FOLDER}${name}-${language}-${theme}.png`, fullPage: whole });
+      }
+    }
+    console.log(name);
+  } catch (error) {
+    console.log(`${name}: ${error.message}`);
+    process.exitCode = 1;
+  } finally {
+    await scene.close();
+  }
+}

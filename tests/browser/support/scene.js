@@ -1,0 +1,87 @@
+/** A daemon of its own, and people who come to it: what one picture is taken of. */
+
+import { freePorts, Hairpin, onLoopback } from "./hairpin.js";
+import { Guest } from "./guest.js";
+import { pretend } from "./pretend.js";
+
+/** As unguessable as what the start page makes. */
+const ROOM = "/r/3kP0v5q8Jm3tYb7cXr2nWd";
+const NAMES = ["Ada", "하나", "Grace", "Linus"];
+/** Whoever is not in the picture needs no large window. */
+const ELSEWHERE = { width: 480, height: 360 };
+
+export class Scene {
+  /** Of whoever is in the picture. */
+  viewport;
+  room = ROOM;
+  /** Whoever has come. @type {Guest[]} */
+  people = [];
+  #browser;
+  #ports;
+  #hairpin;
+
+  /** @param {import("puppeteer-core").Browser} browser @param {{ width: number, height: number, isMobile?: boolean }} viewport */
+  static async open(browser, viewport) {
+    const scene = new Scene();
+    scene.#browser = browser;
+    scene.viewport = viewport;
+    scene.#ports = await freePorts(3);
+    return scene;
+  }
+
+  /** Starts the daemon, as it must be before whoever comes first; by itself it starts as it is by default. @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table */
+  async serve({ rooms = "", tls = true } = {}) {
+    const [http, turn, secure] = this.#ports;
+    const more = `[rooms]\njoins_per_minute = 1000\n${rooms}`;
+    this.#hairpin = await Hairpin.start(onLoopback({ http, turn, tls: tls ? secure : undefined, more }));
+  }
+
+  /** The server is gone. */
+  async silence() {
+    await this.#hairpin.kill();
+    this.#hairpin = undefined;
+  }
+
+  /**
+   * Somebody who has opened a page, which is the one in the picture unless it is said to be elsewhere.
+   * @param {string} path
+   * @param {{ face?: number, camera?: import("./pretend.js").Camera, isElsewhere?: boolean, before?: () => void }} [options]  `before` runs in the page
+   * @returns {Promise<Guest>}
+   */
+  async visit(path, { face = 0, camera = "there", isElsewhere = false, before } = {}) {
+    if (!this.#hairpin) await this.serve();
+    const viewport = isElsewhere ? ELSEWHERE : this.viewport;
+    const guest = /** @type {Guest} */ (await Guest.with(this.#browser, { viewport }));
+    this.people.push(guest);
+    await guest.page.evaluateOnNewDocument(pretend, { face, camera, isPhone: viewport.isMobile ?? false });
+    if (before) await guest.page.evaluateOnNewDocument(before);
+    await guest.page.goto(`http://localhost:${this.#ports[0]}${path}`);
+    return guest;
+  }
+
+  /** Somebody who sees the lobby. @param {number} [face] @param {Parameters<Scene["visit"]>[1]} [options] */
+  async lobby(face = 0, options = {}) {
+    const guest = await this.visit(this.room, { face, ...options });
+    await guest.page.$eval("#name", (input, name) => {
+      input.value = name;
+      input.dispatchEvent(new Event("input"));
+    }, NAMES[face]);
+    return guest;
+  }
+
+  /** So many people in a call, the first of whom is in the picture, and the host. @param {number} count @returns {Promise<Guest[]>} */
+  async call(count) {
+    const guests = [];
+    for (let face = 0; face < count; face += 1) {
+      const guest = await this.lobby(face, { isElsewhere: face > 0 });
+      guests.push(await (await guest.isReady()).enter());
+    }
+    if (count > 1) await guests[0].sees(count - 1);
+    return guests;
+  }
+
+  async close() {
+    await Promise.all(this.people.map(({ page }) => page.browserContext().close()));
+    await this.#hairpin?.kill();
+  }
+}
