@@ -9,11 +9,14 @@ const CHROMIUM = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // Its own surface costs more than the pages do.
+  "--no-startup-window",
+  "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
   // The daemon's certificate is made for the test. With this Chromium also takes it for `turns:`.
   "--ignore-certificate-errors",
 ];
-/** Three cameras, so that one can be switched for another; every page may use them. */
-const DEVICES = ["--use-fake-device-for-media-stream=device-count=3", "--use-fake-ui-for-media-stream"];
+/** Three cameras, so that one can be switched for another; every page may use them. Ten frames a second are enough to see. */
+const DEVICES = ["--use-fake-device-for-media-stream=device-count=3,fps=10", "--use-fake-ui-for-media-stream"];
 
 /** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of three that are allowed */
 export function launchChromium({ namespace, devices = DEVICES } = {}) {
@@ -26,6 +29,7 @@ export function launchChromium({ namespace, devices = DEVICES } = {}) {
     ignoreDefaultArgs: true,
     args: [...words, ...args],
     pipe: true,
+    waitForInitialPage: false,
   });
 }
 
