@@ -15,10 +15,12 @@ const CHROMIUM = [
   // The daemon's certificate is made for the test. With this Chromium also takes it for `turns:`.
   "--ignore-certificate-errors",
 ];
-/** Three cameras, so that one can be switched for another; every page may use them. Ten frames a second are enough to see. */
-const DEVICES = ["--use-fake-device-for-media-stream=device-count=3,fps=10", "--use-fake-ui-for-media-stream"];
+/** Cameras that every page may use: the second sees depth, and sends no picture. Ten frames a second are enough. */
+const DEVICES = ["--use-fake-device-for-media-stream=device-count=4,fps=10", "--use-fake-ui-for-media-stream"];
+/** Those that one can be switched for another. */
+export const CAMERAS = ["fake_device_0", "fake_device_2", "fake_device_3"];
 
-/** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of three that are allowed */
+/** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of those */
 export function launchChromium({ namespace, devices = DEVICES } = {}) {
   const args = puppeteer.defaultArgs({ browser: "chrome", headless: true, args: [...CHROMIUM, ...devices] });
   const [program, ...words] = [...inside(namespace), "chromium"];
