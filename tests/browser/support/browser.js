@@ -9,13 +9,18 @@ const CHROMIUM = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // Its own surface costs more than the pages do.
+  "--no-startup-window",
+  "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
   // The daemon's certificate is made for the test. With this Chromium also takes it for `turns:`.
   "--ignore-certificate-errors",
 ];
-/** Three cameras, so that one can be switched for another; every page may use them. */
-const DEVICES = ["--use-fake-device-for-media-stream=device-count=3", "--use-fake-ui-for-media-stream"];
+/** Cameras that every page may use: the second sees depth, and sends no picture. Ten frames a second are enough. */
+const DEVICES = ["--use-fake-device-for-media-stream=device-count=4,fps=10", "--use-fake-ui-for-media-stream"];
+/** Those that one can be switched for another. */
+export const CAMERAS = ["fake_device_0", "fake_device_2", "fake_device_3"];
 
-/** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of three that are allowed */
+/** @param {{ namespace?: string, devices?: string[] }} [options]  `devices` instead of those */
 export function launchChromium({ namespace, devices = DEVICES } = {}) {
   const args = puppeteer.defaultArgs({ browser: "chrome", headless: true, args: [...CHROMIUM, ...devices] });
   const [program, ...words] = [...inside(namespace), "chromium"];
@@ -26,6 +31,7 @@ export function launchChromium({ namespace, devices = DEVICES } = {}) {
     ignoreDefaultArgs: true,
     args: [...words, ...args],
     pipe: true,
+    waitForInitialPage: false,
   });
 }
 

@@ -1,79 +1,6 @@
 /** One person with a browser, on the call page: what they do, and what they see. */
 
-import assert from "node:assert/strict";
-
-import { watch } from "./watch.js";
-
-const PATIENCE = 15_000;
-
-/** A page that is watched: nothing in it may fail unnoticed. */
-export class Visitor {
-  page;
-  /** What the browser complained about. @type {string[]} */
-  complaints = [];
-  #context;
-  /** @type {RegExp[]} */
-  #expected = [];
-
-  /**
-   * In a profile of its own: another person, though in the same browser.
-   * @param {import("puppeteer-core").Browser} browser
-   * @param {{ language?: string, theme?: "light" | "dark", viewport?: { width: number, height: number } }} [options]
-   */
-  static async with(browser, { language = "en", theme = "light", viewport = { width: 1280, height: 800 } } = {}) {
-    const context = await browser.createBrowserContext();
-    const page = await context.newPage();
-    const visitor = new this(page, context);
-    page.setDefaultTimeout(PATIENCE);
-    await page.setViewport(viewport);
-    await page.evaluateOnNewDocument(watch);
-    // As somebody who has chosen both before.
-    await page.evaluateOnNewDocument((language, theme) => {
-      try {
-        localStorage.setItem("language", language);
-        localStorage.setItem("theme", theme);
-      } catch {} // about:blank has no storage
-    }, language, theme);
-    return visitor;
-  }
-
-  constructor(page, context) {
-    this.page = page;
-    this.#context = context;
-    page.on("pageerror", (error) => this.complaints.push(`uncaught: ${error.message}`));
-    page.on("console", (message) => {
-      if (message.type() === "error") this.complaints.push(`console: ${message.text()} ${message.location()?.url ?? ""}`);
-    });
-  }
-
-  /** A complaint that the test provokes. @param {RegExp} complaint */
-  expect(complaint) {
-    this.#expected.push(complaint);
-  }
-
-  /** Ends it, and fails if anything was complained about. */
-  async close() {
-    const violations = await this.page.evaluate(() => window.watched?.violations ?? []);
-    await this.#context.close();
-    const unexpected = this.complaints.filter((complaint) => !this.#expected.some((it) => it.test(complaint)));
-    assert.deepEqual([...unexpected, ...violations], []);
-  }
-
-  /** @param {string} selector */
-  click(selector) {
-    return this.page.locator(selector).click();
-  }
-
-  /** The text of an element, as it is shown. @param {string} selector */
-  text(selector) {
-    return this.page.$eval(selector, (element) => element.innerText.trim());
-  }
-
-  /** Waits until `predicate`, which runs in the page, says so. */
-  until(predicate, ...values) {
-    return this.page.waitForFunction(predicate, { polling: 50 }, ...values);
-  }
-}
+import { Visitor } from "./visitor.js";
 
 export class Guest extends Visitor {
   /**
@@ -108,21 +35,11 @@ export class Guest extends Visitor {
 
   /** Everybody else's picture moves: so many others, each with frames that come after this is asked. @param {number} count */
   async sees(count) {
-    await this.until((count) => document.querySelectorAll("#stage .tile:not(.self)").length === count, count);
-    const before = await this.frames();
-    await this.until(
-      (before, count) => {
-        const now = [...document.querySelectorAll("#stage .tile:not(.self) video")].map((it) => it.getVideoPlaybackQuality().totalVideoFrames);
-        return now.length === count && now.every((frames, i) => frames > (before[i] ?? 0) + 2);
-      },
-      before,
-      count,
-    );
-  }
-
-  /** How many frames each of the others has shown. @returns {Promise<number[]>} */
-  frames() {
-    return this.page.$$eval("#stage .tile:not(.self) video", (videos) => videos.map((it) => it.getVideoPlaybackQuality().totalVideoFrames));
+    await this.page.evaluate(() => window.watched.videos().forEach((video) => (video.before = video.frames)));
+    await this.until((count) => {
+      const videos = window.watched.videos();
+      return videos.length === count && videos.every(({ frames = 0, before = 0 }) => frames > before + 2);
+    }, count);
   }
 
   /**
@@ -153,20 +70,58 @@ export class Guest extends Visitor {
     );
   }
 
-  /** Switches to the relay alone, and is connected again with whoever is there. */
-  async onlyRelay() {
+  /** Switches to the relay alone, or back, and is connected again with whoever is there. */
+  async onlyRelay(only = true) {
     await this.page.$eval("#relay-only", (box) => box.click());
-    await this.until(() => {
+    await this.until((policy) => {
       const live = window.watched.connections.filter((pc) => pc.connectionState !== "closed");
-      return live.every((pc) => pc.connectionState === "connected" && pc.getConfiguration().iceTransportPolicy === "relay");
-    });
+      return live.every((pc) => pc.connectionState === "connected" && pc.getConfiguration().iceTransportPolicy === policy);
+    }, only ? "relay" : "all");
+  }
+
+  /** What the others are shown of this person. @param {string} name @param {{ muted?: boolean, picture?: boolean, screen?: boolean }} look */
+  async looks(name, look) {
+    await this.until((name, look) => {
+      const tile = [...document.querySelectorAll("#stage .tile:not(.self)")].find((it) => it.ariaLabel === name);
+      if (!tile) return false;
+      const shown = {
+        muted: !tile.querySelector(".muted").hasAttribute("hidden"),
+        picture: !tile.classList.contains("without-picture"),
+        screen: tile.classList.contains("screen"),
+      };
+      return Object.entries(look).every(([what, is]) => shown[what] === is);
+    }, name, look);
+  }
+
+  /** Writes to the others. @param {string} text */
+  async say(text) {
+    if (await this.page.$eval("#chat", (sheet) => !sheet.offsetParent)) await this.click("#open-chat");
+    await this.page.$eval("#message", (message, text) => {
+      message.value = text;
+      message.form.requestSubmit();
+    }, text);
+  }
+
+  /** Somebody else has written this. @param {string} name @param {string} text */
+  async hears(name, text) {
+    await this.until((name, text) => {
+      const lines = [...document.querySelectorAll("#log .said")];
+      const line = lines.findLastIndex((it) => it.querySelector(".text")?.textContent === text && !it.classList.contains("mine"));
+      // The name stands above the first of several lines.
+      return lines.slice(0, line + 1).findLast((it) => it.querySelector(".by"))?.querySelector(".by").textContent === name;
+    }, name, text);
+  }
+
+  /** Is told instead of being in the call. @param {string} title */
+  async isTold(title) {
+    await this.until((title) => document.getElementById("notice-title").innerText === title, title);
   }
 
   /** When something happened; see watch.js. */
   watched() {
     return this.page.evaluate(() => {
-      const { connected, pictured, clicked, negotiations, gap } = window.watched;
-      return { connected, pictured, clicked, negotiations, gap };
+      const { connected, pictured, clicked, negotiations, gap, toasts } = window.watched;
+      return { connected, pictured, clicked, negotiations, gap, toasts };
     });
   }
 }

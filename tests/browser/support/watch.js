@@ -15,6 +15,10 @@ export function watch() {
     negotiations: 0,
     /** The longest time without a new picture of somebody else, since it was last set to 0. */
     gap: 0,
+    /** The others' pictures. Each counts its frames as `frames`, which Firefox does not do by itself. */
+    videos: () => [...document.querySelectorAll("#stage .tile:not(.self) video")],
+    /** All that was said in passing. @type {string[]} */
+    toasts: [],
     /** Violations of the page's content security policy. @type {string[]} */
     violations: [],
   };
@@ -25,6 +29,12 @@ export function watch() {
   });
 
   addEventListener("click", ({ target }) => (watched.clicked[target.closest?.("[id]")?.id] = now()), true);
+
+  addEventListener("DOMContentLoaded", () => {
+    const place = document.getElementById("toasts");
+    const read = (records) => records.forEach(({ addedNodes }) => addedNodes.forEach((it) => watched.toasts.push(it.textContent)));
+    if (place) new MutationObserver(read).observe(place, { childList: true });
+  });
 
   const Native = window.RTCPeerConnection;
   window.RTCPeerConnection = class RTCPeerConnection extends Native {
@@ -42,10 +52,11 @@ export function watch() {
   addEventListener("loadeddata", ({ target: video }) => {
     if (!video.closest("#stage .tile:not(.self)")) return;
     watched.pictured.push(now());
-    if (video.isWatched) return;
-    video.isWatched = true;
+    if (video.frames !== undefined) return;
+    video.frames = 0;
     let last = now();
     const step = () => {
+      video.frames += 1;
       watched.gap = Math.max(watched.gap, now() - last);
       last = now();
       video.requestVideoFrameCallback(step);

@@ -1,0 +1,239 @@
+/** What people do in a call: see each other, switch cameras, share a screen, write, send a file, and all of it at once. */
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+
+import { CAMERAS } from "./support/browser.js";
+import { Venue } from "./support/venue.js";
+
+const venue = new Venue();
+before(() => venue.open());
+afterEach(() => venue.clear());
+after(() => venue.close());
+
+test("two people in one room see each other", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  assert.deepEqual(await Promise.all([alice, bob].map((it) => it.text("#count"))), ["2", "2"]);
+  const [tie] = await bob.connections();
+  assert.match(tie.pair, /^(host|prflx) ↔ (host|prflx) \(udp\)$/);
+});
+
+test("four people see each other, and three remain when one leaves", async () => {
+  const people = await venue.call("Alice", "Bob", "Carol", "Dan");
+  for (const guest of people) assert.equal(await tilesOf(guest), 4);
+  // when
+  const dan = people.pop();
+  await dan.click("#leave");
+  // then
+  await dan.isTold("You have left the call");
+  for (const guest of people) {
+    await guest.sees(2);
+    assert.equal(await tilesOf(guest), 3);
+    assert.ok((await guest.watched()).toasts.includes("Dan has left"));
+  }
+});
+
+test("a camera is switched for another with nothing negotiated, and the picture goes on", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const negotiated = await negotiations(alice, bob);
+  await alice.click("#open-settings");
+  for (const camera of [...CAMERAS.slice(1), CAMERAS[0]]) {
+    // when
+    const deviceId = await alice.page.$$eval("#call-devices option", (all, camera) => all.find(({ text }) => text === camera).value, camera);
+    await alice.page.select("#call-devices select", deviceId);
+    // then
+    await alice.until(isSending, { deviceId });
+    await bob.sees(1);
+  }
+  assert.deepEqual(await negotiations(alice, bob), negotiated);
+});
+
+test("a shared screen takes the place of the camera and gives it back, with nothing negotiated", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const negotiated = await negotiations(alice, bob);
+  const camera = await sent(alice);
+  // when
+  await alice.click("#share");
+  // then
+  await bob.looks("Alice", { screen: true });
+  await alice.until((before) => window.watched.connections[0].getSenders().some(({ track }) => track?.kind === "video" && track.id !== before), camera.id);
+  const screen = await sent(alice);
+  await alice.until(isSending, { width: screen.width });
+  await bob.until(shows, screen);
+  await bob.sees(1);
+  // when
+  await alice.click("#share");
+  // then
+  await bob.looks("Alice", { screen: false });
+  assert.equal((await sent(alice)).id, camera.id);
+  await bob.until((width) => window.watched.videos()[0].videoWidth !== width, screen.width);
+  await bob.sees(1);
+  assert.deepEqual(await negotiations(alice, bob), negotiated);
+});
+
+test("M mutes, V switches the camera, S shares the screen and C opens the chat, and the others see it", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await bob.looks("Alice", { muted: false, picture: true, screen: false });
+  for (const [key, look] of [["m", { muted: true }], ["v", { picture: false }], ["s", { screen: true, picture: true }]]) {
+    await alice.page.keyboard.press(key);
+    await bob.looks("Alice", look);
+  }
+  for (const [key, look] of [["s", { screen: false, picture: false }], ["v", { picture: true }], ["m", { muted: false }]]) {
+    await alice.page.keyboard.press(key);
+    await bob.looks("Alice", look);
+  }
+  await bob.sees(1);
+  // when: in the chat, letters are letters
+  await alice.page.keyboard.press("c");
+  await alice.page.keyboard.type("mvsc");
+  await alice.page.keyboard.press("Enter");
+  // then
+  await bob.hears("Alice", "mvsc");
+  await bob.looks("Alice", { muted: false, picture: true, screen: false });
+});
+
+test("what one writes the other reads, and is told of it while the chat is closed", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.say("Hello, <b>Bob</b>");
+  await bob.hears("Alice", "Hello, <b>Bob</b>");
+  assert.equal(await bob.text("#unread"), "1");
+  await bob.say("안녕하세요");
+  await alice.hears("Bob", "안녕하세요");
+  assert.equal(await bob.page.$eval("#unread", (badge) => badge.hidden), true);
+});
+
+test("a file of 20 MB is saved as it was sent", async (t) => {
+  const downloads = mkdtempSync(join(tmpdir(), "hairpin-downloads-"));
+  t.after(() => rmSync(downloads, { recursive: true }));
+  const [alice, bob] = await venue.call("Alice", { name: "Bob", downloads });
+  const digest = await alice.page.evaluate(offerFile, "holiday.bin", 20_000_000);
+  // when
+  await bob.click("#open-chat");
+  await bob.click(".parcel .primary");
+  const begun = Date.now();
+  await bob.click(".parcel a[download]");
+  t.diagnostic(`received in ${Date.now() - begun} ms`);
+  // then
+  const saved = await savedFile(downloads, "holiday.bin");
+  assert.equal(saved.length, 20_000_000);
+  assert.equal(createHash("sha256").update(saved).digest("hex"), digest);
+  await alice.until(() => document.querySelector(".parcel .small").innerText.endsWith("received by Bob"));
+});
+
+test("fifty times both add a track at once, and agree each time", async (t) => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  let clashes = 0;
+  for (let round = 0; round < 50; round += 1) {
+    const at = Date.now() + 20;
+    const [atAlice, atBob] = await Promise.all([alice, bob].map((it) => it.page.evaluate(addTrackAt, at)));
+    if (atAlice || atBob) clashes += 1;
+  }
+  t.diagnostic(`${clashes} of 50 times both had offered`);
+  assert.ok(clashes > 0);
+  await Promise.all([alice, bob].map((it) => it.until(() => window.watched.connections.at(-1).signalingState === "stable")));
+  const sections = await Promise.all([alice, bob].map((it) => it.page.evaluate(mediaSections)));
+  assert.deepEqual(sections[0], sections[1]);
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+});
+
+test("ten times both switch the relay on or off at once, and are connected again each time", async (t) => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const begun = Date.now();
+  for (let round = 1; round <= 10; round += 1) {
+    const only = round % 2 === 1;
+    // when
+    await Promise.all([alice.onlyRelay(only), bob.onlyRelay(only)]);
+    // then
+    await Promise.all([alice.sees(1), bob.sees(1)]);
+  }
+  t.diagnostic(`in ${Date.now() - begun} ms`);
+});
+
+/** @param {import("./support/guest.js").Guest} guest */
+function tilesOf(guest) {
+  return guest.page.$$eval("#stage .tile", ({ length }) => length);
+}
+
+/** @param {...import("./support/guest.js").Guest} guests */
+function negotiations(...guests) {
+  return Promise.all(guests.map(async (guest) => (await guest.watched()).negotiations));
+}
+
+/** The picture that is sent to the other. @param {import("./support/guest.js").Guest} guest */
+function sent(guest) {
+  return guest.page.evaluate(() => {
+    const { track } = window.watched.connections[0].getSenders().find(({ track }) => track?.kind === "video");
+    const { width, height } = track.getSettings();
+    return { id: track.id, width, height };
+  });
+}
+
+/** A file once it is whole: until then it has another name. @param {string} directory @param {string} name */
+async function savedFile(directory, name) {
+  const giveUp = Date.now() + 10_000;
+  while (!readdirSync(directory).includes(name)) {
+    assert.ok(Date.now() < giveUp, `there is only ${readdirSync(directory)}`);
+    await setTimeout(50);
+  }
+  return readFileSync(join(directory, name));
+}
+
+/* From here on, what runs inside the page. */
+
+/** The picture that is sent is of this kind, and frames of it have been sent. */
+async function isSending(settings) {
+  const pc = window.watched.connections[0];
+  const { track } = pc.getSenders().find(({ track }) => track?.kind === "video") ?? {};
+  if (!track || Object.entries(settings).some(([name, is]) => track.getSettings()[name] !== is)) return false;
+  const source = [...(await pc.getStats()).values()].find((it) => it.type === "media-source" && it.kind === "video");
+  return source?.trackIdentifier === track.id && source.frames > 0;
+}
+
+function shows({ width, height }) {
+  const [video] = window.watched.videos();
+  return video.videoWidth === width && video.videoHeight === height;
+}
+
+/** Chooses a file of random bytes, and says what is in it. */
+async function offerFile(name, size) {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 65_536) crypto.getRandomValues(bytes.subarray(at, Math.min(size, at + 65_536)));
+  const chosen = new DataTransfer();
+  chosen.items.add(new File([bytes], name));
+  const input = document.getElementById("file");
+  input.files = chosen.files;
+  input.dispatchEvent(new Event("change"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Adds a track, and takes the one of last time away, so that the description stays as short as the server wants it. Once
+ * it is sent, says whether the other side's offer came in between.
+ */
+async function addTrackAt(time) {
+  const pc = window.watched.connections.at(-1);
+  const { track } = pc.getSenders().find(({ track }) => track?.kind === "audio");
+  window.extra?.stop();
+  await new Promise((resolve) => setTimeout(resolve, time - Date.now()));
+  const states = [];
+  const extra = pc.addTransceiver(track.clone());
+  await new Promise((resolve) => {
+    pc.onsignalingstatechange = () => {
+      states.push(pc.signalingState);
+      if (pc.signalingState === "stable" && extra.currentDirection?.startsWith("send")) resolve();
+    };
+  });
+  window.extra = extra;
+  return states[0] !== "have-local-offer" || states[1] !== "stable" || states.length > 2;
+}
+
+function mediaSections() {
+  const pc = window.watched.connections.at(-1);
+  return [pc.signalingState, pc.localDescription.sdp.match(/^m=/gm).length];
+}
