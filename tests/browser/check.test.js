@@ -1,16 +1,19 @@
 /** The check page names what works and what does not, from behind each kind of NAT, within the 15 seconds that it promises. */
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 
 import { launchChromium } from "./support/browser.js";
 import { Check } from "./support/check.js";
 import { Hairpin, onVps } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
-import { afterwards } from "./support/undo.js";
+import { Leftovers } from "./support/leftovers.js";
 
 const URL = `https://${SERVER_NAME}/check`;
 const PROMISED = 15;
+
+const leftovers = new Leftovers();
+afterEach(() => leftovers.clear());
 
 const ALL = { rooms: "ok.rooms", stun: "ok.stun", udp: "ok.udp", tcp: "ok.tcp", tls: "ok.tls" };
 const NO_UDP = { ...ALL, stun: "silent.stun", udp: "silent.udp" };
@@ -58,14 +61,14 @@ for (const [what, kind, { ways, summary, over, firewall, alter }] of CASES) {
 /** A browser behind a NAT of this kind, on the check page of a daemon behind this firewall. */
 async function visit(kind, { firewall, alter }) {
   const lab = new Lab(kind, "open");
-  afterwards(() => lab.down());
+  leftovers.add(() => lab.down());
   if (firewall) lab.firewall("srv", `table inet f { chain arriving { type filter hook input priority 0; ${firewall}; }; }`);
   const hairpin = await Hairpin.start(onVps(lab), Lab.namespace("srv"));
-  afterwards(() => hairpin.stop());
+  leftovers.add(() => hairpin.stop());
   const browser = await launchChromium({ namespace: Lab.namespace("hostA") });
-  afterwards(() => browser.close());
+  leftovers.add(() => browser.close());
   const check = await Check.at(browser, URL, { alter });
-  afterwards(() => check.close());
+  leftovers.add(() => check.close());
   return check;
 }
 

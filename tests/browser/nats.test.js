@@ -1,21 +1,23 @@
 /** Two people, each behind a NAT of some kind, meet in a room: whatever the NATs, they see each other. */
 
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { after, afterEach, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
 import { launchChromium } from "./support/browser.js";
 import { Guest } from "./support/guest.js";
 import { Hairpin, onVps } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
-import { afterwards } from "./support/undo.js";
+import { Leftovers } from "./support/leftovers.js";
 
 const KINDS = ["open", "cone", "symmetric", "noudp", "tls443"];
 const PAIRS = KINDS.flatMap((a, i) => KINDS.slice(i).map((b) => [a, b]));
 const ROOM = `https://${SERVER_NAME}/r/meeting`;
 
+const leftovers = new Leftovers();
 const table = [];
 
+afterEach(() => leftovers.clear());
 after(() => console.table(table));
 
 for (const [a, b] of PAIRS) {
@@ -71,14 +73,14 @@ test("where two packets of a hundred are lost at each NAT, a relayed call holds 
 /** Two people in the lobby of one room. @returns {Promise<[Guest, Guest]>} */
 async function meeting(a, b, { loss } = {}) {
   const lab = new Lab(a, b, { loss });
-  afterwards(() => lab.down());
+  leftovers.add(() => lab.down());
   const hairpin = await Hairpin.start(onVps(lab), Lab.namespace("srv"));
-  afterwards(() => hairpin.stop());
+  leftovers.add(() => hairpin.stop());
   const [alice, bob] = await Promise.all([["hostA", "Alice"], ["hostB", "Bob"]].map(async ([host, name]) => {
     const browser = await launchChromium({ namespace: Lab.namespace(host) });
-    afterwards(() => browser.close());
+    leftovers.add(() => browser.close());
     const guest = await Guest.at(browser, ROOM, { name });
-    afterwards(() => guest.close());
+    leftovers.add(() => guest.close());
     return guest.isReady();
   }));
   return [alice, bob];

@@ -1,7 +1,7 @@
 /** The check page: one verdict for each way to the server, and a measurement through the relay. */
 
 import en from "../../../web/i18n/en.js";
-import { Visitor } from "./guest.js";
+import { Visitor } from "./visitor.js";
 
 /** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
 
