@@ -35,10 +35,10 @@ export class Guest extends Visitor {
 
   /** Everybody else's picture moves: so many others, each with frames that come after this is asked. @param {number} count */
   async sees(count) {
-    await this.page.evaluate(() => window.watched.videos().forEach((video) => (video.before = video.frames)));
+    await this.page.evaluate(() => window.watched.videos().forEach((video) => (video.framesBefore = video.frames)));
     await this.until((count) => {
       const videos = window.watched.videos();
-      return videos.length === count && videos.every(({ frames = 0, before = 0 }) => frames > before + 2);
+      return videos.length === count && videos.every(({ frames = 0, framesBefore = 0 }) => frames > framesBefore + 2);
     }, count);
   }
 
