@@ -13,7 +13,7 @@ export class Guest extends Visitor {
   static async at(browser, url, { name = "Guest", ...options } = {}) {
     const guest = /** @type {Guest} */ (await Guest.with(browser, options));
     await guest.page.goto(url);
-    await guest.page.waitForSelector("#enter:not(:disabled)");
+    await guest.#isInLobby();
     await guest.page.$eval("#name", (input, name) => {
       input.value = name;
     }, name);
@@ -26,9 +26,15 @@ export class Guest extends Visitor {
     return this;
   }
 
+  /** Asks to be let in. */
+  async knock() {
+    await this.#isInLobby();
+    await this.page.$eval("#enter", (button) => button.click());
+  }
+
   /** Joins the room, and is in. */
   async enter() {
-    await this.page.$eval("#enter", (button) => button.click());
+    await this.knock();
     await this.until(() => !document.getElementById("call").hidden);
     return this;
   }
@@ -123,5 +129,10 @@ export class Guest extends Visitor {
       const { connected, pictured, clicked, negotiations, gap, toasts } = window.watched;
       return { connected, pictured, clicked, negotiations, gap, toasts };
     });
+  }
+
+  /** The script has filled in what the page's source leaves out. */
+  async #isInLobby() {
+    await this.until(() => document.getElementById("lobby-room").textContent && !document.getElementById("enter").disabled);
   }
 }
