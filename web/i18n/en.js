@@ -140,6 +140,7 @@ export default {
   "file.save": "Save",
   "file.from": "{name} wants to send you “{file}”",
 
+  "people.count": "People: {count}",
   "people.host": "You are the host",
   "people.isHost": "Host",
   "people.lock": "Let nobody else in",

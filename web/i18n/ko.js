@@ -140,6 +140,7 @@ export default {
   "file.save": "저장",
   "file.from": "{name}님이 ‘{file}’ 파일을 보내려고 해요",
 
+  "people.count": "참여자: {count}",
   "people.host": "내가 호스트예요",
   "people.isHost": "호스트",
   "people.lock": "더 들어오지 못하게 하기",

@@ -13,7 +13,7 @@ export class Guest extends Visitor {
   static async at(browser, url, { name = "Guest", ...options } = {}) {
     const guest = /** @type {Guest} */ (await Guest.with(browser, options));
     await guest.page.goto(url);
-    await guest.page.waitForSelector("#enter:not(:disabled)");
+    await guest.#isInLobby();
     await guest.page.$eval("#name", (input, name) => {
       input.value = name;
     }, name);
@@ -26,19 +26,25 @@ export class Guest extends Visitor {
     return this;
   }
 
+  /** Asks to be let in. */
+  async knock() {
+    await this.#isInLobby();
+    await this.page.$eval("#enter", (button) => button.click());
+  }
+
   /** Joins the room, and is in. */
   async enter() {
-    await this.page.$eval("#enter", (button) => button.click());
+    await this.knock();
     await this.until(() => !document.getElementById("call").hidden);
     return this;
   }
 
   /** Everybody else's picture moves: so many others, each with frames that come after this is asked. @param {number} count */
   async sees(count) {
-    await this.page.evaluate(() => window.watched.videos().forEach((video) => (video.before = video.frames)));
+    await this.page.evaluate(() => window.watched.videos().forEach((video) => (video.framesBefore = video.frames)));
     await this.until((count) => {
       const videos = window.watched.videos();
-      return videos.length === count && videos.every(({ frames = 0, before = 0 }) => frames > before + 2);
+      return videos.length === count && videos.every(({ frames = 0, framesBefore = 0 }) => frames > framesBefore + 2);
     }, count);
   }
 
@@ -123,5 +129,10 @@ export class Guest extends Visitor {
       const { connected, pictured, clicked, negotiations, gap, toasts } = window.watched;
       return { connected, pictured, clicked, negotiations, gap, toasts };
     });
+  }
+
+  /** The script has filled in what the page's source leaves out. */
+  async #isInLobby() {
+    await this.until(() => document.getElementById("lobby-room").textContent && !document.getElementById("enter").disabled);
   }
 }

@@ -4,6 +4,7 @@ import { launchChromium } from "./browser.js";
 import { Guest } from "./guest.js";
 import { freePorts, Hairpin, onLoopback } from "./hairpin.js";
 import { Leftovers } from "./leftovers.js";
+import { Visitor } from "./visitor.js";
 
 /** All are at one address here, and come and go faster than people do. */
 const CROWD = "sockets_per_ip = 100\njoins_per_minute = 1000";
@@ -65,6 +66,13 @@ export class Venue {
     return guest;
   }
 
+  /** Somebody who may go anywhere. @param {Parameters<typeof Visitor.with>[1]} [options] */
+  async visitor(options) {
+    const visitor = await Visitor.with(this.browser, options);
+    this.#test.add(() => visitor.close());
+    return visitor;
+  }
+
   /** People in a call, in the order in which they came. @param {...(string | { name: string, browser?: Browser })} people */
   async call(...people) {
     const room = this.room();
@@ -73,6 +81,13 @@ export class Venue {
     for (const guest of guests) await guest.enter();
     await Promise.all(guests.map((guest) => guest.sees(guests.length - 1)));
     return guests;
+  }
+
+  /** Somebody in a call, where nobody else is yet. @param {string} name */
+  async alone(name) {
+    const guest = await this.guest(this.room(), { name });
+    await guest.isReady();
+    return guest.enter();
   }
 
   /** After each test. */

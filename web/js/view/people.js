@@ -32,7 +32,10 @@ export class People {
     html("host-tools").hidden = !isHost;
     find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
     input("lock").checked = locked;
-    html("count").textContent = String(members.size + (host ? 1 : 0));
+    const count = members.size + (host ? 1 : 0);
+    html("count").textContent = String(count);
+    // What is read aloud has what is seen in it.
+    label(button("open-people"), "people.count", { count });
   }
 
   /** @param {{ id: string, name: string, plain: string, state: State }} person */

@@ -1,0 +1,177 @@
+/** Getting into a call, or not: what people are told, and what they can do about it. */
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { launchChromium } from "./support/browser.js";
+import { Venue } from "./support/venue.js";
+
+const venue = new Venue();
+before(() => venue.open({ tls: true, rooms: "capacity = 2" }));
+afterEach(() => venue.clear());
+after(() => venue.close());
+
+test("where TLS is the only way to the relay, people meet over TLS", async () => {
+  const [alice, bob] = await venue.call({ name: "Alice", prepare: onlyTls }, { name: "Bob", prepare: onlyTls });
+  await Promise.all([alice.onlyRelay(), bob.onlyRelay()]);
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+  for (const guest of [alice, bob]) {
+    const [{ local, remote, transport }] = await guest.pairs();
+    assert.deepEqual([local, remote, transport], ["relay", "relay", "tls"]);
+  }
+});
+
+test("whoever comes to a full room is told, and gets in once somebody has left", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const carol = await venue.guest(alice.page.url(), { name: "Carol" });
+  await carol.knock();
+  await carol.isTold("The room is full");
+  // when
+  await bob.click("#leave");
+  await alice.sees(0);
+  await carol.click("#notice-actions button");
+  await carol.enter();
+  // then
+  await Promise.all([alice.sees(1), carol.sees(1)]);
+});
+
+test("a locked room lets nobody in until the host unlocks it", async () => {
+  const alice = await venue.alone("Alice");
+  await alice.click("#open-people");
+  await alice.click("#lock");
+  await alice.until(() => !document.getElementById("room-locked").hasAttribute("hidden"));
+  const bob = await venue.guest(alice.page.url(), { name: "Bob" });
+  await bob.knock();
+  await bob.isTold("The room is locked");
+  // when
+  await alice.click("#lock");
+  await alice.until(() => document.getElementById("room-locked").hasAttribute("hidden"));
+  await bob.click("#notice-actions button");
+  await bob.enter();
+  // then
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+});
+
+test("whoever is removed is told so, and cannot come back by a click", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.click("#open-people");
+  // when
+  await alice.confirm("[aria-label='Remove Bob']");
+  // then
+  await bob.isTold("You were removed from the call");
+  assert.deepEqual(await bob.page.$$("#notice-actions button"), []);
+  await alice.sees(0);
+  assert.equal((await alice.watched()).toasts.at(-1), "Bob was removed");
+});
+
+test("the host ends the call for everybody", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.click("#open-people");
+  // when
+  await alice.confirm("#end");
+  // then
+  await Promise.all([alice, bob].map((it) => it.isTold("The call is over")));
+});
+
+test("the host who has reloaded the page is the host again", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  // when
+  await alice.page.reload();
+  await bob.until(() => !document.getElementById("host-tools").hidden);
+  await alice.enter();
+  // then
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+  await bob.until(() => document.getElementById("host-tools").hidden);
+  assert.equal(await alice.page.$eval("#host-tools", (tools) => tools.hidden), false);
+});
+
+test("whoever has left can join again", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await bob.click("#leave");
+  await bob.isTold("You have left the call");
+  await alice.sees(0);
+  // when
+  await bob.click("#notice-actions .primary");
+  await bob.enter();
+  // then
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+});
+
+test("sound that the browser holds back begins with a tap", async () => {
+  const alice = await venue.alone("Alice");
+  const bob = await venue.guest(alice.page.url(), { name: "Bob", prepare: refuseSound });
+  await bob.enter();
+  await bob.until(() => !document.getElementById("tap").hidden);
+  await bob.sees(1);
+  assert.deepEqual(await playing(bob), { muted: true, paused: false });
+  // when
+  await bob.click("#tap");
+  // then
+  await bob.until(() => document.getElementById("tap").hidden);
+  assert.deepEqual(await playing(bob), { muted: false, paused: false });
+});
+
+test("whoever does not allow the camera is told how to, and can join without", async () => {
+  const browser = await venue.launch(() => launchChromium({ devices: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream=deny"] }));
+  await joinsWithout(browser, "Camera and microphone are blocked");
+});
+
+test("whoever has no camera can join without", async () => {
+  const browser = await venue.launch(() => launchChromium({ devices: ["--use-fake-ui-for-media-stream"] }));
+  await joinsWithout(browser, "No camera found");
+});
+
+/** Somebody without camera and microphone is told why, joins, and sees others who see only a name. */
+async function joinsWithout(browser, title) {
+  const alice = await venue.alone("Alice");
+  const bob = await venue.guest(alice.page.url(), { name: "Bob", browser });
+  await bob.until((title) => document.getElementById("trouble-title").innerText === title, title);
+  assert.equal(await bob.text("#enter"), "Join without camera and microphone");
+  // when
+  await bob.enter();
+  // then
+  await bob.sees(1);
+  await alice.looks("Bob", { muted: true, picture: false });
+  await bob.say("I have no camera");
+  await alice.hears("Bob", "I have no camera");
+}
+
+/** @param {import("./support/guest.js").Guest} guest */
+function playing(guest) {
+  return guest.page.evaluate(() => {
+    const [{ muted, paused }] = window.watched.videos();
+    return { muted, paused };
+  });
+}
+
+/* From here on, what runs inside the page before its first script. */
+
+/** As in a network that lets nothing else out. */
+function onlyTls() {
+  const among = (configuration) => ({
+    ...configuration,
+    iceServers: configuration.iceServers
+      .map((server) => ({ ...server, urls: [server.urls].flat().filter((url) => url.startsWith("turns:")) }))
+      .filter(({ urls }) => urls.length > 0),
+  });
+  const Watched = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Watched {
+    constructor(configuration) {
+      super(among(configuration));
+    }
+    setConfiguration(configuration) {
+      super.setConfiguration(among(configuration));
+    }
+  };
+}
+
+/** As browsers do to a page that nobody has touched. */
+function refuseSound() {
+  const { play } = HTMLMediaElement.prototype;
+  let isTouched = false;
+  addEventListener("click", ({ target }) => (isTouched ||= target.closest("#tap") !== null), true);
+  HTMLMediaElement.prototype.play = function () {
+    if (isTouched || this.muted) return play.call(this);
+    return Promise.reject(new DOMException("nobody has touched the page", "NotAllowedError"));
+  };
+}
