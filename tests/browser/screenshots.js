@@ -47,6 +47,14 @@ const STATES = {
   },
   lost: { make: (scene) => scene.visit("/nowhere") },
 
+  "lobby-more": {
+    whole: true,
+    make: async (scene) => {
+      const guest = await (await scene.lobby()).isReady();
+      await guest.click("summary");
+      return guest;
+    },
+  },
   lobby: { small: true, make: async (scene) => (await scene.lobby()).isReady() },
   "lobby-off": {
     make: async (scene) => {
@@ -124,6 +132,7 @@ const STATES = {
       const guests = await scene.call(3);
       await press(guests[2], "mic");
       await open(guests[0], "people");
+      guests[0].page.once("dialog", (dialog) => dialog.accept());
       await guests[0].click(".host-only button");
       await guests[0].until(() => document.getElementById("host-tools").hidden);
       return guests[0];
@@ -175,6 +184,13 @@ const STATES = {
     },
   },
   reconnecting: { make: (scene) => deserted(scene, 0) },
+  "gone-muted": {
+    make: async (scene) => {
+      const guest = await deserted(scene, 0);
+      await press(guest, "mic", "cam");
+      return open(guest, "chat");
+    },
+  },
   gone: { make: (scene) => deserted(scene, 10_500) },
 
   "notice-connecting": {
@@ -238,7 +254,19 @@ const STATES = {
   "check-running": {
     make: (scene) => scene.visit("/check", { before: () => (window.fetch = () => new Promise(() => {})) }),
   },
-  "check-good": { make: async (scene) => checked(await scene.visit("/check")), small: true, whole: true },
+  "check-good": {
+    small: true,
+    whole: true,
+    make: (scene) => {
+      return scene.visit("/check", { before: reachable }).then(checked);
+
+      // For STUN alone Chromium takes localhost for ::1, where nobody listens here.
+      function reachable() {
+        const ask = window.fetch.bind(window);
+        window.fetch = async (...words) => new Response((await (await ask(...words)).text()).replace("stun:localhost", "stun:127.0.0.1"));
+      }
+    },
+  },
   "check-some": {
     whole: true,
     make: async (scene) => {
@@ -329,9 +357,8 @@ async function refused(scene, face = 3) {
 
 /** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {string} button */
 async function ended(scene, button) {
-  const [host, guest] = await scene.call(2);
+  const [host, guest] = await scene.call(2, 1);
   await host.page.evaluate(() => (window.confirm = () => true));
-  await guest.page.setViewport(scene.viewport);
   await host.page.$eval(button, (it) => it.click());
   await guest.until(() => !document.getElementById("notice").hidden);
   return guest;

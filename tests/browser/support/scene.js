@@ -69,11 +69,16 @@ export class Scene {
     return guest;
   }
 
-  /** So many people in a call, the first of whom is in the picture, and the host. @param {number} count @returns {Promise<Guest[]>} */
-  async call(count) {
+  /**
+   * So many people in a call, the first of whom is the host.
+   * @param {number} count
+   * @param {number} [seen]  who is in the picture
+   * @returns {Promise<Guest[]>}
+   */
+  async call(count, seen = 0) {
     const guests = [];
     for (let face = 0; face < count; face += 1) {
-      const guest = await this.lobby(face, { isElsewhere: face > 0 });
+      const guest = await this.lobby(face, { isElsewhere: face !== seen });
       guests.push(await (await guest.isReady()).enter());
     }
     if (count > 1) await guests[0].sees(count - 1);
