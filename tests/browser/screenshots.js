@@ -48,10 +48,10 @@ const STATES = {
   lost: { make: (scene) => scene.visit("/nowhere") },
 
   "lobby-more": {
-    whole: true,
     make: async (scene) => {
       const guest = await (await scene.lobby()).isReady();
       await guest.click("summary");
+      await guest.page.evaluate(() => scrollTo(0, document.body.scrollHeight));
       return guest;
     },
   },
@@ -379,10 +379,10 @@ async function chatting(scene) {
   await open(ada, "chat");
   await say(hana, "안녕하세요! 잘 보여요");
   await heard(1);
-  await say(grace, "Morning! Who has the plan for Busan?");
+  await say(grace, "Who has the plan for Busan?");
   await heard(2);
   await say(ada, "I do, here it comes.");
-  await send(ada, "여행 계획.pdf", 300);
+  await send(ada, "여행 계획.pdf", 40);
   for (const guest of [hana, grace]) await accept(guest);
   await send(grace, "Gamcheon Culture Village, the view from the stairs.jpg", 3);
   await ada.until(() => document.querySelectorAll(".parcel").length === 3);

@@ -54,7 +54,7 @@ export default {
   "asking.title": "카메라와 마이크를 써도 될까요?",
   "asking.text": "브라우저가 물어보고 있어요. 참여하기 전에는 아무것도 전송되지 않아요.",
   "failure.insecure.title": "이 페이지에서는 카메라를 쓸 수 없어요",
-  "failure.insecure.text": "브라우저는 https 또는 이 컴퓨터의 http://localhost에서만 카메라를 허용해요. 주소 앞을 https://로 바꿔서 같은 방을 열어 주세요.",
+  "failure.insecure.text": "브라우저는 https 또는 이 컴퓨터의 http://localhost에서만 카메라를 허용해요. 주소 앞을 https://⁠로 바꿔서 같은 방을 열어 주세요.",
   "failure.denied.title": "카메라와 마이크가 차단되어 있어요",
   "failure.denied.text": "주소창 옆 아이콘에서 허용한 뒤 다시 시도해 주세요. 그래도 안 되면 시스템의 개인정보 보호 설정에서 브라우저에 허용했는지 확인해 주세요.",
   "failure.missing.title": "카메라를 찾을 수 없어요",
