@@ -22,11 +22,17 @@ const LANGUAGES = ["en", "ko"];
 const THEMES = ["light", "dark"];
 
 /**
- * How each state comes to be: what returns is who is in the picture. One that is `small` is also taken on a small phone;
- * of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
+ * How a state comes to be: what `make` returns is who is in the picture. One that is `small` is also taken on a small
+ * phone; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
  * @typedef {import("./support/guest.js").Guest} Guest
- * @type {Record<string, { make: (scene: Scene) => Promise<Guest>, small?: boolean, whole?: boolean, again?: (scene: Scene) => Promise<void> }>}
+ * @typedef {object} State
+ * @property {(scene: Scene) => Promise<Guest>} make
+ * @property {boolean} [small]
+ * @property {boolean} [whole]
+ * @property {(scene: Scene) => Promise<void>} [again]
  */
+
+/** `chat-wide-en-light.png` is docs/call.png. @type {Record<string, State>} */
 const STATES = {
   start: { small: true, make: (scene) => scene.visit("/") },
   "start-wrong": {
@@ -252,49 +258,20 @@ const STATES = {
   },
 
   "check-running": {
-    make: (scene) => scene.visit("/check", { before: () => (window.fetch = () => new Promise(() => {})) }),
+    make: (scene) => scene.visit("/check", { before: [() => (window.fetch = () => new Promise(() => {}))] }),
   },
-  "check-good": {
-    small: true,
-    whole: true,
-    make: (scene) => {
-      return scene.visit("/check", { before: reachable }).then(checked);
-
-      // For STUN alone Chromium takes localhost for ::1, where nobody listens here.
-      function reachable() {
-        const ask = window.fetch.bind(window);
-        window.fetch = async (...words) => new Response((await (await ask(...words)).text()).replace("stun:localhost", "stun:127.0.0.1"));
-      }
-    },
-  },
+  // For STUN alone Chromium takes localhost for ::1, where nobody listens here.
+  "check-good": { small: true, whole: true, make: (scene) => check(scene, ["stun:localhost", "stun:127.0.0.1"]) },
   "check-some": {
     whole: true,
     make: async (scene) => {
       await scene.serve({ tls: false });
-      return checked(await scene.visit("/check", { before: closed }));
-
-      function closed() {
-        const ask = window.fetch.bind(window);
-        window.fetch = async (...words) => {
-          const answer = await (await ask(...words)).text();
-          return new Response(answer.replace(/:\d+(\?transport=udp)/, ":9$1").replace(/(stun:localhost):\d+/, "$1:9"));
-        };
-      }
+      return check(scene, ["stun:localhost:\\d+", "stun:127.0.0.1:9"], [":\\d+(\\?transport=udp)", ":9$1"]);
     },
   },
   "check-bad": {
     whole: true,
-    make: (scene) => {
-      return scene.visit("/check", { before: mistaken }).then(checked);
-
-      function mistaken() {
-        const ask = window.fetch.bind(window);
-        window.fetch = async (...words) => {
-          const answer = await (await ask(...words)).text();
-          return new Response(answer.replace(/"credential":"/, "$&wrong").replace(/:\d+(\?transport=tcp)/g, ":1$1"));
-        };
-      }
-    },
+    make: (scene) => check(scene, ['"credential":"', "$&wrong"], [":\\d+(\\?transport=tcp)", ":1$1"]),
   },
   "check-limited": {
     make: async (scene) => {
@@ -412,6 +389,19 @@ function send(guest, name, megabytes) {
   }, name, megabytes);
 }
 
+/** The check is done, though with other ICE servers than the daemon names. @param {Scene} scene @param {...[pattern: string, by: string]} changes */
+async function check(scene, ...changes) {
+  return checked(await scene.visit("/check", { before: [mistake, ...changes] }));
+
+  function mistake(...changes) {
+    const ask = window.fetch.bind(window);
+    window.fetch = async (...words) => {
+      const answer = await (await ask(...words)).text();
+      return new Response(changes.reduce((text, [pattern, by]) => text.replace(new RegExp(pattern, "g"), by), answer));
+    };
+  }
+}
+
 /** @param {Guest} guest */
 async function checked(guest) {
   await guest.page.waitForFunction(() => !document.getElementById("again")?.disabled, { timeout: 20_000 });
@@ -433,9 +423,14 @@ function dress(guest, language, theme) {
 
 /** The fonts that most people have are not on a server: these are like them. */
 function chooseFonts() {
-  const family = (name) => `<match target="pattern"><test name="family"><string>${name}</string></test><edit name="family" mode="assign" binding="strong"><string>Inter</string><string>NanumBarunGothic</string></edit></match>`;
+  const instead = (family) => `
+    <match target="pattern">
+      <test name="family"><string>${family}</string></test>
+      <edit name="family" mode="assign" binding="strong"><string>Inter</string><string>NanumBarunGothic</string></edit>
+    </match>`;
+  const rules = ["system-ui", "sans-serif", "sans"].map(instead).join("");
   process.env.FONTCONFIG_FILE = `${FOLDER}fonts.conf`;
-  writeFileSync(process.env.FONTCONFIG_FILE, `<fontconfig><include>/etc/fonts/fonts.conf</include>${["system-ui", "sans-serif", "sans"].map(family).join("")}</fontconfig>`);
+  writeFileSync(process.env.FONTCONFIG_FILE, `<fontconfig><include>/etc/fonts/fonts.conf</include>${rules}</fontconfig>`);
 }
 
 mkdirSync(FOLDER, { recursive: true });

@@ -16,7 +16,7 @@ export default {
   "start.lead": "Start a call and send the link. No account, nothing to install. Sound and picture go straight from one to the other, encrypted.",
   "start.new": "Start a call",
   "start.join.label": "Or join one",
-  "start.join.placeholder": "Link or name of a room",
+  "start.join.placeholder": "Link or room name",
   "start.join.go": "Join",
   "start.join.wrong": "This is not a link to a call on this server. The name of a room has up to 64 characters, and no slash.",
   "start.check": "Check your connection",
