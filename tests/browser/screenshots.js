@@ -22,11 +22,17 @@ const LANGUAGES = ["en", "ko"];
 const THEMES = ["light", "dark"];
 
 /**
- * How each state comes to be: what returns is who is in the picture. One that is `small` is also taken on a small phone;
- * of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
+ * How a state comes to be: what `make` returns is who is in the picture. One that is `small` is also taken on a small
+ * phone; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
  * @typedef {import("./support/guest.js").Guest} Guest
- * @type {Record<string, { make: (scene: Scene) => Promise<Guest>, small?: boolean, whole?: boolean, again?: (scene: Scene) => Promise<void> }>}
+ * @typedef {object} State
+ * @property {(scene: Scene) => Promise<Guest>} make
+ * @property {boolean} [small]
+ * @property {boolean} [whole]
+ * @property {(scene: Scene) => Promise<void>} [again]
  */
+
+/** `chat-wide-en-light.png` is docs/call.png. @type {Record<string, State>} */
 const STATES = {
   start: { small: true, make: (scene) => scene.visit("/") },
   "start-wrong": {
@@ -47,6 +53,14 @@ const STATES = {
   },
   lost: { make: (scene) => scene.visit("/nowhere") },
 
+  "lobby-more": {
+    make: async (scene) => {
+      const guest = await (await scene.lobby()).isReady();
+      await guest.click("summary");
+      await guest.page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+      return guest;
+    },
+  },
   lobby: { small: true, make: async (scene) => (await scene.lobby()).isReady() },
   "lobby-off": {
     make: async (scene) => {
@@ -124,6 +138,7 @@ const STATES = {
       const guests = await scene.call(3);
       await press(guests[2], "mic");
       await open(guests[0], "people");
+      guests[0].page.once("dialog", (dialog) => dialog.accept());
       await guests[0].click(".host-only button");
       await guests[0].until(() => document.getElementById("host-tools").hidden);
       return guests[0];
@@ -175,6 +190,13 @@ const STATES = {
     },
   },
   reconnecting: { make: (scene) => deserted(scene, 0) },
+  "gone-muted": {
+    make: async (scene) => {
+      const guest = await deserted(scene, 0);
+      await press(guest, "mic", "cam");
+      return open(guest, "chat");
+    },
+  },
   gone: { make: (scene) => deserted(scene, 10_500) },
 
   "notice-connecting": {
@@ -236,37 +258,20 @@ const STATES = {
   },
 
   "check-running": {
-    make: (scene) => scene.visit("/check", { before: () => (window.fetch = () => new Promise(() => {})) }),
+    make: (scene) => scene.visit("/check", { before: [() => (window.fetch = () => new Promise(() => {}))] }),
   },
-  "check-good": { make: async (scene) => checked(await scene.visit("/check")), small: true, whole: true },
+  // For STUN alone Chromium takes localhost for ::1, where nobody listens here.
+  "check-good": { small: true, whole: true, make: (scene) => check(scene, ["stun:localhost", "stun:127.0.0.1"]) },
   "check-some": {
     whole: true,
     make: async (scene) => {
       await scene.serve({ tls: false });
-      return checked(await scene.visit("/check", { before: closed }));
-
-      function closed() {
-        const ask = window.fetch.bind(window);
-        window.fetch = async (...words) => {
-          const answer = await (await ask(...words)).text();
-          return new Response(answer.replace(/:\d+(\?transport=udp)/, ":9$1").replace(/(stun:localhost):\d+/, "$1:9"));
-        };
-      }
+      return check(scene, ["stun:localhost:\\d+", "stun:127.0.0.1:9"], [":\\d+(\\?transport=udp)", ":9$1"]);
     },
   },
   "check-bad": {
     whole: true,
-    make: (scene) => {
-      return scene.visit("/check", { before: mistaken }).then(checked);
-
-      function mistaken() {
-        const ask = window.fetch.bind(window);
-        window.fetch = async (...words) => {
-          const answer = await (await ask(...words)).text();
-          return new Response(answer.replace(/"credential":"/, "$&wrong").replace(/:\d+(\?transport=tcp)/g, ":1$1"));
-        };
-      }
-    },
+    make: (scene) => check(scene, ['"credential":"', "$&wrong"], [":\\d+(\\?transport=tcp)", ":1$1"]),
   },
   "check-limited": {
     make: async (scene) => {
@@ -329,9 +334,8 @@ async function refused(scene, face = 3) {
 
 /** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {string} button */
 async function ended(scene, button) {
-  const [host, guest] = await scene.call(2);
+  const [host, guest] = await scene.call(2, 1);
   await host.page.evaluate(() => (window.confirm = () => true));
-  await guest.page.setViewport(scene.viewport);
   await host.page.$eval(button, (it) => it.click());
   await guest.until(() => !document.getElementById("notice").hidden);
   return guest;
@@ -352,10 +356,10 @@ async function chatting(scene) {
   await open(ada, "chat");
   await say(hana, "안녕하세요! 잘 보여요");
   await heard(1);
-  await say(grace, "Morning! Who has the plan for Busan?");
+  await say(grace, "Who has the plan for Busan?");
   await heard(2);
   await say(ada, "I do, here it comes.");
-  await send(ada, "여행 계획.pdf", 300);
+  await send(ada, "여행 계획.pdf", 40);
   for (const guest of [hana, grace]) await accept(guest);
   await send(grace, "Gamcheon Culture Village, the view from the stairs.jpg", 3);
   await ada.until(() => document.querySelectorAll(".parcel").length === 3);
@@ -385,6 +389,19 @@ function send(guest, name, megabytes) {
   }, name, megabytes);
 }
 
+/** The check is done, though with other ICE servers than the daemon names. @param {Scene} scene @param {...[pattern: string, by: string]} changes */
+async function check(scene, ...changes) {
+  return checked(await scene.visit("/check", { before: [mistake, ...changes] }));
+
+  function mistake(...changes) {
+    const ask = window.fetch.bind(window);
+    window.fetch = async (...words) => {
+      const answer = await (await ask(...words)).text();
+      return new Response(changes.reduce((text, [pattern, by]) => text.replace(new RegExp(pattern, "g"), by), answer));
+    };
+  }
+}
+
 /** @param {Guest} guest */
 async function checked(guest) {
   await guest.page.waitForFunction(() => !document.getElementById("again")?.disabled, { timeout: 20_000 });
@@ -406,9 +423,14 @@ function dress(guest, language, theme) {
 
 /** The fonts that most people have are not on a server: these are like them. */
 function chooseFonts() {
-  const family = (name) => `<match target="pattern"><test name="family"><string>${name}</string></test><edit name="family" mode="assign" binding="strong"><string>Inter</string><string>NanumBarunGothic</string></edit></match>`;
+  const instead = (family) => `
+    <match target="pattern">
+      <test name="family"><string>${family}</string></test>
+      <edit name="family" mode="assign" binding="strong"><string>Inter</string><string>NanumBarunGothic</string></edit>
+    </match>`;
+  const rules = ["system-ui", "sans-serif", "sans"].map(instead).join("");
   process.env.FONTCONFIG_FILE = `${FOLDER}fonts.conf`;
-  writeFileSync(process.env.FONTCONFIG_FILE, `<fontconfig><include>/etc/fonts/fonts.conf</include>${["system-ui", "sans-serif", "sans"].map(family).join("")}</fontconfig>`);
+  writeFileSync(process.env.FONTCONFIG_FILE, `<fontconfig><include>/etc/fonts/fonts.conf</include>${rules}</fontconfig>`);
 }
 
 mkdirSync(FOLDER, { recursive: true });

@@ -19,7 +19,7 @@ export function pretend({ face, camera, isPhone }) {
     if (camera === "asking") return new Promise(() => {});
     if (refuse) throw new DOMException("as pretended", refuse);
     const heard = audio ? (await getUserMedia({ audio })).getTracks() : [];
-    return new MediaStream([...heard, ...(video ? film(1280, 720, portrait) : [])]);
+    return new MediaStream([...heard, ...(video ? film(960, 540, portrait) : [])]);
   };
   devices.getDisplayMedia &&= async () => new MediaStream(film(1280, 800, slide));
 
@@ -44,9 +44,9 @@ export function pretend({ face, camera, isPhone }) {
     const context = canvas.getContext("2d");
     const paint = () => draw(context, Math.sin(performance.now() / 900));
     paint();
-    setInterval(paint, 150);
+    setInterval(paint, 250);
     // Of so few frames, sharp ones.
-    return canvas.captureStream(8).getTracks().map((track) => Object.assign(track, { contentHint: "detail" }));
+    return canvas.captureStream(4).getTracks().map((track) => Object.assign(track, { contentHint: "detail" }));
   }
 
   /** @param {CanvasRenderingContext2D} c @param {number} sway  from -1 to 1 */
@@ -68,6 +68,7 @@ export function pretend({ face, camera, isPhone }) {
     const room = c.createLinearGradient(-160, 0, 960, 720);
     wall.forEach((colour, i) => room.addColorStop(i, colour));
     c.save();
+    c.scale(0.75, 0.75);
     c.translate(160, 0);
     box(room, -160, 0, 1280, 720);
     const lamp = c.createRadialGradient(820 - face * 220, 60, 0, 820 - face * 220, 60, 520);

@@ -29,7 +29,10 @@ export class Scene {
     return scene;
   }
 
-  /** Starts the daemon, as it must be before whoever comes first; by itself it starts as it is by default. @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table */
+  /**
+   * Starts the daemon, before anybody comes; by itself it starts with whoever comes first.
+   * @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table
+   */
   async serve({ rooms = "", tls = true } = {}) {
     const [http, turn, secure] = this.#ports;
     const more = `[rooms]\njoins_per_minute = 1000\n${rooms}`;
@@ -43,9 +46,13 @@ export class Scene {
   }
 
   /**
-   * Somebody who has opened a page, which is the one in the picture unless it is said to be elsewhere.
+   * Somebody who has opened a page, and is in the picture unless they are elsewhere.
    * @param {string} path
-   * @param {{ face?: number, camera?: import("./pretend.js").Camera, isElsewhere?: boolean, before?: () => void }} [options]  `before` runs in the page
+   * @param {object} [options]
+   * @param {number} [options.face]
+   * @param {import("./pretend.js").Camera} [options.camera]
+   * @param {boolean} [options.isElsewhere]
+   * @param {unknown[]} [options.before]  a function that runs in the page before its first script, and its arguments
    * @returns {Promise<Guest>}
    */
   async visit(path, { face = 0, camera = "there", isElsewhere = false, before } = {}) {
@@ -54,7 +61,7 @@ export class Scene {
     const guest = /** @type {Guest} */ (await Guest.with(this.#browser, { viewport }));
     this.people.push(guest);
     await guest.page.evaluateOnNewDocument(pretend, { face, camera, isPhone: viewport.isMobile ?? false });
-    if (before) await guest.page.evaluateOnNewDocument(before);
+    if (before) await guest.page.evaluateOnNewDocument(...before);
     await guest.page.goto(`http://localhost:${this.#ports[0]}${path}`);
     return guest;
   }
@@ -69,11 +76,16 @@ export class Scene {
     return guest;
   }
 
-  /** So many people in a call, the first of whom is in the picture, and the host. @param {number} count @returns {Promise<Guest[]>} */
-  async call(count) {
+  /**
+   * So many people in a call, the first of whom is the host.
+   * @param {number} count
+   * @param {number} [seen]  who is in the picture
+   * @returns {Promise<Guest[]>}
+   */
+  async call(count, seen = 0) {
     const guests = [];
     for (let face = 0; face < count; face += 1) {
-      const guest = await this.lobby(face, { isElsewhere: face > 0 });
+      const guest = await this.lobby(face, { isElsewhere: face !== seen });
       guests.push(await (await guest.isReady()).enter());
     }
     if (count > 1) await guests[0].sees(count - 1);

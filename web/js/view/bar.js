@@ -2,15 +2,16 @@
 /** The bar on top of a page: where one is, which language, light or dark. */
 
 import { LANGUAGES } from "../wire/i18n.js";
-import { html, icon, make } from "./dom.js";
+import { bringIcons, html, icon, make } from "./dom.js";
 import { currentLanguage, label, say, setLanguage, startLanguage } from "./language.js";
 import { recall, remember } from "./memory.js";
 
 const THEMES = /** @type {const} */ (["auto", "light", "dark"]);
 
-/** Draws it, and with it the page in the right language. */
+/** Draws it, and with it the page in the right language, with its pictures. */
 export function startBar() {
   startLanguage();
+  bringIcons();
   const brand = make("a", "brand", icon("hairpin"), "Hairpin");
   brand.href = "/";
   html("bar").append(brand, themeButton(), languageSelect());

@@ -50,15 +50,36 @@ export function svg(tag, attributes = {}, ...children) {
   return element;
 }
 
+/**
+ * Takes the pictures into the page: one that is shown for the first time while the server is away, as somebody mutes the
+ * microphone, could not be fetched any more.
+ */
+export function bringIcons() {
+  const request = new XMLHttpRequest();
+  request.open("GET", "/icons.svg");
+  request.responseType = "document";
+  request.addEventListener("load", () => {
+    const sprite = request.responseXML?.documentElement;
+    if (!sprite) return;
+    for (const symbol of sprite.children) symbol.id = iconAt(symbol.id).slice(1);
+    sprite.toggleAttribute("hidden", true);
+    document.body.append(sprite);
+  });
+  request.send();
+}
+
+/** Where a picture is. Buttons have ids, too. @param {string} name */
+export const iconAt = (name) => `#icon-${name}`;
+
 /** A picture from the sprite. @param {string} name @param {string} [className] */
 export function icon(name, className = "") {
-  return svg("svg", { class: `icon ${className}`.trim(), "aria-hidden": "true" }, svg("use", { href: `/icons.svg#${name}` }));
+  return svg("svg", { class: `icon ${className}`.trim(), "aria-hidden": "true" }, svg("use", { href: iconAt(name) }));
 }
 
 /** @param {Element} element @param {string} name */
 export function setIcon(element, name) {
   const use = element.querySelector("use");
-  if (use) use.setAttribute("href", `/icons.svg#${name}`);
+  if (use) use.setAttribute("href", iconAt(name));
   else element.prepend(icon(name));
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** What is there instead of the call, why, and what one can do. */
 
-import { html, find, make } from "./dom.js";
+import { html, find, iconAt, make } from "./dom.js";
 import { say } from "./language.js";
 
 /** @typedef {import("../wire/i18n.js").Key} Key */
@@ -36,7 +36,7 @@ export function showNotice(reason) {
   const known = reason in ICONS ? reason : "stopped";
   for (const id of ["lobby", "call"]) html(id).hidden = true;
   html("bar").hidden = html("notice").hidden = false;
-  find("notice-icon", SVGUseElement).setAttribute("href", `/icons.svg#${ICONS[known]}`);
+  find("notice-icon", SVGUseElement).setAttribute("href", iconAt(ICONS[known]));
   say(html("notice-title"), /** @type {Key} */ (`notice.${known}.title`));
   say(html("notice-text"), /** @type {Key} */ (`notice.${known}.text`));
   html("notice-actions").replaceChildren(...actions(known));

@@ -49,7 +49,9 @@ export class People {
 
   /** @param {string} id @param {string} name */
   #hostActions(id, name) {
-    const promote = action("star", "people.makeHost", { name }, () => this.#room.decide("host", id));
+    const promote = action("star", "people.makeHost", { name }, () => {
+      if (confirm(text("people.makeHost.sure", { name }))) this.#room.decide("host", id);
+    });
     const remove = action("remove", "people.kick", { name }, () => {
       if (confirm(text("people.kick.sure", { name }))) this.#room.decide("kick", id);
     });

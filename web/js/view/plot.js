@@ -18,7 +18,7 @@ export class Plot {
   element = svg(
     "svg",
     { class: "plot", viewBox: `0 0 ${SECONDS - 1} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" },
-    svg("path", { class: "base", d: `M0 ${HEIGHT}H${SECONDS}` }),
+    svg("path", { class: "base", d: `M0 ${HEIGHT}H${SECONDS - 1}` }),
     this.#up,
     this.#down,
   );

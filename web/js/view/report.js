@@ -50,9 +50,9 @@ export class Report {
       this.#sumUp();
     } catch (error) {
       const isTooOften = error instanceof Error && error.message === "429";
-      this.#conclude("bad", isTooOften ? "check.summary.limited" : "check.summary.refused");
+      this.#conclude(isTooOften ? "fair" : "bad", isTooOften ? "check.summary.limited" : "check.summary.refused");
       for (const way of WAYS) if (!this.#verdicts.has(way) && way !== "rooms") html(`way-${way}`).remove();
-      say(html("loop-text"), "check.loop.none");
+      html("loop").hidden = true;
     }
     button("again").disabled = button("copy").disabled = false;
   }
@@ -68,6 +68,7 @@ export class Report {
     say(html("summary-text"), "check.busy");
     say(html("loop-text"), "check.loop.waiting");
     html("figures").replaceChildren();
+    html("loop").hidden = false;
   }
 
   /** @param {Way} way @param {Verdict} verdict */
