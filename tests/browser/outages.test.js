@@ -10,7 +10,7 @@ import { Venue } from "./support/venue.js";
 /** What browsers say of a server that is not there. */
 const UNREACHABLE = /WebSocket connection to .* failed|ERR_CONNECTION_RE(FUSED|SET)/;
 /** Between two pictures, on a machine that does a lot else. */
-const GAP_LIMIT = 1_000;
+const GAP_LIMIT = 2_000;
 
 const venue = new Venue();
 /** @type {Cable} */
