@@ -177,6 +177,8 @@ export default {
   "connection.copied": "Report copied",
   "connection.struggling": "The connection with {name} keeps breaking.",
   "connection.struggling.act": "Use the relay",
+  "connection.relayless": "There is no way to {name} through the relay.",
+  "connection.relayless.act": "Allow direct connections",
 
   "toast.came": "{name} has joined",
   "toast.left": "{name} has left",

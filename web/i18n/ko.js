@@ -177,6 +177,8 @@ export default {
   "connection.copied": "보고서를 복사했어요",
   "connection.struggling": "{name}님과의 연결이 자꾸 끊겨요.",
   "connection.struggling.act": "중계 서버 쓰기",
+  "connection.relayless": "중계 서버로는 {name}님과 연결할 수 없어요.",
+  "connection.relayless.act": "직접 연결 허용",
 
   "toast.came": "{name}님이 들어왔어요",
   "toast.left": "{name}님이 나갔어요",

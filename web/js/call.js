@@ -3,7 +3,7 @@
 
 import { startBar } from "./view/bar.js";
 import { Call } from "./view/call.js";
-import { button } from "./view/dom.js";
+import { button, html } from "./view/dom.js";
 import { Lobby } from "./view/lobby.js";
 import { recall, recallHost } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
@@ -15,6 +15,8 @@ import { Room } from "./wire/room.js";
 import { Signaling } from "./wire/signaling.js";
 
 startBar();
+// Who was told that the key was missing pastes the whole link into the same tab.
+addEventListener("hashchange", () => html("call").hidden && location.reload());
 const link = roomAt(location);
 if (!link) showNotice("room_name_invalid");
 else if (!("RTCPeerConnection" in window)) showNotice("unsupported");

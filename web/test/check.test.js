@@ -43,7 +43,8 @@ test("a relayed address is what is wanted, and host candidates are not", async (
 test("STUN that shows another address works, and one that shows none, too, if nothing went wrong", async () => {
   const url = "stun:h:3478";
   assert.equal((await verdict((pc) => pc.onicecandidate(candidate("srflx")), url)).outcome, "ok");
-  assert.equal((await verdict(end, url)).outcome, "no_nat");
+  assert.equal((await verdict((pc) => (pc.onicecandidate(candidate("host")), end(pc)), url)).outcome, "no_nat");
+  assert.equal((await verdict(end, url)).outcome, "refused", "no address to ask from");
   const failed = (pc) => {
     pc.onicecandidateerror(error(701, "STUN binding request timed out."));
     end(pc);

@@ -139,6 +139,28 @@ test("a change of the network restarts what is connected, once", async () => {
   assert.equal(it.pc.restarts, 1);
 });
 
+test("changes of the network that did no harm are not counted as failures", async () => {
+  const { it, clock, struggles } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("connected");
+  for (let change = 0; change < 6; change += 1) {
+    it.networkChanged();
+    await clock.advance(60_000);
+  }
+  assert.deepEqual([it.pc.restarts, FakePeerConnection.all.length, struggles], [6, 1, []]);
+});
+
+test("a first connection that gets nowhere, and does not even fail, is tried again", async () => {
+  const { it, clock, struggles } = peer();
+  await it.hear(1, offer);
+  await clock.advance(14_999);
+  assert.equal(it.pc.restarts, 0);
+  await clock.advance(1);
+  assert.equal(it.pc.restarts, 1);
+  await clock.advance(16_000);
+  assert.equal(struggles.length, 1);
+});
+
 test("credentials that do not come are not waited for longer than two seconds", async () => {
   FakePeerConnection.all = [];
   const clock = new FakeClock();

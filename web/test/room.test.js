@@ -132,6 +132,19 @@ test("a long wait is told; whoever was in the room waits for it", async () => {
   assert.deepEqual(inside.seen, ["joined"]);
 });
 
+test("who was to try again, and is in by then, does not try", async () => {
+  const { signaling, clock } = room(joined(info("a")));
+  signaling.emit("begun");
+  await settled();
+  signaling.answers.join = new Refusal({ code: "room_full" });
+  signaling.emit("begun");
+  await settled();
+  signaling.answers.join = joined(info("a"));
+  signaling.emit("begun");
+  await clock.advance(60_000);
+  assert.equal(signaling.asked.filter(({ t }) => t === "join").length, 3);
+});
+
 test("a knock waits for the host, who opens or does not", async () => {
   for (const [answer, end] of [[joined(), "joined"], [null, "out knock_denied"]]) {
     const { signaling, seen } = room({ t: "waiting", you: "me" });

@@ -166,3 +166,34 @@ test("whoever leaves says goodbye", () => {
   assert.equal(FakeSocket.last.sent.at(-1).t, "bye");
   assert.equal(FakeSocket.last.closedWith, 1000);
 });
+
+test("of two attempts to connect only the last one counts", async () => {
+  const { clock, signaling, seen } = begin();
+  FakeSocket.last.hears(welcome());
+  FakeSocket.last.breaks();
+  signaling.probe();
+  const first = FakeSocket.last;
+  signaling.probe();
+  const second = FakeSocket.last;
+  assert.equal(first.closedWith, undefined);
+  assert.equal(first.readyState, 3);
+  second.opens();
+  second.hears(welcome(true));
+  first.opens();
+  first.breaks(4408);
+  second.hears({ t: "pong" });
+  await clock.advance(1_000);
+  assert.deepEqual([FakeSocket.all.length, signaling.state, seen.at(-1)], [3, "up", "state up"]);
+});
+
+test("whoever leaves while the server is away does not come back", async () => {
+  const { clock, signaling, seen } = begin();
+  FakeSocket.last.hears(welcome());
+  FakeSocket.last.breaks();
+  await clock.advance(500);
+  signaling.close();
+  FakeSocket.last.breaks();
+  FakeSocket.last.opens();
+  await clock.advance(60_000);
+  assert.deepEqual([FakeSocket.all.length, FakeSocket.last.sent, seen.at(-1)], [2, [], "closed 1000"]);
+});

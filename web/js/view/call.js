@@ -137,13 +137,14 @@ export class Call {
   #joined() {
     if (this.#room.hostToken) rememberHost(this.#link.name, this.#room.hostToken);
     this.#quietUntil = performance.now() + (this.#isIn ? RETURNING : ARRIVING);
+    // Who comes back may have waited to be let in.
+    hideNotice();
+    html("bar").hidden = true;
+    html("call").hidden = false;
     if (this.#isIn) return;
     this.#isIn = true;
     clearTimeout(this.#patience);
     this.#lobby.close();
-    hideNotice();
-    html("bar").hidden = true;
-    html("call").hidden = false;
     this.#nameRoom();
     onLanguage(() => this.#nameRoom());
     startInvite(location.origin + pathOf(this.#link));

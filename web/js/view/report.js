@@ -31,6 +31,7 @@ export class Report {
 
   async run() {
     this.#begin();
+    if (!("RTCPeerConnection" in window)) return this.#giveUp();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const checkup = new Checkup({
       RTCPeerConnection,
@@ -118,6 +119,13 @@ export class Report {
     if (!relayed || !this.#loop) return this.#conclude("bad", "check.summary.direct");
     if (offered.every(works)) return this.#conclude("good", "check.summary.good");
     return this.#conclude("fair", "check.summary.relay");
+  }
+
+  /** There is nothing that this browser could check with. */
+  #giveUp() {
+    html("ways").replaceChildren();
+    html("loop").hidden = true;
+    this.#conclude("bad", "notice.unsupported.title");
   }
 
   /** @param {Mood} mood @param {Key} key */

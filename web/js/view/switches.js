@@ -18,7 +18,8 @@ const DOES = {
 export function showSwitch(button, what, isOn) {
   const isDevice = what !== "screen";
   button.classList.add(isDevice ? "device" : "action");
-  button.setAttribute("aria-pressed", String(isOn));
+  // Not "pressed": the label says what the button does, and would be read as what it is.
+  button.dataset.on = String(isOn);
   setIcon(button, isOn === isDevice ? what : `${what}-off`);
   label(button, DOES[what][isOn ? "on" : "off"]);
 }

@@ -61,8 +61,9 @@ export class Ties {
 
   /** @param {Member} member */
   #offerRelay({ name }) {
-    if (this.#room.policy === "relay") return;
-    toast("connection.struggling", { name }, { key: "connection.struggling.act", act: () => this.#useRelay(true) });
+    const isRelay = this.#room.policy === "relay";
+    const way = isRelay ? "connection.relayless" : "connection.struggling";
+    toast(way, { name }, { key: `${way}.act`, act: () => this.#useRelay(!isRelay) });
   }
 
   /** Where it was only offered to mend this call, the next one begins as before. @param {boolean} only */

@@ -71,7 +71,7 @@ export function probe({ RTCPeerConnection, server, url, clock }) {
     };
     pc.onicecandidate = ({ candidate }) => {
       // STUN that finds no other address than the machine's own tells nothing.
-      const isAnswered = isStun && (failures === 0 || failures < hosts);
+      const isAnswered = isStun && failures < hosts;
       if (candidate === null) return done(isAnswered ? "no_nat" : (worst ?? "refused"));
       const { type, transport, address, port } = fields(candidate);
       if (type === (isStun ? "srflx" : "relay")) return done("ok", address && `${address}:${port}`);

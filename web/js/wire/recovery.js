@@ -5,6 +5,8 @@
 const PATIENCE = 3_000;
 /** A restart has so long to succeed before it counts as failed. */
 const ATTEMPT = 8_000;
+/** The first attempt has more: both sides have just come. */
+const FIRST = 15_000;
 /** After so many failures the person is offered the relay. */
 export const OFFER_RELAY_AFTER = 2;
 /** After so many, nothing that the two sides agreed on is trusted any more. */
@@ -43,13 +45,17 @@ export class Recovery {
       case "closed":
         return this.#cancel();
       case "new":
+        // Without a single candidate, browsers wait for ever.
+        return this.#later(FIRST);
       case "connecting":
     }
   }
 
   /** The network has changed: what was connected may not be, and nobody has noticed yet. */
   networkChanged() {
-    if (this.#state !== "new" && this.#state !== "closed") this.#act();
+    if (this.#state === "new" || this.#state === "closed") return;
+    if (this.#state === "connected") this.#failures = 0;
+    this.#act();
   }
 
   /** Something went wrong that may not matter: look again in a moment. */

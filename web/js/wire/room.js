@@ -62,6 +62,8 @@ export class Room extends Emitter {
   #ice;
   #inside = false;
   #isOver = false;
+  /** Calls off the next attempt to join. */
+  #cancel = () => {};
 
   /**
    * @param {object} parts
@@ -144,6 +146,7 @@ export class Room extends Emitter {
   }
 
   leave() {
+    this.#cancel();
     this.#empty();
     this.#inside = false;
     this.#signaling.close();
@@ -167,6 +170,7 @@ export class Room extends Emitter {
   }
 
   async #join() {
+    this.#cancel();
     const join = {
       t: "join",
       room: this.#name,
@@ -189,7 +193,7 @@ export class Room extends Emitter {
     // Who was in the room comes back as soon as it is possible; who was not is told, and may go elsewhere.
     const mayPass = code === "rate_limited" || code === "room_full" || code === "server_full";
     const isSoon = code === "rate_limited" && wait <= PATIENCE;
-    if (isSoon || (this.#inside && mayPass)) this.#clock.after(wait, () => this.#join());
+    if (isSoon || (this.#inside && mayPass)) this.#cancel = this.#clock.after(wait, () => this.#join());
     else this.#out(code);
   }
 

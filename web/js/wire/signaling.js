@@ -70,9 +70,10 @@ export class Signaling extends Emitter {
     this.#random = random;
   }
 
-  /** Connects, now. */
+  /** Connects, now: what was begun before on another network is given up. */
   open() {
     this.#cancel();
+    this.#letGo();
     const socket = new this.#WebSocket(this.#url, "signal.v1");
     this.#socket = socket;
     this.#pause = null;
@@ -105,7 +106,7 @@ export class Signaling extends Emitter {
   /** Says goodbye: there will be nothing to resume. */
   close() {
     if (this.state === "up") this.#send({ t: "bye" });
-    this.#socket?.close(1000);
+    this.#letGo(1000);
     this.#finish(1000);
   }
 
@@ -191,10 +192,17 @@ export class Signaling extends Emitter {
 
   /** The socket is as good as lost, though it has not said so. */
   #drop() {
-    const socket = this.#socket;
-    if (socket) socket.onopen = socket.onmessage = socket.onclose = null;
-    socket?.close();
+    this.#letGo();
     this.#lost(1006);
+  }
+
+  /** Closes the socket; whatever it still says is of no interest. @param {number} [code] */
+  #letGo(code) {
+    const socket = this.#socket;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code);
+    this.#socket = null;
   }
 
   /** @param {number} code */
