@@ -354,6 +354,7 @@ async function deserted(scene, wait) {
 async function chatting(scene) {
   const [ada, hana, grace] = await scene.call(3);
   await open(ada, "chat");
+  await ada.until(() => !document.querySelector(".toast"));
   await say(hana, "안녕하세요! 잘 보여요");
   await heard(1);
   await say(grace, "Who has the plan for Busan?");
