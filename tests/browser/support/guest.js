@@ -131,8 +131,8 @@ export class Guest extends Visitor {
     });
   }
 
-  /** The script has filled in what the page's source leaves out. */
+  /** The page can be used. */
   async #isInLobby() {
-    await this.until(() => document.getElementById("lobby-room").textContent && !document.getElementById("enter").disabled);
+    await this.page.waitForSelector("#enter:not(:disabled)");
   }
 }

@@ -53,7 +53,7 @@ export class Lobby {
       }),
       media.on("changed", () => this.#draw()),
     ];
-    this.#draw();
+    this.setJoining(false);
     this.#listen();
   }
 
