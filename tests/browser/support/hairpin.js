@@ -23,7 +23,7 @@ export class Hairpin {
   #ended;
 
   /**
-   * @param {string} config  TOML
+   * @param {string | null} config  TOML; null for what it does by itself
    * @param {string} [namespace]
    * @returns {Promise<Hairpin>} once it serves
    */
@@ -33,12 +33,12 @@ export class Hairpin {
     return hairpin;
   }
 
-  /** @param {string} config @param {string} [namespace] */
+  /** @param {string | null} config @param {string} [namespace] */
   constructor(config, namespace) {
     this.#directory = mkdtempSync(join(tmpdir(), "hairpin-browser-"));
     const file = join(this.#directory, "config.toml");
-    writeFileSync(file, config, { mode: 0o600 });
-    const [program, ...words] = [...inside(namespace), BINARY, "--config", file];
+    if (config !== null) writeFileSync(file, config, { mode: 0o600 });
+    const [program, ...words] = [...inside(namespace), BINARY, ...(config === null ? [] : ["--config", file])];
     this.#process = spawn(program, words, { cwd: this.#directory, stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.#process.stdout, this.#process.stderr]) stream.on("data", (text) => (this.log += text));
     this.#ended = new Promise((ended) => this.#process.on("close", ended));

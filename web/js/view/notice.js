@@ -49,7 +49,6 @@ export function hideNotice() {
 
 /** @param {string} reason */
 function actions(reason) {
-  if (reason === "connecting" || reason === "waiting") return [];
   const start = say(make("a", "button"), "notice.start");
   start.href = "/";
   if (!TRY_AGAIN.has(reason) && !REJOIN.has(reason)) return [start];
