@@ -15,17 +15,21 @@ function track(kind) {
 /** Devices of which `getUserMedia` does what the test says. */
 function devices(getUserMedia) {
   const asked = [];
+  const given = [];
   return {
     asked,
+    given,
     enumerateDevices: async () => [],
     getUserMedia: async (wish) => {
       asked.push(wish);
       await getUserMedia?.(wish);
       const tracks = ["audio", "video"].filter((kind) => wish[kind]).map(track);
+      given.push(...tracks);
       return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
     },
     getDisplayMedia: async () => {
       const screen = track("video");
+      given.push(screen);
       return { getVideoTracks: () => [screen] };
     },
   };
@@ -102,4 +106,37 @@ test("a microphone that is muted stays muted when another is chosen", async () =
   await media.setMicrophone(false);
   await media.choose("audio", "other");
   assert.deepEqual([media.tracks.audio.enabled, media.microphoneIsOn], [false, false]);
+});
+
+test("whoever leaves while something still starts has nothing on, whatever they allow then", async () => {
+  for (const start of ["open", "shareScreen", "setCamera", "setMicrophone"]) {
+    const fake = devices();
+    const media = new Media(fake, nothing);
+    // when
+    const starting = media[start](true);
+    media.close();
+    await starting;
+    // then
+    assert.deepEqual([start, media.tracks, fake.given.map(({ readyState }) => readyState).filter((state) => state !== "ended")], [start, { audio: null, video: null }, []]);
+    assert.ok(fake.given.length > 0);
+  }
+});
+
+test("whoever leaves is not asked any more", async () => {
+  const fake = devices(() => fail("NotFoundError"));
+  const media = new Media(fake, nothing);
+  const opening = media.open();
+  media.close();
+  await opening;
+  await media.open();
+  await media.setCamera(true);
+  assert.equal(fake.asked.length, 1);
+});
+
+test("whoever switches the camera off while both are still asked for has the microphone alone", async () => {
+  const media = new Media(devices(), nothing);
+  const opening = media.open();
+  await media.setCamera(false);
+  await opening;
+  assert.deepEqual([media.cameraIsOn, media.microphoneIsOn], [false, true]);
 });

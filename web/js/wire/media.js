@@ -12,6 +12,9 @@ import { failure } from "./failure.js";
 const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
+/** @type {Kind[]} */
+const KINDS = ["audio", "video"];
+
 /**
  * Muting keeps the microphone, so that it is back at once; a camera that is off is let go of, so that its light goes out.
  *
@@ -30,8 +33,10 @@ export class Media extends Emitter {
   /** @type {Record<Kind | "screen", MediaStreamTrack | null>} */
   #tracks = { audio: null, video: null, screen: null };
   #isMuted = false;
-  /** Only the newest answer to a question counts. @type {Record<Kind, number>} */
-  #asked = { audio: 0, video: 0 };
+  /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
+  #asked = { audio: null, video: null };
+  /** Whoever has left may still be asked by the browser: whatever they answer, nothing starts any more. */
+  #isClosed = false;
 
   /**
    * @param {MediaDevices | undefined} devices  undefined where the page is not secure
@@ -76,17 +81,17 @@ export class Media extends Emitter {
 
   /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both. */
   async open() {
+    if (this.#isClosed) return;
     if (!this.#devices?.getUserMedia) {
       this.failures = { audio: "insecure", video: "insecure" };
       return this.emit("changed");
     }
-    try {
-      const stream = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() });
-      this.#set("audio", stream.getAudioTracks()[0]);
-      this.#set("video", stream.getVideoTracks()[0]);
-    } catch {
-      await this.#acquire("audio");
-      await this.#acquire("video");
+    const questions = { audio: this.#question("audio"), video: this.#question("video") };
+    const answer = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() }).catch(failure);
+    for (const kind of KINDS) {
+      const track = typeof answer === "string" ? null : answer.getTracks().find((it) => it.kind === kind);
+      if (track) this.#answered(kind, questions[kind], track);
+      else if (this.#asked[kind] === questions[kind]) await this.#acquire(kind);
     }
     await this.#list();
   }
@@ -104,7 +109,7 @@ export class Media extends Emitter {
   async setCamera(on) {
     if (on) return this.#acquire("video");
     // One that still starts is not wanted any more.
-    this.#asked.video += 1;
+    this.#asked.video = null;
     this.#set("video", null);
   }
 
@@ -127,16 +132,15 @@ export class Media extends Emitter {
 
   /** Resolves to whether it is shared: the person may think better of it. */
   async shareScreen() {
-    try {
-      const stream = await this.#devices?.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false });
-      const track = stream?.getVideoTracks()[0] ?? null;
-      // Text stays sharp, and moves less smoothly instead.
-      if (track) track.contentHint = "detail";
-      this.#set("screen", track);
-    } catch {
-      return false;
-    }
-    return this.screenIsOn;
+    if (!this.canShareScreen) return false;
+    const stream = await this.#devices?.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false }).catch(() => null);
+    const track = stream?.getVideoTracks()[0];
+    if (this.#isClosed) track?.stop();
+    if (!track || this.#isClosed) return false;
+    // Text stays sharp, and moves less smoothly instead.
+    track.contentHint = "detail";
+    this.#set("screen", track);
+    return true;
   }
 
   stopScreen() {
@@ -145,32 +149,45 @@ export class Media extends Emitter {
 
   /** A phone takes the camera away from a page that is not seen, and does not give it back. */
   async revive() {
-    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
+    for (const kind of KINDS) {
       const track = this.#tracks[kind];
       if (track?.readyState === "ended") await this.#acquire(kind);
     }
   }
 
+  /** For good: a page that comes back begins anew. */
   close() {
+    this.#isClosed = true;
+    this.#asked = { audio: null, video: null };
     for (const kind of /** @type {(Kind | "screen")[]} */ (["screen", "video", "audio"])) this.#set(kind, null);
   }
 
   /** @param {Kind} kind */
   async #acquire(kind) {
-    const asked = ++this.#asked[kind];
+    if (this.#isClosed) return;
+    const question = this.#question(kind);
     // Phones open one camera at a time.
     if (kind === "video") this.#tracks.video?.stop();
-    try {
-      const track = await this.#ask(kind);
-      if (asked !== this.#asked[kind]) return track.stop();
-      this.#set(kind, track);
-      await this.#list();
-    } catch (error) {
-      if (asked !== this.#asked[kind]) return;
-      this.#set(kind, null);
-      this.failures[kind] = failure(error);
-      this.emit("changed");
+    this.#answered(kind, question, await this.#ask(kind).catch(failure));
+    await this.#list();
+  }
+
+  /** @param {Kind} kind */
+  #question(kind) {
+    return (this.#asked[kind] = Symbol(kind));
+  }
+
+  /** @param {Kind} kind @param {symbol} question @param {MediaStreamTrack | Failure} answer */
+  #answered(kind, question, answer) {
+    if (this.#asked[kind] !== question) {
+      // Nobody waits for it any more.
+      if (typeof answer !== "string") answer.stop();
+      return;
     }
+    this.#asked[kind] = null;
+    if (typeof answer !== "string") return this.#set(kind, answer);
+    this.failures[kind] = answer;
+    this.#set(kind, null);
   }
 
   /** @param {Kind} kind @returns {Promise<MediaStreamTrack>} */
