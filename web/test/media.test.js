@@ -140,3 +140,35 @@ test("whoever switches the camera off while both are still asked for has the mic
   await opening;
   assert.deepEqual([media.cameraIsOn, media.microphoneIsOn], [false, true]);
 });
+
+test("what still starts is wanted, and who presses again calls it off", async () => {
+  const media = new Media(devices(), nothing);
+  // when: everything is pressed twice
+  const starting = [media.setCamera(!media.cameraIsWanted), media.setMicrophone(!media.microphoneIsWanted)];
+  const between = [media.cameraIsWanted, media.cameraIsOn, media.microphoneIsWanted, media.microphoneIsOn];
+  await Promise.all([media.setCamera(!media.cameraIsWanted), media.setMicrophone(!media.microphoneIsWanted), ...starting]);
+  // then
+  assert.deepEqual(between, [true, false, true, false]);
+  assert.deepEqual([media.cameraIsWanted, media.microphoneIsWanted, media.tracks], [false, false, { audio: null, video: null }]);
+});
+
+test("the page hears that something starts, and that it does not", async () => {
+  const media = new Media(devices(() => fail("NotFoundError")), nothing);
+  const heard = [];
+  media.on("changed", () => heard.push([media.microphoneIsWanted, media.cameraIsWanted]));
+  await media.setCamera(true);
+  assert.deepEqual([heard[0], heard.at(-1)], [[false, true], [false, false]]);
+  await media.open();
+  assert.ok(heard.some(([microphone, camera]) => microphone && camera));
+  assert.deepEqual(heard.at(-1), [false, false]);
+});
+
+test("what was called off has not failed", async () => {
+  let works = false;
+  const media = new Media(devices(() => (works ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  works = true;
+  const starting = [media.setCamera(true), media.setMicrophone(true)];
+  await Promise.all([media.setCamera(false), media.setMicrophone(false), ...starting]);
+  assert.deepEqual(media.failures, { audio: null, video: null });
+});

@@ -61,6 +61,15 @@ export class Media extends Emitter {
     return this.#tracks.video !== null;
   }
 
+  /** It is on, or on its way: whoever presses again means off. */
+  get microphoneIsWanted() {
+    return !this.#isMuted && (this.#tracks.audio !== null || this.#asked.audio !== null);
+  }
+
+  get cameraIsWanted() {
+    return this.#tracks.video !== null || this.#asked.video !== null;
+  }
+
   get screenIsOn() {
     return this.#tracks.screen !== null;
   }
@@ -102,14 +111,14 @@ export class Media extends Emitter {
     const { audio } = this.#tracks;
     if (audio) audio.enabled = on;
     else if (on) await this.#acquire("audio");
+    else this.#callOff("audio");
     this.emit("changed");
   }
 
   /** @param {boolean} on */
   async setCamera(on) {
     if (on) return this.#acquire("video");
-    // One that still starts is not wanted any more.
-    this.#asked.video = null;
+    this.#callOff("video");
     this.#set("video", null);
   }
 
@@ -174,7 +183,16 @@ export class Media extends Emitter {
 
   /** @param {Kind} kind */
   #question(kind) {
-    return (this.#asked[kind] = Symbol(kind));
+    const question = Symbol(kind);
+    this.#asked[kind] = question;
+    this.emit("changed");
+    return question;
+  }
+
+  /** What still starts is not wanted any more; and what is not wanted has not failed. @param {Kind} kind */
+  #callOff(kind) {
+    this.#asked[kind] = null;
+    this.failures[kind] = null;
   }
 
   /** @param {Kind} kind @param {symbol} question @param {MediaStreamTrack | Failure} answer */
