@@ -172,3 +172,12 @@ test("what was called off has not failed", async () => {
   await Promise.all([media.setCamera(false), media.setMicrophone(false), ...starting]);
   assert.deepEqual(media.failures, { audio: null, video: null });
 });
+
+test("a listener that fails is no failure of the microphone", async () => {
+  const media = new Media(devices(), nothing);
+  media.on("track", () => {
+    throw new Error("NotSupportedError");
+  });
+  await assert.rejects(media.setMicrophone(true));
+  assert.deepEqual([media.microphoneIsOn, media.failures.audio], [true, null]);
+});

@@ -18,10 +18,18 @@ export class Level {
     this.#source?.disconnect();
     this.#source = null;
     if (!track) return;
-    this.#context ??= new AudioContext();
-    this.#analyser ??= new AnalyserNode(this.#context, { fftSize: 1024 });
-    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
-    this.#source.connect(this.#analyser);
+    try {
+      this.#context ??= new AudioContext();
+      this.#analyser ??= new AnalyserNode(this.#context, { fftSize: 1024 });
+      this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+      this.#source.connect(this.#analyser);
+    } catch {
+      // Firefox, where microphone and speaker have different rates: what is heard is not measured then.
+    }
+  }
+
+  get isListening() {
+    return this.#source !== null;
   }
 
   /** Browsers let sound begin after a touch. */

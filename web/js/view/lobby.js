@@ -95,7 +95,7 @@ export class Lobby {
     showSwitch(button("preview-mic"), "mic", this.#media.microphoneIsWanted);
     showSwitch(button("preview-cam"), "camera", this.#media.cameraIsWanted);
     this.#explain();
-    html("level").hidden = !microphoneIsOn;
+    html("level").hidden = !microphoneIsOn || !this.#level.isListening;
     const isSilent = !tracks.audio && !tracks.video;
     if (!button("enter").disabled) say(button("enter"), isSilent && !this.#isAsking ? "lobby.join.silent" : "lobby.join");
     const hint = html("lobby-hint");
