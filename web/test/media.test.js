@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { failure } from "../js/wire/failure.js";
 import { Media } from "../js/wire/media.js";
+import { settled } from "./fakes.js";
 
 const fail = (name) => Promise.reject(Object.assign(new Error(), { name }));
 
@@ -180,4 +181,68 @@ test("a listener that fails is no failure of the microphone", async () => {
   });
   await assert.rejects(media.setMicrophone(true));
   assert.deepEqual([media.microphoneIsOn, media.failures.audio], [true, null]);
+});
+
+test("what a phone took away in the background is asked for again when the page is seen", async () => {
+  let isSeen = true;
+  const media = new Media(devices(() => (isSeen ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  // when
+  isSeen = false;
+  media.tracks.audio.onended();
+  media.tracks.video.onended();
+  await settled();
+  assert.deepEqual([media.microphoneIsWanted, media.cameraIsWanted], [false, false]);
+  await media.revive();
+  assert.deepEqual(media.failures, { audio: "busy", video: "busy" });
+  isSeen = true;
+  await media.revive();
+  // then
+  assert.deepEqual([media.microphoneIsOn, media.cameraIsOn, media.failures], [true, true, { audio: null, video: null }]);
+});
+
+test("what was switched off is not asked for again when the page is seen", async () => {
+  let isSeen = true;
+  const fake = devices(() => (isSeen ? undefined : fail("NotReadableError")));
+  const media = new Media(fake, nothing);
+  await media.open();
+  isSeen = false;
+  media.tracks.video.onended();
+  await media.setCamera(false);
+  isSeen = true;
+  await settled();
+  const asked = fake.asked.length;
+  await media.revive();
+  assert.deepEqual([fake.asked.length, media.cameraIsOn, media.microphoneIsOn], [asked, false, true]);
+});
+
+test("whoever says no when the page is seen again is not asked each time", async () => {
+  let answer = undefined;
+  const fake = devices(() => answer && fail(answer));
+  const media = new Media(fake, nothing);
+  await media.open();
+  answer = "NotAllowedError";
+  media.tracks.video.onended();
+  await settled();
+  await media.revive();
+  const asked = fake.asked.length;
+  await media.revive();
+  assert.equal(fake.asked.length, asked);
+});
+
+test("what gives nothing after an interruption is replaced, and a microphone that cannot be is kept", async () => {
+  let isFree = true;
+  const media = new Media(devices(() => (isFree ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  const { audio, video } = media.tracks;
+  audio.muted = video.muted = true;
+  // when: during a call, and after it
+  isFree = false;
+  await media.revive();
+  assert.deepEqual([media.tracks.audio === audio, media.tracks.video], [true, null]);
+  isFree = true;
+  await media.revive();
+  // then
+  assert.ok(media.microphoneIsOn && media.tracks.audio !== audio && audio.readyState === "ended");
+  assert.ok(media.cameraIsOn && media.tracks.video !== video);
 });

@@ -32,9 +32,9 @@ export class Level {
     return this.#source !== null;
   }
 
-  /** Browsers let sound begin after a touch. */
+  /** Browsers let sound begin after a touch; and phones stop it while one is called, or looks elsewhere. */
   wake() {
-    if (this.#context?.state === "suspended") this.#context.resume().catch(() => {});
+    if (this.#context && this.#context.state !== "running") this.#context.resume().catch(() => {});
   }
 
   /** From 0 to 1, as loud as it seems. */

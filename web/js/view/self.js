@@ -47,6 +47,12 @@ export class Self {
     this.#draw();
   }
 
+  /** The page is seen again. */
+  wake() {
+    this.#level.wake();
+    this.#media.revive();
+  }
+
   close() {
     this.#isIn = false;
     clearInterval(this.#listening);

@@ -35,6 +35,8 @@ export class Media extends Emitter {
   #isMuted = false;
   /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
   #asked = { audio: null, video: null };
+  /** What was on, and went away by itself. @type {Set<Kind>} */
+  #lost = new Set();
   /** Whoever has left may still be asked by the browser: whatever they answer, nothing starts any more. */
   #isClosed = false;
 
@@ -156,11 +158,15 @@ export class Media extends Emitter {
     this.#set("screen", null);
   }
 
-  /** A phone takes the camera away from a page that is not seen, and does not give it back. */
+  /** A phone takes the camera away from a page that is not seen, and either during a call; and does not always give them back. */
   async revive() {
     for (const kind of KINDS) {
       const track = this.#tracks[kind];
-      if (track?.readyState === "ended") await this.#acquire(kind);
+      if (track?.readyState === "ended" || track?.muted) this.#lost.add(kind);
+      if (!this.#lost.has(kind)) continue;
+      await this.#acquire(kind);
+      // The page is seen: that was the person's own word.
+      if (this.failures[kind] === "denied") this.#lost.delete(kind);
     }
   }
 
@@ -189,9 +195,10 @@ export class Media extends Emitter {
     return question;
   }
 
-  /** What still starts is not wanted any more; and what is not wanted has not failed. @param {Kind} kind */
+  /** What still starts, or was lost, is not wanted any more; and what is not wanted has not failed. @param {Kind} kind */
   #callOff(kind) {
     this.#asked[kind] = null;
+    this.#lost.delete(kind);
     this.failures[kind] = null;
   }
 
@@ -204,6 +211,11 @@ export class Media extends Emitter {
     }
     this.#asked[kind] = null;
     if (typeof answer !== "string") return this.#set(kind, answer);
+    // It goes on with what it has: a microphone that a phone call has muted comes back by itself.
+    if (this.#tracks[kind]?.readyState === "live") {
+      this.#lost.delete(kind);
+      return this.emit("changed");
+    }
     this.failures[kind] = answer;
     this.#set(kind, null);
   }
@@ -226,7 +238,10 @@ export class Media extends Emitter {
     if (old) old.onended = null;
     old?.stop();
     this.#tracks[kind] = track;
-    if (kind !== "screen" && track) this.failures[kind] = null;
+    if (kind !== "screen" && track) {
+      this.failures[kind] = null;
+      this.#lost.delete(kind);
+    }
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
     if (track) track.onended = () => this.#ended(kind);
     const sent = kind === "audio" ? "audio" : "video";
@@ -237,7 +252,9 @@ export class Media extends Emitter {
   /** Sharing was stopped in the browser's own bar; or a device is unplugged, and another may be there. @param {Kind | "screen"} kind */
   #ended(kind) {
     this.#set(kind, null);
-    if (kind !== "screen") this.#acquire(kind);
+    if (kind === "screen") return;
+    this.#lost.add(kind);
+    this.#acquire(kind);
   }
 
   async #list() {
