@@ -246,3 +246,28 @@ test("what gives nothing after an interruption is replaced, and a microphone tha
   assert.ok(media.microphoneIsOn && media.tracks.audio !== audio && audio.readyState === "ended");
   assert.ok(media.cameraIsOn && media.tracks.video !== video);
 });
+
+test("on a phone the camera switches between its two sides, however many lenses there are", async () => {
+  const fake = devices();
+  fake.enumerateDevices = async () => ["front", "wide", "tele"].map((deviceId) => ({ kind: "videoinput", deviceId }));
+  const media = new Media(fake, { camera: "front", microphone: "" });
+  await media.open();
+  // when
+  media.camera.getSettings = () => ({ deviceId: "front", facingMode: "user" });
+  await media.switchCamera();
+  media.camera.getSettings = () => ({ deviceId: "wide", facingMode: "environment" });
+  await media.switchCamera();
+  // then
+  const [there, back] = fake.asked.slice(-2).map(({ video }) => [video.facingMode, video.deviceId]);
+  assert.deepEqual([there, back], [["environment", undefined], ["user", undefined]]);
+});
+
+test("cameras that do not say where they look follow one another", async () => {
+  const fake = devices();
+  fake.enumerateDevices = async () => ["a", "b"].map((deviceId) => ({ kind: "videoinput", deviceId }));
+  const media = new Media(fake, nothing);
+  await media.open();
+  media.camera.getSettings = () => ({ deviceId: "a" });
+  await media.switchCamera();
+  assert.deepEqual(fake.asked.at(-1).video.deviceId, { exact: "b" });
+});

@@ -15,6 +15,9 @@ const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl:
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
 
+/** @type {Record<string, string>} */
+const OPPOSITE = { user: "environment", environment: "user" };
+
 /**
  * Muting keeps the microphone, so that it is back at once; a camera that is off is let go of, so that its light goes out.
  *
@@ -132,11 +135,16 @@ export class Media extends Emitter {
     this.emit("changed");
   }
 
-  /** The next camera, or on a phone the one on the other side. */
+  /** On a phone the other side, whose best lens it knows itself; elsewhere the next camera. */
   async switchCamera() {
+    const current = this.#tracks.video?.getSettings();
+    const opposite = OPPOSITE[current?.facingMode ?? ""];
+    if (opposite) {
+      this.facing = opposite;
+      return this.choose("video", "");
+    }
     const cameras = this.devices.filter(({ kind }) => kind === "videoinput");
-    const current = this.#tracks.video?.getSettings().deviceId;
-    const index = cameras.findIndex(({ deviceId }) => deviceId === current);
+    const index = cameras.findIndex(({ deviceId }) => deviceId === current?.deviceId);
     const next = cameras[(index + 1) % cameras.length];
     if (next) await this.choose("video", next.deviceId);
   }
