@@ -271,3 +271,46 @@ test("cameras that do not say where they look follow one another", async () => {
   await media.switchCamera();
   assert.deepEqual(fake.asked.at(-1).video.deviceId, { exact: "b" });
 });
+
+/** A browser that tells what it allows. */
+const allowing = (states) => ({ query: async ({ name }) => ({ state: states[name] }) });
+
+/** What is asked for, one question after another, when both at once are refused. */
+async function askedAfterNo(permissions, answer = (wish) => fail("NotAllowedError")) {
+  const fake = devices(answer);
+  const media = new Media(fake, nothing, permissions);
+  await media.open();
+  return { media, asked: fake.asked.map((wish) => Object.keys(wish).join(" and ")) };
+}
+
+test("whoever says no is asked once", async () => {
+  for (const state of ["prompt", "denied"]) {
+    const { media, asked } = await askedAfterNo(allowing({ microphone: state, camera: state }));
+    assert.deepEqual(asked, ["audio and video"]);
+    assert.deepEqual([media.failures, media.microphoneIsWanted, media.cameraIsWanted], [{ audio: "denied", video: "denied" }, false, false]);
+  }
+});
+
+test("what is allowed already is had in spite of a no to the other", async () => {
+  const { media, asked } = await askedAfterNo(allowing({ microphone: "granted", camera: "denied" }), (wish) => (wish.video ? fail("NotAllowedError") : undefined));
+  assert.deepEqual(asked, ["audio and video", "audio"]);
+  assert.deepEqual([media.microphoneIsOn, media.failures], [true, { audio: null, video: "denied" }]);
+});
+
+test("what nobody was asked for, since the other is forbidden, is asked for alone", async () => {
+  const { asked } = await askedAfterNo(allowing({ microphone: "prompt", camera: "denied" }));
+  assert.deepEqual(asked, ["audio and video", "audio"]);
+});
+
+test("where the browser does not tell what it allows, each is asked for alone", async () => {
+  const unknown = { query: () => Promise.reject(new TypeError()) };
+  for (const permissions of [undefined, unknown]) assert.deepEqual((await askedAfterNo(permissions)).asked, ["audio and video", "audio", "video"]);
+});
+
+test("what is called off while the browser is asked what it allows is not asked for", async () => {
+  const fake = devices(() => fail("NotAllowedError"));
+  let media;
+  media = new Media(fake, nothing, { query: async () => (media.close(), { state: "granted" }) });
+  await media.open();
+  assert.equal(fake.asked.length, 1);
+});

@@ -15,6 +15,9 @@ const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl:
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
 
+/** @type {Record<Kind, string>} */
+const PERMISSION = { audio: "microphone", video: "camera" };
+
 /** @type {Record<string, string>} */
 const OPPOSITE = { user: "environment", environment: "user" };
 
@@ -31,6 +34,7 @@ export class Media extends Emitter {
   facing = "user";
 
   #devices;
+  #permissions;
   /** @type {Choice} */
   #choice;
   /** @type {Record<Kind | "screen", MediaStreamTrack | null>} */
@@ -46,10 +50,12 @@ export class Media extends Emitter {
   /**
    * @param {MediaDevices | undefined} devices  undefined where the page is not secure
    * @param {Choice} choice  as of last time
+   * @param {Pick<Permissions, "query">} [permissions]  where the browser tells what it allows
    */
-  constructor(devices, choice) {
+  constructor(devices, choice, permissions) {
     super();
     this.#devices = devices;
+    this.#permissions = permissions;
     this.#choice = { ...choice };
     devices?.addEventListener?.("devicechange", () => this.#list());
   }
@@ -93,7 +99,7 @@ export class Media extends Emitter {
     return { audio: this.#tracks.audio, video: this.#tracks.screen ?? this.#tracks.video };
   }
 
-  /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both. */
+  /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both and nobody said no. */
   async open() {
     if (this.#isClosed) return;
     if (!this.#devices?.getUserMedia) {
@@ -105,6 +111,7 @@ export class Media extends Emitter {
     for (const kind of KINDS) {
       const track = typeof answer === "string" ? null : answer.getTracks().find((it) => it.kind === kind);
       if (track) this.#answered(kind, questions[kind], track);
+      else if (answer === "denied" && (await this.#isRefused(kind))) this.#answered(kind, questions[kind], answer);
       else if (this.#asked[kind] === questions[kind]) await this.#acquire(kind);
     }
     await this.#list();
@@ -183,6 +190,27 @@ export class Media extends Emitter {
     this.#isClosed = true;
     this.#asked = { audio: null, video: null };
     for (const kind of /** @type {(Kind | "screen")[]} */ (["screen", "video", "audio"])) this.#set(kind, null);
+  }
+
+  /**
+   * Whether the no to both was a no to this: not if it is allowed, nor if nobody was asked, since the other is forbidden.
+   *
+   * @param {Kind} kind
+   */
+  async #isRefused(kind) {
+    const state = await this.#permission(kind);
+    if (state !== "prompt") return state === "denied";
+    return (await this.#permission(kind === "audio" ? "video" : "audio")) !== "denied";
+  }
+
+  /** Undefined where the browser does not tell. @param {Kind} kind @returns {Promise<PermissionState | undefined>} */
+  async #permission(kind) {
+    try {
+      const name = /** @type {PermissionName} */ (PERMISSION[kind]);
+      return (await this.#permissions?.query({ name }))?.state;
+    } catch {
+      return undefined;
+    }
   }
 
   /** @param {Kind} kind */
