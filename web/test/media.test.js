@@ -314,3 +314,12 @@ test("what is called off while the browser is asked what it allows is not asked 
   await media.open();
   assert.equal(fake.asked.length, 1);
 });
+
+test("a device that is gone is not replaced after leaving", async () => {
+  const fake = devices(() => fail("OverconstrainedError"));
+  const media = new Media(fake, { camera: "gone", microphone: "" });
+  const starting = media.setCamera(true);
+  media.close();
+  await starting;
+  assert.equal(fake.asked.length, 1);
+});

@@ -262,7 +262,7 @@ export class Media extends Emitter {
     const wish = kind === "audio" ? { audio: this.#sound() } : { video: this.#picture() };
     const stream = await this.#devices.getUserMedia(wish).catch((error) => {
       // The device that was chosen last time is not there any more: any other will do.
-      if (error.name !== "OverconstrainedError" || !this.#devices) throw error;
+      if (error.name !== "OverconstrainedError" || !this.#devices || this.#isClosed) throw error;
       return this.#devices.getUserMedia({ [kind]: true });
     });
     return stream.getTracks()[0];
