@@ -25,7 +25,8 @@ else start(link);
 /** @param {import("./wire/link.js").RoomLink} link */
 function start(link) {
   const { name: room, key } = link;
-  const media = new Media(navigator.mediaDevices, { camera: recall("camera"), microphone: recall("microphone") });
+  const choice = { camera: recall("camera"), microphone: recall("microphone") };
+  const media = new Media(navigator.mediaDevices, choice, navigator.permissions);
   const sound = new Sound(button("tap"));
   const lobby = new Lobby({ media, sound, room, enter });
   lobby.ask();

@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { failure } from "../js/wire/failure.js";
 import { Media } from "../js/wire/media.js";
+import { settled } from "./fakes.js";
 
 const fail = (name) => Promise.reject(Object.assign(new Error(), { name }));
 
@@ -15,17 +16,21 @@ function track(kind) {
 /** Devices of which `getUserMedia` does what the test says. */
 function devices(getUserMedia) {
   const asked = [];
+  const given = [];
   return {
     asked,
+    given,
     enumerateDevices: async () => [],
     getUserMedia: async (wish) => {
       asked.push(wish);
       await getUserMedia?.(wish);
       const tracks = ["audio", "video"].filter((kind) => wish[kind]).map(track);
+      given.push(...tracks);
       return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
     },
     getDisplayMedia: async () => {
       const screen = track("video");
+      given.push(screen);
       return { getVideoTracks: () => [screen] };
     },
   };
@@ -102,4 +107,219 @@ test("a microphone that is muted stays muted when another is chosen", async () =
   await media.setMicrophone(false);
   await media.choose("audio", "other");
   assert.deepEqual([media.tracks.audio.enabled, media.microphoneIsOn], [false, false]);
+});
+
+test("whoever leaves while something still starts has nothing on, whatever they allow then", async () => {
+  for (const start of ["open", "shareScreen", "setCamera", "setMicrophone"]) {
+    const fake = devices();
+    const media = new Media(fake, nothing);
+    // when
+    const starting = media[start](true);
+    media.close();
+    await starting;
+    // then
+    assert.deepEqual([start, media.tracks, fake.given.map(({ readyState }) => readyState).filter((state) => state !== "ended")], [start, { audio: null, video: null }, []]);
+    assert.ok(fake.given.length > 0);
+  }
+});
+
+test("whoever leaves is not asked any more", async () => {
+  const fake = devices(() => fail("NotFoundError"));
+  const media = new Media(fake, nothing);
+  const opening = media.open();
+  media.close();
+  await opening;
+  await media.open();
+  await media.setCamera(true);
+  assert.equal(fake.asked.length, 1);
+});
+
+test("whoever switches the camera off while both are still asked for has the microphone alone", async () => {
+  const media = new Media(devices(), nothing);
+  const opening = media.open();
+  await media.setCamera(false);
+  await opening;
+  assert.deepEqual([media.cameraIsOn, media.microphoneIsOn], [false, true]);
+});
+
+test("what still starts is wanted, and who presses again calls it off", async () => {
+  const media = new Media(devices(), nothing);
+  // when: everything is pressed twice
+  const starting = [media.setCamera(!media.cameraIsWanted), media.setMicrophone(!media.microphoneIsWanted)];
+  const between = [media.cameraIsWanted, media.cameraIsOn, media.microphoneIsWanted, media.microphoneIsOn];
+  await Promise.all([media.setCamera(!media.cameraIsWanted), media.setMicrophone(!media.microphoneIsWanted), ...starting]);
+  // then
+  assert.deepEqual(between, [true, false, true, false]);
+  assert.deepEqual([media.cameraIsWanted, media.microphoneIsWanted, media.tracks], [false, false, { audio: null, video: null }]);
+});
+
+test("the page hears that something starts, and that it does not", async () => {
+  const media = new Media(devices(() => fail("NotFoundError")), nothing);
+  const heard = [];
+  media.on("changed", () => heard.push([media.microphoneIsWanted, media.cameraIsWanted]));
+  await media.setCamera(true);
+  assert.deepEqual([heard[0], heard.at(-1)], [[false, true], [false, false]]);
+  await media.open();
+  assert.ok(heard.some(([microphone, camera]) => microphone && camera));
+  assert.deepEqual(heard.at(-1), [false, false]);
+});
+
+test("what was called off has not failed", async () => {
+  let works = false;
+  const media = new Media(devices(() => (works ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  works = true;
+  const starting = [media.setCamera(true), media.setMicrophone(true)];
+  await Promise.all([media.setCamera(false), media.setMicrophone(false), ...starting]);
+  assert.deepEqual(media.failures, { audio: null, video: null });
+});
+
+test("a listener that fails is no failure of the microphone", async () => {
+  const media = new Media(devices(), nothing);
+  media.on("track", () => {
+    throw new Error("NotSupportedError");
+  });
+  await assert.rejects(media.setMicrophone(true));
+  assert.deepEqual([media.microphoneIsOn, media.failures.audio], [true, null]);
+});
+
+test("what a phone took away in the background is asked for again when the page is seen", async () => {
+  let isSeen = true;
+  const media = new Media(devices(() => (isSeen ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  // when
+  isSeen = false;
+  media.tracks.audio.onended();
+  media.tracks.video.onended();
+  await settled();
+  assert.deepEqual([media.microphoneIsWanted, media.cameraIsWanted], [false, false]);
+  await media.revive();
+  assert.deepEqual(media.failures, { audio: "busy", video: "busy" });
+  isSeen = true;
+  await media.revive();
+  // then
+  assert.deepEqual([media.microphoneIsOn, media.cameraIsOn, media.failures], [true, true, { audio: null, video: null }]);
+});
+
+test("what was switched off is not asked for again when the page is seen", async () => {
+  let isSeen = true;
+  const fake = devices(() => (isSeen ? undefined : fail("NotReadableError")));
+  const media = new Media(fake, nothing);
+  await media.open();
+  isSeen = false;
+  media.tracks.video.onended();
+  await media.setCamera(false);
+  isSeen = true;
+  await settled();
+  const asked = fake.asked.length;
+  await media.revive();
+  assert.deepEqual([fake.asked.length, media.cameraIsOn, media.microphoneIsOn], [asked, false, true]);
+});
+
+test("whoever says no when the page is seen again is not asked each time", async () => {
+  let answer = undefined;
+  const fake = devices(() => answer && fail(answer));
+  const media = new Media(fake, nothing);
+  await media.open();
+  answer = "NotAllowedError";
+  media.tracks.video.onended();
+  await settled();
+  await media.revive();
+  const asked = fake.asked.length;
+  await media.revive();
+  assert.equal(fake.asked.length, asked);
+});
+
+test("what gives nothing after an interruption is replaced, and a microphone that cannot be is kept", async () => {
+  let isFree = true;
+  const media = new Media(devices(() => (isFree ? undefined : fail("NotReadableError"))), nothing);
+  await media.open();
+  const { audio, video } = media.tracks;
+  audio.muted = video.muted = true;
+  // when: during a call, and after it
+  isFree = false;
+  await media.revive();
+  assert.deepEqual([media.tracks.audio === audio, media.tracks.video], [true, null]);
+  isFree = true;
+  await media.revive();
+  // then
+  assert.ok(media.microphoneIsOn && media.tracks.audio !== audio && audio.readyState === "ended");
+  assert.ok(media.cameraIsOn && media.tracks.video !== video);
+});
+
+test("on a phone the camera switches between its two sides, however many lenses there are", async () => {
+  const fake = devices();
+  fake.enumerateDevices = async () => ["front", "wide", "tele"].map((deviceId) => ({ kind: "videoinput", deviceId }));
+  const media = new Media(fake, { camera: "front", microphone: "" });
+  await media.open();
+  // when
+  media.camera.getSettings = () => ({ deviceId: "front", facingMode: "user" });
+  await media.switchCamera();
+  media.camera.getSettings = () => ({ deviceId: "wide", facingMode: "environment" });
+  await media.switchCamera();
+  // then
+  const [there, back] = fake.asked.slice(-2).map(({ video }) => [video.facingMode, video.deviceId]);
+  assert.deepEqual([there, back], [["environment", undefined], ["user", undefined]]);
+});
+
+test("cameras that do not say where they look follow one another", async () => {
+  const fake = devices();
+  fake.enumerateDevices = async () => ["a", "b"].map((deviceId) => ({ kind: "videoinput", deviceId }));
+  const media = new Media(fake, nothing);
+  await media.open();
+  media.camera.getSettings = () => ({ deviceId: "a" });
+  await media.switchCamera();
+  assert.deepEqual(fake.asked.at(-1).video.deviceId, { exact: "b" });
+});
+
+/** A browser that tells what it allows. */
+const allowing = (states) => ({ query: async ({ name }) => ({ state: states[name] }) });
+
+/** What is asked for, one question after another, when both at once are refused. */
+async function askedAfterNo(permissions, answer = (wish) => fail("NotAllowedError")) {
+  const fake = devices(answer);
+  const media = new Media(fake, nothing, permissions);
+  await media.open();
+  return { media, asked: fake.asked.map((wish) => Object.keys(wish).join(" and ")) };
+}
+
+test("whoever says no is asked once", async () => {
+  for (const state of ["prompt", "denied"]) {
+    const { media, asked } = await askedAfterNo(allowing({ microphone: state, camera: state }));
+    assert.deepEqual(asked, ["audio and video"]);
+    assert.deepEqual([media.failures, media.microphoneIsWanted, media.cameraIsWanted], [{ audio: "denied", video: "denied" }, false, false]);
+  }
+});
+
+test("what is allowed already is had in spite of a no to the other", async () => {
+  const { media, asked } = await askedAfterNo(allowing({ microphone: "granted", camera: "denied" }), (wish) => (wish.video ? fail("NotAllowedError") : undefined));
+  assert.deepEqual(asked, ["audio and video", "audio"]);
+  assert.deepEqual([media.microphoneIsOn, media.failures], [true, { audio: null, video: "denied" }]);
+});
+
+test("what nobody was asked for, since the other is forbidden, is asked for alone", async () => {
+  const { asked } = await askedAfterNo(allowing({ microphone: "prompt", camera: "denied" }));
+  assert.deepEqual(asked, ["audio and video", "audio"]);
+});
+
+test("where the browser does not tell what it allows, each is asked for alone", async () => {
+  const unknown = { query: () => Promise.reject(new TypeError()) };
+  for (const permissions of [undefined, unknown]) assert.deepEqual((await askedAfterNo(permissions)).asked, ["audio and video", "audio", "video"]);
+});
+
+test("what is called off while the browser is asked what it allows is not asked for", async () => {
+  const fake = devices(() => fail("NotAllowedError"));
+  let media;
+  media = new Media(fake, nothing, { query: async () => (media.close(), { state: "granted" }) });
+  await media.open();
+  assert.equal(fake.asked.length, 1);
+});
+
+test("a device that is gone is not replaced after leaving", async () => {
+  const fake = devices(() => fail("OverconstrainedError"));
+  const media = new Media(fake, { camera: "gone", microphone: "" });
+  const starting = media.setCamera(true);
+  media.close();
+  await starting;
+  assert.equal(fake.asked.length, 1);
 });

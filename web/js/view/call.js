@@ -232,7 +232,8 @@ export class Call {
   #seen() {
     if (!this.#isIn) return;
     this.#signaling.probe();
-    this.#media.revive();
+    this.#sound.wake();
+    this.#self.wake();
   }
 
   /** @param {string} reason */

@@ -18,15 +18,23 @@ export class Level {
     this.#source?.disconnect();
     this.#source = null;
     if (!track) return;
-    this.#context ??= new AudioContext();
-    this.#analyser ??= new AnalyserNode(this.#context, { fftSize: 1024 });
-    this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
-    this.#source.connect(this.#analyser);
+    try {
+      this.#context ??= new AudioContext();
+      this.#analyser ??= new AnalyserNode(this.#context, { fftSize: 1024 });
+      this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
+      this.#source.connect(this.#analyser);
+    } catch {
+      // Firefox, where microphone and speaker have different rates: what is heard is not measured then.
+    }
   }
 
-  /** Browsers let sound begin after a touch. */
+  get isListening() {
+    return this.#source !== null;
+  }
+
+  /** Browsers let sound begin after a touch; and phones stop it while one is called, or looks elsewhere. */
   wake() {
-    if (this.#context?.state === "suspended") this.#context.resume().catch(() => {});
+    if (this.#context && this.#context.state !== "running") this.#context.resume().catch(() => {});
   }
 
   /** From 0 to 1, as loud as it seems. */

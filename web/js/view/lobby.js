@@ -44,8 +44,8 @@ export class Lobby {
       remember("relay-only", input("lobby-relay").checked ? "yes" : "");
     });
     html("lobby").addEventListener("pointerdown", () => this.#level.wake());
-    button("preview-mic").addEventListener("click", () => media.setMicrophone(!media.microphoneIsOn));
-    button("preview-cam").addEventListener("click", () => media.setCamera(!media.cameraIsOn));
+    button("preview-mic").addEventListener("click", () => media.setMicrophone(!media.microphoneIsWanted));
+    button("preview-cam").addEventListener("click", () => media.setCamera(!media.cameraIsWanted));
     button("trouble-again").addEventListener("click", () => this.ask());
     this.#listeners = [
       media.on("track", (kind, track) => {
@@ -92,10 +92,10 @@ export class Lobby {
     html("preview").classList.toggle("without-picture", !cameraIsOn);
     html("preview").classList.add("mirrored");
     html("preview-avatar").dataset.initials = initials(input("name").value);
-    showSwitch(button("preview-mic"), "mic", microphoneIsOn);
-    showSwitch(button("preview-cam"), "camera", cameraIsOn);
+    showSwitch(button("preview-mic"), "mic", this.#media.microphoneIsWanted);
+    showSwitch(button("preview-cam"), "camera", this.#media.cameraIsWanted);
     this.#explain();
-    html("level").hidden = !microphoneIsOn;
+    html("level").hidden = !microphoneIsOn || !this.#level.isListening;
     const isSilent = !tracks.audio && !tracks.video;
     if (!button("enter").disabled) say(button("enter"), isSilent && !this.#isAsking ? "lobby.join.silent" : "lobby.join");
     const hint = html("lobby-hint");

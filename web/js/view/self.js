@@ -47,6 +47,12 @@ export class Self {
     this.#draw();
   }
 
+  /** The page is seen again. */
+  wake() {
+    this.#level.wake();
+    this.#media.revive();
+  }
+
   close() {
     this.#isIn = false;
     clearInterval(this.#listening);
@@ -55,15 +61,15 @@ export class Self {
   }
 
   async switchMicrophone() {
-    const { failures, microphoneIsOn } = this.#media;
-    await this.#media.setMicrophone(!microphoneIsOn);
-    if (!microphoneIsOn && failures.audio) toast(`failure.microphone.${failures.audio}`);
+    const { failures, microphoneIsWanted } = this.#media;
+    await this.#media.setMicrophone(!microphoneIsWanted);
+    if (!microphoneIsWanted && failures.audio) toast(`failure.microphone.${failures.audio}`);
   }
 
   async switchCamera() {
-    const { failures, cameraIsOn } = this.#media;
-    await this.#media.setCamera(!cameraIsOn);
-    if (!cameraIsOn && failures.video) toast(`failure.${failures.video}.title`);
+    const { failures, cameraIsWanted } = this.#media;
+    await this.#media.setCamera(!cameraIsWanted);
+    if (!cameraIsWanted && failures.video) toast(`failure.${failures.video}.title`);
   }
 
   switchScreen() {
@@ -74,8 +80,8 @@ export class Self {
   #draw() {
     if (!this.#isIn) return;
     const { microphoneIsOn: mic, cameraIsOn: cam, screenIsOn: screen, devices } = this.#media;
-    showSwitch(button("mic"), "mic", mic);
-    showSwitch(button("cam"), "camera", cam);
+    showSwitch(button("mic"), "mic", this.#media.microphoneIsWanted);
+    showSwitch(button("cam"), "camera", this.#media.cameraIsWanted);
     showSwitch(button("share"), "screen", screen);
     const cameras = devices.filter(({ kind }) => kind === "videoinput");
     button("flip").hidden = !cam || cameras.length < 2 || !matchMedia("(pointer: coarse)").matches;

@@ -40,6 +40,11 @@ export class Sound {
     }
   }
 
+  /** Phones pause what plays while one is called, or looks elsewhere. */
+  wake() {
+    this.#players.forEach((player) => this.play(player));
+  }
+
   /** @param {HTMLVideoElement} player */
   forget(player) {
     this.#players.delete(player);

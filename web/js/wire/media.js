@@ -12,6 +12,15 @@ import { failure } from "./failure.js";
 const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
+/** @type {Kind[]} */
+const KINDS = ["audio", "video"];
+
+/** @type {Record<Kind, string>} */
+const PERMISSION = { audio: "microphone", video: "camera" };
+
+/** @type {Record<string, string>} */
+const OPPOSITE = { user: "environment", environment: "user" };
+
 /**
  * Muting keeps the microphone, so that it is back at once; a camera that is off is let go of, so that its light goes out.
  *
@@ -25,21 +34,28 @@ export class Media extends Emitter {
   facing = "user";
 
   #devices;
+  #permissions;
   /** @type {Choice} */
   #choice;
   /** @type {Record<Kind | "screen", MediaStreamTrack | null>} */
   #tracks = { audio: null, video: null, screen: null };
   #isMuted = false;
-  /** Only the newest answer to a question counts. @type {Record<Kind, number>} */
-  #asked = { audio: 0, video: 0 };
+  /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
+  #asked = { audio: null, video: null };
+  /** What was on, and went away by itself. @type {Set<Kind>} */
+  #lost = new Set();
+  /** Whoever has left may still be asked by the browser: whatever they answer, nothing starts any more. */
+  #isClosed = false;
 
   /**
    * @param {MediaDevices | undefined} devices  undefined where the page is not secure
    * @param {Choice} choice  as of last time
+   * @param {Pick<Permissions, "query">} [permissions]  where the browser tells what it allows
    */
-  constructor(devices, choice) {
+  constructor(devices, choice, permissions) {
     super();
     this.#devices = devices;
+    this.#permissions = permissions;
     this.#choice = { ...choice };
     devices?.addEventListener?.("devicechange", () => this.#list());
   }
@@ -54,6 +70,15 @@ export class Media extends Emitter {
 
   get cameraIsOn() {
     return this.#tracks.video !== null;
+  }
+
+  /** It is on, or on its way: whoever presses again means off. */
+  get microphoneIsWanted() {
+    return !this.#isMuted && (this.#tracks.audio !== null || this.#asked.audio !== null);
+  }
+
+  get cameraIsWanted() {
+    return this.#tracks.video !== null || this.#asked.video !== null;
   }
 
   get screenIsOn() {
@@ -74,19 +99,20 @@ export class Media extends Emitter {
     return { audio: this.#tracks.audio, video: this.#tracks.screen ?? this.#tracks.video };
   }
 
-  /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both. */
+  /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both and nobody said no. */
   async open() {
+    if (this.#isClosed) return;
     if (!this.#devices?.getUserMedia) {
       this.failures = { audio: "insecure", video: "insecure" };
       return this.emit("changed");
     }
-    try {
-      const stream = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() });
-      this.#set("audio", stream.getAudioTracks()[0]);
-      this.#set("video", stream.getVideoTracks()[0]);
-    } catch {
-      await this.#acquire("audio");
-      await this.#acquire("video");
+    const questions = { audio: this.#question("audio"), video: this.#question("video") };
+    const answer = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() }).catch(failure);
+    for (const kind of KINDS) {
+      const track = typeof answer === "string" ? null : answer.getTracks().find((it) => it.kind === kind);
+      if (track) this.#answered(kind, questions[kind], track);
+      else if (answer === "denied" && (await this.#isRefused(kind))) this.#answered(kind, questions[kind], answer);
+      else if (this.#asked[kind] === questions[kind]) await this.#acquire(kind);
     }
     await this.#list();
   }
@@ -97,14 +123,14 @@ export class Media extends Emitter {
     const { audio } = this.#tracks;
     if (audio) audio.enabled = on;
     else if (on) await this.#acquire("audio");
+    else this.#callOff("audio");
     this.emit("changed");
   }
 
   /** @param {boolean} on */
   async setCamera(on) {
     if (on) return this.#acquire("video");
-    // One that still starts is not wanted any more.
-    this.#asked.video += 1;
+    this.#callOff("video");
     this.#set("video", null);
   }
 
@@ -116,61 +142,118 @@ export class Media extends Emitter {
     this.emit("changed");
   }
 
-  /** The next camera, or on a phone the one on the other side. */
+  /** On a phone the other side, whose best lens it knows itself; elsewhere the next camera. */
   async switchCamera() {
+    const current = this.#tracks.video?.getSettings();
+    const opposite = OPPOSITE[current?.facingMode ?? ""];
+    if (opposite) {
+      this.facing = opposite;
+      return this.choose("video", "");
+    }
     const cameras = this.devices.filter(({ kind }) => kind === "videoinput");
-    const current = this.#tracks.video?.getSettings().deviceId;
-    const index = cameras.findIndex(({ deviceId }) => deviceId === current);
+    const index = cameras.findIndex(({ deviceId }) => deviceId === current?.deviceId);
     const next = cameras[(index + 1) % cameras.length];
     if (next) await this.choose("video", next.deviceId);
   }
 
   /** Resolves to whether it is shared: the person may think better of it. */
   async shareScreen() {
-    try {
-      const stream = await this.#devices?.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false });
-      const track = stream?.getVideoTracks()[0] ?? null;
-      // Text stays sharp, and moves less smoothly instead.
-      if (track) track.contentHint = "detail";
-      this.#set("screen", track);
-    } catch {
-      return false;
-    }
-    return this.screenIsOn;
+    if (!this.canShareScreen) return false;
+    const stream = await this.#devices?.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false }).catch(() => null);
+    const track = stream?.getVideoTracks()[0];
+    if (this.#isClosed) track?.stop();
+    if (!track || this.#isClosed) return false;
+    // Text stays sharp, and moves less smoothly instead.
+    track.contentHint = "detail";
+    this.#set("screen", track);
+    return true;
   }
 
   stopScreen() {
     this.#set("screen", null);
   }
 
-  /** A phone takes the camera away from a page that is not seen, and does not give it back. */
+  /** A phone takes the camera away from a page that is not seen, and either during a call; and does not always give them back. */
   async revive() {
-    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
+    for (const kind of KINDS) {
       const track = this.#tracks[kind];
-      if (track?.readyState === "ended") await this.#acquire(kind);
+      if (track?.readyState === "ended" || track?.muted) this.#lost.add(kind);
+      if (!this.#lost.has(kind)) continue;
+      await this.#acquire(kind);
+      // The page is seen: that was the person's own word.
+      if (this.failures[kind] === "denied") this.#lost.delete(kind);
     }
   }
 
+  /** For good: a page that comes back begins anew. */
   close() {
+    this.#isClosed = true;
+    this.#asked = { audio: null, video: null };
     for (const kind of /** @type {(Kind | "screen")[]} */ (["screen", "video", "audio"])) this.#set(kind, null);
+  }
+
+  /**
+   * Whether the no to both was a no to this: not if it is allowed, nor if nobody was asked, since the other is forbidden.
+   *
+   * @param {Kind} kind
+   */
+  async #isRefused(kind) {
+    const state = await this.#permission(kind);
+    if (state !== "prompt") return state === "denied";
+    return (await this.#permission(kind === "audio" ? "video" : "audio")) !== "denied";
+  }
+
+  /** Undefined where the browser does not tell. @param {Kind} kind @returns {Promise<PermissionState | undefined>} */
+  async #permission(kind) {
+    try {
+      const name = /** @type {PermissionName} */ (PERMISSION[kind]);
+      return (await this.#permissions?.query({ name }))?.state;
+    } catch {
+      return undefined;
+    }
   }
 
   /** @param {Kind} kind */
   async #acquire(kind) {
-    const asked = ++this.#asked[kind];
+    if (this.#isClosed) return;
+    const question = this.#question(kind);
     // Phones open one camera at a time.
     if (kind === "video") this.#tracks.video?.stop();
-    try {
-      const track = await this.#ask(kind);
-      if (asked !== this.#asked[kind]) return track.stop();
-      this.#set(kind, track);
-      await this.#list();
-    } catch (error) {
-      if (asked !== this.#asked[kind]) return;
-      this.#set(kind, null);
-      this.failures[kind] = failure(error);
-      this.emit("changed");
+    this.#answered(kind, question, await this.#ask(kind).catch(failure));
+    await this.#list();
+  }
+
+  /** @param {Kind} kind */
+  #question(kind) {
+    const question = Symbol(kind);
+    this.#asked[kind] = question;
+    this.emit("changed");
+    return question;
+  }
+
+  /** What still starts, or was lost, is not wanted any more; and what is not wanted has not failed. @param {Kind} kind */
+  #callOff(kind) {
+    this.#asked[kind] = null;
+    this.#lost.delete(kind);
+    this.failures[kind] = null;
+  }
+
+  /** @param {Kind} kind @param {symbol} question @param {MediaStreamTrack | Failure} answer */
+  #answered(kind, question, answer) {
+    if (this.#asked[kind] !== question) {
+      // Nobody waits for it any more.
+      if (typeof answer !== "string") answer.stop();
+      return;
     }
+    this.#asked[kind] = null;
+    if (typeof answer !== "string") return this.#set(kind, answer);
+    // It goes on with what it has: a microphone that a phone call has muted comes back by itself.
+    if (this.#tracks[kind]?.readyState === "live") {
+      this.#lost.delete(kind);
+      return this.emit("changed");
+    }
+    this.failures[kind] = answer;
+    this.#set(kind, null);
   }
 
   /** @param {Kind} kind @returns {Promise<MediaStreamTrack>} */
@@ -179,7 +262,7 @@ export class Media extends Emitter {
     const wish = kind === "audio" ? { audio: this.#sound() } : { video: this.#picture() };
     const stream = await this.#devices.getUserMedia(wish).catch((error) => {
       // The device that was chosen last time is not there any more: any other will do.
-      if (error.name !== "OverconstrainedError" || !this.#devices) throw error;
+      if (error.name !== "OverconstrainedError" || !this.#devices || this.#isClosed) throw error;
       return this.#devices.getUserMedia({ [kind]: true });
     });
     return stream.getTracks()[0];
@@ -191,7 +274,10 @@ export class Media extends Emitter {
     if (old) old.onended = null;
     old?.stop();
     this.#tracks[kind] = track;
-    if (kind !== "screen" && track) this.failures[kind] = null;
+    if (kind !== "screen" && track) {
+      this.failures[kind] = null;
+      this.#lost.delete(kind);
+    }
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
     if (track) track.onended = () => this.#ended(kind);
     const sent = kind === "audio" ? "audio" : "video";
@@ -202,7 +288,9 @@ export class Media extends Emitter {
   /** Sharing was stopped in the browser's own bar; or a device is unplugged, and another may be there. @param {Kind | "screen"} kind */
   #ended(kind) {
     this.#set(kind, null);
-    if (kind !== "screen") this.#acquire(kind);
+    if (kind === "screen") return;
+    this.#lost.add(kind);
+    this.#acquire(kind);
   }
 
   async #list() {
