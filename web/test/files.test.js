@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Conversation } from "../js/wire/conversation.js";
 import { Emitter } from "../js/wire/emitter.js";
-import { CHUNK, Incoming, piece, readPiece, safeName } from "../js/wire/files.js";
+import { CHUNK, Incoming, piece, readPiece, safeName, sendFile } from "../js/wire/files.js";
 import { channelPair, settled } from "./fakes.js";
 
 /** Two people, A and B, with a channel between them. */
@@ -17,7 +17,8 @@ function two() {
     conversation.on("chat", (by, text) => chat.push(`${by.name}: ${text}`));
     conversation.on("transfer", (transfer, isNew) => isNew && transfers.push(transfer));
     room.emit("came", member);
-    return { room, member, conversation, chat, transfers, channel: channels[i], open: () => member.peer.emit("channel", channels[i]) };
+    const open = (channel = channels[i]) => member.peer.emit("channel", channel);
+    return { room, member, conversation, chat, transfers, channel: channels[i], open };
   });
   return { a: sides[0], b: sides[1] };
 }
@@ -95,6 +96,65 @@ test("a member who leaves takes its transfers along", async () => {
   await settled();
   b.room.emit("left", b.member, "left");
   assert.equal(b.transfers[0].stage, "off");
+});
+
+test("a connection that is given up takes its transfers along, and the next one brings others", async () => {
+  for (const rebuilt of [({ member }) => member.peer.emit("state", "new"), ({ open }, channel) => open(channel)]) {
+    // given
+    const { a, b } = two();
+    a.open();
+    b.open();
+    a.conversation.offer(file(3_000_000));
+    await settled();
+    b.conversation.accept(b.transfers[0]);
+    await until(() => a.channel.bufferedAmount > 1024 * 1024);
+    // when
+    const next = channelPair();
+    for (const [i, side] of [a, b].entries()) {
+      side.channel.close();
+      rebuilt(side, next[i]);
+    }
+    // then
+    assert.deepEqual([a.transfers[0].stage, b.transfers[0].stage], ["off", "off"]);
+    a.open(next[0]);
+    b.open(next[1]);
+    a.conversation.offer(file(10));
+    await settled();
+    b.conversation.accept(b.transfers[1]);
+    await until(() => a.transfers[1].stage === "done");
+    assert.equal(next[0].sent, 2);
+  }
+});
+
+test("a sender does not wait for a channel that is given up", async () => {
+  // given
+  const [channel] = channelPair();
+  const given = new AbortController();
+  const sending = sendFile({ channel, id: 1, file: file(3_000_000), progress: () => {}, signal: given.signal });
+  await until(() => channel.bufferedAmount > 1024 * 1024);
+  // when
+  channel.close();
+  given.abort();
+  // then
+  await sending;
+});
+
+test("a file whose channel closes while it is read is called off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  let read;
+  const slice = () => ({ arrayBuffer: () => new Promise((resolve) => (read = resolve)) });
+  a.conversation.offer(Object.assign(file(10), { slice }));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  await until(() => read);
+  // when
+  a.channel.close();
+  read(new ArrayBuffer(10));
+  // then
+  await until(() => a.transfers[0].stage === "off");
 });
 
 test("more than was announced is refused", () => {

@@ -19,6 +19,7 @@ import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
  * @property {Stage} stage
  * @property {Blob} [file]  to be sent, or received whole
  * @property {Incoming} [incoming]
+ * @property {AbortController} [outgoing]
  */
 
 /**
@@ -49,6 +50,10 @@ export class Conversation extends Emitter {
     this.#room = room;
     room.on("came", (member) => {
       member.peer.on("channel", (channel) => this.#open(member, channel));
+      // A connection that this side closes, to build it anew, takes its channel along without an event.
+      member.peer.on("state", (state) => {
+        if (state === "new") this.#closed(member.id);
+      });
     });
     room.on("left", ({ id }) => this.#closed(id));
     room.on("msg", (member, kind, body) => {
@@ -105,12 +110,13 @@ export class Conversation extends Emitter {
 
   /** @param {Member} member @param {RTCDataChannel} channel */
   #open(member, channel) {
+    // A connection that is built anew brings another channel, on which nothing goes on.
+    this.#closed(member.id);
     this.#channels.set(member.id, channel);
     channel.onmessage = ({ data }) => {
       if (typeof data === "string") this.#read(member, channel, data);
       else this.#take(member, channel, data);
     };
-    // A connection that is built anew brings another channel, on which nothing goes on.
     channel.onclose = () => {
       if (this.#channels.get(member.id) === channel) this.#closed(member.id);
     };
@@ -153,12 +159,12 @@ export class Conversation extends Emitter {
   async #send(transfer, channel) {
     if (!transfer?.file || transfer.stage !== "offered") return;
     const { id, file } = transfer;
+    const { signal } = (transfer.outgoing = new AbortController());
     this.#move(transfer, 0);
-    const isOff = () => transfer.stage !== "moving";
     try {
-      await sendFile({ channel, id, file, progress: (sent) => isOff() || this.#move(transfer, sent), isOff });
+      await sendFile({ channel, id, file, progress: (sent) => signal.aborted || this.#move(transfer, sent), signal });
     } catch {
-      // The file has changed or gone since it was chosen.
+      // The file has changed or gone since it was chosen, or the channel has closed.
       this.callOff(transfer);
     }
   }
@@ -200,6 +206,7 @@ export class Conversation extends Emitter {
     if (!transfer || !this.#transfers.delete(transfer)) return;
     transfer.stage = stage;
     transfer.incoming = undefined;
+    transfer.outgoing?.abort();
     if (stage === "off" || transfer.way === "out") transfer.file = undefined;
     if (stage === "done") transfer.moved = transfer.size;
     this.emit("transfer", transfer, false);

@@ -21,16 +21,16 @@ export const FILE_MAX = 2 * 1024 ** 3;
  * @param {number} parts.id
  * @param {Blob} parts.file
  * @param {(sent: number) => void} parts.progress
- * @param {() => boolean} parts.isOff  whether somebody has called it off
+ * @param {AbortSignal} parts.signal  that it is called off
+ * @returns {Promise<void>}  fails if the file can no more be read, or the channel is closed
  */
-export async function sendFile({ channel, id, file, progress, isOff }) {
+export async function sendFile({ channel, id, file, progress, signal }) {
   channel.bufferedAmountLowThreshold = LOW;
   for (let at = 0; at < file.size; at += SLICE) {
     const slice = new Uint8Array(await file.slice(at, at + SLICE).arrayBuffer());
     for (let from = 0; from < slice.length; from += PAYLOAD) {
-      if (isOff() || channel.readyState !== "open") return;
-      if (channel.bufferedAmount > HIGH) await drained(channel);
-      if (isOff() || channel.readyState !== "open") return;
+      if (channel.bufferedAmount > HIGH && !signal.aborted) await drained(channel, signal);
+      if (signal.aborted) return;
       channel.send(piece(id, slice.subarray(from, from + PAYLOAD)));
     }
     progress(Math.min(at + SLICE, file.size));
@@ -105,15 +105,20 @@ export function safeName(name) {
   return plain.slice(0, 120 - end.length) + end;
 }
 
-/** @param {RTCDataChannel} channel @returns {Promise<void>} */
-function drained(channel) {
+/**
+ * When there is room again, or nobody needs it any more.
+ * @param {RTCDataChannel} channel
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function drained(channel, signal) {
   return new Promise((resolve) => {
     const done = () => {
       channel.removeEventListener("bufferedamountlow", done);
-      channel.removeEventListener("close", done);
+      signal.removeEventListener("abort", done);
       resolve();
     };
     channel.addEventListener("bufferedamountlow", done);
-    channel.addEventListener("close", done);
+    signal.addEventListener("abort", done);
   });
 }
