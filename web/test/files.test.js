@@ -10,7 +10,7 @@ import { channelPair, settled } from "./fakes.js";
 function two() {
   const channels = channelPair();
   const sides = ["b", "a"].map((other, i) => {
-    const member = { id: other, name: other.toUpperCase(), peer: new Emitter() };
+    const member = { id: other, name: other.toUpperCase(), peer: Object.assign(new Emitter(), { state: "connected" }) };
     const room = Object.assign(new Emitter(), { members: new Map([[other, member]]), said: [], say: (...args) => room.said.push(args) });
     const conversation = new Conversation(room);
     const [chat, transfers] = [[], []];
@@ -44,6 +44,16 @@ test("chat goes over the channel, and over the server while there is none", asyn
   await settled();
   assert.deepEqual(b.chat, ["A: hello", "A: <b>again</b>"]);
   assert.equal(a.room.said.length, 1);
+});
+
+test("chat goes over the server while the connection is broken, which may be built anew and lose what waits in it", () => {
+  for (const state of ["disconnected", "failed"]) {
+    const { a } = two();
+    a.open();
+    a.member.peer.state = state;
+    a.conversation.say("still there?");
+    assert.deepEqual([a.room.said, a.channel.sent], [[["chat", "still there?", "b"]], 0]);
+  }
 });
 
 test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Chat and files with the other members: over data channels, and chat over the server while there is none. */
+/** Chat and files with the other members: over data channels, and chat over the server while none works. */
 
 import { Emitter } from "./emitter.js";
 import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
@@ -64,9 +64,10 @@ export class Conversation extends Emitter {
   /** @param {string} text */
   say(text) {
     const note = JSON.stringify({ t: "chat", text });
-    for (const id of this.#room.members.keys()) {
+    for (const { id, peer } of this.#room.members.values()) {
       const channel = this.#openChannel(id);
-      if (channel) channel.send(note);
+      // While the connection is broken the channel stays open, and a connection that is built anew loses what waits in it.
+      if (channel && peer.state === "connected") channel.send(note);
       else this.#room.say("chat", text, id);
     }
   }
