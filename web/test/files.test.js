@@ -173,6 +173,38 @@ test("more than was announced is refused", () => {
   assert.ok(!incoming.take(new Uint8Array(1)));
 });
 
+test("a piece with nothing in it calls the file off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(10));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  // when
+  a.channel.send(piece(b.transfers[0].id, new Uint8Array(0)));
+  // then
+  await settled();
+  assert.equal(b.transfers[0].stage, "off");
+});
+
+test("a piece is not kept as it came, so that many small ones weigh no more than few large ones", async () => {
+  for (const length of [100, 16_380, 2_500_000]) {
+    // given
+    const sent = new Uint8Array(await file(3_000_000).arrayBuffer());
+    const incoming = new Incoming(sent.length);
+    // when
+    for (let at = 0; at < sent.length; at += length) {
+      const payload = sent.slice(at, at + length);
+      assert.ok(incoming.take(payload));
+      payload.fill(0);
+    }
+    // then
+    assert.ok(incoming.isWhole);
+    assert.deepEqual(new Uint8Array(await incoming.blob().arrayBuffer()), sent);
+  }
+});
+
 test("nonsense on the channel does nothing", async () => {
   const { a, b } = two();
   a.open();

@@ -12,8 +12,10 @@ const SLICE = 16 * PAYLOAD;
 const HIGH = 1024 * 1024;
 const LOW = 256 * 1024;
 
-/** What a receiver keeps in memory. */
+/** What a receiver keeps. */
 export const FILE_MAX = 2 * 1024 ** 3;
+/** So much of it is in memory of our own. */
+const PAGE = 1024 * 1024;
 
 /**
  * @param {object} parts
@@ -62,22 +64,32 @@ export function readPiece(bytes) {
 /** Takes pieces in until the file is whole. */
 export class Incoming {
   received = 0;
-  /** @type {BlobPart[]} */
+  /** Pieces are copied into it, or one of a single byte would weigh hundreds. */
+  #page;
+  #filled = 0;
+  /** Pages that are full: a Blob the browser may keep elsewhere than in memory. @type {Blob[]} */
   #parts = [];
 
   /** @param {number} size */
   constructor(size) {
     this.size = size;
+    this.#page = new Uint8Array(Math.min(PAGE, size));
   }
 
   /**
-   * @param {Uint8Array<ArrayBuffer>} payload
-   * @returns {boolean} false if there is more than was announced
+   * @param {Uint8Array} payload
+   * @returns {boolean} false if there is nothing in it, or more than was announced
    */
   take(payload) {
+    if (payload.length === 0 || this.received + payload.length > this.size) return false;
     this.received += payload.length;
-    if (this.received > this.size) return false;
-    this.#parts.push(payload);
+    for (let rest = payload; rest.length > 0; ) {
+      const some = rest.subarray(0, this.#page.length - this.#filled);
+      this.#page.set(some, this.#filled);
+      this.#filled += some.length;
+      rest = rest.subarray(some.length);
+      if (this.#filled === this.#page.length) this.#fold();
+    }
     return true;
   }
 
@@ -87,7 +99,13 @@ export class Incoming {
 
   /** @returns {Blob} of no type: it is for saving, and never shown as a page. */
   blob() {
+    this.#fold();
     return new Blob(this.#parts.splice(0), { type: "application/octet-stream" });
+  }
+
+  #fold() {
+    this.#parts.push(new Blob([this.#page.subarray(0, this.#filled)]));
+    this.#filled = 0;
   }
 }
 
