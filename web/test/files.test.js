@@ -4,15 +4,16 @@ import { test } from "node:test";
 import { Conversation } from "../js/wire/conversation.js";
 import { Emitter } from "../js/wire/emitter.js";
 import { CHUNK, Incoming, piece, readPiece, safeName, sendFile } from "../js/wire/files.js";
-import { channelPair, settled } from "./fakes.js";
+import { FakeClock, channelPair, settled } from "./fakes.js";
 
 /** Two people, A and B, with a channel between them. */
 function two() {
   const channels = channelPair();
+  const clock = new FakeClock();
   const sides = ["b", "a"].map((other, i) => {
     const member = { id: other, name: other.toUpperCase(), peer: Object.assign(new Emitter(), { state: "connected" }) };
     const room = Object.assign(new Emitter(), { members: new Map([[other, member]]), said: [], say: (...args) => room.said.push(args) });
-    const conversation = new Conversation(room);
+    const conversation = new Conversation(room, clock);
     const [chat, transfers] = [[], []];
     conversation.on("chat", (by, text) => chat.push(`${by.name}: ${text}`));
     conversation.on("transfer", (transfer, isNew) => isNew && transfers.push(transfer));
@@ -20,7 +21,7 @@ function two() {
     const open = (channel = channels[i]) => member.peer.emit("channel", channel);
     return { room, member, conversation, chat, transfers, channel: channels[i], open };
   });
-  return { a: sides[0], b: sides[1] };
+  return { a: sides[0], b: sides[1], clock };
 }
 
 function file(size, name = "holiday.jpg") {
@@ -203,6 +204,48 @@ test("a piece is not kept as it came, so that many small ones weigh no more than
     assert.ok(incoming.isWhole);
     assert.deepEqual(new Uint8Array(await incoming.blob().arrayBuffer()), sent);
   }
+});
+
+test("who writes faster than anybody reads is heard in part", async () => {
+  // given
+  const { a, b, clock } = two();
+  a.open();
+  b.open();
+  const flood = async () => {
+    for (let i = 0; i < 100; i += 1) a.conversation.say("spam");
+    await settled();
+  };
+  // when, then
+  await flood();
+  assert.equal(b.chat.length, 30);
+  await clock.advance(1_000);
+  await flood();
+  assert.equal(b.chat.length, 40);
+  b.room.emit("msg", b.member, "chat", "and over the server");
+  assert.equal(b.chat.length, 40);
+  await clock.advance(60_000);
+  await flood();
+  assert.equal(b.chat.length, 70);
+});
+
+test("who offers files and calls them off again and again is refused", async () => {
+  // given
+  const { a, b, clock } = two();
+  a.open();
+  b.open();
+  const loop = async () => {
+    for (let i = 0; i < 100; i += 1) {
+      a.conversation.offer(file(1));
+      a.conversation.callOff(a.transfers.at(-1));
+    }
+    await settled();
+  };
+  // when, then
+  await loop();
+  assert.equal(b.transfers.length, 20);
+  await clock.advance(3_000);
+  await loop();
+  assert.equal(b.transfers.length, 23);
 });
 
 test("nonsense on the channel does nothing", async () => {
