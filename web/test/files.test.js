@@ -99,6 +99,22 @@ test("either side may call it off", async () => {
   }
 });
 
+test("what is over cannot be called off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(10));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  await until(() => a.transfers[0].stage === "done");
+  const { sent } = b.channel;
+  // when
+  b.conversation.callOff(b.transfers[0]);
+  // then
+  assert.deepEqual([b.transfers[0].stage, b.channel.sent], ["done", sent]);
+});
+
 test("a member who leaves takes its transfers along", async () => {
   const { a, b } = two();
   a.open();

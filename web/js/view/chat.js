@@ -121,9 +121,21 @@ export class Chat {
     if (isFirst && !isMine) line.append(make("p", "by", name));
     line.append(content);
     this.#log.append(line);
-    if (this.#log.childElementCount > LINES_MAX) this.#log.firstElementChild?.remove();
+    if (this.#log.childElementCount > LINES_MAX) this.#forget(this.#log.children[0]);
     this.#lastBy = by;
     if (isAtEnd || isMine) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  /** A line takes its file along. @param {Element} line */
+  #forget(line) {
+    line.remove();
+    for (const [transfer, parcel] of this.#parcels) {
+      if (!line.contains(parcel.element)) continue;
+      this.#parcels.delete(transfer);
+      parcel.close();
+      // Nobody could save any more what is still to come.
+      if (transfer.way === "in") this.#conversation.callOff(transfer);
+    }
   }
 
   #notice() {

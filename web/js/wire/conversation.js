@@ -115,6 +115,7 @@ export class Conversation extends Emitter {
 
   /** Does not want a file, or not any more. @param {Transfer} transfer */
   callOff(transfer) {
+    if (!this.#transfers.has(transfer)) return;
     const channel = this.#openChannel(transfer.peer);
     if (channel) send(channel, { t: transfer.way === "out" ? "off" : "refuse", id: transfer.id });
     this.#end(transfer, "off");
