@@ -47,8 +47,7 @@ export class Chat {
       this.#say();
     });
     this.#message.addEventListener("keydown", (event) => {
-      // While a syllable is being composed, Enter ends the syllable and not the message.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
       event.preventDefault();
       this.#say();
     });
@@ -163,4 +162,13 @@ export class Chat {
       this.#send(files);
     });
   }
+}
+
+/**
+ * While a syllable is being composed, Enter ends the syllable and not the message. In Safari it is then over already, and
+ * only the code of the key tells.
+ * @param {KeyboardEvent} event
+ */
+function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
 }
