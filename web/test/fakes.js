@@ -196,7 +196,13 @@ class FakeChannel extends EventTarget {
   biggest = 0;
   sent = 0;
 
+  /** As a connection that is closed on this side does it: without an event. */
+  close() {
+    this.readyState = "closed";
+  }
+
   send(data) {
+    if (this.readyState !== "open") throw new Error("InvalidStateError");
     const size = data.byteLength ?? data.length;
     this.sent += 1;
     this.biggest = Math.max(this.biggest, size);
@@ -204,6 +210,7 @@ class FakeChannel extends EventTarget {
     this.most = Math.max(this.most, this.bufferedAmount);
     const copy = typeof data === "string" ? data : data.slice().buffer;
     setImmediate(() => {
+      if (this.readyState !== "open" || this.far.readyState !== "open") return;
       this.bufferedAmount -= size;
       this.far.onmessage?.({ data: copy });
       if (this.bufferedAmount <= this.bufferedAmountLowThreshold) this.dispatchEvent(new Event("bufferedamountlow"));

@@ -3,23 +3,25 @@ import { test } from "node:test";
 
 import { Conversation } from "../js/wire/conversation.js";
 import { Emitter } from "../js/wire/emitter.js";
-import { CHUNK, Incoming, piece, readPiece, safeName } from "../js/wire/files.js";
-import { channelPair, settled } from "./fakes.js";
+import { CHUNK, Incoming, piece, readPiece, safeName, sendFile } from "../js/wire/files.js";
+import { FakeClock, channelPair, settled } from "./fakes.js";
 
 /** Two people, A and B, with a channel between them. */
 function two() {
   const channels = channelPair();
+  const clock = new FakeClock();
   const sides = ["b", "a"].map((other, i) => {
-    const member = { id: other, name: other.toUpperCase(), peer: new Emitter() };
+    const member = { id: other, name: other.toUpperCase(), peer: Object.assign(new Emitter(), { state: "connected" }) };
     const room = Object.assign(new Emitter(), { members: new Map([[other, member]]), said: [], say: (...args) => room.said.push(args) });
-    const conversation = new Conversation(room);
+    const conversation = new Conversation(room, clock);
     const [chat, transfers] = [[], []];
     conversation.on("chat", (by, text) => chat.push(`${by.name}: ${text}`));
     conversation.on("transfer", (transfer, isNew) => isNew && transfers.push(transfer));
     room.emit("came", member);
-    return { room, member, conversation, chat, transfers, channel: channels[i], open: () => member.peer.emit("channel", channels[i]) };
+    const open = (channel = channels[i]) => member.peer.emit("channel", channel);
+    return { room, member, conversation, chat, transfers, channel: channels[i], open };
   });
-  return { a: sides[0], b: sides[1] };
+  return { a: sides[0], b: sides[1], clock };
 }
 
 function file(size, name = "holiday.jpg") {
@@ -43,6 +45,16 @@ test("chat goes over the channel, and over the server while there is none", asyn
   await settled();
   assert.deepEqual(b.chat, ["A: hello", "A: <b>again</b>"]);
   assert.equal(a.room.said.length, 1);
+});
+
+test("chat goes over the server while the connection is broken, which may be built anew and lose what waits in it", () => {
+  for (const state of ["disconnected", "failed"]) {
+    const { a } = two();
+    a.open();
+    a.member.peer.state = state;
+    a.conversation.say("still there?");
+    assert.deepEqual([a.room.said, a.channel.sent], [[["chat", "still there?", "b"]], 0]);
+  }
 });
 
 test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {
@@ -87,6 +99,22 @@ test("either side may call it off", async () => {
   }
 });
 
+test("what is over cannot be called off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(10));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  await until(() => a.transfers[0].stage === "done");
+  const { sent } = b.channel;
+  // when
+  b.conversation.callOff(b.transfers[0]);
+  // then
+  assert.deepEqual([b.transfers[0].stage, b.channel.sent], ["done", sent]);
+});
+
 test("a member who leaves takes its transfers along", async () => {
   const { a, b } = two();
   a.open();
@@ -97,10 +125,143 @@ test("a member who leaves takes its transfers along", async () => {
   assert.equal(b.transfers[0].stage, "off");
 });
 
+test("a connection that is given up takes its transfers along, and the next one brings others", async () => {
+  for (const rebuilt of [({ member }) => member.peer.emit("state", "new"), ({ open }, channel) => open(channel)]) {
+    // given
+    const { a, b } = two();
+    a.open();
+    b.open();
+    a.conversation.offer(file(3_000_000));
+    await settled();
+    b.conversation.accept(b.transfers[0]);
+    await until(() => a.channel.bufferedAmount > 1024 * 1024);
+    // when
+    const next = channelPair();
+    for (const [i, side] of [a, b].entries()) {
+      side.channel.close();
+      rebuilt(side, next[i]);
+    }
+    // then
+    assert.deepEqual([a.transfers[0].stage, b.transfers[0].stage], ["off", "off"]);
+    a.open(next[0]);
+    b.open(next[1]);
+    a.conversation.offer(file(10));
+    await settled();
+    b.conversation.accept(b.transfers[1]);
+    await until(() => a.transfers[1].stage === "done");
+    assert.equal(next[0].sent, 2);
+  }
+});
+
+test("a sender does not wait for a channel that is given up", async () => {
+  // given
+  const [channel] = channelPair();
+  const given = new AbortController();
+  const sending = sendFile({ channel, id: 1, file: file(3_000_000), progress: () => {}, signal: given.signal });
+  await until(() => channel.bufferedAmount > 1024 * 1024);
+  // when
+  channel.close();
+  given.abort();
+  // then
+  await sending;
+});
+
+test("a file whose channel closes while it is read is called off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  let read;
+  const slice = () => ({ arrayBuffer: () => new Promise((resolve) => (read = resolve)) });
+  a.conversation.offer(Object.assign(file(10), { slice }));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  await until(() => read);
+  // when
+  a.channel.close();
+  read(new ArrayBuffer(10));
+  // then
+  await until(() => a.transfers[0].stage === "off");
+});
+
 test("more than was announced is refused", () => {
   const incoming = new Incoming(3);
   assert.ok(incoming.take(new Uint8Array(3)) && incoming.isWhole);
   assert.ok(!incoming.take(new Uint8Array(1)));
+});
+
+test("a piece with nothing in it calls the file off", async () => {
+  // given
+  const { a, b } = two();
+  a.open();
+  b.open();
+  a.conversation.offer(file(10));
+  await settled();
+  b.conversation.accept(b.transfers[0]);
+  // when
+  a.channel.send(piece(b.transfers[0].id, new Uint8Array(0)));
+  // then
+  await settled();
+  assert.equal(b.transfers[0].stage, "off");
+});
+
+test("a piece is not kept as it came, so that many small ones weigh no more than few large ones", async () => {
+  for (const length of [100, 16_380, 2_500_000]) {
+    // given
+    const sent = new Uint8Array(await file(3_000_000).arrayBuffer());
+    const incoming = new Incoming(sent.length);
+    // when
+    for (let at = 0; at < sent.length; at += length) {
+      const payload = sent.slice(at, at + length);
+      assert.ok(incoming.take(payload));
+      payload.fill(0);
+    }
+    // then
+    assert.ok(incoming.isWhole);
+    assert.deepEqual(new Uint8Array(await incoming.blob().arrayBuffer()), sent);
+  }
+});
+
+test("who writes faster than anybody reads is heard in part", async () => {
+  // given
+  const { a, b, clock } = two();
+  a.open();
+  b.open();
+  const flood = async () => {
+    for (let i = 0; i < 100; i += 1) a.conversation.say("spam");
+    await settled();
+  };
+  // when, then
+  await flood();
+  assert.equal(b.chat.length, 30);
+  await clock.advance(1_000);
+  await flood();
+  assert.equal(b.chat.length, 40);
+  b.room.emit("msg", b.member, "chat", "and over the server");
+  assert.equal(b.chat.length, 40);
+  await clock.advance(60_000);
+  await flood();
+  assert.equal(b.chat.length, 70);
+});
+
+test("who offers files and calls them off again and again is refused", async () => {
+  // given
+  const { a, b, clock } = two();
+  a.open();
+  b.open();
+  const loop = async () => {
+    for (let i = 0; i < 100; i += 1) {
+      a.conversation.offer(file(1));
+      a.conversation.callOff(a.transfers.at(-1));
+    }
+    await settled();
+  };
+  // when, then
+  await loop();
+  assert.equal(b.transfers.length, 20);
+  await clock.advance(3_000);
+  await loop();
+  assert.equal(b.transfers.length, 23);
 });
 
 test("nonsense on the channel does nothing", async () => {

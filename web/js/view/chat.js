@@ -47,8 +47,7 @@ export class Chat {
       this.#say();
     });
     this.#message.addEventListener("keydown", (event) => {
-      // While a syllable is being composed, Enter ends the syllable and not the message.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key !== "Enter" || event.shiftKey || isComposing(event)) return;
       event.preventDefault();
       this.#say();
     });
@@ -121,9 +120,21 @@ export class Chat {
     if (isFirst && !isMine) line.append(make("p", "by", name));
     line.append(content);
     this.#log.append(line);
-    if (this.#log.childElementCount > LINES_MAX) this.#log.firstElementChild?.remove();
+    if (this.#log.childElementCount > LINES_MAX) this.#forget(this.#log.children[0]);
     this.#lastBy = by;
     if (isAtEnd || isMine) this.#log.scrollTop = this.#log.scrollHeight;
+  }
+
+  /** A line takes its file along. @param {Element} line */
+  #forget(line) {
+    line.remove();
+    for (const [transfer, parcel] of this.#parcels) {
+      if (!line.contains(parcel.element)) continue;
+      this.#parcels.delete(transfer);
+      parcel.close();
+      // Nobody could save any more what is still to come.
+      if (transfer.way === "in") this.#conversation.callOff(transfer);
+    }
   }
 
   #notice() {
@@ -151,4 +162,13 @@ export class Chat {
       this.#send(files);
     });
   }
+}
+
+/**
+ * While a syllable is being composed, Enter ends the syllable and not the message. In Safari it is then over already, and
+ * only the code of the key tells.
+ * @param {KeyboardEvent} event
+ */
+function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
 }

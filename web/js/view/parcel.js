@@ -8,6 +8,9 @@ import { label, say } from "./language.js";
 /** @typedef {import("../wire/conversation.js").Transfer} Transfer */
 /** @typedef {{ accept: () => void, callOff: () => void }} Acts */
 
+/** What moves is drawn this often at most, in milliseconds. */
+const REDRAW = 250;
+
 export class Parcel {
   element;
   #transfer;
@@ -18,6 +21,7 @@ export class Parcel {
   #off = label(make("button", "plain only-icon", icon("close", "small")), "file.cancel");
   /** What is shown now, so that a button is not replaced under the finger. */
   #stage = "";
+  #drawnAt = 0;
   /** A file that was received, as long as it can be saved. */
   #url = "";
   #who;
@@ -39,13 +43,20 @@ export class Parcel {
 
   draw() {
     const { stage, way, moved, size: whole } = this.#transfer;
+    const isNews = stage !== this.#stage;
+    const now = performance.now();
+    if (!isNews && now - this.#drawnAt < REDRAW) return;
+    this.#drawnAt = now;
+    // The chat is read aloud, but not each step of the way.
+    if (isNews) this.#state.removeAttribute("aria-live");
+    else this.#state.setAttribute("aria-live", "off");
     this.#bar.hidden = stage !== "moving";
     this.#bar.max = Math.max(1, whole);
     this.#bar.value = moved;
     if (stage === "moving") say(this.#state, "file.moving", { moved: size(moved), size: size(whole) });
     else if (stage === "off") say(this.#state, "file.off");
     else say(this.#state, `file.${stage}.${way}`, { size: size(whole), name: this.#who });
-    if (stage === this.#stage) return;
+    if (!isNews) return;
     this.#stage = stage;
     this.#off.hidden = stage !== "moving" && !(stage === "offered" && way === "out");
     this.#choices.replaceChildren(...this.#offer());

@@ -1,6 +1,7 @@
 // @ts-check
-/** Chat and files with the other members: over data channels, and chat over the server while there is none. */
+/** Chat and files with the other members: over data channels, and chat over the server while none works. */
 
+import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
 
@@ -19,6 +20,7 @@ import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
  * @property {Stage} stage
  * @property {Blob} [file]  to be sent, or received whole
  * @property {Incoming} [incoming]
+ * @property {AbortController} [outgoing]
  */
 
 /**
@@ -33,35 +35,50 @@ import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
 export const TEXT_MAX = 1000;
 /** Files that one member may offer at once. */
 const OFFERS_MAX = 20;
+/** What one member may say: what is over it is dropped. */
+const LINES = { burst: 30, perSecond: 10 };
+/** How often one member may offer a file: what is over it is refused. */
+const OFFERS = { burst: OFFERS_MAX, perSecond: 1 };
 
 /** @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean] }>} */
 export class Conversation extends Emitter {
   #room;
   /** @type {Map<string, RTCDataChannel>} */
   #channels = new Map();
+  /** @type {Map<string, { lines: Bucket, offers: Bucket }>} */
+  #buckets = new Map();
   /** @type {Set<Transfer>} */
   #transfers = new Set();
   #nextId = 1;
 
-  /** @param {import("./room.js").Room} room */
-  constructor(room) {
+  /** @param {import("./room.js").Room} room @param {import("./clock.js").Clock} [clock] */
+  constructor(room, clock = systemClock) {
     super();
     this.#room = room;
     room.on("came", (member) => {
+      this.#buckets.set(member.id, { lines: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock) });
       member.peer.on("channel", (channel) => this.#open(member, channel));
+      // A connection that this side closes, to build it anew, takes its channel along without an event.
+      member.peer.on("state", (state) => {
+        if (state === "new") this.#closed(member.id);
+      });
     });
-    room.on("left", ({ id }) => this.#closed(id));
+    room.on("left", ({ id }) => {
+      this.#closed(id);
+      this.#buckets.delete(id);
+    });
     room.on("msg", (member, kind, body) => {
-      if (kind === "chat") this.emit("chat", member, body);
+      if (kind === "chat") this.#heard(member, body);
     });
   }
 
   /** @param {string} text */
   say(text) {
     const note = JSON.stringify({ t: "chat", text });
-    for (const id of this.#room.members.keys()) {
+    for (const { id, peer } of this.#room.members.values()) {
       const channel = this.#openChannel(id);
-      if (channel) channel.send(note);
+      // While the connection is broken the channel stays open, and a connection that is built anew loses what waits in it.
+      if (channel && peer.state === "connected") channel.send(note);
       else this.#room.say("chat", text, id);
     }
   }
@@ -98,6 +115,7 @@ export class Conversation extends Emitter {
 
   /** Does not want a file, or not any more. @param {Transfer} transfer */
   callOff(transfer) {
+    if (!this.#transfers.has(transfer)) return;
     const channel = this.#openChannel(transfer.peer);
     if (channel) send(channel, { t: transfer.way === "out" ? "off" : "refuse", id: transfer.id });
     this.#end(transfer, "off");
@@ -105,12 +123,13 @@ export class Conversation extends Emitter {
 
   /** @param {Member} member @param {RTCDataChannel} channel */
   #open(member, channel) {
+    // A connection that is built anew brings another channel, on which nothing goes on.
+    this.#closed(member.id);
     this.#channels.set(member.id, channel);
     channel.onmessage = ({ data }) => {
       if (typeof data === "string") this.#read(member, channel, data);
       else this.#take(member, channel, data);
     };
-    // A connection that is built anew brings another channel, on which nothing goes on.
     channel.onclose = () => {
       if (this.#channels.get(member.id) === channel) this.#closed(member.id);
     };
@@ -127,7 +146,7 @@ export class Conversation extends Emitter {
     const note = parse(text);
     switch (note?.t) {
       case "chat":
-        return this.emit("chat", member, String(note.text).slice(0, TEXT_MAX));
+        return this.#heard(member, String(note.text).slice(0, TEXT_MAX));
       case "file":
         return this.#offered(member, channel, note);
       case "accept":
@@ -141,11 +160,17 @@ export class Conversation extends Emitter {
     }
   }
 
+  /** @param {Member} member @param {string} text */
+  #heard(member, text) {
+    if (this.#buckets.get(member.id)?.lines.take()) this.emit("chat", member, text);
+  }
+
   /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, name: string, size: number }} note */
   #offered(member, channel, { id, name, size }) {
     const open = [...this.#transfers].filter(({ peer, way }) => peer === member.id && way === "in");
     const isSane = Number.isSafeInteger(id) && id > 0 && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
-    if (!isSane || open.length >= OFFERS_MAX) return send(channel, { t: "refuse", id });
+    const isWelcome = isSane && open.length < OFFERS_MAX && this.#buckets.get(member.id)?.offers.take();
+    if (!isWelcome) return send(channel, { t: "refuse", id });
     this.#add({ id, way: "in", peer: member.id, name: safeName(name), size, moved: 0, stage: "offered" });
   }
 
@@ -153,12 +178,12 @@ export class Conversation extends Emitter {
   async #send(transfer, channel) {
     if (!transfer?.file || transfer.stage !== "offered") return;
     const { id, file } = transfer;
+    const { signal } = (transfer.outgoing = new AbortController());
     this.#move(transfer, 0);
-    const isOff = () => transfer.stage !== "moving";
     try {
-      await sendFile({ channel, id, file, progress: (sent) => isOff() || this.#move(transfer, sent), isOff });
+      await sendFile({ channel, id, file, progress: (sent) => signal.aborted || this.#move(transfer, sent), signal });
     } catch {
-      // The file has changed or gone since it was chosen.
+      // The file has changed or gone since it was chosen, or the channel has closed.
       this.callOff(transfer);
     }
   }
@@ -200,6 +225,7 @@ export class Conversation extends Emitter {
     if (!transfer || !this.#transfers.delete(transfer)) return;
     transfer.stage = stage;
     transfer.incoming = undefined;
+    transfer.outgoing?.abort();
     if (stage === "off" || transfer.way === "out") transfer.file = undefined;
     if (stage === "done") transfer.moved = transfer.size;
     this.emit("transfer", transfer, false);
@@ -214,6 +240,33 @@ export class Conversation extends Emitter {
   #openChannel(id) {
     const channel = this.#channels.get(id);
     return channel?.readyState === "open" ? channel : undefined;
+  }
+}
+
+/** So many at once, and then so many a second. */
+class Bucket {
+  #limits;
+  #clock;
+  #left;
+  #at;
+
+  /** @param {{ burst: number, perSecond: number }} limits @param {import("./clock.js").Clock} clock */
+  constructor(limits, clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#left = limits.burst;
+    this.#at = clock.now();
+  }
+
+  /** @returns {boolean} whether there was one left */
+  take() {
+    const { burst, perSecond } = this.#limits;
+    const now = this.#clock.now();
+    this.#left = Math.min(burst, this.#left + ((now - this.#at) * perSecond) / 1000);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left -= 1;
+    return true;
   }
 }
 

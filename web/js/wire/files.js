@@ -12,8 +12,10 @@ const SLICE = 16 * PAYLOAD;
 const HIGH = 1024 * 1024;
 const LOW = 256 * 1024;
 
-/** What a receiver keeps in memory. */
+/** What a receiver keeps. */
 export const FILE_MAX = 2 * 1024 ** 3;
+/** So much of it is in memory of our own. */
+const PAGE = 1024 * 1024;
 
 /**
  * @param {object} parts
@@ -21,16 +23,16 @@ export const FILE_MAX = 2 * 1024 ** 3;
  * @param {number} parts.id
  * @param {Blob} parts.file
  * @param {(sent: number) => void} parts.progress
- * @param {() => boolean} parts.isOff  whether somebody has called it off
+ * @param {AbortSignal} parts.signal  that it is called off
+ * @returns {Promise<void>}  fails if the file can no more be read, or the channel is closed
  */
-export async function sendFile({ channel, id, file, progress, isOff }) {
+export async function sendFile({ channel, id, file, progress, signal }) {
   channel.bufferedAmountLowThreshold = LOW;
   for (let at = 0; at < file.size; at += SLICE) {
     const slice = new Uint8Array(await file.slice(at, at + SLICE).arrayBuffer());
     for (let from = 0; from < slice.length; from += PAYLOAD) {
-      if (isOff() || channel.readyState !== "open") return;
-      if (channel.bufferedAmount > HIGH) await drained(channel);
-      if (isOff() || channel.readyState !== "open") return;
+      if (channel.bufferedAmount > HIGH && !signal.aborted) await drained(channel, signal);
+      if (signal.aborted) return;
       channel.send(piece(id, slice.subarray(from, from + PAYLOAD)));
     }
     progress(Math.min(at + SLICE, file.size));
@@ -62,22 +64,32 @@ export function readPiece(bytes) {
 /** Takes pieces in until the file is whole. */
 export class Incoming {
   received = 0;
-  /** @type {BlobPart[]} */
+  /** Pieces are copied into it, or one of a single byte would weigh hundreds. */
+  #page;
+  #filled = 0;
+  /** Pages that are full: a Blob the browser may keep elsewhere than in memory. @type {Blob[]} */
   #parts = [];
 
   /** @param {number} size */
   constructor(size) {
     this.size = size;
+    this.#page = new Uint8Array(Math.min(PAGE, size));
   }
 
   /**
-   * @param {Uint8Array<ArrayBuffer>} payload
-   * @returns {boolean} false if there is more than was announced
+   * @param {Uint8Array} payload
+   * @returns {boolean} false if there is nothing in it, or more than was announced
    */
   take(payload) {
+    if (payload.length === 0 || this.received + payload.length > this.size) return false;
     this.received += payload.length;
-    if (this.received > this.size) return false;
-    this.#parts.push(payload);
+    for (let rest = payload; rest.length > 0; ) {
+      const some = rest.subarray(0, this.#page.length - this.#filled);
+      this.#page.set(some, this.#filled);
+      this.#filled += some.length;
+      rest = rest.subarray(some.length);
+      if (this.#filled === this.#page.length) this.#fold();
+    }
     return true;
   }
 
@@ -87,7 +99,13 @@ export class Incoming {
 
   /** @returns {Blob} of no type: it is for saving, and never shown as a page. */
   blob() {
+    this.#fold();
     return new Blob(this.#parts.splice(0), { type: "application/octet-stream" });
+  }
+
+  #fold() {
+    this.#parts.push(new Blob([this.#page.subarray(0, this.#filled)]));
+    this.#filled = 0;
   }
 }
 
@@ -105,15 +123,20 @@ export function safeName(name) {
   return plain.slice(0, 120 - end.length) + end;
 }
 
-/** @param {RTCDataChannel} channel @returns {Promise<void>} */
-function drained(channel) {
+/**
+ * When there is room again, or nobody needs it any more.
+ * @param {RTCDataChannel} channel
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function drained(channel, signal) {
   return new Promise((resolve) => {
     const done = () => {
       channel.removeEventListener("bufferedamountlow", done);
-      channel.removeEventListener("close", done);
+      signal.removeEventListener("abort", done);
       resolve();
     };
     channel.addEventListener("bufferedamountlow", done);
-    channel.addEventListener("close", done);
+    signal.addEventListener("abort", done);
   });
 }
