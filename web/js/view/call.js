@@ -1,6 +1,7 @@
 // @ts-check
 /** The call itself: binds the room to the parts of the page. */
 
+import { systemClock } from "../wire/clock.js";
 import { Conversation } from "../wire/conversation.js";
 import { isRandom, pathOf } from "../wire/link.js";
 import { GONE_OURSELVES } from "../wire/room.js";
@@ -72,7 +73,7 @@ export class Call {
     this.#lobby = lobby;
     this.#self = new Self({ room, media, stage: this.#stage });
     this.#chat = new Chat({
-      conversation: new Conversation(room),
+      conversation: new Conversation(room, systemClock),
       room,
       isOpen: () => this.#panel.open === "chat",
       show: () => this.#panel.show("chat"),

@@ -1,7 +1,6 @@
 // @ts-check
 /** Chat and files with the other members: over data channels, and chat over the server while none works. */
 
-import { systemClock } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
 
@@ -51,8 +50,8 @@ export class Conversation extends Emitter {
   #transfers = new Set();
   #nextId = 1;
 
-  /** @param {import("./room.js").Room} room @param {import("./clock.js").Clock} [clock] */
-  constructor(room, clock = systemClock) {
+  /** @param {import("./room.js").Room} room @param {import("./clock.js").Clock} clock */
+  constructor(room, clock) {
     super();
     this.#room = room;
     room.on("came", (member) => {
