@@ -28,7 +28,7 @@ for (const [a, b] of PAIRS) {
     await bob.enter();
     await Promise.all([alice.sees(1), bob.sees(1)]);
     // then
-    const ways = await Promise.all([wayOf(alice), wayOf(bob)]);
+    const ways = await Promise.all([alice.way(), bob.way()]);
     const isRelayed = ways.some(({ local, remote }) => local === "relay" || remote === "relay");
     assert.equal(isRelayed, !isDirect(a, b), JSON.stringify(ways));
     assert.deepEqual(ways.map(({ transport }) => transport), [a, b].map((kind, i) => transportOf(kind, ways[i])));
@@ -37,7 +37,7 @@ for (const [a, b] of PAIRS) {
     // when: neither wants to show an address
     await Promise.all([alice.onlyRelay(), bob.onlyRelay()]);
     // then
-    const relayed = await Promise.all([wayOf(alice), wayOf(bob)]);
+    const relayed = await Promise.all([alice.way(), bob.way()]);
     assert.deepEqual(relayed.map(({ local, remote }) => [local, remote]), [["relay", "relay"], ["relay", "relay"]]);
     assert.deepEqual(relayed.map(({ transport }) => transport), [a, b].map((kind) => transportOf(kind, { local: "relay" })));
     table.push({ ...row, "relay only": describe(relayed), "connected again ms": await since("relay-only", "connected") });
@@ -97,26 +97,6 @@ function isDirect(a, b) {
 function transportOf(kind, { local }) {
   if (local !== "relay") return "";
   return { noudp: "tcp", tls443: "tls" }[kind] ?? "udp";
-}
-
-/** The pair in use, once it is what the panel says. @param {Guest} guest */
-async function wayOf(guest, limit = 5_000) {
-  const [pair, ...others] = await guest.pairs();
-  const [shown] = await guest.connections();
-  assert.deepEqual(others, []);
-  const { local, remote, transport } = pair;
-  const isShown = shown.pair.startsWith(`${local}${transport && `/${transport}`} ↔ ${remote} `) && words(pair).test(shown.words);
-  if (isShown) return pair;
-  // It looks once a second, and a better way may just have been found.
-  assert.ok(limit > 0, `the panel says ${JSON.stringify(shown)} of ${JSON.stringify(pair)}`);
-  await setTimeout(250);
-  return wayOf(guest, limit - 250);
-}
-
-function words({ local, remote, transport }) {
-  if (local === "relay") return new RegExp(`^Through the relay, over ${transport.toUpperCase()}$`);
-  if (remote === "relay") return /^Through the relay that \w+ uses$/;
-  return local === "host" && remote === "host" ? /^Direct, in the same network$/ : /^Direct, from one to the other$/;
 }
 
 function describe(ways) {
