@@ -24,6 +24,22 @@ function two() {
   return { a: sides[0], b: sides[1], clock };
 }
 
+/** Both have opened it. */
+function connected() {
+  const both = two();
+  both.a.open();
+  both.b.open();
+  return both;
+}
+
+/** A offers a file, and B knows of it. */
+async function offering(sent) {
+  const both = connected();
+  both.a.conversation.offer(sent);
+  await settled();
+  return both;
+}
+
 function file(size, name = "holiday.jpg") {
   const bytes = new Uint8Array(size).map((_, i) => i % 251);
   return Object.assign(new Blob([bytes]), { name });
@@ -58,9 +74,7 @@ test("chat goes over the server while the connection is broken, which may be bui
 });
 
 test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {
-  const { a, b } = two();
-  a.open();
-  b.open();
+  const { a, b } = connected();
   const sent = file(5_000_000);
   a.conversation.offer(sent);
   await settled();
@@ -74,11 +88,7 @@ test("a file that is accepted arrives whole, in small pieces, never too much at 
 });
 
 test("an empty file arrives, too", async () => {
-  const { a, b } = two();
-  a.open();
-  b.open();
-  a.conversation.offer(file(0));
-  await settled();
+  const { a, b } = await offering(file(0));
   b.conversation.accept(b.transfers[0]);
   await until(() => a.transfers[0].stage === "done");
   assert.equal(b.transfers[0].file.size, 0);
@@ -86,11 +96,7 @@ test("an empty file arrives, too", async () => {
 
 test("either side may call it off", async () => {
   for (const who of ["a", "b"]) {
-    const both = two();
-    both.a.open();
-    both.b.open();
-    both.a.conversation.offer(file(3_000_000));
-    await settled();
+    const both = await offering(file(3_000_000));
     both.b.conversation.accept(both.b.transfers[0]);
     await until(() => both.b.transfers[0].moved > 100_000);
     both[who].conversation.callOff(both[who].transfers[0]);
@@ -101,11 +107,7 @@ test("either side may call it off", async () => {
 
 test("what is over cannot be called off", async () => {
   // given
-  const { a, b } = two();
-  a.open();
-  b.open();
-  a.conversation.offer(file(10));
-  await settled();
+  const { a, b } = await offering(file(10));
   b.conversation.accept(b.transfers[0]);
   await until(() => a.transfers[0].stage === "done");
   const { sent } = b.channel;
@@ -116,11 +118,7 @@ test("what is over cannot be called off", async () => {
 });
 
 test("a member who leaves takes its transfers along", async () => {
-  const { a, b } = two();
-  a.open();
-  b.open();
-  a.conversation.offer(file(10));
-  await settled();
+  const { a, b } = await offering(file(10));
   b.room.emit("left", b.member, "left");
   assert.equal(b.transfers[0].stage, "off");
 });
@@ -128,11 +126,7 @@ test("a member who leaves takes its transfers along", async () => {
 test("a connection that is given up takes its transfers along, and the next one brings others", async () => {
   for (const rebuilt of [({ member }) => member.peer.emit("state", "new"), ({ open }, channel) => open(channel)]) {
     // given
-    const { a, b } = two();
-    a.open();
-    b.open();
-    a.conversation.offer(file(3_000_000));
-    await settled();
+    const { a, b } = await offering(file(3_000_000));
     b.conversation.accept(b.transfers[0]);
     await until(() => a.channel.bufferedAmount > 1024 * 1024);
     // when
@@ -168,9 +162,7 @@ test("a sender does not wait for a channel that is given up", async () => {
 
 test("a file whose channel closes while it is read is called off", async () => {
   // given
-  const { a, b } = two();
-  a.open();
-  b.open();
+  const { a, b } = connected();
   let read;
   const slice = () => ({ arrayBuffer: () => new Promise((resolve) => (read = resolve)) });
   a.conversation.offer(Object.assign(file(10), { slice }));
@@ -192,11 +184,7 @@ test("more than was announced is refused", () => {
 
 test("a piece with nothing in it calls the file off", async () => {
   // given
-  const { a, b } = two();
-  a.open();
-  b.open();
-  a.conversation.offer(file(10));
-  await settled();
+  const { a, b } = await offering(file(10));
   b.conversation.accept(b.transfers[0]);
   // when
   a.channel.send(piece(b.transfers[0].id, new Uint8Array(0)));
@@ -224,9 +212,7 @@ test("a piece is not kept as it came, so that many small ones weigh no more than
 
 test("who writes faster than anybody reads is heard in part", async () => {
   // given
-  const { a, b, clock } = two();
-  a.open();
-  b.open();
+  const { a, b, clock } = connected();
   const flood = async () => {
     for (let i = 0; i < 100; i += 1) a.conversation.say("spam");
     await settled();
@@ -246,9 +232,7 @@ test("who writes faster than anybody reads is heard in part", async () => {
 
 test("who offers files and calls them off again and again is refused", async () => {
   // given
-  const { a, b, clock } = two();
-  a.open();
-  b.open();
+  const { a, b, clock } = connected();
   const loop = async () => {
     for (let i = 0; i < 100; i += 1) {
       a.conversation.offer(file(1));
@@ -265,9 +249,7 @@ test("who offers files and calls them off again and again is refused", async () 
 });
 
 test("nonsense on the channel does nothing", async () => {
-  const { a, b } = two();
-  a.open();
-  b.open();
+  const { a, b } = connected();
   for (const nonsense of ["", "{", "null", "7", '{"t":"sing"}', '{"t":"file","id":-1,"name":"x","size":1}', '{"t":"file","id":1,"name":"x","size":1e300}', '{"t":"done","id":9}']) {
     a.channel.send(nonsense);
   }
