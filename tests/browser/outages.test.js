@@ -76,7 +76,8 @@ test("a server that is killed and started again in the middle of a relayed call 
   for (const guest of [alice, bob]) {
     const [{ local, remote }] = await guest.pairs();
     assert.deepEqual([local, remote], ["relay", "relay"]);
-    assert.deepEqual(news(await guest.watched()), ["You are connected again"]);
+    // Rooms die with the daemon: who is back first opens this one again.
+    assert.deepEqual(news(await guest.watched()).filter((it) => it !== "You are the host now"), ["You are connected again"]);
   }
 });
 
