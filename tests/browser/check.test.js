@@ -5,7 +5,8 @@ import { afterEach, test } from "node:test";
 
 import { launchChromium } from "./support/browser.js";
 import { Check } from "./support/check.js";
-import { Hairpin, onVps } from "./support/hairpin.js";
+import { onVps } from "./support/config.js";
+import { Hairpin } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
 import { Leftovers } from "./support/leftovers.js";
 
@@ -18,7 +19,7 @@ afterEach(() => leftovers.clear());
 const ALL = { rooms: "ok.rooms", stun: "ok.stun", udp: "ok.udp", tcp: "ok.tcp", tls: "ok.tls" };
 const NO_UDP = { ...ALL, stun: "silent.stun", udp: "silent.udp" };
 
-/** @type {[string, import("./support/lab.js").Kind, { ways: object, summary: string, over?: string, firewall?: string, alter?: (ice: any) => void }][]} */
+/** @type {[string, import("./support/lab.js").Kind, { ways: object, summary: string, over?: string, firewall?: string, prepare?: () => void }][]} */
 const CASES = [
   ["no NAT", "open", { ways: { ...ALL, stun: "no_nat.stun" }, summary: "good", over: "UDP" }],
   ["a cone", "cone", { ways: ALL, summary: "good", over: "UDP" }],
@@ -28,7 +29,7 @@ const CASES = [
   [
     "a server that does not accept the credential",
     "cone",
-    { ways: { ...ALL, udp: "credential", tcp: "credential", tls: "credential" }, summary: "direct", alter: spoil },
+    { ways: { ...ALL, udp: "credential", tcp: "credential", tls: "credential" }, summary: "direct", prepare: spoil },
   ],
   [
     "a closed port",
@@ -42,10 +43,10 @@ const CASES = [
   ],
 ];
 
-for (const [what, kind, { ways, summary, over, firewall, alter }] of CASES) {
+for (const [what, kind, { ways, summary, over, firewall, prepare }] of CASES) {
   test(`behind ${what}`, async (t) => {
     // given
-    const check = await visit(kind, { firewall, alter });
+    const check = await visit(kind, { firewall, prepare });
     // when
     const verdict = await check.verdict();
     // then
@@ -59,7 +60,7 @@ for (const [what, kind, { ways, summary, over, firewall, alter }] of CASES) {
 }
 
 /** A browser behind a NAT of this kind, on the check page of a daemon behind this firewall. */
-async function visit(kind, { firewall, alter }) {
+async function visit(kind, { firewall, prepare }) {
   const lab = new Lab(kind, "open");
   leftovers.add(() => lab.down());
   if (firewall) lab.firewall("srv", `table inet f { chain arriving { type filter hook input priority 0; ${firewall}; }; }`);
@@ -67,12 +68,17 @@ async function visit(kind, { firewall, alter }) {
   leftovers.add(() => hairpin.stop());
   const browser = await launchChromium({ namespace: Lab.namespace("hostA") });
   leftovers.add(() => browser.close());
-  const check = await Check.at(browser, URL, { alter });
+  const check = await Check.at(browser, URL, { prepare });
   leftovers.add(() => check.close());
   return check;
 }
 
-/** As if the relay had another secret than whoever made the credentials. */
-function spoil(ice) {
-  for (const server of ice.iceServers) if (server.credential) server.credential = "d3Jvbmc=";
+/** As if the relay had another secret than whoever made the credentials; runs inside the page. */
+function spoil() {
+  const ask = window.fetch.bind(window);
+  window.fetch = async (...words) => {
+    const ice = await (await ask(...words)).json();
+    for (const server of ice.iceServers) if (server.credential) server.credential = "d3Jvbmc=";
+    return Response.json(ice);
+  };
 }

@@ -5,8 +5,9 @@ import { after, afterEach, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 
 import { launchChromium } from "./support/browser.js";
+import { onVps } from "./support/config.js";
 import { Guest } from "./support/guest.js";
-import { Hairpin, onVps } from "./support/hairpin.js";
+import { Hairpin } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
 import { Leftovers } from "./support/leftovers.js";
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
 import { Cable } from "./support/cable.js";
-import { freePorts } from "./support/hairpin.js";
+import { freePorts } from "./support/config.js";
 import { Venue } from "./support/venue.js";
 
 /** What browsers say of a server that is not there. */

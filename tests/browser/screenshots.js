@@ -138,8 +138,7 @@ const STATES = {
       const guests = await scene.call(3);
       await press(guests[2], "mic");
       await open(guests[0], "people");
-      guests[0].page.once("dialog", (dialog) => dialog.accept());
-      await guests[0].click(".host-only button");
+      await guests[0].confirm(".host-only button");
       await guests[0].until(() => document.getElementById("host-tools").hidden);
       return guests[0];
     },

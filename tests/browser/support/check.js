@@ -9,27 +9,13 @@ export class Check extends Visitor {
   /**
    * @param {import("puppeteer-core").Browser} browser
    * @param {string} url
-   * @param {{ alter?: (ice: any) => void }} [options]  what is made of the server's answer before the page sees it
+   * @param {Parameters<typeof Visitor.with>[1]} [options]
    * @returns {Promise<Check>}
    */
-  static async at(browser, url, { alter } = {}) {
-    const check = /** @type {Check} */ (await Check.with(browser));
-    if (alter) await check.#alter(alter);
+  static async at(browser, url, options) {
+    const check = /** @type {Check} */ (await Check.with(browser, options));
     await check.page.goto(url);
     return check;
-  }
-
-  async #alter(alter) {
-    const cdp = await this.page.createCDPSession();
-    await cdp.send("Fetch.enable", { patterns: [{ urlPattern: "*/api/v1/check-ice", requestStage: "Response" }] });
-    cdp.on("Fetch.requestPaused", async ({ requestId, responseHeaders }) => {
-      const { body, base64Encoded } = await cdp.send("Fetch.getResponseBody", { requestId });
-      const ice = JSON.parse(base64Encoded ? Buffer.from(body, "base64").toString() : body);
-      alter(ice);
-      const altered = Buffer.from(JSON.stringify(ice)).toString("base64");
-      const headers = responseHeaders.filter(({ name }) => name.toLowerCase() !== "content-length");
-      await cdp.send("Fetch.fulfillRequest", { requestId, responseCode: 200, responseHeaders: headers, body: altered });
-    });
   }
 
   /**

@@ -53,7 +53,7 @@ export class Guest extends Visitor {
 
   /**
    * The candidate pairs in use, as the browser itself reports them.
-   * @returns {Promise<{ state: string, local: string, remote: string, transport: string, epoch: number }[]>}
+   * @returns {Promise<{ state: string, local: string, remote: string, transport: string }[]>}
    */
   pairs() {
     return this.page.evaluate(async () => {

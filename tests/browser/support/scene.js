@@ -1,7 +1,8 @@
 /** A daemon of its own, and people who come to it: what one picture is taken of. */
 
-import { freePorts, Hairpin, onLoopback } from "./hairpin.js";
+import { freePorts, onLoopback } from "./config.js";
 import { Guest } from "./guest.js";
+import { Hairpin } from "./hairpin.js";
 import { pretend } from "./pretend.js";
 
 /** As unguessable as what the start page makes. */

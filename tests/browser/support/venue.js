@@ -1,8 +1,9 @@
 /** Where the people of a test meet: a daemon on loopback, and a room that nobody else is in. */
 
 import { launchChromium } from "./browser.js";
+import { freePorts, onLoopback } from "./config.js";
 import { Guest } from "./guest.js";
-import { freePorts, Hairpin, onLoopback } from "./hairpin.js";
+import { Hairpin } from "./hairpin.js";
 import { Leftovers } from "./leftovers.js";
 import { Visitor } from "./visitor.js";
 

@@ -1,0 +1,95 @@
+/** What the daemon under test is told: where it listens, and whom it relays to. */
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { SERVER, SERVER_NAME } from "./lab.js";
+
+const SECRET = "ZkP0v5q8Jm3tYb7cXr2nWd9sLh6gTf1a";
+
+/**
+ * On this machine's loopback, for pages at http://localhost. `turns:` works for browsers that accept any certificate.
+ * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, more?: string }} options  `more` is TOML tables
+ */
+export function onLoopback({ http, turn, tls, publicUrl, more = "" }) {
+  return `
+[http]
+listen = ["127.0.0.1:${http}"]
+ice_host = "localhost"
+${publicUrl ? `public_url = "${publicUrl}"` : ""}
+[listen]
+udp = ["127.0.0.1:${turn}"]
+tcp = ["127.0.0.1:${turn}"]
+tls = [${tls ? `"127.0.0.1:${tls}"` : ""}]
+${tls ? certificate("localhost") : ""}
+[relay]
+addresses = ["127.0.0.1"]
+[peers]
+loopback = true
+[credentials]
+secrets = ["${SECRET}"]
+${more}`;
+}
+
+/**
+ * As on a VPS: pages, rooms and `turns:` on port 443, STUN and TURN on 3478.
+ * @param {import("./lab.js").Lab} lab
+ */
+export function onVps(lab) {
+  return `
+[http]
+listen = []
+public_url = "https://${SERVER_NAME}"
+[listen]
+udp = ["${SERVER}:3478"]
+tcp = ["${SERVER}:3478"]
+tls = ["${SERVER}:443"]
+${certificate(SERVER_NAME)}
+[relay]
+addresses = ["${SERVER}"]
+[peers]
+allow = ${JSON.stringify(lab.peers)}
+[credentials]
+secrets = ["${SECRET}"]
+`;
+}
+
+/** Free ports of loopback, below those that the kernel hands out by itself. @param {number} count */
+export async function freePorts(count) {
+  const found = [];
+  for (let port = 11_000 + (process.pid % 500) * 6; found.length < count; port += 1) {
+    if (await isFree(port)) found.push(port);
+  }
+  return found;
+}
+
+/** @param {number} port */
+function isFree(port) {
+  return new Promise((free) => {
+    const probe = createServer().once("error", () => free(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => free(true)));
+  });
+}
+
+const certificates = new Map();
+
+/** A certificate that nobody trusts, for the daemon. @param {string} name */
+function certificate(name) {
+  if (!certificates.has(name)) certificates.set(name, makeCertificate(name));
+  const directory = certificates.get(name);
+  return `[tls]\ncertificate = "${directory}/chain.pem"\nkey = "${directory}/key.pem"\nnames = ["${name}"]`;
+}
+
+/** @param {string} name */
+function makeCertificate(name) {
+  const directory = mkdtempSync(join(tmpdir(), "hairpin-certificate-"));
+  process.on("exit", () => rmSync(directory, { recursive: true }));
+  const files = ["-keyout", `${directory}/key.pem`, "-out", `${directory}/chain.pem`];
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const about = ["-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`, "-addext", "basicConstraints=critical,CA:FALSE"];
+  execFileSync("openssl", ["req", "-x509", "-days", "2", ...key, ...about, ...files], { stdio: "ignore" });
+  return directory;
+}
