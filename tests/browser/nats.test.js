@@ -32,7 +32,7 @@ for (const [a, b] of PAIRS) {
     const ways = await Promise.all([alice.way(), bob.way()]);
     const isRelayed = ways.some(({ local, remote }) => local === "relay" || remote === "relay");
     assert.equal(isRelayed, !isDirect(a, b), JSON.stringify(ways));
-    assert.deepEqual(ways.map(({ transport }) => transport), [a, b].map((kind, i) => transportOf(kind, ways[i])));
+    assertReachable([a, b], ways);
     const row = { pair: `${a}–${b}`, way: describe(ways), "connected ms": await since("enter", "connected"), "picture ms": await since("enter", "pictured") };
 
     // when: neither wants to show an address
@@ -40,7 +40,7 @@ for (const [a, b] of PAIRS) {
     // then
     const relayed = await Promise.all([alice.way(), bob.way()]);
     assert.deepEqual(relayed.map(({ local, remote }) => [local, remote]), [["relay", "relay"], ["relay", "relay"]]);
-    assert.deepEqual(relayed.map(({ transport }) => transport), [a, b].map((kind) => transportOf(kind, { local: "relay" })));
+    assertReachable([a, b], relayed);
     table.push({ ...row, "relay only": describe(relayed), "connected again ms": await since("relay-only", "connected") });
 
     /** Until both are so far. */
@@ -94,10 +94,16 @@ function isDirect(a, b) {
   return kinds.includes("open") || !kinds.includes("symmetric");
 }
 
-/** How one of this kind reaches the relay, if that is the way. */
-function transportOf(kind, { local }) {
-  if (local !== "relay") return "";
-  return { noudp: "tcp", tls443: "tls" }[kind] ?? "udp";
+/**
+ * Each reaches the relay in a way that its network lets through. Which of several is not certain: Chromium stops
+ * looking for others once it is connected, so whichever allocation answers first may stay, at times TCP before UDP.
+ */
+function assertReachable(kinds, ways) {
+  for (const [i, { local, transport }] of ways.entries()) {
+    if (local !== "relay") continue;
+    const open = { noudp: ["tcp", "tls"], tls443: ["tls"] }[kinds[i]] ?? ["udp", "tcp", "tls"];
+    assert.ok(open.includes(transport), `${kinds[i]} by ${transport}`);
+  }
 }
 
 function describe(ways) {
