@@ -9,7 +9,7 @@ import { recall, recallHost } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
 import { systemClock } from "./wire/clock.js";
-import { roomAt } from "./wire/link.js";
+import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
 import { Room } from "./wire/room.js";
 import { Signaling } from "./wire/signaling.js";
@@ -34,8 +34,7 @@ function start(link) {
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
   function enter(name, policy) {
     lobby.setJoining(true);
-    const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`;
-    const signaling = new Signaling({ url, WebSocket, clock: systemClock, random: Math.random });
+    const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random });
     const inside = new Room({
       name: room,
       key,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";
 import { test } from "node:test";
 
-import { isRandom, newRoom, pathOf, roomAt, roomFrom } from "../js/wire/link.js";
+import { isRandom, newRoom, pathOf, roomAt, roomFrom, socketAt } from "../js/wire/link.js";
 
 test("a new room cannot be guessed, and its link leads back to it", () => {
   const [one, two] = [newRoom(webcrypto), newRoom(webcrypto)];
@@ -32,4 +32,9 @@ test("what is typed is a link to here, or a name", () => {
 
 test("an address that names no room is none", () => {
   for (const pathname of ["/r/", "/r/a/b", "/r/%", "/x/a"]) assert.equal(roomAt({ pathname, hash: "" }), null, pathname);
+});
+
+test("the rooms are spoken with over TLS where the page came over TLS", () => {
+  assert.equal(socketAt(new URL("https://turn.example.org/r/a")), "wss://turn.example.org/ws");
+  assert.equal(socketAt(new URL("http://localhost:8080/check")), "ws://localhost:8080/ws");
 });

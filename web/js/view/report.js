@@ -4,6 +4,7 @@
 import { Checkup, WAYS } from "../wire/checkup.js";
 import { systemClock } from "../wire/clock.js";
 import { isKey } from "../wire/i18n.js";
+import { socketAt } from "../wire/link.js";
 import { button, html, icon, make, setIcon } from "./dom.js";
 import { rate, share, time } from "./figures.js";
 import { onLanguage, say, silence } from "./language.js";
@@ -32,14 +33,8 @@ export class Report {
   async run() {
     this.#begin();
     if (!("RTCPeerConnection" in window)) return this.#giveUp();
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const checkup = new Checkup({
-      RTCPeerConnection,
-      WebSocket,
-      socketUrl: `${scheme}://${location.host}/ws`,
-      fetchIce,
-      clock: systemClock,
-    });
+    const socketUrl = socketAt(location);
+    const checkup = new Checkup({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, clock: systemClock });
     checkup.on("verdict", (way, verdict) => {
       this.#verdicts.set(way, verdict);
       this.#draw(way, verdict);

@@ -54,6 +54,11 @@ export function roomFrom(text, origin) {
   return name ? { name, key: "" } : null;
 }
 
+/** Where the rooms of a page's server are spoken with. @param {{ protocol: string, host: string }} location */
+export function socketAt({ protocol, host }) {
+  return `${protocol === "https:" ? "wss" : "ws"}://${host}/ws`;
+}
+
 /** Whether a name is one of {@link newRoom}, and says nothing to people. @param {string} name */
 export function isRandom(name) {
   return /^[\w-]{22}$/.test(name);
