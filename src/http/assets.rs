@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use sha2::{Digest as _, Sha256};
 
 use crate::http::Site;
 use crate::http::problem::Problem;
+use crate::http::served::Served;
 
 /// A file under its path.
 struct File {
@@ -104,9 +103,9 @@ const NOT_FOUND: &[u8] = include_bytes!("../../web/404.html");
 
 /// The routes of all files.
 pub(super) fn routes() -> Router<Arc<Site>> {
-    FILES.iter().fold(Router::new(), |router, file| {
-        let tag = entity_tag(file.bytes);
-        router.route(file.path, get(async move |headers: HeaderMap| serve(file, &tag, &headers)))
+    FILES.iter().fold(Router::new(), |router, &File { path, kind, bytes }| {
+        let served = Arc::new(Served::new(kind, bytes));
+        router.route(path, get(async move |headers: HeaderMap| served.answer(&headers)))
     })
 }
 
@@ -120,28 +119,8 @@ pub(super) async fn not_found(headers: HeaderMap) -> Response {
     Problem::of(StatusCode::NOT_FOUND).into_response()
 }
 
-/// A file, or that the browser has it already. Asking each time is cheap, and a new version is seen at once.
-fn serve(file: &File, tag: &HeaderValue, headers: &HeaderMap) -> Response {
-    let known = headers.get_all(IF_NONE_MATCH).iter().any(|line| {
-        let tags = line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        // RFC 9110 §13.1.2: compared weakly, as a proxy that compresses makes a tag weak.
-        tags.map(|other| other.strip_prefix(b"W/").unwrap_or(other))
-            .any(|other| other == tag || other == b"*")
-    });
-    let headers = [(ETAG, tag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-    if known {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
-    (headers, [(CONTENT_TYPE, file.kind)], file.bytes).into_response()
-}
-
 const fn file(path: &'static str, kind: &'static str, bytes: &'static [u8]) -> File {
     File { path, kind, bytes }
-}
-
-fn entity_tag(bytes: &[u8]) -> HeaderValue {
-    let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]);
-    HeaderValue::try_from(format!("\"{hash}\"")).expect("Base64 is ASCII")
 }
 
 #[cfg(test)]

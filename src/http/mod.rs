@@ -20,6 +20,7 @@ pub mod problem;
 mod revocation;
 mod room_tokens;
 pub mod screen;
+mod served;
 pub mod signaling;
 pub mod visitor;
 mod wish;

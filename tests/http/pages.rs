@@ -1,9 +1,12 @@
 //! Pages are files of the binary, each under one path, with headers that keep others out.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use hairpin::daemon::Daemon;
 
 use crate::support::daemon::start_with;
-use crate::support::http::Http;
+use crate::support::http::{Http, request};
 
 pub(crate) fn start(ports: &str) -> Daemon {
     start_with(ports, |config| config.http.listen = vec!["127.0.0.1:0".parse().unwrap()])
@@ -54,16 +57,52 @@ fn a_browser_that_has_a_page_already_is_not_sent_it_again() {
     let mut http = Http::of(&daemon);
     let first = http.get("/");
     let tag = first.header("etag").unwrap();
-    for tags in [tag.to_owned(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+    let strong = tag.strip_prefix("W/").expect("the same for a compressed page");
+    for tags in [tag.to_owned(), strong.to_owned(), format!("\"other\", {tag}"), "*".to_owned()] {
         let again = http.ask("GET", "/", &[("If-None-Match", &tags)], "");
         assert_eq!((again.status, again.body.as_str(), again.header("etag")), (304, "", Some(tag)), "{tags}");
     }
-    for tags in ["", "\"other\"", tag.trim_matches('"')] {
+    for tags in ["", "\"other\"", strong.trim_matches('"')] {
         assert_eq!(http.ask("GET", "/", &[("If-None-Match", tags)], "").body, first.body, "{tags}");
     }
     let head = http.ask("HEAD", "/", &[], "");
     daemon.stop();
     assert_eq!((head.status, head.header("etag")), (200, Some(tag)));
+}
+
+#[test]
+fn a_page_is_compressed_for_whoever_can_read_that() {
+    let daemon = start("18440-18449");
+    let mut http = Http::of(&daemon);
+    let plain = http.get("/");
+    for (accepted, encoding) in [
+        ("gzip", Some("gzip")),
+        ("gzip, deflate, br, zstd", Some("gzip")),
+        ("br, GZIP;q=0.001", Some("gzip")),
+        ("*", Some("gzip")),
+        ("*;q=0, gzip", Some("gzip")),
+        ("", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip;q=0", None),
+        ("gzip; q=0.000, *", None),
+        ("*;q=0", None),
+        ("x-gzip-not", None),
+    ] {
+        let answer = http.ask("HEAD", "/", &[("Accept-Encoding", accepted)], "");
+        assert_eq!((answer.status, answer.header("content-encoding")), (200, encoding), "{accepted:?}");
+        assert_eq!(answer.header("vary"), Some("Accept-Encoding"));
+        assert_eq!(answer.header("content-type"), plain.header("content-type"));
+        assert_eq!(answer.header("etag"), plain.header("etag"));
+    }
+    http.send(request("GET", "/", &[("Accept-Encoding", "gzip")], ""));
+    let length = http.head().unwrap().header("content-length").unwrap().parse().unwrap();
+    let compressed = http.bytes(length).unwrap();
+    daemon.stop();
+    assert!(length < plain.body.len() / 2);
+    let mut body = String::new();
+    GzDecoder::new(&compressed[..]).read_to_string(&mut body).unwrap();
+    assert_eq!(body, plain.body);
 }
 
 /// W1

@@ -73,7 +73,8 @@ impl Http {
         Some(self.with_body(head))
     }
 
-    fn head(&mut self) -> Option<Answer> {
+    /// The next answer without its body, which is still to be read.
+    pub fn head(&mut self) -> Option<Answer> {
         let end = loop {
             match find(&self.unread, b"\r\n\r\n") {
                 Some(end) => break end + 4,

@@ -25,3 +25,18 @@ test("every module is checked, and begins with what it does", () => {
     if (name !== "early.js") assert.match(text, /^\/\/ @ts-check\n\/\*\* [A-Z"].*/, name);
   }
 });
+
+test("a page asks for all its modules at once", () => {
+  const web = new URL("..", js);
+  const read = (path) => readFileSync(new URL(path, web), "utf8");
+  for (const page of ["index.html", "call.html", "check.html", "404.html"]) {
+    const html = read(page);
+    const [, entry] = html.match(/type="module" src="\/([^"]+)"/);
+    const needed = new Set([entry]);
+    for (const path of needed) {
+      for (const [, to] of read(path).matchAll(/from "(\.[^"]+)"/g)) needed.add(new URL(to, new URL(path, web)).pathname.slice(web.pathname.length));
+    }
+    const asked = [...html.matchAll(/rel="modulepreload" href="\/([^"]+)"/g)].map(([, path]) => path);
+    assert.deepEqual([entry, ...asked].sort(), [...needed].sort(), page);
+  }
+});

@@ -1,0 +1,93 @@
+//! A file as it is served: compressed for whoever can read that, and not again to whoever has it already.
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+
+use axum::body::Bytes;
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest as _, Sha256};
+
+/// A text that is in the binary.
+pub(super) struct Served {
+    kind: &'static str,
+    bytes: &'static [u8],
+    tag: HeaderValue,
+    /// Made once, when somebody asks for it first.
+    gzip: OnceLock<Bytes>,
+}
+
+impl Served {
+    pub(super) fn new(kind: &'static str, bytes: &'static [u8]) -> Self {
+        Self { kind, bytes, tag: entity_tag(bytes), gzip: OnceLock::new() }
+    }
+
+    /// The file, or that the browser has it already. Asking each time is cheap, and a new version is seen at once.
+    pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
+        let common = [
+            (ETAG, self.tag.clone()),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (VARY, HeaderValue::from_static("Accept-Encoding")),
+        ];
+        if self.is_known(headers) {
+            return (StatusCode::NOT_MODIFIED, common).into_response();
+        }
+        let kind = [(CONTENT_TYPE, self.kind)];
+        if accepts_gzip(headers) {
+            let body = self.gzip.get_or_init(|| gzip(self.bytes)).clone();
+            return (common, kind, [(CONTENT_ENCODING, "gzip")], body).into_response();
+        }
+        (common, kind, self.bytes).into_response()
+    }
+
+    /// RFC 9110 §13.1.2: tags are compared weakly, as a proxy that compresses makes a tag weak.
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let known = weak(self.tag.as_bytes());
+        members(headers, &IF_NONE_MATCH).any(|tag| tag == b"*" || weak(tag) == known)
+    }
+}
+
+/// RFC 9110 §12.5.3: what is said of gzip counts, else what is said of all that is not named.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let said_of = |name: &[u8]| {
+        members(headers, &ACCEPT_ENCODING).find_map(|member| {
+            let mut parts = member.splitn(2, |byte| *byte == b';');
+            let coding = parts.next()?.trim_ascii_end();
+            coding.eq_ignore_ascii_case(name).then(|| parts.next().is_none_or(is_above_zero))
+        })
+    };
+    said_of(b"gzip").or_else(|| said_of(b"*")).unwrap_or(false)
+}
+
+/// A weight of 0, at most with zeros after the point, says: not this one.
+fn is_above_zero(weight: &[u8]) -> bool {
+    weight.iter().any(|byte| matches!(byte, b'1'..=b'9'))
+}
+
+/// What a list in a header has in it, over all its lines (RFC 9110 §5.6.1).
+fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let lines = headers.get_all(name).iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn weak(tag: &[u8]) -> &[u8] {
+    tag.strip_prefix(b"W/").unwrap_or(tag)
+}
+
+/// Weak: compressed or not, it is the same file (RFC 9110 §8.8.1).
+fn entity_tag(bytes: &[u8]) -> HeaderValue {
+    let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]);
+    HeaderValue::try_from(format!("W/\"{hash}\"")).expect("Base64 is ASCII")
+}
+
+fn gzip(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    packed.expect("memory takes everything").into()
+}
