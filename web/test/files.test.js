@@ -73,6 +73,33 @@ test("chat goes over the server while the connection is broken, which may be bui
   }
 });
 
+test("a line that was on its way when the connection broke is said again on the next, and heard once", async () => {
+  const { a, b } = connected();
+  a.conversation.say("one");
+  await settled();
+  // given: what A says does not arrive any more, nor does that B has heard it
+  const [lost, again] = [channelPair(), channelPair()];
+  b.channel.send = () => {};
+  a.conversation.say("two");
+  await settled();
+  a.open(lost[0]);
+  a.conversation.say("three");
+  await settled();
+  assert.deepEqual(b.chat, ["A: one", "A: two"]);
+  // when
+  a.open(again[0]);
+  b.open(again[1]);
+  await settled();
+  await settled();
+  // then
+  assert.deepEqual(b.chat, ["A: one", "A: two", "A: three"]);
+  assert.deepEqual(a.room.said, []);
+  // and what was heard is not said a third time
+  const [third] = channelPair();
+  a.open(third);
+  assert.equal(third.sent, 0);
+});
+
 test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {
   const { a, b } = connected();
   const sent = file(5_000_000);

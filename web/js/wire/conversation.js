@@ -1,8 +1,10 @@
 // @ts-check
 /** Chat and files with the other members: over data channels, and chat over the server while none works. */
 
+import { Bucket } from "./bucket.js";
 import { Emitter } from "./emitter.js";
 import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
+import { Lines } from "./lines.js";
 
 /** @typedef {import("./room.js").Member} Member */
 /** @typedef {"offered" | "moving" | "done" | "off"} Stage */
@@ -24,7 +26,8 @@ import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
 
 /**
  * What travels as text on the channel.
- * @typedef {{ t: "chat", text: string }
+ * @typedef {{ t: "chat", id: number, text: string }
+ *   | { t: "heard", id: number }
  *   | { t: "file", id: number, name: string, size: number }
  *   | { t: "accept" | "done", id: number }
  *   | { t: "off" | "refuse", id: number }} Note  whoever offered calls it off, or whoever was offered refuses
@@ -44,8 +47,8 @@ export class Conversation extends Emitter {
   #room;
   /** @type {Map<string, RTCDataChannel>} */
   #channels = new Map();
-  /** @type {Map<string, { lines: Bucket, offers: Bucket }>} */
-  #buckets = new Map();
+  /** With each member: the lines that go over channels, and how much is welcome. @type {Map<string, { lines: Lines, welcome: Bucket, offers: Bucket }>} */
+  #talks = new Map();
   /** @type {Set<Transfer>} */
   #transfers = new Set();
   #nextId = 1;
@@ -55,7 +58,7 @@ export class Conversation extends Emitter {
     super();
     this.#room = room;
     room.on("came", (member) => {
-      this.#buckets.set(member.id, { lines: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock) });
+      this.#talks.set(member.id, { lines: new Lines(), welcome: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock) });
       member.peer.on("channel", (channel) => this.#open(member, channel));
       // A connection that this side closes, to build it anew, takes its channel along without an event.
       member.peer.on("state", (state) => {
@@ -64,20 +67,20 @@ export class Conversation extends Emitter {
     });
     room.on("left", ({ id }) => {
       this.#closed(id);
-      this.#buckets.delete(id);
+      this.#talks.delete(id);
     });
     room.on("msg", (member, kind, body) => {
-      if (kind === "chat") this.#heard(member, body);
+      if (kind === "chat" && this.#talks.get(member.id)?.welcome.take()) this.emit("chat", member, body);
     });
   }
 
   /** @param {string} text */
   say(text) {
-    const note = JSON.stringify({ t: "chat", text });
     for (const { id, peer } of this.#room.members.values()) {
       const channel = this.#openChannel(id);
-      // While the connection is broken the channel stays open, and a connection that is built anew loses what waits in it.
-      if (channel && peer.state === "connected") channel.send(note);
+      const lines = this.#talks.get(id)?.lines;
+      // While the connection is broken the channel stays open, and what is put into it may have to wait for long.
+      if (channel && lines && peer.state === "connected") send(channel, { t: "chat", id: lines.say(text), text });
       else this.#room.say("chat", text, id);
     }
   }
@@ -132,6 +135,8 @@ export class Conversation extends Emitter {
     channel.onclose = () => {
       if (this.#channels.get(member.id) === channel) this.#closed(member.id);
     };
+    // The one before may have taken along what was on its way.
+    for (const [id, text] of this.#talks.get(member.id)?.lines.unheard ?? []) send(channel, { t: "chat", id, text });
   }
 
   /** @param {string} peer */
@@ -145,7 +150,9 @@ export class Conversation extends Emitter {
     const note = parse(text);
     switch (note?.t) {
       case "chat":
-        return this.#heard(member, String(note.text).slice(0, TEXT_MAX));
+        return this.#heard(member, channel, note);
+      case "heard":
+        return this.#talks.get(member.id)?.lines.wasHeard(note.id);
       case "file":
         return this.#offered(member, channel, note);
       case "accept":
@@ -159,16 +166,19 @@ export class Conversation extends Emitter {
     }
   }
 
-  /** @param {Member} member @param {string} text */
-  #heard(member, text) {
-    if (this.#buckets.get(member.id)?.lines.take()) this.emit("chat", member, text);
+  /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, text: string }} note */
+  #heard(member, channel, { id, text }) {
+    const talk = this.#talks.get(member.id);
+    if (!talk?.welcome.take()) return;
+    send(channel, { t: "heard", id });
+    if (talk.lines.hears(id)) this.emit("chat", member, String(text).slice(0, TEXT_MAX));
   }
 
   /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, name: string, size: number }} note */
   #offered(member, channel, { id, name, size }) {
     const open = [...this.#transfers].filter(({ peer, way }) => peer === member.id && way === "in");
     const isSane = Number.isSafeInteger(id) && id > 0 && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
-    const isWelcome = isSane && open.length < OFFERS_MAX && this.#buckets.get(member.id)?.offers.take();
+    const isWelcome = isSane && open.length < OFFERS_MAX && this.#talks.get(member.id)?.offers.take();
     if (!isWelcome) return send(channel, { t: "refuse", id });
     this.#add({ id, way: "in", peer: member.id, name: safeName(name), size, moved: 0, stage: "offered" });
   }
@@ -239,33 +249,6 @@ export class Conversation extends Emitter {
   #openChannel(id) {
     const channel = this.#channels.get(id);
     return channel?.readyState === "open" ? channel : undefined;
-  }
-}
-
-/** So many at once, and then so many a second. */
-class Bucket {
-  #limits;
-  #clock;
-  #left;
-  #at;
-
-  /** @param {{ burst: number, perSecond: number }} limits @param {import("./clock.js").Clock} clock */
-  constructor(limits, clock) {
-    this.#limits = limits;
-    this.#clock = clock;
-    this.#left = limits.burst;
-    this.#at = clock.now();
-  }
-
-  /** @returns {boolean} whether there was one left */
-  take() {
-    const { burst, perSecond } = this.#limits;
-    const now = this.#clock.now();
-    this.#left = Math.min(burst, this.#left + ((now - this.#at) * perSecond) / 1000);
-    this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left -= 1;
-    return true;
   }
 }
 

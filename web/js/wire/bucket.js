@@ -1,0 +1,27 @@
+// @ts-check
+/** So many at once, and then so many a second. */
+export class Bucket {
+  #limits;
+  #clock;
+  #left;
+  #at;
+
+  /** @param {{ burst: number, perSecond: number }} limits @param {import("./clock.js").Clock} clock */
+  constructor(limits, clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#left = limits.burst;
+    this.#at = clock.now();
+  }
+
+  /** @returns {boolean} whether there was one left */
+  take() {
+    const { burst, perSecond } = this.#limits;
+    const now = this.#clock.now();
+    this.#left = Math.min(burst, this.#left + ((now - this.#at) * perSecond) / 1000);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left -= 1;
+    return true;
+  }
+}
