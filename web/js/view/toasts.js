@@ -2,7 +2,7 @@
 /** Says in passing what has happened; read aloud to those who do not see it. */
 
 import { html, make } from "./dom.js";
-import { say, text } from "./language.js";
+import { say } from "./language.js";
 
 /** @typedef {import("../wire/i18n.js").Key} Key */
 /** @typedef {import("../wire/i18n.js").Values} Values */
@@ -21,7 +21,7 @@ export function toast(key, values = {}, action) {
   const place = html("toasts");
   // Of its kind, only the newest is of interest.
   if (action) dismiss(action.key);
-  const note = make("div", "toast", make("span", "", text(key, values)));
+  const note = make("div", "toast", say(make("span"), key, values));
   if (action) {
     const button = say(make("button"), action.key);
     button.type = "button";
