@@ -71,8 +71,10 @@ const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Requests of an HTTP/2 client at a time.
 const STREAMS_MAX: u32 = 32;
-/// Streams that an HTTP/2 client may open and reset before they are served, and bytes that may wait for it on one.
-const RESETS_MAX: usize = 20;
+/// Streams that an HTTP/2 client may open and reset before they are served: a browser that leaves a page resets all that
+/// it has asked for.
+const RESETS_MAX: usize = STREAMS_MAX as usize;
+/// Bytes that may wait for it on one.
 const SEND_BUFFER: usize = 64 << 10;
 /// How often an HTTP/2 client is asked for a sign of life, and how long it may take.
 const PING: Duration = Duration::from_secs(20);
