@@ -19,7 +19,11 @@ const leftovers = new Leftovers();
 const table = [];
 
 afterEach(() => leftovers.clear());
-after(() => console.table(table));
+after(() => {
+  console.table(table);
+  const relayed = table.map((row) => row["relay only"]).join();
+  if (table.length === PAIRS.length) assert.match(relayed, /udp – relay\/udp/, "nobody reached the relay over UDP");
+});
 
 for (const [a, b] of PAIRS) {
   test(`${a} and ${b} ${isDirect(a, b) ? "connect directly" : "connect through the relay"}`, async () => {
