@@ -50,54 +50,107 @@ const until = async (is) => {
   assert.ok(is());
 };
 
+/** What a side has asked the server to pass on reaches the other one. */
+function serve(from, to) {
+  for (const [kind, body] of from.room.said.splice(0)) to.room.emit("msg", to.member, kind, body);
+}
+
 test("chat goes over the channel, and over the server while there is none", async () => {
   const { a, b } = two();
   a.conversation.say("hello");
-  assert.deepEqual(a.room.said, [["chat", "hello", "b"]]);
-  b.room.emit("msg", b.member, "chat", "hello");
+  serve(a, b);
   a.open();
   b.open();
   a.conversation.say("<b>again</b>");
   await settled();
   assert.deepEqual(b.chat, ["A: hello", "A: <b>again</b>"]);
-  assert.equal(a.room.said.length, 1);
+  assert.deepEqual(a.room.said, []);
 });
 
 test("chat goes over the server while the connection is broken, which may be built anew and lose what waits in it", () => {
   for (const state of ["disconnected", "failed"]) {
-    const { a } = two();
-    a.open();
+    const { a, b } = connected();
     a.member.peer.state = state;
-    a.conversation.say("still there?");
-    assert.deepEqual([a.room.said, a.channel.sent], [[["chat", "still there?", "b"]], 0]);
+    a.conversation.say("still\n there?");
+    assert.equal(a.channel.sent, 0);
+    serve(a, b);
+    assert.deepEqual(b.chat, ["A: still\n there?"]);
   }
 });
 
-test("a line that was on its way when the connection broke is said again on the next, and heard once", async () => {
+test("a line that was on its way when the connection broke is heard before the next, and once", async () => {
+  for (const ends of [
+    (a) => a.member.peer.emit("state", (a.member.peer.state = "disconnected")),
+    (a) => a.member.peer.emit("state", (a.member.peer.state = "new")),
+    (a) => ((a.channel.readyState = "closed"), a.channel.onclose()),
+  ]) {
+    const { a, b } = connected();
+    a.conversation.say("one");
+    await settled();
+    await settled();
+    // given: neither what A says arrives any more, nor that B has heard it
+    b.channel.send = () => {};
+    a.conversation.say("two");
+    await settled();
+    b.channel.readyState = "closed";
+    a.conversation.say("three");
+    // when
+    ends(a);
+    a.conversation.say("four");
+    serve(a, b);
+    // then
+    assert.deepEqual(b.chat, ["A: one", "A: two", "A: three", "A: four"]);
+  }
+});
+
+test("a line that the server brings late is heard late", async () => {
   const { a, b } = connected();
+  a.member.peer.state = "disconnected";
   a.conversation.say("one");
-  await settled();
-  // given: what A says does not arrive any more, nor does that B has heard it
-  const [lost, again] = [channelPair(), channelPair()];
-  b.channel.send = () => {};
+  a.member.peer.state = "connected";
   a.conversation.say("two");
   await settled();
-  a.open(lost[0]);
-  a.conversation.say("three");
-  await settled();
-  assert.deepEqual(b.chat, ["A: one", "A: two"]);
+  serve(a, b);
+  assert.deepEqual(b.chat, ["A: two", "A: one"]);
+});
+
+test("a member whose channel takes nothing is told over the server, and the others as ever", async () => {
+  // given
+  const { a, b } = connected();
+  const carol = { id: "c", name: "C", peer: Object.assign(new Emitter(), { state: "connected" }) };
+  a.room.members = new Map([["c", carol], ...a.room.members]);
+  a.room.emit("came", carol);
+  const [deaf] = channelPair();
+  deaf.send = () => {
+    throw new TypeError("max-message-size");
+  };
+  carol.peer.emit("channel", deaf);
   // when
-  a.open(again[0]);
-  b.open(again[1]);
-  await settled();
+  a.conversation.say("hello");
+  a.conversation.offer(file(1));
   await settled();
   // then
-  assert.deepEqual(b.chat, ["A: one", "A: two", "A: three"]);
-  assert.deepEqual(a.room.said, []);
-  // and what was heard is not said a third time
-  const [third] = channelPair();
-  a.open(third);
-  assert.equal(third.sent, 0);
+  assert.deepEqual(b.chat, ["A: hello"]);
+  assert.deepEqual(a.room.said, [["line", "1 hello", "c"]]);
+  assert.deepEqual(a.transfers.map(({ peer, stage }) => [peer, stage]), [["c", "off"], ["b", "offered"]]);
+});
+
+test("what cannot be acknowledged is heard all the same", async () => {
+  const { a, b } = connected();
+  b.channel.send = () => {
+    throw new DOMException("", "InvalidStateError");
+  };
+  a.conversation.say("good-bye");
+  await settled();
+  assert.deepEqual(b.chat, ["A: good-bye"]);
+});
+
+test("whoever has an older page, or another client, is heard", async () => {
+  const { a, b } = connected();
+  a.channel.send('{"t":"chat","text":"old"}');
+  await settled();
+  b.room.emit("msg", b.member, "chat", "7 other");
+  assert.deepEqual(b.chat, ["A: old", "A: 7 other"]);
 });
 
 test("a file that is accepted arrives whole, in small pieces, never too much at once", async () => {
@@ -251,6 +304,7 @@ test("who writes faster than anybody reads is heard in part", async () => {
   await flood();
   assert.equal(b.chat.length, 40);
   b.room.emit("msg", b.member, "chat", "and over the server");
+  b.room.emit("msg", b.member, "line", "900 and over the server");
   assert.equal(b.chat.length, 40);
   await clock.advance(60_000);
   await flood();
@@ -277,9 +331,10 @@ test("who offers files and calls them off again and again is refused", async () 
 
 test("nonsense on the channel does nothing", async () => {
   const { a, b } = connected();
-  for (const nonsense of ["", "{", "null", "7", '{"t":"sing"}', '{"t":"file","id":-1,"name":"x","size":1}', '{"t":"file","id":1,"name":"x","size":1e300}', '{"t":"done","id":9}']) {
+  for (const nonsense of ["", "{", "null", "7", '{"t":"sing"}', '{"t":"file","id":-1,"name":"x","size":1}', '{"t":"file","id":1,"name":"x","size":1e300}', '{"t":"done","id":9}', '{"t":"chat","id":{"valueOf":1},"text":"x"}', '{"t":"chat","id":0,"text":"x"}', '{"t":"chat","id":1,"text":{}}', '{"t":"heard"}', '{"t":"heard","id":{"toString":1}}']) {
     a.channel.send(nonsense);
   }
+  for (const nonsense of ["", "hello", "1", "-1 x", "0 x", "1e3 x", `${"9".repeat(20)} x`]) b.room.emit("msg", b.member, "line", nonsense);
   a.channel.send(new Uint8Array(2));
   a.channel.send(piece(99, new Uint8Array(5)));
   await settled();

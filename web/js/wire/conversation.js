@@ -6,6 +6,7 @@ import { Emitter } from "./emitter.js";
 import { FILE_MAX, Incoming, readPiece, safeName, sendFile } from "./files.js";
 import { Lines } from "./lines.js";
 
+/** @typedef {import("./lines.js").Line} Line */
 /** @typedef {import("./room.js").Member} Member */
 /** @typedef {"offered" | "moving" | "done" | "off"} Stage */
 
@@ -60,9 +61,10 @@ export class Conversation extends Emitter {
     room.on("came", (member) => {
       this.#talks.set(member.id, { lines: new Lines(), welcome: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock) });
       member.peer.on("channel", (channel) => this.#open(member, channel));
-      // A connection that this side closes, to build it anew, takes its channel along without an event.
       member.peer.on("state", (state) => {
+        // A connection that this side closes, to build it anew, takes its channel along without an event.
         if (state === "new") this.#closed(member.id);
+        if (state === "disconnected" || state === "failed") this.#sayOverServer(member.id);
       });
     });
     room.on("left", ({ id }) => {
@@ -70,18 +72,20 @@ export class Conversation extends Emitter {
       this.#talks.delete(id);
     });
     room.on("msg", (member, kind, body) => {
-      if (kind === "chat" && this.#talks.get(member.id)?.welcome.take()) this.emit("chat", member, body);
+      if (kind === "line") this.#hear(member, fromBody(body));
+      // Somebody with another client than this page.
+      if (kind === "chat") this.#hear(member, { text: body });
     });
   }
 
   /** @param {string} text */
   say(text) {
     for (const { id, peer } of this.#room.members.values()) {
+      const line = this.#talks.get(id)?.lines.say(text);
       const channel = this.#openChannel(id);
-      const lines = this.#talks.get(id)?.lines;
-      // While the connection is broken the channel stays open, and what is put into it may have to wait for long.
-      if (channel && lines && peer.state === "connected") send(channel, { t: "chat", id: lines.say(text), text });
-      else this.#room.say("chat", text, id);
+      // While the connection is broken the channel stays open, but what is put into it waits, and may be lost.
+      const isSent = channel && line && peer.state === "connected" && send(channel, { t: "chat", ...line });
+      if (!isSent) this.#sayOverServer(id);
     }
   }
 
@@ -101,7 +105,7 @@ export class Conversation extends Emitter {
       const { name, size } = file;
       const id = this.#nextId++;
       this.#add({ id, way: "out", peer, name: safeName(name), size, moved: 0, stage: "offered", file });
-      send(channel, { t: "file", id, name, size });
+      if (!send(channel, { t: "file", id, name, size })) this.#end(this.#find(peer, "out", id), "off");
     }
   }
 
@@ -135,13 +139,12 @@ export class Conversation extends Emitter {
     channel.onclose = () => {
       if (this.#channels.get(member.id) === channel) this.#closed(member.id);
     };
-    // The one before may have taken along what was on its way.
-    for (const [id, text] of this.#talks.get(member.id)?.lines.unheard ?? []) send(channel, { t: "chat", id, text });
   }
 
   /** @param {string} peer */
   #closed(peer) {
     this.#channels.delete(peer);
+    this.#sayOverServer(peer);
     for (const transfer of this.#transfers) if (transfer.peer === peer) this.#end(transfer, "off");
   }
 
@@ -150,7 +153,7 @@ export class Conversation extends Emitter {
     const note = parse(text);
     switch (note?.t) {
       case "chat":
-        return this.#heard(member, channel, note);
+        return void (this.#hear(member, note) && send(channel, { t: "heard", id: note.id }));
       case "heard":
         return this.#talks.get(member.id)?.lines.wasHeard(note.id);
       case "file":
@@ -166,20 +169,28 @@ export class Conversation extends Emitter {
     }
   }
 
-  /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, text: string }} note */
-  #heard(member, channel, { id, text }) {
+  /** What a channel may not have carried. @param {string} to */
+  #sayOverServer(to) {
+    if (!this.#room.members.has(to)) return;
+    for (const line of this.#talks.get(to)?.lines.takeUnheard() ?? []) this.#room.say("line", toBody(line), to);
+  }
+
+  /** @param {Member} member @param {Partial<Line> | null} line @returns {boolean} whether it counts as heard */
+  #hear(member, line) {
     const talk = this.#talks.get(member.id);
-    if (!talk?.welcome.take()) return;
-    send(channel, { t: "heard", id });
-    if (talk.lines.hears(id)) this.emit("chat", member, String(text).slice(0, TEXT_MAX));
+    const { id, text } = line ?? {};
+    const isSane = typeof text === "string" && (id === undefined || isId(id));
+    if (!isSane || !talk?.welcome.take()) return false;
+    if (id === undefined || talk.lines.hears(id)) this.emit("chat", member, text.slice(0, TEXT_MAX));
+    return true;
   }
 
   /** @param {Member} member @param {RTCDataChannel} channel @param {{ id: number, name: string, size: number }} note */
   #offered(member, channel, { id, name, size }) {
     const open = [...this.#transfers].filter(({ peer, way }) => peer === member.id && way === "in");
-    const isSane = Number.isSafeInteger(id) && id > 0 && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
+    const isSane = isId(id) && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
     const isWelcome = isSane && open.length < OFFERS_MAX && this.#talks.get(member.id)?.offers.take();
-    if (!isWelcome) return send(channel, { t: "refuse", id });
+    if (!isWelcome) return void send(channel, { t: "refuse", id });
     this.#add({ id, way: "in", peer: member.id, name: safeName(name), size, moved: 0, stage: "offered" });
   }
 
@@ -252,12 +263,33 @@ export class Conversation extends Emitter {
   }
 }
 
-/** @param {RTCDataChannel} channel @param {Note} note */
-function send(channel, note) {
-  channel.send(JSON.stringify(note));
+/** A line as the server carries it; unlike JSON, no longer than the text in it. @param {Line} line */
+function toBody({ id, text }) {
+  return `${id} ${text}`;
 }
 
-/** @param {string} text @returns {Note | null} */
+/** @param {string} body @returns {Line | null} */
+function fromBody(body) {
+  const [, id, text] = /^(\d+) (.*)$/s.exec(body) ?? [];
+  return text === undefined ? null : { id: Number(id), text };
+}
+
+/** @param {unknown} id @returns {id is number} */
+function isId(id) {
+  return Number.isSafeInteger(id) && Number(id) > 0;
+}
+
+/** @param {RTCDataChannel} channel @param {Note} note @returns {boolean} whether it is on its way: not if the channel just closes, or takes no more */
+function send(channel, note) {
+  try {
+    channel.send(JSON.stringify(note));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {string} text @returns {any} */
 function parse(text) {
   try {
     return JSON.parse(text);

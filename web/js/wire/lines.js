@@ -1,33 +1,48 @@
 // @ts-check
-/** Lines of chat to and from one member: none is lost with the connection that carried it, and none is heard twice. */
+/** Lines of chat to and from one member, numbered: one may go over a channel that breaks, then over the server, and is heard once. */
+
+/** @typedef {{ id: number, text: string }} Line */
+
+/** So many lines said are remembered until they are heard, and so many heard, to know them when they come again. */
+const REMEMBERED = { said: 30, heard: 300 };
 
 export class Lines {
-  /** What was said and, as far as is known, not heard. @type {Map<number, string>} */
+  /** What was said on a channel and, as far as is known, not heard. @type {Map<number, Line>} */
   #unheard = new Map();
-  #lastSaid = 0;
-  #lastHeard = 0;
+  /** @type {Set<number>} */
+  #heard = new Set();
+  #last = 0;
 
-  /** @param {string} text @returns {number} the line's number */
+  /** @param {string} text @returns {Line} */
   say(text) {
-    this.#lastSaid += 1;
-    this.#unheard.set(this.#lastSaid, text);
-    return this.#lastSaid;
+    const line = { id: (this.#last += 1), text };
+    this.#unheard.set(line.id, line);
+    trim(this.#unheard, REMEMBERED.said);
+    return line;
   }
 
-  /** Lines arrive in order, so the other has heard all up to this one. @param {number} id */
+  /** @param {number} id */
   wasHeard(id) {
-    for (const said of this.#unheard.keys()) if (said <= id) this.#unheard.delete(said);
+    this.#unheard.delete(id);
   }
 
-  /** What another connection has to carry again, in order. @returns {[id: number, text: string][]} */
-  get unheard() {
-    return [...this.#unheard];
+  /** What another way has to carry, in order: from now on it is its care. @returns {Line[]} */
+  takeUnheard() {
+    const lines = [...this.#unheard.values()];
+    this.#unheard.clear();
+    return lines;
   }
 
-  /** Whether a line of the other's was not heard before. @param {number} id @returns {boolean} */
+  /** Whether a line of the other's is new. @param {number} id */
   hears(id) {
-    if (!(id > this.#lastHeard)) return false;
-    this.#lastHeard = id;
-    return true;
+    const isNew = !this.#heard.has(id);
+    this.#heard.add(id);
+    trim(this.#heard, REMEMBERED.heard);
+    return isNew;
   }
+}
+
+/** Forgets the oldest. @param {Map<number, any> | Set<number>} all @param {number} most */
+function trim(all, most) {
+  for (const id of all.keys()) if (all.size > most) all.delete(id);
 }
