@@ -46,7 +46,7 @@ impl Served {
         (common, kind, self.bytes).into_response()
     }
 
-    /// RFC 9110 §13.1.2: tags are compared weakly, as a proxy that compresses makes a tag weak.
+    /// RFC 9110 §13.1.2: tags are compared weakly, so a page is known whether it came compressed or not.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let known = weak(self.tag.as_bytes());
         members(headers, &IF_NONE_MATCH).any(|tag| tag == b"*" || weak(tag) == known)
