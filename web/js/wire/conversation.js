@@ -104,8 +104,10 @@ export class Conversation extends Emitter {
       if (!channel) continue;
       const { name, size } = file;
       const id = this.#nextId++;
-      this.#add({ id, way: "out", peer, name: safeName(name), size, moved: 0, stage: "offered", file });
-      if (!send(channel, { t: "file", id, name, size })) this.#end(this.#find(peer, "out", id), "off");
+      /** @type {Transfer} */
+      const transfer = { id, way: "out", peer, name: safeName(name), size, moved: 0, stage: "offered", file };
+      this.#add(transfer);
+      if (!send(channel, { t: "file", id, name, size })) this.#end(transfer, "off");
     }
   }
 
@@ -153,7 +155,8 @@ export class Conversation extends Emitter {
     const note = parse(text);
     switch (note?.t) {
       case "chat":
-        return void (this.#hear(member, note) && send(channel, { t: "heard", id: note.id }));
+        if (this.#hear(member, note)) send(channel, { t: "heard", id: note.id });
+        return;
       case "heard":
         return this.#talks.get(member.id)?.lines.wasHeard(note.id);
       case "file":

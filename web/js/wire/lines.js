@@ -42,7 +42,8 @@ export class Lines {
   }
 }
 
-/** Forgets the oldest. @param {Map<number, any> | Set<number>} all @param {number} most */
+/** Forgets the oldest, if the one that has just come is one too many. @param {Map<number, any> | Set<number>} all @param {number} most */
 function trim(all, most) {
-  for (const id of all.keys()) if (all.size > most) all.delete(id);
+  const [oldest] = all.keys();
+  if (all.size > most) all.delete(oldest);
 }
