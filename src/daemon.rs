@@ -22,6 +22,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bounds::rate::Rate;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
@@ -33,7 +34,7 @@ use crate::network;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
-use crate::relay::engine::limits::{Limits, Rate};
+use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::quotas::Quotas;

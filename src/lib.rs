@@ -16,13 +16,14 @@
 //! | by which URLs browsers reach it | [`ice`] |
 //! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
-//! | how often one of many may do something | [`throttle`] |
+//! | how often one of many may do something, and how many there may be | [`bounds`] |
 //! | what time it is | [`clock`] |
 //!
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
 pub mod api_key;
+pub mod bounds;
 pub mod certificates;
 pub mod cli;
 pub mod clock;
@@ -39,4 +40,3 @@ pub mod outcome;
 pub mod relay;
 pub mod room_token;
 pub mod signaling;
-pub mod throttle;

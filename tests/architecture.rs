@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 /// From the bottom up: a layer may use those above it in this list, and itself.
 const LAYERS: &[&str] = &[
     "clock",
+    "bounds",
     "outcome",
     "metrics",
     "credentials",
     "certificates",
     "relay",
     "network",
-    "throttle",
     "origin",
     "room_token",
     "api_key",
@@ -29,6 +29,7 @@ const LAYERS: &[&str] = &[
 /// Bytes, time and chance are arguments here, and nothing is done but deciding.
 const PURE: &[&str] = &[
     "src/api_key.rs",
+    "src/bounds/",
     "src/outcome.rs",
     "src/credentials.rs",
     "src/credentials/",
@@ -47,7 +48,6 @@ const PURE: &[&str] = &[
     "src/signaling/secret.rs",
     "src/signaling/sessions.rs",
     "src/signaling/switchboard",
-    "src/throttle.rs",
     "src/relay/wire.rs",
     "src/relay/address.rs",
     "src/relay/framing.rs",

@@ -12,15 +12,15 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
 
+use crate::bounds::rate::Rate;
+use crate::bounds::throttle::Throttle;
 use crate::config::ApiKey;
 use crate::credentials::Credentials;
 use crate::http::keys::Keys;
 use crate::http::{Site, cors, credentials, revocation, room_tokens};
 use crate::ice::IceServers;
-use crate::relay::engine::limits::Rate;
 use crate::relay::shard::Handle;
 use crate::room_token::RoomTokens;
-use crate::throttle::Throttle;
 
 /// What the answers are made from.
 pub struct Api {

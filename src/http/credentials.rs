@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::bounds::client_net::address;
 use crate::config::{ApiKey, Create};
 use crate::credentials::CHECK;
 use crate::http::body::Body;
@@ -18,7 +19,6 @@ use crate::http::origins::PageOf;
 use crate::http::problem::{Problem, bad};
 use crate::http::wish::{Wish, WishInUrl, ttl};
 use crate::http::{Site, Visitor};
-use crate::relay::engine::quotas::address;
 
 /// The parameters of draft-uberti-behave-turn-rest §2.1. Some clients, such as Janus, write `api` for `key`.
 #[derive(Deserialize)]

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::api_key::KeyHash;
+use crate::bounds::client_net::address;
+use crate::bounds::rate::{Bucket, Rate};
+use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
 use crate::config::ApiKey;
-use crate::relay::engine::limits::{Bucket, Rate};
-use crate::relay::engine::quotas::address;
-use crate::throttle::Throttle;
 
 /// The keys of the configuration, and how often they were used.
 #[derive(Debug)]

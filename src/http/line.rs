@@ -11,9 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Clock;
 use crate::relay::admission::Permit;
-use crate::relay::engine::limits::{Bucket, Rate};
 use crate::signaling::pace::BYTES_PER_TEN_SECONDS;
 
 /// Counts what a client sends, once it is told to: the frames of a WebSocket, those included that make no message. Copies

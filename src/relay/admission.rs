@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::relay::engine::quotas::address;
+use crate::bounds::client_net::address;
 
 /// The count.
 #[derive(Debug)]

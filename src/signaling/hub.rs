@@ -10,8 +10,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::bounds::client_net::address;
 use crate::clock::{Clock, Moment, Now};
-use crate::relay::engine::quotas::address;
 use crate::signaling::counters::Counters;
 use crate::signaling::outbox::Outbox;
 use crate::signaling::protocol::Request;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
-use crate::relay::engine::limits::{Bucket, Rate};
 
 /// Messages that a client may send each second in the long run.
 pub const MESSAGES_PER_SECOND: u64 = 30;

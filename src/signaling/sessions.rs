@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::RngCore;
 
+use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
-use crate::relay::engine::limits::Bucket;
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::replay::Replay;
 use crate::signaling::rooms::Pass;

@@ -14,11 +14,12 @@ use std::time::Duration;
 use rand::{Rng as _, RngCore};
 
 use crate::api_key::ROOM;
+use crate::bounds::client_net::address;
+use crate::bounds::rate::Rate;
+use crate::bounds::throttle::Throttle;
 use crate::clock::Now;
 use crate::credentials::Credentials;
 use crate::ice::{IceConfiguration, IceServers};
-use crate::relay::engine::limits::Rate;
-use crate::relay::engine::quotas::address;
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
 use crate::signaling::post::{Act, Post};
@@ -31,7 +32,6 @@ use crate::signaling::protocol::{
 use crate::signaling::replay::Frame;
 use crate::signaling::rooms::{Rooms, Rules};
 use crate::signaling::sessions::{Line, Session, Sessions, SocketId};
-use crate::throttle::Throttle;
 
 /// Who is at the other end of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

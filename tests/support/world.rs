@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hairpin::bounds::rate::Rate;
 use hairpin::clock::{Moment, Now};
 use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::metrics::Counters;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId, RelayedAddr, Via};
 use hairpin::relay::engine::answers::AnswerBudget;
-use hairpin::relay::engine::limits::{Limits, Rate};
+use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::peers::PeerPolicy;
 use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};

@@ -5,11 +5,11 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use hairpin::bounds::rate::Rate;
 use hairpin::credentials::{CHECK, CheckExpiry, RevokeError, Secret};
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::ClientPath;
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::limits::Rate;
 use hairpin::relay::engine::nonce::Nonces;
 
 use crate::support::client::Client;

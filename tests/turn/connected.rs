@@ -1,8 +1,8 @@
 //! What is different for a client over TCP or TLS: its address is its own, and it can leave.
 
+use hairpin::bounds::rate::Rate;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::{ClientPath, StreamId, Via};
-use hairpin::relay::engine::limits::Rate;
 
 use crate::support::client::Client;
 use crate::support::stun::{

@@ -1,10 +1,10 @@
 //! TCP between an allocation and its peers (RFC 6062): Connect, ConnectionAttempt, ConnectionBind.
 
+use hairpin::bounds::rate::Rate;
 use hairpin::metrics::Direction;
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::{ClientPath, ConnectionId, PeerAddr, StreamId, Via};
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::limits::Rate;
 
 use crate::support::client::Client;
 use crate::support::stun::{

@@ -6,10 +6,11 @@ mod model;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hairpin::bounds::rate::Rate;
 use hairpin::clock::Moment;
 use hairpin::credentials::Secret;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
-use hairpin::relay::engine::limits::{Limits, Rate};
+use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::ports::Ports as _;
 use hairpin::relay::engine::{Action, Framing, ToPeer};
 use hairpin::relay::wire::Icmp;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use hairpin::bounds::rate::Rate;
 use hairpin::outcome::{Ignored, Method, Refusal};
-use hairpin::relay::engine::limits::Rate;
 
 use crate::support::client::Client;
 use crate::support::stun::{EVEN_PORT, Message, REQUESTED_ADDRESS_FAMILY, RESERVATION_TOKEN, channel_data};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hairpin::relay::engine::limits::Rate;
+use hairpin::bounds::rate::Rate;
 
 use crate::support::client::Client;
 use crate::support::stun::{CREATE_PERMISSION, XOR_PEER_ADDRESS};

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use hairpin::bounds::rate::Rate;
 use hairpin::metrics::Direction;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::PeerAddr;
 use hairpin::relay::engine::Framing;
-use hairpin::relay::engine::limits::Rate;
 use hairpin::relay::wire::{self, DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
 
 use crate::support::client::Client;

@@ -13,12 +13,12 @@ use turn::proto::relayaddr::RelayedAddress;
 use turn::proto::rsrvtoken::ReservationToken;
 use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol};
 
+use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::address::Family;
 use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, Meter, Transport};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::limits::Bucket;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 use crate::relay::engine::quotas::Lease;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
 use crate::metrics::Direction;
 use crate::relay::address::{ChannelNumber, ClientPath, ConnectionId, Family, PeerAddr, RelayId};
-use crate::relay::engine::limits::{Bucket, Limits};
+use crate::relay::engine::limits::Limits;
 use crate::relay::engine::ports::{Relay, Token};
 use crate::relay::engine::quotas::Lease;
 

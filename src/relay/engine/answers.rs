@@ -9,8 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
-use crate::relay::engine::limits::{Bucket, Limits, Rate};
+use crate::relay::engine::limits::Limits;
 
 /// The budgets, shared by all shards: a network's packets reach every one of them.
 #[derive(Debug)]

@@ -1,8 +1,6 @@
-//! Rates and caps: how much one client, user or network may have.
+//! How much one client, user or network may have.
 
-use std::time::Duration;
-
-use crate::clock::Moment;
+use crate::bounds::rate::Rate;
 
 /// Every limit of the engine, each a bound on something that a client can make grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,97 +29,8 @@ pub struct Limits {
     pub failures: Rate,
 }
 
-/// So many in the long run, and so many at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Nanoseconds that one unit takes at this rate, in 1/1024 ns so that bytes of a fast link have one too.
-    unit: u64,
-    /// Nanoseconds of credit.
-    burst: u64,
-}
-
-impl Rate {
-    /// `count` units in every `period`, of which `burst` may come at once.
-    #[must_use]
-    pub fn new(count: u64, period: Duration, burst: u64) -> Self {
-        let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
-        let unit = period.saturating_mul(FRACTION) / count.max(1);
-        Self { unit, burst: cost(unit, burst.max(1)) }
-    }
-
-    /// `count` units a second, of which a second's worth may come at once.
-    #[must_use]
-    pub fn per_second(count: u64) -> Self {
-        Self::new(count, Duration::from_secs(1), count)
-    }
-}
-
-/// How much of a [`Rate`] is used up: the generic cell rate algorithm, eight bytes a bucket.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Bucket {
-    /// When the bucket will be empty again, in nanoseconds of the monotonic clock.
-    empty_at: u64,
-}
-
-impl Bucket {
-    /// Takes `units` out of what `rate` allows, if they are there; takes nothing otherwise.
-    pub fn take(&mut self, rate: Rate, units: u64, now: Moment) -> bool {
-        let now = now.as_nanos();
-        let empty_at = self.empty_at.max(now).saturating_add(cost(rate.unit, units));
-        if empty_at - now > rate.burst {
-            return false;
-        }
-        self.empty_at = empty_at;
-        true
-    }
-
-    /// Takes `units`, though they may not be there: what is owed must be earned before anything is left again.
-    pub fn spend(&mut self, rate: Rate, units: u64, now: Moment) {
-        self.empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
-    }
-
-    /// How long until `units` may be taken; zero if now.
-    #[must_use]
-    pub fn wait(&self, rate: Rate, units: u64, now: Moment) -> Duration {
-        let empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
-        Duration::from_nanos((empty_at - now.as_nanos()).saturating_sub(rate.burst))
-    }
-
-    /// Whether everything is there that the bucket can hold.
-    #[must_use]
-    pub fn is_full(&self, now: Moment) -> bool {
-        self.empty_at <= now.as_nanos()
-    }
-
-    /// Whether nothing is left for even one unit.
-    #[must_use]
-    pub fn is_spent(&self, rate: Rate, now: Moment) -> bool {
-        !Self { empty_at: self.empty_at }.take(rate, 1, now)
-    }
-
-    /// A bucket in the state that [`Bucket::state`] gave.
-    #[must_use]
-    pub const fn from_state(state: u64) -> Self {
-        Self { empty_at: state }
-    }
-
-    /// The bucket's whole state; a new bucket's is zero.
-    #[must_use]
-    pub const fn state(self) -> u64 {
-        self.empty_at
-    }
-}
-
-const FRACTION: u64 = 1024;
-
-fn cost(unit: u64, units: u64) -> u64 {
-    unit.saturating_mul(units) / FRACTION
-}
-
 #[cfg(test)]
 pub(in crate::relay) mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     /// Limits that no test meets by accident.
@@ -138,49 +47,6 @@ pub(in crate::relay) mod tests {
             answers_per_ip: Rate::per_second(1_000_000),
             answers_per_network: Rate::per_second(1_000_000),
             failures: Rate::per_second(1_000_000),
-        }
-    }
-
-    const SECOND: u64 = 1_000_000_000;
-
-    #[test]
-    fn a_burst_passes_and_then_only_the_rate() {
-        let rate = Rate::new(5, Duration::from_secs(1), 32);
-        let mut bucket = Bucket::default();
-        let taken = |bucket: &mut Bucket, at| {
-            (0..100).filter(|_| bucket.take(rate, 1, Moment::from_nanos(at))).count()
-        };
-        assert_eq!(taken(&mut bucket, 0), 32);
-        assert_eq!(taken(&mut bucket, SECOND), 5);
-        assert_eq!(taken(&mut bucket, 100 * SECOND), 32);
-    }
-
-    #[test]
-    fn a_byte_rate_is_exact_to_a_thousandth() {
-        let rate = Rate::per_second(25_000_000 / 8);
-        let mut bucket = Bucket::default();
-        let seconds = 20;
-        let packets = (0..seconds * 10_000)
-            .filter(|i| bucket.take(rate, 1000, Moment::from_nanos(i * 100_000)))
-            .count();
-        let expected = 3_125 * (seconds + 1);
-        assert!((packets as u64).abs_diff(expected) <= expected / 1000, "{packets} of {expected}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_more_than_burst_and_rate_ever_pass(
-            steps in proptest::collection::vec((0..SECOND, 1..50_u64), 1..200),
-        ) {
-            let rate = Rate::new(100, Duration::from_secs(1), 20);
-            let (mut bucket, mut now, mut passed) = (Bucket::default(), 0, 0);
-            for (step, units) in steps {
-                now += step;
-                if bucket.take(rate, units, Moment::from_nanos(now)) {
-                    passed += units;
-                }
-                prop_assert!(passed <= 20 + now * 100 / SECOND + 1);
-            }
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::bounds::client_net::address;
 use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::engine::limits::Limits;
@@ -147,15 +148,6 @@ impl Ledger {
                 self.addresses.remove(&holding.ip);
             }
         }
-    }
-}
-
-/// What counts as one client address: one IPv6 host has a whole /64.
-#[must_use]
-pub fn address(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => IpAddr::V6((u128::from(ip) >> 64 << 64).into()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bounds::rate::Rate;
 use crate::clock::Now;
-use crate::relay::engine::limits::Rate;
 use crate::room_token::TokenError;
 use crate::signaling::heartbeat::{DEAD, PING};
 use crate::signaling::pace::{MESSAGES_AT_ONCE, MESSAGES_PER_SECOND};

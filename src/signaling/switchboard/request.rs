@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::bounds::rate::Rate;
 use crate::clock::Moment;
-use crate::relay::engine::limits::Rate;
 use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::{PeerId, SessionId};

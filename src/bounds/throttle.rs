@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
-use crate::relay::engine::limits::{Bucket, Rate};
 
 /// A [`Rate`] for each of many.
 #[derive(Debug)]

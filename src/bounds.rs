@@ -1,0 +1,7 @@
+//! How often and how many: what bounds one client, one network, and everybody together.
+
+pub mod client_net;
+pub mod headcount;
+pub mod notice;
+pub mod rate;
+pub mod throttle;
