@@ -12,8 +12,8 @@ use hairpin::relay::ports::RelayAddress;
 use crate::support::daemon::{Client, config, peer, receive, start, start_on};
 use crate::support::session::Turn;
 use crate::support::stun::{
-    BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN, XOR_MAPPED_ADDRESS,
-    XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,
+    ADDITIONAL_ADDRESS_FAMILY, BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN,
+    XOR_MAPPED_ADDRESS, XOR_PEER_ADDRESS, XOR_RELAYED_ADDRESS, channel_data,
 };
 
 const CHANNEL: u16 = 0x4000;
@@ -122,7 +122,9 @@ fn a_reserved_port_is_had_from_any_thread() {
 fn an_unreachable_peer_is_reported_and_the_others_are_served() {
     let daemon = start("20500-20599");
     let mut client = Client::of(&daemon, "127.0.0.1");
-    client.allocate();
+    // By this it shows that it knows RFC 8656.
+    let answer = client.try_allocate(|request| request.attr(ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0]));
+    assert_eq!(answer.code(), None);
     let closed = peer([127, 0, 0, 1].into()).local_addr().unwrap();
     let open = peer([127, 0, 0, 1].into());
     client.permit(closed);

@@ -205,7 +205,7 @@ def test_a_client_is_told_when_the_port_of_a_peer_is_closed(lab, family):
     client, peer = client_on(lab, "hostA"), peer_on(lab, "hostB", family)
     with peer_on(lab, "hostB", family) as closing:
         closed = address_of(lab, "hostB", closing)
-    client.allocate(family)
+    client.allocate_both_families()  # so that the server sees that it knows RFC 8656
     client.permit(closed)
 
     # when

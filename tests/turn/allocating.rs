@@ -72,6 +72,24 @@ fn lifetimes_are_clamped_between_ten_minutes_and_an_hour() {
     }
 }
 
+/// Browsers ask for no family.
+#[test]
+fn who_asks_for_no_family_gets_the_one_that_is_there() {
+    for (ips, relayed) in [
+        (&["2001:db8::1"][..], "2001:db8::1"),
+        (&["192.0.2.1"], "192.0.2.1"),
+        (&["2001:db8::1", "192.0.2.1"], "192.0.2.1"),
+    ] {
+        let mut world = World::with(|plan| plan.ports = TablePorts::new(ips, 50_000, 50_099));
+        let mut client = world.client("203.0.113.1:5000", "alice");
+        let answer = client.try_allocate(&mut world, |request| request);
+        assert_eq!(
+            (answer.code(), answer.address(XOR_RELAYED_ADDRESS).ip()),
+            (None, relayed.parse().unwrap())
+        );
+    }
+}
+
 #[test]
 fn only_udp_can_be_relayed() {
     let mut world = World::new();

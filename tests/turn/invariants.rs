@@ -10,6 +10,7 @@ use hairpin::bounds::rate::Rate;
 use hairpin::clock::Moment;
 use hairpin::credentials::Secret;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
+use hairpin::relay::engine::allocation::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::ports::Ports as _;
 use hairpin::relay::engine::{Action, Framing, ToPeer};
@@ -279,7 +280,11 @@ impl Run {
         let granted = &self.granted[who % PATHS];
         let Some(relayed) = granted.relay(peer.is_ipv4()) else { return };
         let meant = if peer.is_ipv4() { [3, 3, 11] } else { [1, 2, 3] }.contains(&kind);
-        let expected = meant && granted.is_permitted(peer.ip());
+        let path = self.clients[who % PATHS].path;
+        let mut allocations = self.world.engine.allocations().iter().map(|(_, allocation)| allocation);
+        let wanted = allocations.any(|it| it.path == path && it.icmp == IcmpReports::Wanted);
+        drop(allocations);
+        let expected = meant && wanted && granted.is_permitted(peer.ip());
         let relay = self.world.ports.id_of(relayed);
         let heard =
             self.world.engine.on_icmp(relay, PeerAddr(peer), Icmp { kind, code: 1, data: 0 }, now).is_some();

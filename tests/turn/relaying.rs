@@ -1,6 +1,7 @@
 //! Data on its way through us: Send and Data indications, ChannelData, and ICMP errors (RFC 8656 §11, §12).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
 use hairpin::metrics::Direction;
@@ -25,6 +26,15 @@ fn with_channel() -> (World, Client, SocketAddr) {
     let (mut world, mut client, relayed) = World::with_allocation(|_| {});
     assert_eq!(client.bind(&mut world, 0x4000, PEER), None);
     (world, client, relayed)
+}
+
+/// A channel of a client that knows RFC 8656.
+fn with_dual_channel() -> (World, SocketAddr) {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    let (relayed, _) = client.allocate_dual(&mut world);
+    assert_eq!(client.bind(&mut world, 0x4000, PEER), None);
+    (world, relayed)
 }
 
 /// What becomes of an ICMP error, as the client reads it.
@@ -338,9 +348,17 @@ fn both_directions_are_counted() {
     assert_eq!((packets, world.counters.drops(Ignored::NoChannel)), ([3, 1], 1));
 }
 
+/// A Data indication without DATA ends the read loop of pion's client and of the `turn` crate's.
+#[test]
+fn a_client_that_has_not_shown_that_it_knows_rfc_8656_hears_of_no_icmp_error() {
+    let (mut world, _, relayed) = with_channel();
+    assert_eq!(icmp(&mut world, relayed, PEER, Icmp { kind: 3, code: 3, data: 0 }), None);
+    assert!(world.arrives_on_channel(relayed, PEER, 0x4000), "and goes on hearing its peer");
+}
+
 #[test]
 fn an_icmp_error_reaches_the_client_as_an_indication_without_data() {
-    let (mut world, _, relayed) = with_channel();
+    let (mut world, relayed) = with_dual_channel();
     let port_unreachable = Icmp { kind: 3, code: 3, data: 0 };
     for peer in [PEER, "1.1.1.1:0"] {
         let message = icmp(&mut world, relayed, peer, port_unreachable).unwrap();
@@ -387,18 +405,19 @@ fn only_a_packet_that_was_too_big_has_error_data() {
 
 #[test]
 fn an_icmp_error_about_a_peer_without_a_permission_is_dropped() {
-    let (mut world, _, relayed) = with_channel();
+    let (mut world, relayed) = with_dual_channel();
     let unreachable = Icmp { kind: 3, code: 1, data: 0 };
     assert_eq!(icmp(&mut world, relayed, "1.1.1.2:9000", unreachable), None);
     assert!(icmp(&mut world, relayed, PEER, unreachable).is_some());
-    world.pass(300);
+    world.now = world.now + Duration::from_secs(600);
     assert_eq!(icmp(&mut world, relayed, PEER, unreachable), None);
 }
 
 #[test]
 fn icmp_errors_count_on_the_packet_rate() {
-    let (mut world, mut client, relayed) =
-        World::with_allocation(|plan| plan.limits.packets = Rate::per_second(2));
+    let mut world = World::with(|plan| plan.limits.packets = Rate::per_second(2));
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    let (relayed, _) = client.allocate_dual(&mut world);
     client.permit(&mut world, &[PEER]);
     let mut passes = || icmp(&mut world, relayed, PEER, Icmp { kind: 3, code: 3, data: 0 }).is_some();
     assert_eq!([passes(), passes(), passes()], [true, true, false]);

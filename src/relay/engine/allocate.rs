@@ -17,7 +17,7 @@ use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::address::Family;
-use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, Meter, Transport};
+use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, IcmpReports, Meter, Transport};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
@@ -30,12 +30,12 @@ use crate::relay::engine::{Due, Engine, RESERVATION_LIFETIME, read};
 enum Wanted {
     /// The port reserved under a token.
     Reserved(Token),
-    /// An address of one family.
-    One(Family, Evenness),
+    /// An address of one family; `None` leaves it to us (RFC 8656 §7.2: IPv4, where there is one).
+    One(Option<Family>, Evenness),
     /// One address of each family (RFC 8656 §7.1).
     Both(Evenness),
     /// An address that peers connect to over TCP (RFC 6062 §5.1).
-    Stream(Family),
+    Stream(Option<Family>),
 }
 
 /// EVEN-PORT.
@@ -84,7 +84,8 @@ impl Engine {
             return Err(Refusal::ClientDenied);
         }
         // Before anything makes way for it.
-        if matches!(wanted, Wanted::One(family, _) | Wanted::Stream(family) if !ports.serves(family)) {
+        if matches!(wanted, Wanted::One(Some(family), _) | Wanted::Stream(Some(family)) if !ports.serves(family))
+        {
             return Err(Refusal::FamilyUnsupported);
         }
         let now = request.now().moment;
@@ -110,16 +111,19 @@ impl Engine {
     }
 
     fn open(&mut self, wanted: Wanted, ports: &mut impl Ports) -> Result<Opened, Refusal> {
+        // Browsers ask for no family, and shall be served where there are IPv6 relay addresses alone.
+        let there = if ports.serves(Family::V4) { Family::V4 } else { Family::V6 };
         let (evenness, families) = match wanted {
             Wanted::Reserved(token) => {
                 let relay = ports.redeem(token).ok_or(Refusal::UnknownToken)?;
                 return Ok(Opened { relays: vec![relay], token: None, failed: None });
             }
             Wanted::Stream(family) => {
+                let family = family.unwrap_or(there);
                 let relay = ports.open_stream(family, &mut self.rng).map_err(|NoPort| Refusal::NoPorts)?;
                 return Ok(Opened { relays: vec![relay], token: None, failed: None });
             }
-            Wanted::One(family, evenness) => (evenness, [Some(family), None]),
+            Wanted::One(family, evenness) => (evenness, [family.or(Some(there)), None]),
             Wanted::Both(evenness) => (evenness, [Some(Family::V4), Some(Family::V6)]),
         };
         let (parity, token) = match evenness {
@@ -155,12 +159,14 @@ impl Engine {
         let now = request.now().moment;
         let deadline = until(now, grant.lifetime);
         let account = request.account();
+        let knows_rfc_8656 = request.decoded().contains(ATTR_ADDITIONAL_ADDRESS_FAMILY);
         let id = self.allocations.insert(Allocation {
             path: request.path(),
             username: account.username.as_str().into(),
             tag: account.tag().into(),
             grant,
             transport,
+            icmp: if knows_rfc_8656 { IcmpReports::Wanted } else { IcmpReports::Unknown },
             relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
             permissions: Vec::new(),
             channels: Vec::new(),
@@ -232,9 +238,7 @@ fn wanted(message: &Message, tcp: bool) -> Result<Wanted, Refusal> {
         (Some(_), _, _) | (None, Some(_), Some(_)) => Err(Refusal::BadRequest),
         (None, None, Some(2)) if evenness != Evenness::EvenAndNext => Ok(Wanted::Both(evenness)),
         (None, None, Some(_)) => Err(Refusal::BadRequest),
-        (None, None | Some(1), None) => Ok(Wanted::One(Family::V4, evenness)),
-        (None, Some(2), None) => Ok(Wanted::One(Family::V6, evenness)),
-        (None, Some(_), None) => Err(Refusal::FamilyUnsupported),
+        (None, family, None) => Ok(Wanted::One(family.map(read_family).transpose()?, evenness)),
     }
 }
 
@@ -250,11 +254,15 @@ fn wanted_stream(message: &Message) -> Result<Wanted, Refusal> {
     if udp.into_iter().any(|kind| message.contains(kind)) {
         return Err(Refusal::BadRequest);
     }
-    match read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]) {
-        None | Some(1) => Ok(Wanted::Stream(Family::V4)),
-        Some(2) => Ok(Wanted::Stream(Family::V6)),
-        Some(_) => Err(Refusal::FamilyUnsupported),
-    }
+    let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| read_family(value[0]));
+    Ok(Wanted::Stream(family.transpose()?))
+}
+
+fn read_family(number: u8) -> Result<Family, Refusal> {
+    [Family::V4, Family::V6]
+        .into_iter()
+        .find(|family| family.number() == number)
+        .ok_or(Refusal::FamilyUnsupported)
 }
 
 /// The lifetime granted for what LIFETIME asks (RFC 8656 §7.2), in seconds.

@@ -38,6 +38,8 @@ pub struct Allocation {
     pub grant: Grant,
     /// What its peers speak.
     pub transport: Transport,
+    /// Whether its client reads Data indications that carry ICMP instead of data.
+    pub icmp: IcmpReports,
     /// The relayed transport addresses, each with the moment it expires.
     pub relays: Vec<(Relay, Moment)>,
     /// The peers that may send to the client.
@@ -69,6 +71,16 @@ pub enum Transport {
     Udp,
     /// Connections, 6 (RFC 6062).
     Tcp,
+}
+
+/// Whether a client hears of the ICMP errors that its packets meet (RFC 8656 §11.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcmpReports {
+    /// Its Allocate had ADDITIONAL-ADDRESS-FAMILY, which is new in RFC 8656 as these reports are.
+    Wanted,
+    /// It may be of the time of RFC 5766. A Data indication without DATA ends the client of pion and of the `turn`
+    /// crate, so it hears nothing, as from every older server.
+    Unknown,
 }
 
 /// The answer to an Allocate, as far as it cannot be read off the allocation.

@@ -6,7 +6,7 @@ use crate::clock::Moment;
 use crate::outcome::Refusal;
 use crate::relay::address::{ChannelNumber, PeerAddr};
 use crate::relay::engine::allocation::{
-    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, PERMISSION_LIFETIME, Transport,
+    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, Transport,
 };
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::ports::{Ports, Relay};
@@ -43,7 +43,9 @@ impl Engine {
         if is_new && allocation.channels.len() >= self.settings.limits.channels {
             return Err(Refusal::Channels);
         }
-        self.permit(id, &[peer.ip()], now)?;
+        // What it permits lasts as long as the channel, not the five minutes of RFC 8656 §9: clients that rely on that bind
+        // once and refresh no permission, and they have named this very peer for ten minutes.
+        self.permit(id, &[peer.ip()], now, CHANNEL_LIFETIME)?;
         self.bind(id, relay, number, peer, now);
         Ok(Attributes::new())
     }
@@ -54,8 +56,7 @@ impl Engine {
         allocation.channels.retain(|other| other.number != number);
         allocation.channels.push(Channel { number, peer, relay: relay.id, until });
         let up = Up { allocation: id, relay: relay.id, peer, until };
-        let permission_until = now + PERMISSION_LIFETIME;
-        let down = Down { allocation: id, channel: number, channel_until: until, permission_until };
+        let down = Down { allocation: id, channel: number, until };
         self.routes.insert(allocation.path, up, down);
     }
 

@@ -9,7 +9,7 @@ use crate::metrics::Direction;
 use crate::outcome::Ignored;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{AllocationId, Transport};
+use crate::relay::engine::allocation::{AllocationId, IcmpReports, Transport};
 use crate::relay::engine::ports::Ports;
 use crate::relay::wire::{self, Icmp, Message};
 
@@ -110,7 +110,7 @@ impl Engine {
     }
 
     /// The indication that tells a client of an ICMP error that a packet of its own met (RFC 8656 §11.5);
-    /// `None` if it is not for the client to know.
+    /// `None` if the client did not show that it knows RFC 8656, or if it is not for the client to know.
     pub fn on_icmp(
         &mut self,
         relay: RelayId,
@@ -123,7 +123,7 @@ impl Engine {
             Family::V6 => (matches!(icmp.kind, 1..=3), icmp.kind == 2),
         };
         let id = self.allocations.by_relay(relay).filter(|_| meant)?;
-        let allocation = self.allocations.get_mut(id)?;
+        let allocation = self.allocations.get_mut(id).filter(|it| it.icmp == IcmpReports::Wanted)?;
         allocation.permitted_until(peer.ip()).filter(|until| *until > now)?;
         if !allocation.down.pass(&self.settings.limits, 0, now) {
             return None;
@@ -146,21 +146,18 @@ impl Engine {
         bytes: usize,
         now: Moment,
     ) -> Result<ToClient, Ignored> {
-        let route = self.routes.down(relay, peer);
+        let route = self.routes.down(relay, peer).filter(|down| down.until > now);
         let id = route.map(|down| down.allocation).or_else(|| self.allocations.by_relay(relay));
         let allocation = id.and_then(|id| self.allocations.get_mut(id)).ok_or(Ignored::NoAllocation)?;
-        // The permission comes first: a channel may outlive it (RFC 8656 §11.3).
-        let permitted = match route {
-            Some(down) => Some(down.permission_until),
-            None => allocation.permitted_until(peer.ip()),
-        };
-        permitted.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
+        // A channel permits its peer for as long as it is bound.
+        let permitted_until = route.map(|down| down.until).or_else(|| allocation.permitted_until(peer.ip()));
+        permitted_until.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
         if !allocation.down.pass(&self.settings.limits, bytes, now) {
             return Err(Ignored::OverRate);
         }
         allocation.lease.touch(now);
         self.counters.relayed(Direction::Down, bytes);
-        let framing = match route.filter(|down| down.channel_until > now) {
+        let framing = match route {
             Some(down) => Framing::Channel(down.channel),
             None => Framing::Indication(self.rng.random()),
         };

@@ -1,6 +1,7 @@
 //! CreatePermission (RFC 8656 §10.2): all of its peers or none.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use stun::attributes::ATTR_XOR_PEER_ADDRESS;
 
@@ -33,12 +34,19 @@ impl Engine {
         let mut ips: Vec<IpAddr> = peers.iter().map(|peer| peer.ip()).collect();
         ips.sort_unstable();
         ips.dedup();
-        self.permit(id, &ips, request.now().moment)?;
+        self.permit(id, &ips, request.now().moment, PERMISSION_LIFETIME)?;
         Ok(Attributes::new())
     }
 
-    /// Installs or refreshes permissions for `ips`, which are distinct: all of them, or none.
-    pub(super) fn permit(&mut self, id: AllocationId, ips: &[IpAddr], now: Moment) -> Result<(), Refusal> {
+    /// Installs permissions for `ips`, which are distinct, or refreshes them, which never shortens one: all of them, or
+    /// none.
+    pub(super) fn permit(
+        &mut self,
+        id: AllocationId,
+        ips: &[IpAddr],
+        now: Moment,
+        lifetime: Duration,
+    ) -> Result<(), Refusal> {
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
         allocation.permissions.retain(|permission| permission.until > now);
         let new = ips.iter().filter(|ip| allocation.permitted_until(**ip).is_none()).count();
@@ -49,11 +57,12 @@ impl Engine {
             return Err(Refusal::PeerRate);
         }
         allocation.peers = allocation.peers.saturating_add(new as u32);
-        let until = now + PERMISSION_LIFETIME;
-        allocation.permissions.retain(|permission| !ips.contains(&permission.ip));
-        allocation.permissions.extend(ips.iter().map(|ip| Permission { ip: *ip, until }));
-        for channel in allocation.channels.iter().filter(|channel| ips.contains(&channel.peer.ip())) {
-            self.routes.permit(channel.relay, channel.peer, until);
+        let until = now + lifetime;
+        for ip in ips {
+            match allocation.permissions.iter_mut().find(|permission| permission.ip == *ip) {
+                Some(permission) => permission.until = permission.until.max(until),
+                None => allocation.permissions.push(Permission { ip: *ip, until }),
+            }
         }
         Ok(())
     }

@@ -29,10 +29,9 @@ pub struct Down {
     pub allocation: AllocationId,
     /// The channel bound to the peer.
     pub channel: ChannelNumber,
-    /// Until when the channel is bound; afterwards a Data indication carries the data.
-    pub channel_until: Moment,
-    /// Until when the peer has a permission; afterwards nothing passes, channel or not (RFC 8656 §11.3).
-    pub permission_until: Moment,
+    /// Until when the channel is bound, and the peer may send because of it. Afterwards a permission is asked for, and a
+    /// Data indication carries the data.
+    pub until: Moment,
 }
 
 /// The tables.
@@ -65,13 +64,6 @@ impl Routes {
     #[must_use]
     pub fn down(&self, relay: RelayId, peer: PeerAddr) -> Option<Down> {
         self.down.get(&(relay, peer)).copied()
-    }
-
-    /// The peer's permission was refreshed.
-    pub fn permit(&mut self, relay: RelayId, peer: PeerAddr, until: Moment) {
-        if let Some(down) = self.down.get_mut(&(relay, peer)) {
-            down.permission_until = until;
-        }
     }
 
     /// How many entries there are in each direction.

@@ -55,13 +55,13 @@ impl Granted {
             }
             Effect::Permit { ips } => {
                 assert_eq!(self.owner, Some(who));
-                ips.iter().for_each(|ip| self.permit(*ip, now));
+                ips.iter().for_each(|ip| self.permit(*ip, now + PERMISSION));
             }
             Effect::Bind { number, peer } => {
                 assert_eq!(self.owner, Some(who));
                 self.channels.retain(|(other, ..)| other != number);
                 self.channels.push((*number, *peer, now + CHANNEL));
-                self.permit(peer.ip(), now);
+                self.permit(peer.ip(), now + CHANNEL);
             }
         }
         self.settle(now);
@@ -98,8 +98,10 @@ impl Granted {
         self.relays.iter().map(|(relayed, _)| *relayed).find(|relayed| relayed.is_ipv4() == is_v4)
     }
 
-    fn permit(&mut self, ip: IpAddr, now: Moment) {
+    fn permit(&mut self, ip: IpAddr, until: Moment) {
+        let before =
+            self.permissions.iter().find(|(other, _)| *other == ip).map_or(until, |(_, until)| *until);
         self.permissions.retain(|(other, _)| *other != ip);
-        self.permissions.push((ip, now + PERMISSION));
+        self.permissions.push((ip, until.max(before)));
     }
 }
