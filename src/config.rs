@@ -239,8 +239,11 @@ pub struct Limits {
     pub allocations: Option<u32>,
     /// Allocations of one user.
     pub allocations_per_user: u32,
-    /// Allocations of one address.
-    pub allocations_per_ip: u32,
+    /// Allocations of single users, in place of that: by the tag of their credentials, or the name of a static user.
+    pub users: HashMap<String, u32>,
+    /// Allocations of one address; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub allocations_per_ip: Option<u32>,
     /// Connections in all; `None` is "auto".
     #[serde(deserialize_with = "values::auto_or_count")]
     pub connections: Option<u32>,
@@ -258,11 +261,21 @@ pub struct Limits {
     pub packets_per_second: u32,
     /// Bits of payload of one allocation, each second and direction.
     pub bits_per_second: u64,
-    /// Unauthenticated errors to one address, each second.
+    /// Bits of payload of one user's allocations together, each second and direction; `None` is "off".
+    #[serde(deserialize_with = "values::off_or_bits")]
+    pub bits_per_second_per_user: Option<u64>,
+    /// Bits of payload of all allocations together, each second and direction; `None` is "off".
+    #[serde(deserialize_with = "values::off_or_bits")]
+    pub bits_per_second_total: Option<u64>,
+    /// Unauthenticated errors to one address, each second in the long run.
     pub answers_per_ip: u32,
-    /// Unauthenticated errors to one network, each second.
+    /// Unauthenticated errors to one address, at once.
+    pub answers_per_ip_burst: u32,
+    /// Unauthenticated errors to one network, each second in the long run.
     pub answers_per_network: u32,
-    /// Wrong passwords for one user from one address, each minute.
+    /// Unauthenticated errors to one network, at once.
+    pub answers_per_network_burst: u32,
+    /// Wrong passwords of one client, each minute.
     pub failures_per_minute: u32,
 }
 
@@ -364,8 +377,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             allocations: None,
-            allocations_per_user: 16,
-            allocations_per_ip: 64,
+            allocations_per_user: 100,
+            users: HashMap::new(),
+            allocations_per_ip: None,
             connections: None,
             connections_per_ip: 128,
             permissions: 32,
@@ -374,8 +388,12 @@ impl Default for Limits {
             new_peers_burst: 32,
             packets_per_second: 10_000,
             bits_per_second: 25_000_000,
+            bits_per_second_per_user: None,
+            bits_per_second_total: None,
             answers_per_ip: 10,
+            answers_per_ip_burst: 600,
             answers_per_network: 100,
+            answers_per_network_burst: 2400,
             failures_per_minute: 20,
         }
     }

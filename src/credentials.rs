@@ -129,9 +129,34 @@ pub struct Account {
     pub expires: Option<u64>,
 }
 
+/// Whose quotas something counts on. A static user and a tag of the same name are two.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// What kind of user it is.
+    pub kind: OwnerKind,
+    /// The static user's name, or the tag of time-limited credentials, because their user names are new with every
+    /// issue; the whole name where there is no tag.
+    pub tag: Box<str>,
+}
+
+/// What kind of user something counts on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OwnerKind {
+    /// One of `credentials.users`.
+    Static,
+    /// Everybody whose time-limited credential has the tag.
+    TimeLimited,
+}
+
 impl Account {
-    /// Whose quota this is: the tag of a time-limited credential, because its user name is new with every issue;
-    /// the whole name where there is no tag.
+    /// Whose quotas this user's allocations count on.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let kind = if self.expires.is_some() { OwnerKind::TimeLimited } else { OwnerKind::Static };
+        Owner { kind, tag: self.tag().into() }
+    }
+
+    /// The tag of a time-limited credential; the whole name where there is none.
     #[must_use]
     pub fn tag(&self) -> &str {
         if self.expires.is_some() { tag(&self.username) } else { &self.username }

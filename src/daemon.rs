@@ -34,8 +34,10 @@ use crate::network;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::bandwidth::CHUNK;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
+use crate::relay::engine::notices::Notices;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Place, Settings, Shared};
@@ -230,6 +232,7 @@ fn parts(
             nonces: Nonces::new(seed()?, settings.credentials.offers_user_hash()),
             quotas: Arc::new(Quotas::new(&settings.limits)),
             answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
+            notices: Arc::new(Notices::default()),
             settings: Arc::clone(settings),
         },
         pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone())),
@@ -333,25 +336,36 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     let second = Duration::from_secs(1);
     // The last free ports are hard to find and even pairs run out first, so "auto" leaves a tenth.
     let most = u32::try_from(ports * 9 / 10).unwrap_or(u32::MAX).max(1);
+    let allocations = config.allocations.unwrap_or(most);
+    // Ten rooms of eight behind one address, each member reconnecting at once; and two networks cannot take all.
+    let share = |parts: u32| (allocations / parts).max(1);
+    let allocations_per_ip = config.allocations_per_ip.unwrap_or(share(4));
     let failures = u64::from(config.failures_per_minute);
+    let answers = |rate: u32, burst: u32| Rate::new(rate.into(), second, burst.max(rate).into());
     Limits {
-        allocations: config.allocations.unwrap_or(most),
+        allocations,
         allocations_per_user: config.allocations_per_user,
-        allocations_per_ip: config.allocations_per_ip,
+        users: config.users.iter().map(|(user, most)| (user.as_str().into(), *most)).collect(),
+        allocations_per_ip,
+        allocations_per_network: share(2).max(allocations_per_ip),
         permissions: config.permissions as usize,
         channels: config.channels as usize,
         new_peers: Rate::new(config.new_peers_per_second.into(), second, config.new_peers_burst.into()),
         packets: Rate::per_second(config.packets_per_second.into()),
-        // A datagram of the largest size must fit even where a second's worth is less.
-        bytes: Rate::new(
-            config.bits_per_second.div_ceil(8),
-            second,
-            (config.bits_per_second / 8).max(65_535),
-        ),
-        answers_per_ip: Rate::per_second(config.answers_per_ip.into()),
-        answers_per_network: Rate::per_second(config.answers_per_network.into()),
+        bytes: bytes(config.bits_per_second),
+        user_bytes: config.bits_per_second_per_user.map(bytes),
+        total_bytes: config.bits_per_second_total.map(bytes),
+        answers_per_ip: answers(config.answers_per_ip, config.answers_per_ip_burst),
+        answers_per_network: answers(config.answers_per_network, config.answers_per_network_burst),
         failures: Rate::new(failures, Duration::from_secs(60), failures),
     }
+}
+
+/// So many bits a second, of which a second's worth may come at once, and a datagram of the largest size beside what a shard
+/// takes in advance.
+fn bytes(bits_per_second: u64) -> Rate {
+    let burst = (bits_per_second / 8).max(u64::from(u16::MAX) + CHUNK);
+    Rate::new(bits_per_second.div_ceil(8), Duration::from_secs(1), burst)
 }
 
 /// Every allocation needs a socket, so as many open files as the system allows; returns how many of them are for

@@ -99,6 +99,10 @@ pub enum Refusal {
     UserQuota,
     /// The client's address has as many allocations as allowed.
     AddressQuota,
+    /// The client's network has as many allocations as allowed.
+    NetworkQuota,
+    /// The user, or the client's address, makes new allocations too fast.
+    AllocationRate,
     /// The server has as many allocations as allowed.
     ServerQuota,
     /// No relay port is free.
@@ -119,7 +123,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every refusal, in the order of its index.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::Challenge,
         Self::UnknownUser,
         Self::WrongPassword,
@@ -140,6 +144,8 @@ impl Refusal {
         Self::TransportUnsupported,
         Self::UserQuota,
         Self::AddressQuota,
+        Self::NetworkQuota,
+        Self::AllocationRate,
         Self::ServerQuota,
         Self::NoPorts,
         Self::UnknownToken,
@@ -171,7 +177,7 @@ impl Refusal {
             Self::FamilyMismatch => 443,
             Self::ConnectionExists => 446,
             Self::ConnectionFailed => 447,
-            Self::UserQuota | Self::AddressQuota => 486,
+            Self::UserQuota | Self::AddressQuota | Self::NetworkQuota | Self::AllocationRate => 486,
             Self::ServerQuota
             | Self::NoPorts
             | Self::UnknownToken
@@ -205,6 +211,8 @@ impl Refusal {
             Self::TransportUnsupported => "transport_unsupported",
             Self::UserQuota => "user_quota",
             Self::AddressQuota => "address_quota",
+            Self::NetworkQuota => "network_quota",
+            Self::AllocationRate => "allocation_rate",
             Self::ServerQuota => "server_quota",
             Self::NoPorts => "no_ports",
             Self::UnknownToken => "unknown_token",

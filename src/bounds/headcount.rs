@@ -70,6 +70,12 @@ impl Headcount {
         self.addresses.get(&address(ip)).copied().unwrap_or(0)
     }
 
+    /// The address that has the most, and how many.
+    #[must_use]
+    pub fn most(&self) -> Option<(IpAddr, usize)> {
+        self.addresses.iter().max_by_key(|(_, count)| **count).map(|(ip, count)| (*ip, *count))
+    }
+
     /// Whether nobody is counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {

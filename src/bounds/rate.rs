@@ -1,5 +1,6 @@
 //! PURE  How often something may happen: so many in the long run, and so many at once.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
@@ -20,6 +21,19 @@ impl Rate {
         let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
         let unit = period.saturating_mul(FRACTION) / count.max(1);
         Self { unit, burst: cost(unit, burst.max(1)) }
+    }
+
+    /// The same at once, and `factor` times as many in the long run.
+    #[must_use]
+    pub fn faster(self, factor: u64) -> Self {
+        let factor = factor.max(1);
+        Self { unit: self.unit / factor, burst: self.burst / factor }
+    }
+
+    /// `factor` times as many, in the long run and at once.
+    #[must_use]
+    pub fn times(self, factor: u64) -> Self {
+        Self { unit: self.unit / factor.max(1), ..self }
     }
 
     /// `count` units a second, of which a second's worth may come at once.
@@ -85,6 +99,38 @@ impl Bucket {
     }
 }
 
+/// A [`Bucket`] that several threads take from, without a lock.
+#[derive(Debug, Default)]
+pub struct SharedBucket(AtomicU64);
+
+impl SharedBucket {
+    /// As [`Bucket::take`].
+    pub fn take(&self, rate: Rate, units: u64, now: Moment) -> bool {
+        let take = |state| {
+            let mut bucket = Bucket::from_state(state);
+            bucket.take(rate, units, now).then(|| bucket.state())
+        };
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    /// As [`Bucket::spend`].
+    pub fn spend(&self, rate: Rate, units: u64, now: Moment) {
+        let spend = |state| {
+            let mut bucket = Bucket::from_state(state);
+            bucket.spend(rate, units, now);
+            Some(bucket.state())
+        };
+        // It always gives a new state, and so never fails.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
+    }
+
+    /// As [`Bucket::is_spent`].
+    #[must_use]
+    pub fn is_spent(&self, rate: Rate, now: Moment) -> bool {
+        Bucket::from_state(self.0.load(Ordering::Relaxed)).is_spent(rate, now)
+    }
+}
+
 const FRACTION: u64 = 1024;
 
 fn cost(unit: u64, units: u64) -> u64 {
@@ -121,6 +167,28 @@ mod tests {
             .count();
         let expected = 3_125 * (seconds + 1);
         assert!((packets as u64).abs_diff(expected) <= expected / 1000, "{packets} of {expected}");
+    }
+
+    #[test]
+    fn a_rate_can_be_made_faster_and_larger() {
+        let second = Duration::from_secs(1);
+        let rate = Rate::new(5, second, 32);
+        assert_eq!(rate.faster(20), Rate::new(100, second, 32));
+        assert_eq!(rate.times(20), Rate::new(100, second, 640));
+    }
+
+    #[test]
+    fn a_shared_bucket_is_a_bucket() {
+        let (rate, now) = (Rate::new(5, Duration::from_secs(1), 3), Moment::from_nanos(7));
+        let (shared, mut own) = (SharedBucket::default(), Bucket::default());
+        for _ in 0..5 {
+            assert_eq!(shared.take(rate, 1, now), own.take(rate, 1, now));
+            assert_eq!(shared.is_spent(rate, now), own.is_spent(rate, now));
+        }
+        shared.spend(rate, 5, now);
+        own.spend(rate, 5, now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(shared.is_spent(rate, later), own.is_spent(rate, later));
     }
 
     proptest! {

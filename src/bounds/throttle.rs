@@ -30,7 +30,14 @@ impl<K: Eq + Hash> Throttle<K> {
     /// # Errors
     /// If it was done too often: how long until it may be done again.
     pub fn take(&mut self, who: K, now: Moment) -> Result<(), Duration> {
-        let rate = self.rate;
+        self.take_at(self.rate, who, now)
+    }
+
+    /// As [`Self::take`], for somebody who has a rate of their own.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_at(&mut self, rate: Rate, who: K, now: Moment) -> Result<(), Duration> {
         if self.buckets.len() >= REMEMBERED && !self.buckets.contains_key(&who) {
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
             if self.buckets.len() >= REMEMBERED {
@@ -43,7 +50,12 @@ impl<K: Eq + Hash> Throttle<K> {
 
     /// How long until `who` may do it again; zero if now.
     pub fn wait(&self, who: &K, now: Moment) -> Duration {
-        self.buckets.get(who).map_or(Duration::ZERO, |bucket| bucket.wait(self.rate, 1, now))
+        self.wait_at(self.rate, who, now)
+    }
+
+    /// As [`Self::wait`], for somebody who has a rate of their own.
+    pub fn wait_at(&self, rate: Rate, who: &K, now: Moment) -> Duration {
+        self.buckets.get(who).map_or(Duration::ZERO, |bucket| bucket.wait(rate, 1, now))
     }
 }
 

@@ -284,7 +284,6 @@ impl Config {
         let limits = &self.limits;
         let zero = [
             ("limits.allocations_per_user", u64::from(limits.allocations_per_user)),
-            ("limits.allocations_per_ip", limits.allocations_per_ip.into()),
             ("limits.connections_per_ip", limits.connections_per_ip.into()),
             ("limits.permissions", limits.permissions.into()),
             ("limits.channels", limits.channels.into()),
@@ -293,7 +292,9 @@ impl Config {
             ("limits.packets_per_second", limits.packets_per_second.into()),
             ("limits.bits_per_second", limits.bits_per_second),
             ("limits.answers_per_ip", limits.answers_per_ip.into()),
+            ("limits.answers_per_ip_burst", limits.answers_per_ip_burst.into()),
             ("limits.answers_per_network", limits.answers_per_network.into()),
+            ("limits.answers_per_network_burst", limits.answers_per_network_burst.into()),
             ("limits.failures_per_minute", limits.failures_per_minute.into()),
             ("rooms.members", self.rooms.members as u64),
             ("rooms.sockets_per_ip", self.rooms.sockets_per_ip.into()),
@@ -301,6 +302,12 @@ impl Config {
         ];
         if let Some((key, _)) = zero.iter().find(|(_, limit)| *limit == 0) {
             return Err((key, "it must be at least 1".to_owned()));
+        }
+        if let Some((user, _)) = limits.users.iter().find(|(_, most)| **most == 0) {
+            return Err((
+                "limits.users",
+                format!("{user:?} must have at least 1: to shut it out, revoke its credential"),
+            ));
         }
         let ports = self.relay.ports.len() * self.relay.addresses.as_ref().map_or(2, Vec::len);
         match limits.allocations {

@@ -105,6 +105,16 @@ pub(super) fn auto_or_count<'de, D: Deserializer<'de>>(value: D) -> Result<Optio
         .ok_or_else(|| D::Error::custom(format!("{value} is neither \"auto\" nor a number from 1 on")))
 }
 
+pub(super) fn off_or_bits<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(value)?;
+    if value.as_str() == Some("off") {
+        return Ok(None);
+    }
+    let bits = value.as_integer().and_then(|bits| u64::try_from(bits).ok()).filter(|bits| *bits > 0);
+    bits.map(Some)
+        .ok_or_else(|| D::Error::custom(format!("{value} is neither \"off\" nor a number of bits from 1 on")))
+}
+
 pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>, D::Error> {
     let value = Value::deserialize(value)?;
     let texts = value.as_array().and_then(|list| list.iter().map(Value::as_str).collect::<Option<Vec<_>>>());

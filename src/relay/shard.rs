@@ -507,6 +507,7 @@ mod tests {
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::generous;
     use crate::relay::engine::nonce::Nonces;
+    use crate::relay::engine::notices::Notices;
     use crate::relay::engine::peers::PeerPolicy;
     use crate::relay::engine::ports::{Parity, Ports};
     use crate::relay::engine::quotas::Quotas;
@@ -520,6 +521,7 @@ mod tests {
             nonces: Nonces::new([1; 32], false),
             quotas: Arc::new(Quotas::new(&limits)),
             answers: Arc::new(AnswerBudget::new(&limits, 2)),
+            notices: Arc::new(Notices::default()),
             settings: Arc::new(Settings {
                 credentials,
                 peers: PeerPolicy::default(),

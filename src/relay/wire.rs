@@ -167,6 +167,12 @@ impl<'a> Message<'a> {
         self.bytes[8..HEADER].try_into().expect("a screened message has a whole header")
     }
 
+    /// Bytes of the whole message.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether the message carries a FINGERPRINT, which is then right.
     #[must_use]
     pub fn has_fingerprint(&self) -> bool {

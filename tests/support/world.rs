@@ -14,6 +14,7 @@ use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId,
 use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
+use hairpin::relay::engine::notices::Notices;
 use hairpin::relay::engine::peers::PeerPolicy;
 use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 use hairpin::relay::engine::quotas::Quotas;
@@ -73,12 +74,16 @@ pub fn generous() -> Limits {
     Limits {
         allocations: 10_000,
         allocations_per_user: 10_000,
+        users: HashMap::new(),
         allocations_per_ip: 10_000,
+        allocations_per_network: 10_000,
         permissions: 32,
         channels: 32,
         new_peers: Rate::per_second(1_000_000),
         packets: Rate::per_second(1_000_000),
         bytes: Rate::per_second(1_000_000_000),
+        user_bytes: None,
+        total_bytes: None,
         answers_per_ip: Rate::per_second(1_000_000),
         answers_per_network: Rate::per_second(1_000_000),
         failures: Rate::per_second(1_000_000),
@@ -104,6 +109,7 @@ impl World {
             quotas: Arc::clone(&quotas),
             answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
             settings: Arc::clone(&settings),
+            notices: Arc::new(Notices::default()),
         };
         let engine = Engine::new(shared, Arc::clone(&counters), Place::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
+use hairpin::credentials::{Owner, OwnerKind};
 use hairpin::outcome::{Ignored, Method, Refusal};
+use hairpin::relay::engine::Action;
 
 use crate::support::client::Client;
 use crate::support::stun::{EVEN_PORT, Message, REQUESTED_ADDRESS_FAMILY, RESERVATION_TOKEN, channel_data};
@@ -81,6 +83,25 @@ fn a_flood_of_one_user_gets_sixteen_allocations() {
     assert!(codes[..16].iter().all(Option::is_none));
     assert!(codes[16..].iter().all(|code| *code == Some(486)));
     assert_eq!((held(&world), world.ports.open.len()), ((16, 16), 16));
+}
+
+#[test]
+fn all_allocations_of_a_user_share_one_bandwidth_and_everybody_another() {
+    let rate = |packets: u64| Some(Rate::new(packets * 1000, Duration::from_secs(1), packets * 1000));
+    let sent = |user, total| {
+        let mut world = World::with(|plan| (plan.limits.user_bytes, plan.limits.total_bytes) = (user, total));
+        let clients =
+            [("203.0.113.1:5000", "alice"), ("203.0.113.2:5000", "alice"), ("203.0.113.3:5000", "bob")];
+        clients.map(|(address, tag)| {
+            let (mut client, _) = allocate(&mut world, address, tag);
+            assert_eq!(client.bind(&mut world, 0x4000, PEER), None);
+            let packet = channel_data(0x4000, &[0; 1000]);
+            (0..200).filter(|_| matches!(world.deliver(client.path, &packet), Action::ToPeer(_))).count()
+        })
+    };
+    assert_eq!(sent(None, None), [200, 200, 200]);
+    assert_eq!(sent(rate(150), None), [150, 0, 150]);
+    assert_eq!(sent(rate(150), rate(170)).iter().sum::<usize>(), 163, "170 less what was taken in advance");
 }
 
 #[test]
@@ -218,7 +239,8 @@ fn an_allocation_makes_way_for_one_of_another_shard() {
     let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
     let (mut client, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
     world.pass(60);
-    let elsewhere = world.quotas.admit("alice", client.path.client.ip(), world.now.moment);
+    let owner = Owner { kind: OwnerKind::TimeLimited, tag: "alice".into() };
+    let elsewhere = world.quotas.admit(&owner, client.path.client.ip(), world.now.moment);
     assert!(elsewhere.is_ok());
     world.pass(5);
     assert_eq!(client.refresh(&mut world, None).code(), Some(437));
@@ -270,7 +292,11 @@ fn ten_thousand_allocations_leave_every_port_free() {
     let mut clients = [1, 2].map(|n| world.client(&format!("203.0.113.{n}:5000"), "alice"));
     let mut granted = 0;
     let mut count = |answer: &Message| granted += u32::from(answer.code().is_none());
-    for _ in 0..2_500 {
+    for minute in 0..2_500 {
+        if minute % 100 == 0 {
+            world.pass(60);
+            clients.iter_mut().for_each(|client| client.challenge(&mut world));
+        }
         for even in [None, Some(0), Some(0x80)] {
             let [first, second] = &mut clients;
             let answer = first.try_allocate(&mut world, |request| match even {

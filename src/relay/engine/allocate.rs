@@ -89,7 +89,8 @@ impl Engine {
             return Err(Refusal::FamilyUnsupported);
         }
         let now = request.now().moment;
-        let admit = || self.quotas.admit(request.account().tag(), request.path().client.ip(), now);
+        let owner = request.account().owner();
+        let admit = || self.quotas.admit(&owner, request.path().client.ip(), now);
         let lease = admit()?;
         // A reserved port counts too, or whoever lets go of allocations could hold every port by reservations.
         let reservation = wanted.reserves().then(admit).transpose()?;

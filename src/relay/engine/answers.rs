@@ -1,35 +1,67 @@
 //! Bounds what strangers can make us send, and how often they can guess, in tables of a fixed size.
 //!
-//! An answer to a spoofed request hits somebody who never asked. So unauthenticated error answers have a budget
-//! for each address and each network, and silence follows. Networks that fall on one slot share its budget: the
-//! tables never grow, whatever arrives. Wrong passwords are counted otherwise: who falls on a slot takes it over,
-//! so that a flood of invented names forgets some guesses, and locks out nobody.
+//! An answer to a spoofed request hits somebody who never asked. So unauthenticated error answers have a budget for each
+//! address and each network, and silence follows. Whoever shares a slot of a table shares its budget: the tables never
+//! grow, whatever arrives.
+//!
+//! An address at which somebody has authenticated lately is no stranger: its budget is apart from those of its network
+//! and of all strangers, and twenty times as fast. Spoofed requests must be twenty times as many to keep its newcomers
+//! waiting.
+//!
+//! Wrong passwords are counted for the port that they came from, and in larger numbers for the pair of address and user
+//! and for the address. So a neighbour who guesses silences itself long before anybody else, and a flood of invented
+//! names meets the bound of its address long before the table forgets anything.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::bounds::rate::{Bucket, Rate};
+use crate::bounds::client_net::{address, network};
+use crate::bounds::rate::{Bucket, Rate, SharedBucket};
 use crate::clock::Moment;
 use crate::relay::engine::limits::Limits;
+use crate::relay::engine::nonce;
 
 /// The budgets, shared by all shards: a network's packets reach every one of them.
 #[derive(Debug)]
 pub struct AnswerBudget {
     seed: u64,
-    addresses: Table<{ 1 << 15 }>,
-    networks: Table<{ 1 << 13 }>,
-    guesses: Table<{ 1 << 13 }>,
+    addresses: SharedTable<{ 1 << 15 }>,
+    networks: SharedTable<{ 1 << 13 }>,
+    acquainted: SharedTable<{ 1 << 13 }>,
+    /// The addresses at which somebody has authenticated, each until [`ACQUAINTANCE`] later.
+    acquaintances: OwnedTable<{ 1 << 15 }>,
+    guesses: OwnedTable<{ 1 << 16 }>,
+    failures: Rate,
 }
 
-/// An answer that costs a budget. Each kind has one of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Answer {
-    /// To somebody who has proved nothing.
-    Stranger,
-    /// A fresh nonce for somebody who knows the password: strangers must not use up what ends a call if it is missing.
-    StaleNonce,
+/// Who guesses a password, and whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guesser<'a> {
+    /// Somebody with a nonce that was given to this very port or connection: the source is not spoofed.
+    Present(SocketAddr, Guessed<'a>),
+    /// Somebody without: the source may be spoofed, and nobody must be locked out by it.
+    Anybody(IpAddr, &'a str),
 }
+
+/// Whose password is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guessed<'a> {
+    /// A static user's, or that of a name that is nobody's: people choose passwords that can be guessed.
+    Chosen(&'a str),
+    /// That of a time-limited credential: 160 bits, which nobody guesses.
+    Derived,
+}
+
+/// For how long an address is known after somebody has authenticated there: as long as the nonce that proved it.
+pub const ACQUAINTANCE: Duration = nonce::LIFETIME;
+/// How many times faster the budget of a known address fills.
+pub const ACQUAINTED: u64 = 20;
+/// How many times as many wrong passwords one user may have from one address as one port may try.
+pub const PORTS_OF_USER: u64 = 10;
+/// How many times as many wrong passwords one address may try for all users together.
+pub const PORTS_OF_ADDRESS: u64 = 100;
 
 impl AnswerBudget {
     /// Full budgets. The seed keeps strangers from choosing addresses that fall on somebody else's slot.
@@ -37,29 +69,66 @@ impl AnswerBudget {
     pub fn new(limits: &Limits, seed: u64) -> Self {
         Self {
             seed,
-            addresses: Table::new(limits.answers_per_ip),
-            networks: Table::new(limits.answers_per_network),
-            guesses: Table::new(limits.failures),
+            addresses: SharedTable::new(limits.answers_per_ip),
+            networks: SharedTable::new(limits.answers_per_network),
+            acquainted: SharedTable::new(limits.answers_per_ip.faster(ACQUAINTED)),
+            acquaintances: OwnedTable::new(),
+            guesses: OwnedTable::new(),
+            failures: limits.failures,
         }
     }
 
-    /// Whether one more error of this kind may be sent to `ip`.
-    pub fn may_answer(&self, kind: Answer, ip: IpAddr, now: Moment) -> bool {
-        let (address, network) = prefixes(ip);
-        self.addresses.take_shared(self.hash((kind, address)), now)
-            && self.networks.take_shared(self.hash((kind, network)), now)
+    /// Whether one more error may be sent to a stranger at `ip`.
+    pub fn may_answer(&self, ip: IpAddr, now: Moment) -> bool {
+        let at = self.hash(address(ip));
+        if self.acquaintances.owned(at).is_full(now) {
+            self.addresses.take(at, now) && self.networks.take(self.hash(network(ip)), now)
+        } else {
+            self.acquainted.take(at, now)
+        }
     }
 
-    /// Whether `username` may still be tried from `ip`, with a `fresh` nonce or without: a spoofed source cannot have
-    /// a fresh one, and so cannot use up what its victim may try. Takes nothing.
+    /// Somebody at `ip` has authenticated, with a nonce that went there.
+    pub fn met(&self, ip: IpAddr, now: Moment) {
+        self.acquaintances.set(self.hash(address(ip)), (now + ACQUAINTANCE).as_nanos(), now);
+    }
+
+    /// Whether one more password may be tried. Takes nothing.
     #[must_use]
-    pub fn may_guess(&self, ip: IpAddr, username: &str, fresh: bool, now: Moment) -> bool {
-        !self.guesses.is_spent(self.hash((prefixes(ip).0, username, fresh)), now)
+    pub fn may_guess(&self, guesser: Guesser<'_>, now: Moment) -> bool {
+        self.guesses_of(guesser).all(|(hash, rate)| !self.guesses.owned(hash).is_spent(rate, now))
     }
 
-    /// A wrong password for `username` came from `ip`.
-    pub fn guessed(&self, ip: IpAddr, username: &str, fresh: bool, now: Moment) {
-        self.guesses.take_owned(self.hash((prefixes(ip).0, username, fresh)), now);
+    /// A wrong password came.
+    pub fn guessed(&self, guesser: Guesser<'_>, now: Moment) {
+        for (hash, rate) in self.guesses_of(guesser) {
+            let mut bucket = self.guesses.owned(hash);
+            bucket.take(rate, 1, now);
+            self.guesses.set(hash, bucket.state(), now);
+        }
+    }
+
+    /// The buckets that a guess is counted in: the hash of each, and its rate.
+    fn guesses_of(&self, guesser: Guesser<'_>) -> impl Iterator<Item = (u64, Rate)> {
+        let one = self.failures;
+        let (of_user, of_address) = (one.times(PORTS_OF_USER), one.times(PORTS_OF_ADDRESS));
+        let buckets = match guesser {
+            Guesser::Present(from, guessed) => {
+                let ip = address(from.ip());
+                let chosen = match guessed {
+                    Guessed::Chosen(user) => [
+                        Some((self.hash(("user", ip, user)), of_user)),
+                        Some((self.hash(("address", ip)), of_address)),
+                    ],
+                    Guessed::Derived => [None, None],
+                };
+                [Some((self.hash(("port", from)), one)), chosen[0], chosen[1]]
+            }
+            Guesser::Anybody(ip, user) => {
+                [Some((self.hash(("anybody", address(ip), user)), one)), None, None]
+            }
+        };
+        buckets.into_iter().flatten()
     }
 
     fn hash(&self, key: impl Hash) -> u64 {
@@ -70,80 +139,77 @@ impl AnswerBudget {
     }
 }
 
-/// Buckets of one rate, found by hash.
+/// Buckets of one rate, found by hash; everybody on a slot shares its bucket.
 #[derive(Debug)]
-struct Table<const SLOTS: usize> {
+struct SharedTable<const SLOTS: usize> {
     rate: Rate,
+    slots: Box<[SharedBucket]>,
+}
+
+impl<const SLOTS: usize> SharedTable<SLOTS> {
+    fn new(rate: Rate) -> Self {
+        Self { rate, slots: (0..SLOTS).map(|_| SharedBucket::default()).collect() }
+    }
+
+    fn take(&self, hash: u64, now: Moment) -> bool {
+        self.slots[hash as usize % SLOTS].take(self.rate, 1, now)
+    }
+}
+
+/// Buckets that each belong to one hash. A hash without one has a full bucket. One that needs a slot takes the one
+/// among [`WAYS`] that is free, or else the one whose bucket is full the soonest.
+#[derive(Debug)]
+struct OwnedTable<const SLOTS: usize> {
     slots: Box<[AtomicU64]>,
 }
 
-impl<const SLOTS: usize> Table<SLOTS> {
-    fn new(rate: Rate) -> Self {
-        Self { rate, slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect() }
-    }
-
-    /// Takes one from the bucket of everybody on this slot.
-    fn take_shared(&self, hash: u64, now: Moment) -> bool {
-        let take = |state| {
-            let mut bucket = Bucket::from_state(state);
-            bucket.take(self.rate, 1, now).then(|| bucket.state())
-        };
-        self.slot(hash).fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
-    }
-
-    /// Takes one from the bucket of this very hash, which takes the slot over if it was another's.
-    fn take_owned(&self, hash: u64, now: Moment) {
-        let mut bucket = self.owned(hash);
-        bucket.take(self.rate, 1, now);
-        let state = (hash & OWNER) | (bucket.state() >> OWNER_BITS);
-        self.slot(hash).store(state, Ordering::Relaxed);
-    }
-
-    fn is_spent(&self, hash: u64, now: Moment) -> bool {
-        self.owned(hash).is_spent(self.rate, now)
-    }
-
-    /// The bucket of this very hash: a full one, if the slot is another's.
-    fn owned(&self, hash: u64) -> Bucket {
-        let state = self.slot(hash).load(Ordering::Relaxed);
-        Bucket::from_state(if (state ^ hash) & OWNER == 0 { state << OWNER_BITS } else { 0 })
-    }
-
-    fn slot(&self, hash: u64) -> &AtomicU64 {
-        &self.slots[hash as usize % SLOTS]
-    }
-}
-
-/// An owned slot says in its upper bits whose it is, and in the others when its bucket will be empty: in units of
-/// 2^24 ns, 17 ms.
-const OWNER_BITS: u32 = 24;
+/// A slot says in its upper bits whose it is, and in the others when its bucket will be full again: in units of
+/// 2^20 ns, 1 ms.
+const OWNER_BITS: u32 = 20;
 const OWNER: u64 = !(u64::MAX >> OWNER_BITS);
+/// How many slots a hash may have its bucket in.
+const WAYS: usize = 4;
 
-/// What counts as one address and as one network: /32 and /24, or /64 and /48, because one IPv6 host has a /64.
-fn prefixes(ip: IpAddr) -> (u64, u64) {
-    match ip {
-        IpAddr::V4(ip) => {
-            let ip = u64::from(u32::from(ip));
-            (ip, ip >> 8)
+impl<const SLOTS: usize> OwnedTable<SLOTS> {
+    fn new() -> Self {
+        Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn owned(&self, hash: u64) -> Bucket {
+        let mine = self.ways(hash).iter().map(|slot| slot.load(Ordering::Relaxed));
+        let mine = mine.filter(|state| (state ^ hash) & OWNER == 0).max();
+        Bucket::from_state(mine.map_or(0, |state| state << OWNER_BITS))
+    }
+
+    /// Keeps `state`, a bucket's, for this hash.
+    fn set(&self, hash: u64, state: u64, now: Moment) {
+        let time = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) << OWNER_BITS;
+        let ways = self.ways(hash);
+        let mine = ways.iter().find(|slot| (slot.load(Ordering::Relaxed) ^ hash) & OWNER == 0);
+        let free = || ways.iter().find(|slot| time(slot) <= now.as_nanos());
+        if let Some(slot) = mine.or_else(free).or_else(|| ways.iter().min_by_key(time)) {
+            slot.store((hash & OWNER) | (state >> OWNER_BITS), Ordering::Relaxed);
         }
-        IpAddr::V6(ip) => {
-            let ip = u128::from(ip);
-            ((ip >> 64) as u64, (ip >> 80) as u64)
-        }
+    }
+
+    fn ways(&self, hash: u64) -> &[AtomicU64] {
+        let first = (hash as usize % SLOTS) / WAYS * WAYS;
+        &self.slots[first..first + WAYS]
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::relay::engine::limits::tests::generous;
 
+    const VICTIM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
+
     fn budget() -> AnswerBudget {
+        let second = Duration::from_secs(1);
         let limits = Limits {
-            answers_per_ip: Rate::per_second(10),
-            answers_per_network: Rate::per_second(100),
+            answers_per_ip: Rate::new(10, second, 600),
+            answers_per_network: Rate::new(100, second, 2400),
             failures: Rate::new(20, Duration::from_secs(60), 20),
             ..generous()
         };
@@ -154,73 +220,110 @@ mod tests {
         Moment::default() + Duration::from_secs(seconds)
     }
 
-    #[test]
-    fn an_address_hears_ten_errors_a_second() {
-        let budget = budget();
-        let answers = |second| {
-            (0..1000)
-                .filter(|_| budget.may_answer(Answer::Stranger, [198, 51, 100, 7].into(), at(second)))
-                .count()
-        };
-        assert_eq!((answers(1), answers(2)), (10, 10));
+    fn answers(budget: &AnswerBudget, ip: IpAddr, now: Moment) -> usize {
+        (0..10_000).filter(|_| budget.may_answer(ip, now)).count()
+    }
+
+    fn alice(port: u16) -> Guesser<'static> {
+        Guesser::Present(SocketAddr::new(VICTIM, port), Guessed::Chosen("alice"))
     }
 
     #[test]
-    fn a_network_hears_a_hundred_errors_a_second() {
+    fn a_classroom_is_answered_at_once_and_then_an_address_hears_ten_errors_a_second() {
         let budget = budget();
-        let hosts = (0..=255_u8).cycle().take(5000);
-        assert_eq!(
-            hosts
-                .filter(|host| budget.may_answer(Answer::Stranger, [198, 51, 100, *host].into(), at(1)))
-                .count(),
-            100
-        );
+        assert_eq!([1, 2, 3].map(|second| answers(&budget, VICTIM, at(second))), [600, 10, 10]);
+    }
+
+    #[test]
+    fn a_network_hears_no_more_than_four_classrooms_and_then_a_hundred_errors_a_second() {
+        let budget = budget();
+        let network = |second| -> usize {
+            (0..=255).map(|host| answers(&budget, [198, 51, 100, host].into(), at(second))).sum()
+        };
+        assert_eq!([1, 2, 3].map(network), [2400, 100, 100]);
     }
 
     #[test]
     fn one_ipv6_host_is_one_address_however_many_it_uses() {
         let budget = budget();
         let hosts = (0..1000_u16).map(|host| [0x2a00, 1, 2, 3, 0, 0, 0, host].into());
-        assert_eq!(hosts.filter(|ip| budget.may_answer(Answer::Stranger, *ip, at(1))).count(), 10);
+        assert_eq!(hosts.filter(|ip| budget.may_answer(*ip, at(1))).count(), 600);
     }
 
     #[test]
-    fn strangers_cannot_use_up_the_fresh_nonces_of_those_who_know_the_password() {
-        let (budget, ip) = (budget(), [198, 51, 100, 7].into());
-        while budget.may_answer(Answer::Stranger, ip, at(1)) {}
-        assert!(budget.may_answer(Answer::StaleNonce, ip, at(1)));
+    fn an_address_where_somebody_has_authenticated_is_no_stranger() {
+        let budget = budget();
+        while budget.may_answer(VICTIM, at(1)) {}
+        for neighbour in 0..=255 {
+            answers(&budget, [198, 51, 100, neighbour].into(), at(1));
+        }
+        budget.met(VICTIM, at(1));
+        assert_eq!([1, 2].map(|second| answers(&budget, VICTIM, at(second))), [600, 200]);
+        assert_eq!(answers(&budget, VICTIM, at(1) + ACQUAINTANCE), 600, "it is one again");
     }
 
     #[test]
     fn guesses_of_invented_names_lock_out_nobody() {
-        let (budget, attacker) = (budget(), [198, 51, 100, 7].into());
+        let (budget, attacker) = (budget(), SocketAddr::from(([198, 51, 100, 8], 5000)));
         for name in 0..400_000 {
-            budget.guessed(attacker, &name.to_string(), true, at(1));
+            budget.guessed(Guesser::Present(attacker, Guessed::Chosen(&name.to_string())), at(1));
         }
         let victims = (0..10_000).filter(|n: &u32| {
             let ip = std::net::Ipv4Addr::from(0xCB00_0000 + n).into();
-            !budget.may_guess(ip, "alice", true, at(1))
+            !budget.may_guess(Guesser::Present(SocketAddr::new(ip, 5000), Guessed::Chosen("alice")), at(1))
         });
         assert_eq!(victims.count(), 0);
     }
 
+    /// Each a name and a connection of its own, as fast as one address is listened to.
     #[test]
-    fn guesses_without_a_fresh_nonce_are_counted_apart() {
-        let (budget, ip) = (budget(), [198, 51, 100, 7].into());
-        (0..100).for_each(|_| budget.guessed(ip, "alice", false, at(1)));
-        assert!(!budget.may_guess(ip, "alice", false, at(1)) && budget.may_guess(ip, "alice", true, at(1)));
+    fn guesses_of_invented_names_are_bounded_for_their_address_before_anything_is_forgotten() {
+        let budget = budget();
+        for port in 1..=10 {
+            (0..20).for_each(|_| budget.guessed(alice(port), at(1)));
+        }
+        assert!(!budget.may_guess(alice(11), at(1)), "two hundred for one user");
+        let name = |n: u32| n.to_string();
+        let tried = (0..100_000).take_while(|n| {
+            let name = name(*n);
+            let from = SocketAddr::new(VICTIM, 1000 + (n % 60_000) as u16);
+            let guesser = Guesser::Present(from, Guessed::Chosen(&name));
+            let may = budget.may_guess(guesser, at(1));
+            budget.guessed(guesser, at(1));
+            may
+        });
+        assert!((1800..=1900).contains(&tried.count()), "two thousand in all, to the millisecond");
+        assert!(!budget.may_guess(alice(11), at(1)), "and alice is not forgotten");
     }
 
     #[test]
-    fn twenty_wrong_passwords_a_minute_and_no_other_user_suffers() {
-        let (budget, ip) = (budget(), [198, 51, 100, 7].into());
+    fn guesses_of_who_may_be_anybody_are_counted_apart() {
+        let budget = budget();
+        let anybody = Guesser::Anybody(VICTIM, "alice");
+        (0..100).for_each(|_| budget.guessed(anybody, at(1)));
+        assert!(!budget.may_guess(anybody, at(1)) && budget.may_guess(alice(5000), at(1)));
+    }
+
+    #[test]
+    fn a_port_has_twenty_wrong_passwords_a_minute_and_its_neighbour_does_not_suffer() {
+        let budget = budget();
         for _ in 0..20 {
-            assert!(budget.may_guess(ip, "alice", true, at(1)));
-            budget.guessed(ip, "alice", true, at(1));
+            assert!(budget.may_guess(alice(5000), at(1)));
+            budget.guessed(alice(5000), at(1));
         }
-        assert!(!budget.may_guess(ip, "alice", true, at(1)));
-        assert!(budget.may_guess(ip, "bob", true, at(1)));
-        assert!(budget.may_guess([198, 51, 100, 8].into(), "alice", true, at(1)));
-        assert!(budget.may_guess(ip, "alice", true, at(5)), "one more every three seconds");
+        let bob = Guesser::Present(SocketAddr::new(VICTIM, 5000), Guessed::Chosen("bob"));
+        assert!(!budget.may_guess(alice(5000), at(1)) && !budget.may_guess(bob, at(1)));
+        assert!(budget.may_guess(alice(5001), at(1)), "the same user behind the same NAT");
+        assert!(budget.may_guess(alice(5000), at(5)), "one more every three seconds");
+    }
+
+    #[test]
+    fn nobody_is_kept_from_a_password_that_cannot_be_guessed() {
+        let budget = budget();
+        let from = |port| Guesser::Present(SocketAddr::new(VICTIM, port), Guessed::Derived);
+        for port in 0..5000 {
+            (0..20).for_each(|_| budget.guessed(from(port), at(1)));
+        }
+        assert!(!budget.may_guess(from(4999), at(1)) && budget.may_guess(from(5000), at(1)));
     }
 }

@@ -5,9 +5,12 @@
 //! fresh. Nothing is remembered of a client before all that. An [`Authenticated`] request can only be made here,
 //! and the handlers take nothing else, so none of them can forget to ask.
 //!
-//! Guesses are counted for the pair of address and user. With a nonce of ours, which goes only to the address it
-//! was made for, too many of them lead to silence. With any other nonce the source may be spoofed, and nobody must
-//! be locked out by that: then every answer is that the nonce is stale, and nothing is learned of the password.
+//! Guesses are counted, see [`AnswerBudget`]. With a nonce of ours, which goes only to the address it was made for, too
+//! many of them lead to silence. With any other nonce the source may be spoofed, and nobody must be locked out by that:
+//! then every answer is that the nonce is stale, and nothing is learned of the password.
+//!
+//! Two are never kept from being heard: who has an allocation on this very 5-tuple, because a running call must not end
+//! by what neighbours do; and who has a time-limited credential, because nobody guesses 160 bits.
 
 use stun::attributes::{
     ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
@@ -18,7 +21,7 @@ use crate::credentials::{Account, CheckExpiry, UserId};
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::ClientPath;
 use crate::relay::engine::Settings;
-use crate::relay::engine::answers::{Answer, AnswerBudget};
+use crate::relay::engine::answers::{AnswerBudget, Guessed, Guesser};
 use crate::relay::engine::integrity::{Integrity, OFFERED, PasswordAlgorithm};
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::reply::Signer;
@@ -69,15 +72,18 @@ impl<'a> Authenticated<'a> {
 /// Why a request did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The client hears this error, unsigned, if there is a budget for such answers.
-    Refused(Refusal, Answer),
+    /// The client, who has proved nothing, hears this error, unsigned, if there is a budget for such answers.
+    Stranger(Refusal),
+    /// The client knows the password, and hears this error, unsigned. That needs no budget: an answer to a request with
+    /// integrity is at most a third longer than the request.
+    Known(Refusal),
     /// The client hears nothing.
     Ignored(Ignored),
 }
 
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal, Answer::Stranger)
+        Self::Stranger(refusal)
     }
 }
 
@@ -86,6 +92,8 @@ pub(super) struct Gate<'a> {
     pub(super) settings: &'a Settings,
     pub(super) nonces: &'a Nonces,
     pub(super) answers: &'a AnswerBudget,
+    /// Who made the allocation on the 5-tuple of the request, if there is one.
+    pub(super) holder: Option<&'a str>,
 }
 
 /// The credentials that a request names.
@@ -112,11 +120,12 @@ impl Gate<'_> {
         let credentials = &self.settings.credentials;
         let account = credentials.account(claim.user);
         let fresh = self.nonces.is_valid(claim.nonce, path.nonce_holder(), now.moment);
-        match (fresh, self.answers.may_guess(path.client.ip(), &account.username, fresh, now.moment)) {
-            (true, false) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
+        let guesser = self.guesser(path, &account, fresh);
+        match guesser.filter(|guesser| !self.answers.may_guess(*guesser, now.moment)) {
+            Some(Guesser::Present(..)) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
             // Stale it is, whatever the password: to say 401 or 438 would tell a guesser which it is.
-            (false, false) => return Err(Refusal::StaleNonce.into()),
-            (_, true) => {}
+            Some(Guesser::Anybody(..)) => return Err(Refusal::StaleNonce.into()),
+            None => {}
         }
         let kind = Integrity::of(integrity.kind);
         let signed = message.signed_bytes(&integrity);
@@ -130,25 +139,46 @@ impl Gate<'_> {
                 |found, key| if kind.verify(&key, &signed, integrity.value) { Some(key) } else { found },
             );
         let Some(key) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
-            self.answers.guessed(path.client.ip(), &account.username, fresh, now.moment);
+            if let Some(guesser) = guesser {
+                self.answers.guessed(guesser, now.moment);
+            }
             return Err(wrong(&account, &claim, realm).into());
         };
         if !fresh {
-            return Err(Rejection::Refused(Refusal::StaleNonce, Answer::StaleNonce));
+            return Err(Rejection::Known(Refusal::StaleNonce));
         }
+        self.answers.met(path.client.ip(), now.moment);
         if credentials.is_revoked(&account.username, now.unix) {
-            return Err(Refusal::Revoked.into());
+            return Err(Rejection::Known(Refusal::Revoked));
         }
         let checked = method == Method::Allocate
             || credentials.check_expiry() == CheckExpiry::Always
             || account.longest(now.unix).is_some();
         if checked && account.is_expired(now.unix) {
-            return Err(Refusal::Expired.into());
+            return Err(Rejection::Known(Refusal::Expired));
         }
         let integrity = if claim.negotiated { Integrity::Sha256 } else { kind };
         let mut decoded = stun::message::Message::new();
         decoded.unmarshal_binary(&message.bytes()).map_err(|_| Rejection::Ignored(Ignored::Malformed))?;
         Ok(Authenticated { message, decoded, path, account, signer: Signer { key, integrity }, now })
+    }
+}
+
+impl Gate<'_> {
+    /// Who it counts for if the password is wrong; nobody, for who has an allocation here.
+    fn guesser<'a>(&self, path: ClientPath, account: &'a Account, fresh: bool) -> Option<Guesser<'a>> {
+        if self.holder.is_some_and(|holder| holder == account.username) {
+            return None;
+        }
+        let guessed = match account.expires {
+            Some(_) => Guessed::Derived,
+            None => Guessed::Chosen(&account.username),
+        };
+        match (fresh, guessed) {
+            (true, _) => Some(Guesser::Present(path.client, guessed)),
+            (false, Guessed::Chosen(user)) => Some(Guesser::Anybody(path.client.ip(), user)),
+            (false, Guessed::Derived) => None,
+        }
     }
 }
 
@@ -162,14 +192,20 @@ fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
     }
 }
 
+/// Bytes of a user name that must be read, because RFC 5389 let clients send as many (RFC 8489 §14.3).
+const USERNAME_MAX: usize = 763;
+
 /// Reads the credentials; `None` if they are incomplete, or if the password algorithms are not those that went out
 /// with the nonce, which is what somebody in between would change to get a weaker one used (RFC 8489 §9.2.4).
 fn claim<'a>(message: &Message<'a>, nonces: &Nonces) -> Option<Claim<'a>> {
     let value = |kind| message.first(kind).map(|attribute| attribute.value);
     let user = match (value(ATTR_USER_HASH), value(ATTR_USERNAME)) {
         (Some(hash), _) => UserId::Hash(hash),
-        // Nobody has a name that is not UTF-8.
-        (None, Some(name)) => UserId::Name(str::from_utf8(name).unwrap_or_default()),
+        // Nobody has a name that is too long or is not UTF-8.
+        (None, Some(name)) => {
+            let name = str::from_utf8(name).ok().filter(|name| name.len() <= USERNAME_MAX);
+            UserId::Name(name.unwrap_or_default())
+        }
         (None, None) => return None,
     };
     let (realm, nonce) = (value(ATTR_REALM)?, value(ATTR_NONCE)?);

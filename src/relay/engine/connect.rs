@@ -188,7 +188,10 @@ impl Engine {
     #[must_use]
     pub fn may_carry(&self, id: ConnectionId, direction: Direction, now: Moment) -> bool {
         let allocation = self.connections.get(&id).and_then(|c| self.allocations.get(c.allocation));
-        allocation.is_some_and(|allocation| !allocation.meter(direction).is_spent(&self.settings.limits, now))
+        allocation.is_some_and(|allocation| {
+            !allocation.meter(direction).is_spent(&self.settings.limits, now)
+                && !self.purse.is_spent(allocation.lease.share(), direction, now)
+        })
     }
 
     /// A connection carries so many bytes.
@@ -196,6 +199,7 @@ impl Engine {
         let Some(connection) = self.connections.get(&id) else { return };
         let Some(allocation) = self.allocations.get_mut(connection.allocation) else { return };
         allocation.meter_mut(direction).carry(&self.settings.limits, bytes, now);
+        self.purse.spend(allocation.lease.share(), direction, bytes, now);
         allocation.lease.touch(now);
         self.counters.relayed(direction, bytes);
     }

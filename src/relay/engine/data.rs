@@ -152,7 +152,9 @@ impl Engine {
         // A channel permits its peer for as long as it is bound.
         let permitted_until = route.map(|down| down.until).or_else(|| allocation.permitted_until(peer.ip()));
         permitted_until.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
-        if !allocation.down.pass(&self.settings.limits, bytes, now) {
+        let passes = allocation.down.pass(&self.settings.limits, bytes, now)
+            && self.purse.pass(allocation.lease.share(), Direction::Down, bytes, now);
+        if !passes {
             return Err(Ignored::OverRate);
         }
         allocation.lease.touch(now);
@@ -166,7 +168,9 @@ impl Engine {
 
     fn pass_up(&mut self, id: AllocationId, bytes: usize, now: Moment) -> Result<(), Ignored> {
         let allocation = self.allocations.get_mut(id).ok_or(Ignored::NoAllocation)?;
-        if !allocation.up.pass(&self.settings.limits, bytes, now) {
+        let passes = allocation.up.pass(&self.settings.limits, bytes, now)
+            && self.purse.pass(allocation.lease.share(), Direction::Up, bytes, now);
+        if !passes {
             return Err(Ignored::OverRate);
         }
         allocation.lease.touch(now);

@@ -1,5 +1,7 @@
 //! How much one client, user or network may have.
 
+use std::collections::HashMap;
+
 use crate::bounds::rate::Rate;
 
 /// Every limit of the engine, each a bound on something that a client can make grow.
@@ -9,8 +11,12 @@ pub struct Limits {
     pub allocations: u32,
     /// Allocations of one user, counted by the tag of the credential.
     pub allocations_per_user: u32,
+    /// Allocations of single users, in place of that: by the tag of time-limited credentials, or a static user's name.
+    pub users: HashMap<Box<str>, u32>,
     /// Allocations of one client address (one /64 for IPv6).
     pub allocations_per_ip: u32,
+    /// Allocations of one network (a /24, or a /48 for IPv6).
+    pub allocations_per_network: u32,
     /// Permissions of one allocation.
     pub permissions: usize,
     /// Channels of one allocation, those in their last five minutes of reservation included.
@@ -21,11 +27,16 @@ pub struct Limits {
     pub packets: Rate,
     /// Bytes of payload of one allocation, in each direction.
     pub bytes: Rate,
+    /// Bytes of payload of one user's allocations together, in each direction; `None` is no bound.
+    pub user_bytes: Option<Rate>,
+    /// Bytes of payload of all allocations together, in each direction; `None` is no bound.
+    pub total_bytes: Option<Rate>,
     /// Unauthenticated error answers to one address.
     pub answers_per_ip: Rate,
     /// Unauthenticated error answers to one /24 or /48.
     pub answers_per_network: Rate,
-    /// Wrong passwords for one user from one address.
+    /// Wrong passwords of one client, that is from one address and port; users and addresses have more, see
+    /// [`super::answers`].
     pub failures: Rate,
 }
 
@@ -38,12 +49,16 @@ pub(in crate::relay) mod tests {
         Limits {
             allocations: 1000,
             allocations_per_user: 1000,
+            users: HashMap::new(),
             allocations_per_ip: 1000,
+            allocations_per_network: 1000,
             permissions: 1000,
             channels: 1000,
             new_peers: Rate::per_second(1_000_000),
             packets: Rate::per_second(1_000_000),
             bytes: Rate::per_second(1_000_000_000),
+            user_bytes: None,
+            total_bytes: None,
             answers_per_ip: Rate::per_second(1_000_000),
             answers_per_network: Rate::per_second(1_000_000),
             failures: Rate::per_second(1_000_000),

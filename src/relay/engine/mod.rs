@@ -20,12 +20,14 @@ mod allocate;
 pub mod allocation;
 pub mod answers;
 mod authenticate;
+pub mod bandwidth;
 mod channel;
 mod connect;
 mod data;
 mod integrity;
 pub mod limits;
 pub mod nonce;
+pub mod notices;
 pub mod peers;
 mod permission;
 pub mod ports;
@@ -49,11 +51,13 @@ use crate::metrics::Counters;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::{ClientPath, ConnectionId, Family, PeerAddr, RelayId};
 use crate::relay::engine::allocation::{AllocationId, Allocations};
-use crate::relay::engine::answers::{Answer, AnswerBudget};
+use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
+use crate::relay::engine::bandwidth::Purse;
 use crate::relay::engine::connect::Connection;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
+use crate::relay::engine::notices::Notices;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::ports::{Ports, Token};
 use crate::relay::engine::quotas::{Lease, Quotas};
@@ -90,6 +94,8 @@ pub struct Shared {
     pub quotas: Arc<Quotas>,
     /// The budget of unauthenticated answers.
     pub answers: Arc<AnswerBudget>,
+    /// What the log says of limits that are reached.
+    pub notices: Arc<Notices>,
 }
 
 /// The TURN server of one shard.
@@ -97,8 +103,12 @@ pub struct Engine {
     settings: Arc<Settings>,
     nonces: Nonces,
     quotas: Arc<Quotas>,
+    purse: Purse,
     answers: Arc<AnswerBudget>,
+    notices: Arc<Notices>,
     counters: Arc<Counters>,
+    /// Bytes of the answer that a stranger gets; a request as long as that needs no budget.
+    challenge_length: usize,
     rng: StdRng,
     allocations: Allocations,
     routes: Routes,
@@ -159,10 +169,13 @@ impl Engine {
     #[must_use]
     pub fn new(shared: Shared, counters: Arc<Counters>, place: Place, seed: [u8; 32]) -> Self {
         Self {
+            challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
             settings: shared.settings,
             nonces: shared.nonces,
+            purse: Purse::new(shared.quotas.bandwidth()),
             quotas: shared.quotas,
             answers: shared.answers,
+            notices: shared.notices,
             counters,
             rng: StdRng::from_seed(seed),
             allocations: Allocations::default(),
@@ -271,7 +284,7 @@ impl Engine {
             self.counters.success(Method::Binding);
             return Ok(Action::Reply(reply::success(message, &[reply::mapped(path.client)], None)));
         }
-        self.afford_answer(Answer::Stranger, path, now)?;
+        self.afford_answer(path, now)?;
         self.counters.refused(Method::Binding, Refusal::UnknownAttribute);
         Ok(Action::Reply(reply::unknown_attributes(message, unknown, None)))
     }
@@ -284,12 +297,29 @@ impl Engine {
         now: Now,
         ports: &mut impl Ports,
     ) -> Result<Action, Ignored> {
-        let gate = Gate { settings: &self.settings, nonces: &self.nonces, answers: &self.answers };
+        let holder = self.allocations.by_path(&path).and_then(|id| self.allocations.get(id));
+        let gate = Gate {
+            settings: &self.settings,
+            nonces: &self.nonces,
+            answers: &self.answers,
+            holder: holder.map(|allocation| &*allocation.username),
+        };
         let request = match gate.authenticate(path, method, message, now) {
             Ok(request) => request,
-            Err(Rejection::Ignored(ignored)) => return Err(ignored),
-            Err(Rejection::Refused(refusal, kind)) => {
-                return self.reject(path, method, message, (refusal, kind), now).map(Action::Reply);
+            Err(Rejection::Ignored(ignored)) => {
+                if ignored == Ignored::GuessBudget {
+                    self.notices.guesses(now.moment);
+                }
+                return Err(ignored);
+            }
+            Err(Rejection::Stranger(refusal)) => {
+                if message.length() < self.challenge_length {
+                    self.afford_answer(path, now)?;
+                }
+                return Ok(Action::Reply(self.reject(path, method, message, refusal, now)));
+            }
+            Err(Rejection::Known(refusal)) => {
+                return Ok(Action::Reply(self.reject(path, method, message, refusal, now)));
             }
         };
         let unknown = unknown_attributes(message);
@@ -311,6 +341,9 @@ impl Engine {
             }
             Err(refusal) => {
                 self.counters.refused(method, refusal);
+                if method == Method::Allocate {
+                    self.notices.refused(refusal, &request.account().owner(), now.moment);
+                }
                 tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
                 Ok(Action::Reply(reply::refuse(message, refusal, request.signer())))
             }
@@ -350,16 +383,15 @@ impl Engine {
         port || address || path.client == path.server || self.settings.peers.is_listener(path.client)
     }
 
-    /// Answers a request that did not pass authentication, as long as its network has a budget for answers.
+    /// Answers a request that did not pass authentication.
     fn reject(
         &self,
         path: ClientPath,
         method: Method,
         message: &Message<'_>,
-        (refusal, kind): (Refusal, Answer),
+        refusal: Refusal,
         now: Now,
-    ) -> Result<Vec<u8>, Ignored> {
-        self.afford_answer(kind, path, now)?;
+    ) -> Vec<u8> {
         self.counters.refused(method, refusal);
         // The first challenge is how every session starts, and no failure.
         if refusal == Refusal::Challenge {
@@ -370,13 +402,17 @@ impl Engine {
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
         let challenge = retry.then(|| (realm, self.nonces.issue(path.nonce_holder(), now.moment)));
-        Ok(reply::reject(message, refusal, challenge))
+        reply::reject(message, refusal, challenge)
     }
 
-    /// Answers over UDP have a budget, because they may go to somebody who never asked. Nobody connects by accident.
-    fn afford_answer(&self, kind: Answer, path: ClientPath, now: Now) -> Result<(), Ignored> {
-        let affordable = path.is_stream() || self.answers.may_answer(kind, path.client.ip(), now.moment);
-        if affordable { Ok(()) } else { Err(Ignored::AnswerBudget) }
+    /// Answers to strangers over UDP have a budget, because they may go to somebody who never asked. Nobody connects by
+    /// accident; and an answer that is no longer than its question helps nobody who spoofs one.
+    fn afford_answer(&self, path: ClientPath, now: Now) -> Result<(), Ignored> {
+        if path.is_stream() || self.answers.may_answer(path.client.ip(), now.moment) {
+            return Ok(());
+        }
+        self.notices.answers(now.moment);
+        Err(Ignored::AnswerBudget)
     }
 
     /// The allocation that a request is about: it must exist, and belong to who asks (RFC 8656 §5).

@@ -17,6 +17,9 @@ use crate::clock::Moment;
 /// How long a nonce is accepted. RFC 8656 §5 wants it to end within an hour.
 pub const LIFETIME: Duration = Duration::from_secs(600);
 
+/// Characters of a nonce: the cookie's 13, and 14 bytes in base64.
+pub const LENGTH: usize = 32;
+
 /// Makes and checks nonces under one random key.
 #[derive(Clone)]
 pub struct Nonces {
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn a_nonce_is_small_and_says_what_the_server_can() {
         let nonce = nonces().issue(client(), at(1000));
-        assert_eq!(nonce.len(), 32);
+        assert_eq!(nonce.len(), LENGTH);
         assert!(nonce.starts_with("obMatJos2AAAB"));
         assert!(Nonces::new([7; 32], true).issue(client(), at(0)).starts_with("obMatJos2AAAD"));
     }

@@ -1,8 +1,9 @@
-//! Counts allocations: for each user, for each client address, and in all.
+//! Counts allocations: for each user, for each client address and network, and in all.
 //!
 //! One ledger serves all shards; it is looked at when an allocation is made or ends, never for a packet. A user at
 //! the limit loses the allocation that has been idle the longest before a new one is refused: a phone that changes
-//! networks leaves allocations behind that nobody will ever use again.
+//! networks leaves allocations behind that nobody will ever use again. When there are as many as there may be, the address
+//! that has the most gives up one that is idle. And nobody makes more new ones in a minute than they may hold at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,21 +11,31 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::bounds::client_net::address;
+use crate::bounds::client_net::{address, network};
+use crate::bounds::headcount::{Crowded, Headcount};
+use crate::bounds::rate::Rate;
+use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
+use crate::credentials::Owner;
 use crate::outcome::Refusal;
+use crate::relay::engine::bandwidth::{Bandwidth, Share};
 use crate::relay::engine::limits::Limits;
 
-/// How long an allocation must have carried nothing before it makes way for a new one of the same user.
+/// How long an allocation must have carried nothing before it makes way for a new one.
 pub const IDLE: Duration = Duration::from_secs(60);
+
+/// In how long a user or an address may make as many new allocations as it may hold at once.
+const RENEWAL: Duration = Duration::from_secs(60);
+const RENEWED_MIN: u32 = 32;
 
 /// The ledger.
 #[derive(Debug)]
 pub struct Quotas {
     total: usize,
-    per_user: usize,
-    per_ip: usize,
+    per_user: u32,
+    users: HashMap<Box<str>, u32>,
     ledger: Mutex<Ledger>,
+    bandwidth: Arc<Bandwidth>,
 }
 
 /// The right to one allocation; given back when dropped.
@@ -34,17 +45,26 @@ pub struct Lease {
     holding: Arc<Holding>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ledger {
     total: usize,
-    users: HashMap<Box<str>, Vec<Arc<Holding>>>,
-    addresses: HashMap<IpAddr, usize>,
+    users: HashMap<Owner, User>,
+    addresses: Headcount,
+    new_of_users: Throttle<Owner>,
+    new_of_addresses: Throttle<IpAddr>,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    held: Vec<Arc<Holding>>,
+    share: Arc<Share>,
 }
 
 #[derive(Debug)]
 struct Holding {
-    tag: Box<str>,
+    owner: Owner,
     ip: IpAddr,
+    share: Arc<Share>,
     /// In seconds of the monotonic clock; written by the allocation's shard.
     last_active: AtomicU64,
     evicted: AtomicBool,
@@ -54,38 +74,52 @@ impl Quotas {
     /// An empty ledger.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
+        let (per_ip, per_network) = (limits.allocations_per_ip, limits.allocations_per_network);
+        let ledger = Ledger {
+            total: 0,
+            users: HashMap::new(),
+            addresses: Headcount::new(per_ip as usize, per_network as usize),
+            new_of_users: Throttle::new(renewal(limits.allocations_per_user)),
+            new_of_addresses: Throttle::new(renewal(per_ip)),
+        };
         Self {
             total: limits.allocations as usize,
-            per_user: limits.allocations_per_user as usize,
-            per_ip: limits.allocations_per_ip as usize,
-            ledger: Mutex::default(),
+            per_user: limits.allocations_per_user,
+            users: limits.users.clone(),
+            ledger: Mutex::new(ledger),
+            bandwidth: Arc::new(Bandwidth::new(limits.user_bytes, limits.total_bytes)),
         }
     }
 
-    /// Admits one more allocation of the user `tag` from `ip`.
+    /// Admits one more allocation of `owner` from `ip`.
     ///
     /// # Errors
     /// Which quota is reached.
-    pub fn admit(self: &Arc<Self>, tag: &str, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
+    pub fn admit(self: &Arc<Self>, owner: &Owner, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
         let ip = address(ip);
+        let most = self.users.get(&owner.tag).copied().unwrap_or(self.per_user);
         let mut ledger = self.ledger();
-        let held = ledger.users.get(tag).map_or(0, Vec::len);
-        let at_address = ledger.addresses.get(&ip).copied().unwrap_or(0);
-        if held >= self.per_user || at_address >= self.per_ip {
-            let over_address = at_address >= self.per_ip;
-            let refusal = if over_address { Refusal::AddressQuota } else { Refusal::UserQuota };
-            let idle = ledger.longest_idle(tag, over_address.then_some(ip), now).ok_or(refusal)?;
-            idle.evicted.store(true, Ordering::Relaxed);
-            ledger.release(&idle);
+        if ledger.is_too_fast(owner, most, ip, now) {
+            return Err(Refusal::AllocationRate);
+        }
+        if let Err(refusal) = ledger.room(owner, most, ip) {
+            let here = (refusal != Refusal::UserQuota).then_some(refusal);
+            let is_near = |holding: &Holding| match here {
+                None => true,
+                Some(Refusal::AddressQuota) => holding.ip == ip,
+                Some(_) => network(holding.ip) == network(ip),
+            };
+            let own = ledger.users.get(owner).into_iter().flat_map(|user| &user.held);
+            let idle = longest_idle(own.filter(|holding| is_near(holding)), now).ok_or(refusal)?;
+            ledger.evict(&idle);
+            // One was let go, and it may not have been the one that was too many.
+            ledger.room(owner, most, ip)?;
         }
         if ledger.total >= self.total {
-            return Err(Refusal::ServerQuota);
+            let idle = ledger.spare(ip, now).ok_or(Refusal::ServerQuota)?;
+            ledger.evict(&idle);
         }
-        let last_active = AtomicU64::new(now.as_secs());
-        let holding = Arc::new(Holding { tag: tag.into(), ip, last_active, evicted: AtomicBool::new(false) });
-        ledger.total += 1;
-        *ledger.addresses.entry(ip).or_default() += 1;
-        ledger.users.entry(tag.into()).or_default().push(Arc::clone(&holding));
+        let holding = ledger.add(owner, ip, renewal(most), now);
         drop(ledger);
         Ok(Lease { quotas: Arc::clone(self), holding })
     }
@@ -94,6 +128,12 @@ impl Quotas {
     #[must_use]
     pub fn total(&self) -> usize {
         self.ledger().total
+    }
+
+    /// What users, and all together, may carry.
+    #[must_use]
+    pub fn bandwidth(&self) -> Arc<Bandwidth> {
+        Arc::clone(&self.bandwidth)
     }
 
     /// The ledger is a few counts that are right between any two statements, so a panic elsewhere spoils nothing.
@@ -113,6 +153,12 @@ impl Lease {
     pub fn is_evicted(&self) -> bool {
         self.holding.evicted.load(Ordering::Relaxed)
     }
+
+    /// What the user's allocations have carried together.
+    #[must_use]
+    pub fn share(&self) -> &Share {
+        &self.holding.share
+    }
 }
 
 impl Drop for Lease {
@@ -122,46 +168,105 @@ impl Drop for Lease {
 }
 
 impl Ledger {
-    fn longest_idle(&self, tag: &str, ip: Option<IpAddr>, now: Moment) -> Option<Arc<Holding>> {
-        let active_at = |holding: &Holding| holding.last_active.load(Ordering::Relaxed);
-        self.users
-            .get(tag)?
-            .iter()
-            .filter(|holding| ip.is_none_or(|ip| holding.ip == ip))
-            .filter(|holding| now.as_secs().saturating_sub(active_at(holding)) >= IDLE.as_secs())
-            .min_by_key(|holding| active_at(holding))
-            .cloned()
+    fn is_too_fast(&self, owner: &Owner, most: u32, ip: IpAddr, now: Moment) -> bool {
+        let waits =
+            [self.new_of_users.wait_at(renewal(most), owner, now), self.new_of_addresses.wait(&ip, now)];
+        waits.iter().any(|wait| !wait.is_zero())
+    }
+
+    fn room(&self, owner: &Owner, most: u32, ip: IpAddr) -> Result<(), Refusal> {
+        self.addresses.room(ip).map_err(|crowded| match crowded {
+            Crowded::Address => Refusal::AddressQuota,
+            Crowded::Network => Refusal::NetworkQuota,
+        })?;
+        let held = self.users.get(owner).map_or(0, |user| user.held.len());
+        if held >= most as usize { Err(Refusal::UserQuota) } else { Ok(()) }
+    }
+
+    /// What makes way for an allocation from `ip` when there are as many as there may be: the longest idle one of the
+    /// address that has the most, as long as that is more than `ip` would have.
+    fn spare(&self, ip: IpAddr, now: Moment) -> Option<Arc<Holding>> {
+        let (crowd, most) = self.addresses.most()?;
+        if most <= self.addresses.of_address(ip) + 1 {
+            return None;
+        }
+        let all = self.users.values().flat_map(|user| &user.held);
+        longest_idle(all.filter(|holding| holding.ip == crowd), now)
+    }
+
+    fn add(&mut self, owner: &Owner, ip: IpAddr, rate: Rate, now: Moment) -> Arc<Holding> {
+        // It was looked at before whether they may.
+        let _ = self.new_of_users.take_at(rate, owner.clone(), now);
+        let _ = self.new_of_addresses.take(ip, now);
+        let _ = self.addresses.enter(ip);
+        self.total += 1;
+        let user = self.users.entry(owner.clone()).or_default();
+        let holding = Arc::new(Holding {
+            owner: owner.clone(),
+            ip,
+            share: Arc::clone(&user.share),
+            last_active: AtomicU64::new(now.as_secs()),
+            evicted: AtomicBool::new(false),
+        });
+        user.held.push(Arc::clone(&holding));
+        holding
+    }
+
+    /// Takes a holding out of all counts; its shard closes the allocation.
+    fn evict(&mut self, holding: &Arc<Holding>) {
+        holding.evicted.store(true, Ordering::Relaxed);
+        self.release(holding);
     }
 
     /// Takes a holding out of all counts, if it still stands in them.
     fn release(&mut self, holding: &Arc<Holding>) {
-        let Some(held) = self.users.get_mut(&holding.tag) else { return };
-        let Some(index) = held.iter().position(|other| Arc::ptr_eq(other, holding)) else { return };
-        held.swap_remove(index);
-        if held.is_empty() {
-            self.users.remove(&holding.tag);
+        let Some(user) = self.users.get_mut(&holding.owner) else { return };
+        let Some(index) = user.held.iter().position(|other| Arc::ptr_eq(other, holding)) else { return };
+        user.held.swap_remove(index);
+        if user.held.is_empty() {
+            self.users.remove(&holding.owner);
         }
         self.total -= 1;
-        if let Some(count) = self.addresses.get_mut(&holding.ip) {
-            *count -= 1;
-            if *count == 0 {
-                self.addresses.remove(&holding.ip);
-            }
-        }
+        self.addresses.leave(holding.ip);
     }
+}
+
+fn longest_idle<'a>(holdings: impl Iterator<Item = &'a Arc<Holding>>, now: Moment) -> Option<Arc<Holding>> {
+    let active_at = |holding: &Holding| holding.last_active.load(Ordering::Relaxed);
+    holdings
+        .filter(|holding| now.as_secs().saturating_sub(active_at(holding)) >= IDLE.as_secs())
+        .min_by_key(|holding| active_at(holding))
+        .cloned()
+}
+
+/// As many as may be held, in a minute; but no fewer than a call that is tried again and again needs.
+fn renewal(most: u32) -> Rate {
+    let most = u64::from(most.max(RENEWED_MIN));
+    Rate::new(most, RENEWAL, most)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credentials::OwnerKind;
     use crate::relay::engine::limits::tests::generous;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
     const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 8));
 
     fn quotas() -> Arc<Quotas> {
-        let limits = Limits { allocations: 5, allocations_per_user: 2, allocations_per_ip: 3, ..generous() };
+        let limits = Limits {
+            allocations: 5,
+            allocations_per_user: 2,
+            allocations_per_ip: 3,
+            allocations_per_network: 6,
+            ..generous()
+        };
         Arc::new(Quotas::new(&limits))
+    }
+
+    fn tag(tag: &str) -> Owner {
+        Owner { kind: OwnerKind::TimeLimited, tag: tag.into() }
     }
 
     fn at(seconds: u64) -> Moment {
@@ -171,20 +276,25 @@ mod tests {
     #[test]
     fn each_quota_has_its_refusal() {
         let quotas = quotas();
-        let _a = [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(0)).unwrap()];
-        assert_eq!(quotas.admit("alice", CAFE, at(0)).unwrap_err(), Refusal::UserQuota);
-        let _b = quotas.admit("bob", HOME, at(0)).unwrap();
-        assert_eq!(quotas.admit("bob", HOME, at(0)).unwrap_err(), Refusal::AddressQuota);
-        let _c = [quotas.admit("bob", CAFE, at(0)).unwrap(), quotas.admit("carol", CAFE, at(0)).unwrap()];
-        assert_eq!(quotas.admit("carol", CAFE, at(0)).unwrap_err(), Refusal::ServerQuota);
+        let _a = [
+            quotas.admit(&tag("alice"), HOME, at(0)).unwrap(),
+            quotas.admit(&tag("alice"), HOME, at(0)).unwrap(),
+        ];
+        assert_eq!(quotas.admit(&tag("alice"), CAFE, at(0)).unwrap_err(), Refusal::UserQuota);
+        let _b = quotas.admit(&tag("bob"), HOME, at(0)).unwrap();
+        assert_eq!(quotas.admit(&tag("bob"), HOME, at(0)).unwrap_err(), Refusal::AddressQuota);
+        let _c = [
+            quotas.admit(&tag("bob"), CAFE, at(0)).unwrap(),
+            quotas.admit(&tag("carol"), CAFE, at(0)).unwrap(),
+        ];
+        assert_eq!(quotas.admit(&tag("carol"), CAFE, at(0)).unwrap_err(), Refusal::ServerQuota);
     }
 
     #[test]
     fn what_ends_is_given_back() {
         let quotas = quotas();
-        for _ in 0..100 {
-            let held =
-                [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(0)).unwrap()];
+        for minute in 0..100 {
+            let held = [(); 2].map(|()| quotas.admit(&tag("alice"), HOME, at(60 * minute)).unwrap());
             assert_eq!(quotas.total(), 2);
             drop(held);
         }
@@ -194,14 +304,73 @@ mod tests {
     #[test]
     fn the_longest_idle_allocation_of_the_same_user_makes_way() {
         let quotas = quotas();
-        let [old, busy] =
-            [quotas.admit("alice", HOME, at(0)).unwrap(), quotas.admit("alice", HOME, at(1)).unwrap()];
+        let [old, busy] = [
+            quotas.admit(&tag("alice"), HOME, at(0)).unwrap(),
+            quotas.admit(&tag("alice"), HOME, at(1)).unwrap(),
+        ];
         busy.touch(at(100));
-        let new = quotas.admit("alice", CAFE, at(100)).unwrap();
+        let new = quotas.admit(&tag("alice"), CAFE, at(100)).unwrap();
         assert!(old.is_evicted() && !busy.is_evicted() && !new.is_evicted());
-        assert_eq!(quotas.admit("alice", CAFE, at(101)).unwrap_err(), Refusal::UserQuota);
+        assert_eq!(quotas.admit(&tag("alice"), CAFE, at(101)).unwrap_err(), Refusal::UserQuota);
         drop(old);
         assert_eq!(quotas.total(), 2, "an evicted allocation is not given back twice");
+    }
+
+    #[test]
+    fn no_more_are_made_anew_in_a_minute_than_may_be_held_at_once() {
+        let limits = Limits { allocations_per_user: 40, allocations_per_ip: 50, ..generous() };
+        let quotas = Arc::new(Quotas::new(&limits));
+        let made = |user: &str, at| (0..200).filter(|_| quotas.admit(&tag(user), HOME, at).is_ok()).count();
+        assert_eq!((made("alice", at(0)), made("bob", at(0))), (40, 10), "the address has a rate as well");
+        assert_eq!((made("alice", at(3)), made("bob", at(60))), (2, 40));
+        assert_eq!(quotas.admit(&tag("alice"), HOME, at(3)).unwrap_err(), Refusal::AllocationRate);
+    }
+
+    #[test]
+    fn a_user_may_have_a_quota_of_its_own() {
+        let users = HashMap::from([("galene".into(), 200)]);
+        let quotas = Arc::new(Quotas::new(&Limits { allocations_per_user: 2, users, ..generous() }));
+        let held = |user: &str| {
+            (0..300).map_while(|_| quotas.admit(&tag(user), HOME, at(0)).ok()).collect::<Vec<_>>()
+        };
+        assert_eq!((held("galene").len(), held("alice").len()), (200, 2));
+    }
+
+    #[test]
+    fn a_static_user_is_not_the_tag_of_the_same_name() {
+        let quotas = quotas();
+        let alice = Owner { kind: OwnerKind::Static, ..tag("alice") };
+        let _held = [(); 2].map(|()| quotas.admit(&tag("alice"), HOME, at(0)).unwrap());
+        assert!(quotas.admit(&alice, CAFE, at(0)).is_ok());
+    }
+
+    #[test]
+    fn when_all_are_taken_the_address_that_has_the_most_gives_up_one_that_is_idle() {
+        let quotas = Arc::new(Quotas::new(&Limits { allocations: 4, ..generous() }));
+        let hoard = [1, 2, 3].map(|n| quotas.admit(&tag(&n.to_string()), HOME, at(n)).unwrap());
+        let _cafe = quotas.admit(&tag("bob"), CAFE, at(0)).unwrap();
+        assert_eq!(
+            quotas.admit(&tag("carol"), CAFE, at(60)).unwrap_err(),
+            Refusal::ServerQuota,
+            "none is idle"
+        );
+        hoard[0].touch(at(50));
+        let _new = quotas.admit(&tag("carol"), CAFE, at(62)).unwrap();
+        assert_eq!(hoard.each_ref().map(Lease::is_evicted), [false, true, false]);
+        assert_eq!(
+            quotas.admit(&tag("dave"), CAFE, at(200)).unwrap_err(),
+            Refusal::ServerQuota,
+            "two each is fair"
+        );
+        assert_eq!(quotas.total(), 4);
+    }
+
+    #[test]
+    fn a_network_has_a_quota_too() {
+        let quotas = Arc::new(Quotas::new(&Limits { allocations_per_network: 2, ..generous() }));
+        let _held = [HOME, CAFE].map(|ip| quotas.admit(&tag("alice"), ip, at(0)).unwrap());
+        assert_eq!(quotas.admit(&tag("bob"), HOME, at(0)).unwrap_err(), Refusal::NetworkQuota);
+        assert!(quotas.admit(&tag("bob"), [192, 0, 2, 1].into(), at(0)).is_ok());
     }
 
     #[test]
@@ -209,7 +378,7 @@ mod tests {
         let quotas = quotas();
         let ip = |host: u16| IpAddr::from([0x2a00, 1, 2, 3, 0, 0, 0, host]);
         let _held: Vec<_> =
-            (0..3).map(|host| quotas.admit(&host.to_string(), ip(host), at(0)).unwrap()).collect();
-        assert_eq!(quotas.admit("9", ip(9), at(0)).unwrap_err(), Refusal::AddressQuota);
+            (0..3).map(|host| quotas.admit(&tag(&host.to_string()), ip(host), at(0)).unwrap()).collect();
+        assert_eq!(quotas.admit(&tag("9"), ip(9), at(0)).unwrap_err(), Refusal::AddressQuota);
     }
 }

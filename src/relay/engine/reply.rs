@@ -16,6 +16,7 @@ use stun::xoraddr::XorMappedAddress;
 
 use crate::outcome::Refusal;
 use crate::relay::engine::integrity::{Integrity, OFFERED};
+use crate::relay::engine::nonce;
 use crate::relay::wire;
 
 /// The attributes of a success response, in order.
@@ -71,6 +72,13 @@ pub(super) fn reject(
         attributes.push(raw(ATTR_PASSWORD_ALGORITHMS, &OFFERED));
     }
     respond(to, CLASS_ERROR_RESPONSE, &attributes, None)
+}
+
+/// Bytes of what [`reject`] answers with a challenge for `realm`, and with a FINGERPRINT.
+pub(super) fn challenge_length(realm: &str) -> usize {
+    let attribute = |length: usize| 4 + length.next_multiple_of(4);
+    let values = [4, realm.len(), nonce::LENGTH, OFFERED.len(), 4];
+    20 + values.map(attribute).iter().sum::<usize>()
 }
 
 /// The answer to a request with attributes that must be understood and are not (RFC 8489 §6.3.1).

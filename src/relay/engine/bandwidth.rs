@@ -1,0 +1,161 @@
+//! How much one user's allocations, and all together, may carry: shared by all shards, without a lock.
+//!
+//! Both bounds are off unless the operator sets them, and cost a packet nothing then. A user's is one atomic bucket for
+//! each direction. That of all is asked only once for [`CHUNK`] bytes, which a shard then spends by itself.
+
+use std::sync::Arc;
+
+use crate::bounds::rate::{Rate, SharedBucket};
+use crate::clock::Moment;
+use crate::metrics::Direction;
+
+/// What may be carried.
+#[derive(Debug, Default)]
+pub struct Bandwidth {
+    user: Option<Rate>,
+    total: Option<Rate>,
+    all: Share,
+}
+
+/// What one user's allocations have carried, in each direction.
+#[derive(Debug, Default)]
+pub struct Share([SharedBucket; 2]);
+
+/// One shard's part in the bounds.
+#[derive(Debug)]
+pub struct Purse {
+    bandwidth: Arc<Bandwidth>,
+    /// Bytes that this shard may still spend of what it took from that of all.
+    left: [u64; 2],
+}
+
+/// How many bytes a shard takes at a time from what all may carry. So no more than this for each shard and direction is
+/// taken and not carried.
+pub const CHUNK: u64 = 16 << 10;
+
+impl Bandwidth {
+    /// At most so many bytes for one `user`, and in `total`, in each direction; `None` is no bound.
+    #[must_use]
+    pub fn new(user: Option<Rate>, total: Option<Rate>) -> Self {
+        Self { user, total, all: Share::default() }
+    }
+}
+
+impl Share {
+    fn bucket(&self, direction: Direction) -> &SharedBucket {
+        &self.0[direction as usize]
+    }
+}
+
+impl Purse {
+    /// A shard's, empty.
+    #[must_use]
+    pub fn new(bandwidth: Arc<Bandwidth>) -> Self {
+        Self { bandwidth, left: [0; 2] }
+    }
+
+    /// Lets `bytes` of the user with this `share` pass, if the bounds allow it.
+    pub fn pass(&mut self, share: &Share, direction: Direction, bytes: usize, now: Moment) -> bool {
+        let (bytes, bounds) = (bytes as u64, &*self.bandwidth);
+        if bounds.user.is_some_and(|rate| !share.bucket(direction).take(rate, bytes, now)) {
+            return false;
+        }
+        let Some(rate) = bounds.total else { return true };
+        let left = &mut self.left[direction as usize];
+        if *left < bytes {
+            let wanted = bytes.max(CHUNK);
+            if !bounds.all.bucket(direction).take(rate, wanted, now) {
+                return false;
+            }
+            *left += wanted;
+        }
+        *left -= bytes;
+        true
+    }
+
+    /// Counts `bytes` that were carried already.
+    pub fn spend(&self, share: &Share, direction: Direction, bytes: usize, now: Moment) {
+        let bytes = bytes as u64;
+        for (rate, bucket) in self.buckets(share, direction) {
+            bucket.spend(rate, bytes, now);
+        }
+    }
+
+    /// Whether nothing more may be carried now.
+    #[must_use]
+    pub fn is_spent(&self, share: &Share, direction: Direction, now: Moment) -> bool {
+        self.buckets(share, direction).any(|(rate, bucket)| bucket.is_spent(rate, now))
+    }
+
+    fn buckets<'a>(
+        &'a self,
+        share: &'a Share,
+        direction: Direction,
+    ) -> impl Iterator<Item = (Rate, &'a SharedBucket)> {
+        let bounds = &*self.bandwidth;
+        let user = bounds.user.map(|rate| (rate, share.bucket(direction)));
+        user.into_iter().chain(bounds.total.map(|rate| (rate, bounds.all.bucket(direction))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// So many packets of 1000 bytes pass in ten seconds, for users who each offer 1000 a second.
+    fn passed(bandwidth: Bandwidth, users: usize) -> Vec<u64> {
+        let bandwidth = Arc::new(bandwidth);
+        // Each user's packets come on a shard of its own, as they may.
+        let mut shards: Vec<_> =
+            (0..users).map(|_| (Purse::new(Arc::clone(&bandwidth)), Share::default())).collect();
+        let mut passed = vec![0; users];
+        for millisecond in 0..10_000 {
+            let now = Moment::from_nanos(millisecond * 1_000_000);
+            for ((purse, share), passed) in shards.iter_mut().zip(&mut passed) {
+                *passed += u64::from(purse.pass(share, Direction::Up, 1000, now));
+            }
+        }
+        passed
+    }
+
+    #[test]
+    fn without_bounds_everything_passes() {
+        assert_eq!(passed(Bandwidth::default(), 2), [10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_user_has_a_rate_and_another_user_one_of_its_own() {
+        let rate = Rate::new(100_000, SECOND, 100_000);
+        for passed in passed(Bandwidth::new(Some(rate), None), 3) {
+            assert!(passed.abs_diff(1100) <= 1, "{passed}");
+        }
+    }
+
+    #[test]
+    fn all_shards_together_carry_no_more_than_the_rate_and_what_each_may_hold() {
+        let rate = Rate::new(400_000, SECOND, 100_000);
+        let sum: u64 = passed(Bandwidth::new(None, Some(rate)), 4).iter().sum();
+        assert!((4100 - 4 * CHUNK / 1000 - 1..=4100).contains(&sum), "{sum}");
+    }
+
+    #[test]
+    fn the_directions_are_counted_apart() {
+        let rate = Rate::new(1000, SECOND, 1000);
+        let (mut purse, share) = (Purse::new(Arc::new(Bandwidth::new(Some(rate), None))), Share::default());
+        let mut pass = |direction| purse.pass(&share, direction, 1000, Moment::default());
+        assert_eq!([pass(Direction::Up), pass(Direction::Up), pass(Direction::Down)], [true, false, true]);
+    }
+
+    #[test]
+    fn what_was_carried_already_must_be_earned() {
+        let rate = Rate::new(1000, SECOND, 1000);
+        let (purse, share) = (Purse::new(Arc::new(Bandwidth::new(Some(rate), None))), Share::default());
+        purse.spend(&share, Direction::Up, 3000, Moment::default());
+        assert!(purse.is_spent(&share, Direction::Up, Moment::default() + SECOND));
+        assert!(!purse.is_spent(&share, Direction::Up, Moment::default() + 3 * SECOND));
+    }
+}

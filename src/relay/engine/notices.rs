@@ -1,0 +1,71 @@
+//! What the log says when a limit is reached: each at most once a minute, with the key to raise.
+
+use crate::bounds::notice::Notice;
+use crate::clock::Moment;
+use crate::credentials::Owner;
+use crate::outcome::Refusal;
+
+/// When each was said last, shared by all shards.
+#[derive(Debug, Default)]
+pub struct Notices {
+    answers: Notice,
+    guesses: Notice,
+    user: Notice,
+    address: Notice,
+    network: Notice,
+    rate: Notice,
+    server: Notice,
+    ports: Notice,
+}
+
+impl Notices {
+    /// A stranger's request goes unanswered, because its address or its network has heard enough errors.
+    pub fn answers(&self, now: Moment) {
+        if let Some(count) = self.answers.due(now) {
+            tracing::info!(
+                count,
+                "clients that have yet to authenticate go unanswered, too many from one address or network: if they are \
+                 yours, raise limits.answers_per_ip_burst and limits.answers_per_network_burst"
+            );
+        }
+    }
+
+    /// Somebody tries passwords, and is not listened to any more.
+    pub fn guesses(&self, now: Moment) {
+        if let Some(count) = self.guesses.due(now) {
+            tracing::info!(
+                count,
+                "requests go unanswered after too many wrong passwords from one client or address: if they are yours, \
+                 mend the password, or raise limits.failures_per_minute"
+            );
+        }
+    }
+
+    /// An Allocate of `owner` was refused.
+    pub fn refused(&self, refusal: Refusal, owner: &Owner, now: Moment) {
+        let (notice, remedy) = match refusal {
+            Refusal::UserQuota => (
+                &self.user,
+                "the user has as many as allowed: raise limits.allocations_per_user, or name this user in limits.users",
+            ),
+            Refusal::AddressQuota => {
+                (&self.address, "its address has as many as allowed: raise limits.allocations_per_ip")
+            }
+            Refusal::NetworkQuota => {
+                (&self.network, "its network has half of all that there may be: raise limits.allocations")
+            }
+            Refusal::AllocationRate => (
+                &self.rate,
+                "the user or the address makes new ones too fast: in a minute no more than it may hold at once",
+            ),
+            Refusal::ServerQuota => {
+                (&self.server, "there are as many as allowed: raise limits.allocations, or widen relay.ports")
+            }
+            Refusal::NoPorts => (&self.ports, "no relay port is free: widen relay.ports"),
+            _ => return,
+        };
+        if let Some(count) = notice.due(now) {
+            tracing::info!(count, user = ?owner.tag, reason = refusal.name(), "allocation refused: {remedy}");
+        }
+    }
+}
