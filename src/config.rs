@@ -63,6 +63,8 @@ pub struct Listen {
     /// TURN over TLS alone.
     #[serde(deserialize_with = "values::socket_addresses")]
     pub tls: Vec<SocketAddr>,
+    /// Whether Binding is answered over UDP without a magic cookie (RFC 3489).
+    pub rfc3489: bool,
     /// The proxies whose connections begin with a PROXY protocol header.
     #[serde(deserialize_with = "values::networks")]
     pub proxies: Vec<IpNet>,
@@ -322,7 +324,7 @@ impl Default for Listen {
     fn default() -> Self {
         let both = ["0.0.0.0:3478", "[::]:3478"];
         let udp: Vec<_> = both.map(|address| address.parse().expect("it is an address")).into();
-        Self { tcp: udp.clone(), udp, tls: Vec::new(), proxies: Vec::new() }
+        Self { tcp: udp.clone(), udp, tls: Vec::new(), rfc3489: false, proxies: Vec::new() }
     }
 }
 

@@ -235,7 +235,7 @@ fn parts(
             notices: Arc::new(Notices::default()),
             settings: Arc::clone(settings),
         },
-        pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone())),
+        pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone(), clock)),
         admission,
         neighbours: Neighbours::default(),
         clock,
@@ -322,6 +322,7 @@ fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartErr
         },
         limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(&addresses.relay)),
         rfc5766_channels: config.relay.rfc5766_channels,
+        rfc3489: config.listen.rfc3489,
         tcp: config.relay.tcp,
     })
 }

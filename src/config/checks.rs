@@ -88,14 +88,14 @@ impl Config {
 
     /// What browsers will not be told of.
     fn ice_warnings(&self) -> Vec<String> {
-        let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
         let relay = self.relay.addresses.as_deref().unwrap_or_default();
         let served = Served { udp, tcp, tls, tls_on_tcp: !self.tls.certificate.is_empty(), relay };
         self.ice_servers(&served).warnings().to_vec()
     }
 
     fn check_listen(&self) -> Result<(), Mistake> {
-        let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
         if udp.is_empty() && tcp.is_empty() && tls.is_empty() {
             return Err(("listen.udp", "there must be at least one address to listen on".to_owned()));
         }

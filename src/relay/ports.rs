@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::TcpListener;
@@ -18,6 +18,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use slab::Slab;
 
+use crate::bounds::notice::Notice;
+use crate::clock::Clock;
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::allocation::Transport;
@@ -39,8 +41,9 @@ pub struct PortPool {
     addresses: Vec<(RelayAddress, Taken)>,
     range: RangeInclusive<u16>,
     reserved: Mutex<HashMap<Token, Bound>>,
-    /// Whether the last request found no port of each transport, so that the log says it once and not for every request.
-    exhausted: [AtomicBool; 2],
+    /// When the log last said that no port was found.
+    notice: Notice,
+    clock: Clock,
 }
 
 /// The taken ports of one address. UDP and TCP have the same numbers and nothing else in common.
@@ -103,9 +106,9 @@ const FOREIGN_MAX: usize = 256;
 impl PortPool {
     /// All ports of `range` on all `addresses`.
     #[must_use]
-    pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>) -> Self {
+    pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>, clock: Clock) -> Self {
         let addresses = addresses.iter().map(|address| (*address, Taken::default())).collect();
-        Self { addresses, range, reserved: Mutex::default(), exhausted: Default::default() }
+        Self { addresses, range, reserved: Mutex::default(), notice: Notice::new(), clock }
     }
 
     /// How many ports are taken, on all addresses.
@@ -123,11 +126,11 @@ impl PortPool {
         rng: &mut StdRng,
     ) -> Result<Bound, NoPort> {
         let found = self.find(transport, family, parity, rng);
-        let exhausted = !matches!(found, Ok(Some(_)));
-        let was_exhausted = self.exhausted[transport as usize].swap(exhausted, Ordering::Relaxed);
-        if exhausted && !was_exhausted {
+        if !matches!(found, Ok(Some(_)))
+            && let Some(count) = self.notice.due(self.clock.now().moment)
+        {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
-            tracing::warn!(reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
+            tracing::warn!(count, reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
         }
         found.ok().flatten().ok_or(NoPort)
     }
@@ -499,7 +502,7 @@ mod tests {
     }
 
     fn pool(range: RangeInclusive<u16>) -> Arc<PortPool> {
-        Arc::new(PortPool::new(&[LOOPBACK], range))
+        Arc::new(PortPool::new(&[LOOPBACK], range, Clock::start()))
     }
 
     fn open(ports: &mut ShardPorts, parity: Parity) -> Result<Relay, NoPort> {

@@ -211,7 +211,10 @@ impl Shard {
                 Command::Ping(answer) => drop(answer.send(())),
                 Command::Adopt(arrival) => self.streams.adopt(*arrival),
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
-                Command::Stop => return true,
+                Command::Stop => {
+                    self.engine.conclude();
+                    return true;
+                }
             }
         }
         false
@@ -527,10 +530,15 @@ mod tests {
                 peers: PeerPolicy::default(),
                 limits,
                 rfc5766_channels: false,
+                rfc3489: false,
                 tcp: false,
             }),
         };
-        let pool = PortPool::new(&[RelayAddress { bind: loopback, public: loopback }], 25_800..=25_899);
+        let pool = PortPool::new(
+            &[RelayAddress { bind: loopback, public: loopback }],
+            25_800..=25_899,
+            Clock::start(),
+        );
         let parts = Parts {
             shared,
             pool: Arc::new(pool),

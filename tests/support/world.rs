@@ -40,6 +40,7 @@ pub struct Plan {
     pub check_expiry: CheckExpiry,
     pub ports: TablePorts,
     pub rfc5766_channels: bool,
+    pub rfc3489: bool,
     pub tcp: bool,
 }
 
@@ -64,6 +65,7 @@ impl Default for Plan {
             check_expiry: CheckExpiry::Allocate,
             ports: TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_999),
             rfc5766_channels: false,
+            rfc3489: false,
             tcp: false,
         }
     }
@@ -100,8 +102,8 @@ impl World {
         let mut plan = Plan::default();
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
-        let Plan { peers, limits, rfc5766_channels, tcp, .. } = plan;
-        let settings = Arc::new(Settings { credentials, peers, limits, rfc5766_channels, tcp });
+        let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, .. } = plan;
+        let settings = Arc::new(Settings { credentials, peers, limits, rfc5766_channels, rfc3489, tcp });
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {

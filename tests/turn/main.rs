@@ -24,6 +24,7 @@ mod refreshing;
 mod permitting;
 
 mod binding_channels;
+mod classic;
 
 mod relaying;
 

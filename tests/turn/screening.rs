@@ -75,14 +75,29 @@ fn a_binding_indication_is_a_keepalive_without_an_answer() {
     }
 }
 
-/// Who asks to be answered from another address (RFC 5780) must not believe that it was.
+/// Who asks to be answered from another address or port, or at another length (RFC 5780), must not believe that it was.
 #[test]
-fn a_request_to_change_the_source_is_refused_as_unknown() {
-    let mut world = World::new();
-    let answer = world.ask(path(CLIENT), &binding().attr(CHANGE_REQUEST, &[0, 0, 0, 6]).0);
-    assert_eq!(answer.code(), Some(420));
-    assert_eq!(answer.kinds(), [ERROR_CODE, UNKNOWN_ATTRIBUTES]);
-    assert_eq!(answer.get(UNKNOWN_ATTRIBUTES), Some(&CHANGE_REQUEST.to_be_bytes()[..]));
+fn what_binding_cannot_do_is_refused_as_unknown() {
+    const PADDING: u16 = 0x0026;
+    const RESPONSE_PORT: u16 = 0x0027;
+    for (kind, value) in
+        [(CHANGE_REQUEST, &[0, 0, 0, 6][..]), (PADDING, &[0; 64]), (RESPONSE_PORT, &[0x13, 0x88, 0, 0])]
+    {
+        let answer = World::new().ask(path(CLIENT), &binding().attr(kind, value).0);
+        assert_eq!(answer.code(), Some(420));
+        assert_eq!(answer.kinds(), [ERROR_CODE, UNKNOWN_ATTRIBUTES]);
+        assert_eq!(answer.get(UNKNOWN_ATTRIBUTES), Some(&kind.to_be_bytes()[..]));
+    }
+}
+
+/// An ICE agent that takes the server for a peer asks for no more than an answer.
+#[test]
+fn a_connectivity_check_is_answered_as_any_binding() {
+    const PRIORITY: u16 = 0x0024;
+    const USE_CANDIDATE: u16 = 0x0025;
+    let check = binding().attr(PRIORITY, &[0, 0, 0, 1]).attr(USE_CANDIDATE, &[]);
+    let answer = World::new().ask(path(CLIENT), &check.0);
+    assert_eq!((answer.code(), answer.address(XOR_MAPPED_ADDRESS)), (None, path(CLIENT).client));
 }
 
 // Headers.

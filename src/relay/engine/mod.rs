@@ -9,6 +9,7 @@
 //! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
 //! may_carry, on_carried                   what such a connection carries
 //! expire(now, ports)                      what is over; due at next_deadline()
+//! conclude()                              the daemon stops
 //! ```
 //!
 //! The caller carries out what it is told, and calls [`Engine::expire`] no later than [`Engine::next_deadline`].
@@ -22,8 +23,10 @@ pub mod answers;
 mod authenticate;
 pub mod bandwidth;
 mod channel;
+mod classic;
 mod connect;
 mod data;
+mod endings;
 mod integrity;
 pub mod limits;
 pub mod nonce;
@@ -43,7 +46,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use stun::attributes::AttrType;
+use stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, AttrType};
 
 use crate::clock::{Moment, Now};
 use crate::credentials::Credentials;
@@ -55,6 +58,7 @@ use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
 use crate::relay::engine::bandwidth::Purse;
 use crate::relay::engine::connect::Connection;
+use crate::relay::engine::endings::{Endings, Sum};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
@@ -81,6 +85,8 @@ pub struct Settings {
     pub tcp: bool,
     /// Whether they may bind the channels that RFC 5766 allowed and RFC 8656 reserves.
     pub rfc5766_channels: bool,
+    /// Whether Binding is answered without a magic cookie (RFC 3489).
+    pub rfc3489: bool,
 }
 
 /// What the engines of all shards share; none of it is touched for a relayed packet.
@@ -114,6 +120,7 @@ pub struct Engine {
     routes: Routes,
     deadlines: BTreeSet<(Moment, Due)>,
     next_sweep: Moment,
+    endings: Endings,
     /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
     reservations: HashMap<Token, Lease>,
     /// The TCP connections with peers.
@@ -152,6 +159,7 @@ enum Due {
     Allocation(AllocationId),
     Reservation(Token),
     Sweep,
+    Endings,
 }
 
 /// How long a reserved port is held for its token (RFC 8656 §7.2 wants 30 s at least).
@@ -182,6 +190,7 @@ impl Engine {
             routes: Routes::default(),
             deadlines: BTreeSet::new(),
             next_sweep: Moment::default(),
+            endings: Endings::default(),
             reservations: HashMap::new(),
             connections: HashMap::new(),
             place,
@@ -202,6 +211,9 @@ impl Engine {
             }
             Ok(Datagram::Message(_)) if self.is_impossible_source(path) => Err(Ignored::ImpossibleSource),
             Ok(Datagram::Message(message)) => self.on_message(path, &message, now, ports),
+            Err(Ignored::NotStun) if self.settings.rfc3489 && !path.is_stream() => {
+                self.classic_binding(path, datagram, now)
+            }
             Err(ignored) => Err(ignored),
         };
         decision.unwrap_or_else(|ignored| {
@@ -243,8 +255,14 @@ impl Engine {
                     ports.forget(token);
                 }
                 Due::Sweep => self.sweep(now, ports),
+                Due::Endings => self.endings.conclude(),
             }
         }
+    }
+
+    /// The daemon stops: what the log was to say later, it says now.
+    pub fn conclude(&mut self) {
+        self.endings.conclude();
     }
 
     /// The allocations of this shard.
@@ -279,7 +297,10 @@ impl Engine {
 
     /// Binding (RFC 8489 §3): who are you seen as? Anybody may ask.
     fn binding(&self, path: ClientPath, message: &Message<'_>, now: Now) -> Result<Action, Ignored> {
-        let unknown = unknown_attributes(message);
+        let mut unknown = unknown_attributes(message);
+        // They ask nothing of a STUN server: an agent checks whether it is one of its peers (RFC 8445 §7.1). What asks for
+        // something else than an answer, such as PADDING and CHANGE-REQUEST (RFC 5780), hears that it is not done.
+        unknown.retain(|kind| !matches!(*kind, ATTR_PRIORITY | ATTR_USE_CANDIDATE));
         if unknown.is_empty() {
             self.counters.success(Method::Binding);
             return Ok(Action::Reply(reply::success(message, &[reply::mapped(path.client)], None)));
@@ -480,16 +501,18 @@ impl Engine {
             tracing::debug!(?user, seconds, "allocation ended unused");
             return;
         }
-        tracing::info!(
-            ?user,
+        let sum = Sum {
+            allocations: 1,
             seconds,
-            peers = ended.peers,
-            packets_up = up.packets,
-            bytes_up = up.bytes,
-            packets_down = down.packets,
-            bytes_down = down.bytes,
-            "allocation ended"
-        );
+            peers: ended.peers.into(),
+            packets_up: up.packets,
+            bytes_up: up.bytes,
+            packets_down: down.packets,
+            bytes_down: down.bytes,
+        };
+        if let Some(over) = self.endings.add(user, sum, now) {
+            self.deadlines.insert((over, Due::Endings));
+        }
     }
 
     /// Closes the allocations that had to make way for newer ones of their users.

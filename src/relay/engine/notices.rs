@@ -15,7 +15,6 @@ pub struct Notices {
     network: Notice,
     rate: Notice,
     server: Notice,
-    ports: Notice,
 }
 
 impl Notices {
@@ -43,27 +42,35 @@ impl Notices {
 
     /// An Allocate of `owner` was refused.
     pub fn refused(&self, refusal: Refusal, owner: &Owner, now: Moment) {
-        let (notice, remedy) = match refusal {
-            Refusal::UserQuota => (
+        let limits = [
+            (
+                Refusal::UserQuota,
                 &self.user,
                 "the user has as many as allowed: raise limits.allocations_per_user, or name this user in limits.users",
             ),
-            Refusal::AddressQuota => {
-                (&self.address, "its address has as many as allowed: raise limits.allocations_per_ip")
-            }
-            Refusal::NetworkQuota => {
-                (&self.network, "its network has half of all that there may be: raise limits.allocations")
-            }
-            Refusal::AllocationRate => (
+            (
+                Refusal::AddressQuota,
+                &self.address,
+                "its address has as many as allowed: raise limits.allocations_per_ip",
+            ),
+            (
+                Refusal::NetworkQuota,
+                &self.network,
+                "its network has half of all that there may be: raise limits.allocations",
+            ),
+            (
+                Refusal::AllocationRate,
                 &self.rate,
                 "the user or the address makes new ones too fast: in a minute no more than it may hold at once",
             ),
-            Refusal::ServerQuota => {
-                (&self.server, "there are as many as allowed: raise limits.allocations, or widen relay.ports")
-            }
-            Refusal::NoPorts => (&self.ports, "no relay port is free: widen relay.ports"),
-            _ => return,
-        };
+            (
+                Refusal::ServerQuota,
+                &self.server,
+                "there are as many as allowed: raise limits.allocations, or widen relay.ports",
+            ),
+        ];
+        let limit = limits.into_iter().find(|(other, ..)| *other == refusal);
+        let Some((_, notice, remedy)) = limit else { return };
         if let Some(count) = notice.due(now) {
             tracing::info!(count, user = ?owner.tag, reason = refusal.name(), "allocation refused: {remedy}");
         }

@@ -1,0 +1,140 @@
+//! What the log says of allocations that have ended: one line for each user and minute, with sums.
+//!
+//! The first of a user in a minute is said at once, all others together when the minute is over. So whoever makes and
+//! ends allocations in a loop writes two lines a minute.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::clock::Moment;
+
+/// What allocations have carried that have ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// How many.
+    pub(super) allocations: u64,
+    /// Seconds that they lasted, one after the other.
+    pub(super) seconds: u64,
+    /// Peers that they were permitted.
+    pub(super) peers: u64,
+    /// Packets from the client.
+    pub(super) packets_up: u64,
+    /// Bytes of payload from the client.
+    pub(super) bytes_up: u64,
+    /// Packets to the client.
+    pub(super) packets_down: u64,
+    /// Bytes of payload to the client.
+    pub(super) bytes_down: u64,
+}
+
+/// The minute that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Endings {
+    users: HashMap<Box<str>, Sum>,
+    /// Of users beyond [`USERS_MAX`].
+    others: Sum,
+}
+
+/// How long endings are summed up.
+pub(super) const PERIOD: Duration = Duration::from_secs(60);
+/// Users whose endings have a line of their own in one minute.
+pub(super) const USERS_MAX: usize = 256;
+
+impl Endings {
+    /// An allocation of `user` has ended. Returns when the minute is over, if it begins with this one.
+    pub(super) fn add(&mut self, user: &str, sum: Sum, now: Moment) -> Option<Moment> {
+        let begins = self.users.is_empty();
+        if let Some(sums) = self.users.get_mut(user) {
+            sums.add(sum);
+        } else if self.users.len() < USERS_MAX {
+            self.users.insert(user.into(), Sum::default());
+            say(user, sum);
+        } else {
+            self.others.add(sum);
+        }
+        begins.then(|| now + PERIOD)
+    }
+
+    /// The minute is over, or the daemon stops.
+    pub(super) fn conclude(&mut self) {
+        let users = std::mem::take(&mut self.users);
+        for (user, sum) in users.iter().filter(|(_, sum)| sum.allocations > 0) {
+            say(user, *sum);
+        }
+        let others = std::mem::take(&mut self.others);
+        if others.allocations > 0 {
+            say("(others)", others);
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.allocations += other.allocations;
+        self.seconds += other.seconds;
+        self.peers += other.peers;
+        self.packets_up += other.packets_up;
+        self.bytes_up += other.bytes_up;
+        self.packets_down += other.packets_down;
+        self.bytes_down += other.bytes_down;
+    }
+}
+
+fn say(user: &str, sum: Sum) {
+    let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down } = sum;
+    if allocations == 1 {
+        tracing::info!(
+            ?user,
+            seconds,
+            peers,
+            packets_up,
+            bytes_up,
+            packets_down,
+            bytes_down,
+            "allocation ended"
+        );
+    } else {
+        tracing::info!(
+            ?user,
+            allocations,
+            seconds,
+            peers,
+            packets_up,
+            bytes_up,
+            packets_down,
+            bytes_down,
+            "allocations ended within a minute"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(bytes_up: u64) -> Sum {
+        Sum { allocations: 1, bytes_up, ..Sum::default() }
+    }
+
+    #[test]
+    fn the_first_of_a_minute_is_said_at_once_and_the_others_are_summed_up() {
+        let mut endings = Endings::default();
+        assert_eq!(endings.add("alice", one(1), Moment::default()), Some(Moment::default() + PERIOD));
+        for bytes in 2..=1000 {
+            assert_eq!(endings.add("alice", one(bytes), Moment::default()), None);
+        }
+        assert_eq!(endings.users["alice"], Sum { allocations: 999, bytes_up: 500_499, ..Sum::default() });
+        endings.conclude();
+        assert!(endings.users.is_empty());
+    }
+
+    #[test]
+    fn however_many_users_there_are_only_so_many_have_a_line() {
+        let mut endings = Endings::default();
+        for user in 0..1000 {
+            let _ = endings.add(&user.to_string(), one(1), Moment::default());
+        }
+        assert_eq!(endings.users.len(), USERS_MAX);
+        assert_eq!(endings.others, Sum { allocations: 744, bytes_up: 744, ..Sum::default() });
+    }
+}
