@@ -161,7 +161,7 @@ fn a_browser_may_ask_first_for_pages_of_named_origins_alone() {
 #[test]
 fn a_method_that_is_not_there_is_a_problem_too() {
     let daemon = start("18350-18359");
-    for (method, path) in [("GET", "/api/v1/room-tokens"), ("DELETE", PATH), ("POST", "/turn")] {
+    for (method, path) in [("GET", "/api/v1/room-tokens"), ("DELETE", PATH), ("PUT", "/turn")] {
         let answer = Http::of(&daemon).ask(method, path, &[], "");
         assert_eq!((answer.status, &answer.json()["status"]), (405, &json!(405)), "{method} {path}");
         assert!(answer.header("allow").is_some());
