@@ -146,9 +146,15 @@ fn a_client_of_the_draft_may_post_and_say_it_in_the_url_or_in_a_form() {
     let all = format!("service=turn&api={PAGES_KEY}&username=a%6Cice");
     let in_url = format!("?{all}");
     for path in ["/turn", "/turn/credentials"] {
-        for (query, body) in [(in_url.as_str(), all.as_str()), (&in_url, ""), ("", &all), ("?service=turn", &all)] {
+        for (query, body) in
+            [(in_url.as_str(), all.as_str()), (&in_url, ""), ("", &all), ("?service=turn", &all)]
+        {
             let answer = ask(path, query, body);
-            assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{answer:?}");
+            assert_eq!(
+                (answer.status, answer.header("cache-control")),
+                (200, Some("no-store")),
+                "{answer:?}"
+            );
             let body = answer.json();
             assert_eq!(fields(&body), ["password", "ttl", "uris", "username"]);
             assert!(body["username"].as_str().unwrap().ends_with(":page.alice"), "{body}");

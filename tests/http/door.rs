@@ -34,7 +34,8 @@ fn a_page_is_told_whether_its_origin_is_the_one_that_is_expected() {
         ("null", false),
     ] {
         // Whoever comes through a proxy is no less told.
-        for headers in [&[("Origin", origin)][..], &[("Origin", origin), ("X-Forwarded-For", "198.51.100.7")]] {
+        for headers in [&[("Origin", origin)][..], &[("Origin", origin), ("X-Forwarded-For", "198.51.100.7")]]
+        {
             assert_eq!(
                 door(&daemon, headers),
                 json!({
@@ -55,7 +56,10 @@ fn a_page_is_told_whether_its_origin_is_the_one_that_is_expected() {
     assert_eq!(door(&daemon, &[("Origin", &own)])["allowed"], true);
     assert_eq!(door(&daemon, &[("Origin", &own), ("X-Forwarded-For", "198.51.100.7")])["allowed"], false);
     let nobody = door(&daemon, &[]);
-    assert_eq!([&nobody["origin"], &nobody["allowed"], &nobody["needs_token"]], [&Value::Null, &json!(true), &json!(true)]);
+    assert_eq!(
+        [&nobody["origin"], &nobody["allowed"], &nobody["needs_token"]],
+        [&Value::Null, &json!(true), &json!(true)]
+    );
     let two = door(&daemon, &[("Origin", public), ("Origin", "https://evil.example")]);
     assert_eq!([&two["origin"], &two["allowed"]], [&Value::Null, &json!(false)]);
     daemon.stop();
@@ -72,7 +76,10 @@ fn a_page_is_told_who_may_start_a_call_and_whether_tls_is_there() {
     });
     let own = own_origin(&daemon);
     let told = door(&daemon, &[("Origin", &own)]);
-    assert_eq!([&told["create"], &told["tls"], &told["expected"]], [&json!("token"), &json!(true), &Value::Null]);
+    assert_eq!(
+        [&told["create"], &told["tls"], &told["expected"]],
+        [&json!("token"), &json!(true), &Value::Null]
+    );
     daemon.stop();
 }
 
@@ -104,7 +111,8 @@ fn whoever_finds_no_place_is_told_which_kind_and_when_to_come_again() {
     held.push(open("198.51.100.2").ok().unwrap());
     assert_eq!([ask("198.51.100.1"), ask("198.51.100.2")], ["too_many", "full"]);
     assert_eq!(refused("198.51.100.3"), (503, "full".to_owned(), later.clone()));
-    let stranger = WebSocket::try_open(Http::of(&daemon), &socket_headers("https://evil.example")).err().unwrap();
+    let stranger =
+        WebSocket::try_open(Http::of(&daemon), &socket_headers("https://evil.example")).err().unwrap();
     assert_eq!((stranger.status, &stranger.json()["code"]), (403, &json!("origin_forbidden")));
     daemon.hub().drain();
     assert_eq!(ask("198.51.100.1"), "draining");
@@ -137,7 +145,8 @@ fn the_log_says_once_a_minute_whose_page_was_refused_and_what_to_write() {
     let process = Process::start("door.toml", &config);
     let asked = |origin: &str| {
         let refused = WebSocket::try_open(Http::secure(process.tls[0], &[]), &socket_headers(origin));
-        let check = Http::secure(process.tls[0], &[]).ask("POST", "/api/v1/check-ice", &[("Origin", origin)], "");
+        let check =
+            Http::secure(process.tls[0], &[]).ask("POST", "/api/v1/check-ice", &[("Origin", origin)], "");
         (refused.err().unwrap().status, check.status)
     };
     assert_eq!(asked("http://192.168.1.5:8080"), (403, 403));
@@ -150,7 +159,9 @@ fn the_log_says_once_a_minute_whose_page_was_refused_and_what_to_write() {
         .filter(|line| line.contains("192.168.1.5"))
         .collect();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    for part in ["WARN", "http://192.168.1.5:8080", "https://call.example", "http.public_url", "http.allowed_origins"] {
+    for part in
+        ["WARN", "http://192.168.1.5:8080", "https://call.example", "http.public_url", "http.allowed_origins"]
+    {
         assert!(lines[0].contains(part), "{lines:?}");
     }
 }

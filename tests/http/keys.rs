@@ -2,7 +2,7 @@
 
 use hairpin::config::ApiKey;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::OriginPattern;
 use serde_json::json;
 
 use crate::backend::{KEY, PAGES_KEY, key, start, start_changed};
@@ -45,7 +45,7 @@ fn who_shows_no_good_key_is_told_what_to_do() {
 /// What else there is would let visitors of a page into every room.
 #[test]
 fn a_key_that_is_public_asks_for_ice_servers_and_nothing_else() {
-    let origin = || vec![Origin::parse("https://app.example").unwrap()];
+    let origin = || vec![OriginPattern::parse("https://app.example").unwrap()];
     let daemon = start_changed("18360-18369", |config| {
         config.http.keys = vec![
             ApiKey { origins: origin(), ..key("page", "of a page") },
