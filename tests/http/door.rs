@@ -142,6 +142,7 @@ fn the_log_says_once_a_minute_whose_page_was_refused_and_what_to_write() {
     folder.pair("turn", "turn.example");
     let config = folder.configure_text(&config_text("18640-18649", &["127.0.0.1:0"]), "turn");
     let config = config.replace("[http]\n", "[http]\npublic_url = \"https://call.example\"\n");
+    let config = config + "[rooms]\nsockets_per_ip = 1\n";
     let process = Process::start("door.toml", &config);
     let asked = |origin: &str| {
         let refused = WebSocket::try_open(Http::secure(process.tls[0], &[]), &socket_headers(origin));
@@ -153,12 +154,18 @@ fn the_log_says_once_a_minute_whose_page_was_refused_and_what_to_write() {
     for attempt in 0..20 {
         assert_eq!(asked(&format!("http://192.168.1.5:{attempt}")), (403, 403));
     }
+    let open =
+        || WebSocket::try_open(Http::secure(process.tls[0], &[]), &socket_headers("https://call.example"));
+    let held = open().ok().unwrap();
+    assert_eq!([open(), open()].map(|refused| refused.err().unwrap().status), [429, 429]);
     process.hang_up();
     let lines: Vec<String> = std::iter::from_fn(|| Some(process.line("")))
         .take_while(|line| !line.contains("SIGHUP"))
-        .filter(|line| line.contains("192.168.1.5"))
+        .filter(|line| line.contains("refused"))
         .collect();
-    assert_eq!(lines.len(), 1, "{lines:?}");
+    drop(held);
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[1].contains("INFO") && lines[1].contains("rooms.sockets_per_ip"), "{lines:?}");
     for part in
         ["WARN", "http://192.168.1.5:8080", "https://call.example", "http.public_url", "http.allowed_origins"]
     {
