@@ -20,7 +20,7 @@ use crate::api_key::KeyHash;
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::ice::{IceServers, Names, Served};
-use crate::origin::Origin;
+use crate::origin::{Origin, OriginPattern, host};
 use crate::relay::ports::RelayAddress;
 
 pub use checks::{KEY_TTL, TTL};
@@ -81,6 +81,7 @@ pub struct Tls {
     #[serde(deserialize_with = "values::one_or_more_files")]
     pub key: Vec<PathBuf>,
     /// The host names that clients use; each must be in a certificate.
+    #[serde(deserialize_with = "host::list")]
     pub names: Vec<String>,
 }
 
@@ -94,9 +95,10 @@ pub struct Http {
     /// Where browsers reach it, if that is not where it listens.
     pub public_url: Option<Origin>,
     /// The host in ICE URLs, if it is another than that of `public_url`.
+    #[serde(deserialize_with = "host::optional")]
     pub ice_host: Option<String>,
     /// Other sites whose pages may open rooms and fetch credentials.
-    pub allowed_origins: Vec<Origin>,
+    pub allowed_origins: Vec<OriginPattern>,
     /// The reverse proxies whose word counts for who a client is.
     #[serde(deserialize_with = "values::networks")]
     pub proxies: Vec<IpNet>,
@@ -115,7 +117,7 @@ pub struct ApiKey {
     pub hash: KeyHash,
     /// The sites whose pages may use it.
     #[serde(default)]
-    pub origins: Vec<Origin>,
+    pub origins: Vec<OriginPattern>,
     /// How long a credential or a token made with it is valid at most.
     #[serde(default = "a_day", deserialize_with = "values::duration")]
     pub max_ttl: Duration,
@@ -647,7 +649,7 @@ mod tests {
         ("[http]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: http.proxies: ", "10.0.0.1/32")),
         (
             "[http]\nice_host = \"turn:a\"",
-            ("config.toml:2: http.ice_host: ", "neither a host name nor an address"),
+            ("config.toml:2: http.ice_host: ", "is no host name and no address"),
         ),
         ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
         ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),

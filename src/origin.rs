@@ -1,16 +1,47 @@
 //! PURE  Web origins: which site a page is of (RFC 6454).
 
+pub mod host;
+mod pattern;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
+pub use pattern::{NAMELESS, OriginPattern};
+
 /// The origin of a site, such as `https://call.example.org`: scheme, host and port, as a browser writes it in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// As a browser writes it: lower case, names in Punycode, the scheme's own port left out.
+    /// As a browser writes it: lower case, names in Punycode without the dot of the root, the scheme's own port left out.
     text: String,
-    url: Url,
+    /// As in a URL.
+    host: String,
+    kind: HostKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HostKind {
+    Name,
+    Address,
+}
+
+/// What is wrong with a text that should be an origin.
+enum Wrong {
+    /// It is no site's.
+    NoSite,
+    /// It would be, written as `origin`.
+    Otherwise { why: &'static str, origin: String },
+    /// There can be no such site.
+    Never(String),
+}
+
+/// An origin as a browser sends it, taken apart, so that it is compared as what it means.
+#[derive(Debug, Clone, Copy)]
+struct Parts<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: Option<u16>,
 }
 
 impl Origin {
@@ -19,17 +50,43 @@ impl Origin {
     /// # Errors
     /// What to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no address of a site: write \"https://call.example.org\"");
-        let url = Url::parse(text).map_err(|_| wrong())?;
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-            return Err(wrong());
-        }
+        Self::read(text).map_err(|wrong| match wrong {
+            Wrong::NoSite => {
+                format!("{text:?} is no address of a site: write \"https://call.example.org\"")
+            }
+            Wrong::Otherwise { why, origin } => format!("{text:?} {why}: write {origin:?}"),
+            Wrong::Never(why) => format!("{text:?} {why}"),
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let url = Url::parse(text).map_err(|_| Wrong::NoSite)?;
+        let scheme = match url.scheme() {
+            "http" | "ws" => "http",
+            "https" | "wss" => "https",
+            _ => return Err(Wrong::NoSite),
+        };
+        let (host, kind) = site(&url)?;
+        let text = match url.port() {
+            None => format!("{scheme}://{host}"),
+            Some(0) => {
+                return Err(Wrong::Never("has port 0, where nobody is reached: name another".to_owned()));
+            }
+            Some(port) if BAD_PORTS.contains(&port) => {
+                return Err(Wrong::Never(format!(
+                    "leads nowhere: browsers refuse port {port}: name another"
+                )));
+            }
+            Some(port) => format!("{scheme}://{host}:{port}"),
+        };
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || !url.username().is_empty() || url.password().is_some() {
-            let origin = url.origin().ascii_serialization();
-            return Err(format!("{text:?} says more than where a site is: write {origin:?}"));
+            return Err(Wrong::Otherwise { why: "says more than where a site is", origin: text });
         }
-        Ok(Self { text: url.origin().ascii_serialization(), url })
+        if url.scheme() != scheme {
+            return Err(Wrong::Otherwise { why: "is no address of a page", origin: text });
+        }
+        Ok(Self { text, host, kind })
     }
 
     /// As a browser writes it.
@@ -38,16 +95,25 @@ impl Origin {
         &self.text
     }
 
+    /// Whether a page of `origin`, which is as a browser sent it, is of this site.
+    #[must_use]
+    pub fn matches(&self, origin: &str) -> bool {
+        Parts::of(&self.text).is_some_and(|own| Parts::of(origin) == Some(own))
+    }
+
     /// Whether its pages come over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
-        self.url.scheme() == "https"
+        self.text.starts_with("https:")
     }
 
     /// The host's name; `None` if it is an IP address.
     #[must_use]
     pub fn domain(&self) -> Option<&str> {
-        self.url.domain()
+        match self.kind {
+            HostKind::Name => Some(&self.host),
+            HostKind::Address => None,
+        }
     }
 
     /// Host and port as in a URL, the scheme's own port left out.
@@ -59,9 +125,85 @@ impl Origin {
     /// The host: a name, or an IP address, an IPv6 one in brackets.
     #[must_use]
     pub fn host(&self) -> String {
-        self.url.host().as_ref().map(Host::to_string).unwrap_or_default()
+        self.host.clone()
     }
 }
+
+impl Wrong {
+    /// The same, where what is to be written is changed once more.
+    fn writing(self, change: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Otherwise { why, origin } => Self::Otherwise { why, origin: change(origin) },
+            Self::NoSite | Self::Never(_) => self,
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// `None` if no browser writes such an origin.
+    fn of(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let (host, port) = match authority.rsplit_once(':').filter(|_| !authority.ends_with(']')) {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        };
+        let port = match port {
+            Some(text) => Some(text.parse::<u16>().ok().filter(|port| port.to_string() == text)?),
+            None => None,
+        };
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~*[:]".contains(&byte);
+        if !host.bytes().all(fits) {
+            return None;
+        }
+        // With the dot of the root it is the same host, and a visitor may have typed it.
+        let host = if is_web(scheme) { host.strip_suffix('.').unwrap_or(host) } else { host };
+        Some(Self { scheme, host, port })
+    }
+}
+
+impl PartialEq for Parts<'_> {
+    /// Browsers write the names of sites in lower case. Of what else there is some keep the capitals of, as Safari does of its
+    /// extensions.
+    fn eq(&self, other: &Self) -> bool {
+        let same = (self.scheme, self.port) == (other.scheme, other.port);
+        let same_host = self.host == other.host;
+        same && (same_host || (!is_web(self.scheme) && self.host.eq_ignore_ascii_case(other.host)))
+    }
+}
+
+fn is_web(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https")
+}
+
+/// The host of a URL, if a page can come from there.
+fn site(url: &Url) -> Result<(String, HostKind), Wrong> {
+    let unspecified = || Wrong::Never(format!("{}, such as \"https://call.example.org\"", host::UNSPECIFIED));
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            if name.contains('*') {
+                return Err(Wrong::NoSite);
+            }
+            if !host::is_name(name) {
+                return Err(Wrong::Never(format!("leads nowhere: {name:?} is no host that there can be")));
+            }
+            Ok((name.to_owned(), HostKind::Name))
+        }
+        Some(Host::Ipv4(ip)) if ip.is_unspecified() => Err(unspecified()),
+        Some(Host::Ipv6(ip)) if ip.is_unspecified() => Err(unspecified()),
+        Some(Host::Ipv4(ip)) => Ok((ip.to_string(), HostKind::Address)),
+        Some(Host::Ipv6(ip)) => Ok((format!("[{ip}]"), HostKind::Address)),
+        None => Err(Wrong::NoSite),
+    }
+}
+
+/// Where no browser gets a page from: the "bad ports" of the Fetch standard.
+const BAD_PORTS: &[u16] = &[
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
+    109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,
+    526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049,
+    3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+];
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "src/http/keys.rs",
     "src/ice.rs",
     "src/origin.rs",
+    "src/origin/",
     "src/room_token.rs",
     "src/signaling/heartbeat.rs",
     "src/signaling/pace.rs",

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -197,15 +197,31 @@ fn one_of<'de, D: Deserializer<'de>, T: Copy>(value: D, choices: &[(&str, T)]) -
 }
 
 pub(super) fn networks<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<IpNet>, D::Error> {
-    let parse = |text: &String| match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
-        (Ok(net), _) => Ok(net),
-        (Err(_), Ok(ip)) => Err(D::Error::custom(format!(
-            "{text:?} has no length: for this address alone write \"{}\"",
-            IpNet::from(ip)
-        ))),
-        _ => Err(D::Error::custom(format!("{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\""))),
-    };
+    let parse =
+        |text: &String| match (text.parse::<IpNet>(), text.parse::<IpAddr>().map(|ip| ip.to_canonical())) {
+            (Ok(net), _) => match v4_inside(&net) {
+                // Addresses are compared as IPv4 wherever they are, so it would match none.
+                Some(v4) => {
+                    Err(D::Error::custom(format!("{text:?} is IPv4 written as IPv6: write \"{v4}\"")))
+                }
+                None => Ok(net),
+            },
+            (Err(_), Ok(ip)) => Err(D::Error::custom(format!(
+                "{text:?} has no length: for this address alone write \"{}\"",
+                IpNet::from(ip)
+            ))),
+            _ => Err(D::Error::custom(format!(
+                "{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\""
+            ))),
+        };
     Vec::<String>::deserialize(value)?.iter().map(parse).collect()
+}
+
+/// The IPv4 range that an IPv6 one stands for, if it is of mapped addresses alone (RFC 4291 §2.5.5.2).
+fn v4_inside(net: &IpNet) -> Option<IpNet> {
+    let IpNet::V6(net) = net else { return None };
+    let length = net.prefix_len().checked_sub(96)?;
+    Ipv4Net::new(net.addr().to_ipv4_mapped()?, length).ok().map(|net| IpNet::V4(net.trunc()))
 }
 
 pub(super) fn networks_v6<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Ipv6Net>, D::Error> {

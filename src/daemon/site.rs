@@ -11,6 +11,7 @@ use crate::daemon::{Addresses, StartError, seed};
 use crate::http::api::Api;
 use crate::http::connection::Server;
 use crate::http::origins::Origins;
+use crate::http::refusals::Refusals;
 use crate::http::{Site, router};
 use crate::ice::{IceServers, Served};
 use crate::network;
@@ -36,7 +37,8 @@ pub(super) fn open(
     let credentials = settings.credentials.clone();
     let api = Api::new(credentials, ice, &config.http.keys, shards.to_vec(), seed()?);
     let create = config.rooms.create;
-    let site = Site { clock, origins: origins(config, addresses), create, api, hub: Arc::clone(&hub) };
+    let (origins, refusals) = (origins(config, addresses), Refusals::default());
+    let site = Site { clock, origins, refusals, create, api, hub: Arc::clone(&hub) };
     Ok((Server::new(router(Arc::new(site)), &config.http.proxies, clock), hub))
 }
 

@@ -17,7 +17,7 @@ use crate::bounds::throttle::Throttle;
 use crate::config::ApiKey;
 use crate::credentials::Credentials;
 use crate::http::keys::Keys;
-use crate::http::{Site, cors, credentials, revocation, room_tokens};
+use crate::http::{Site, cors, credentials, door, revocation, room_tokens};
 use crate::ice::IceServers;
 use crate::relay::shard::Handle;
 use crate::room_token::RoomTokens;
@@ -31,12 +31,20 @@ pub struct Api {
     pub(super) shards: Vec<Handle>,
     /// How often each visitor checks the connection.
     pub(super) checks: Mutex<Throttle<IpAddr>>,
+    /// How often each address asks whether it would be let in.
+    pub(super) doors: Mutex<Throttle<IpAddr>>,
     keys: Mutex<Keys>,
     chance: Mutex<StdRng>,
 }
 
 /// Checks of the connection that one address may make at once, and in a minute.
 const CHECKS: u64 = 6;
+/// How often one address may ask whether it would be let in, in a minute and at once. A class behind one address opens its
+/// pages at the same time, and the answer costs less than a page.
+const DOORS: u64 = 600;
+const DOORS_AT_ONCE: u64 = 200;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -56,7 +64,8 @@ impl Api {
             credentials,
             ice,
             shards,
-            checks: Mutex::new(Throttle::new(Rate::new(CHECKS, Duration::from_secs(60), CHECKS))),
+            checks: Mutex::new(Throttle::new(Rate::new(CHECKS, MINUTE, CHECKS))),
+            doors: Mutex::new(Throttle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
             keys: Mutex::new(Keys::new(keys)),
             chance: Mutex::new(StdRng::from_seed(seed)),
         }
@@ -79,14 +88,15 @@ impl Api {
 pub(super) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     let shared = |route: MethodRouter<Arc<Site>>| route.options(cors::preflight);
     Router::new()
-        .route("/turn", shared(get(credentials::turn)))
-        .route("/turn/credentials", shared(get(credentials::turn)))
+        .route("/turn", shared(get(credentials::turn).post(credentials::post_turn)))
+        .route("/turn/credentials", shared(get(credentials::turn).post(credentials::post_turn)))
         .route(
             "/api/v1/ice-servers",
             shared(get(credentials::ice_servers).post(credentials::make_ice_servers)),
         )
         .route("/api/v1/credentials/{username}/revoke", shared(post(revocation::revoke)))
         .route("/api/v1/room-tokens", shared(post(room_tokens::make)))
+        .route("/api/v1/door", shared(post(door::ask)))
         .route("/api/v1/check-ice", post(credentials::check_ice))
         .route("/api/v1/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI)))
         .layer(from_fn_with_state(Arc::clone(site), cors::share))

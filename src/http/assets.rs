@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -113,12 +113,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 
 /// What is answered to who asks for anything else: a page to people, a problem to programs.
 pub(super) async fn not_found(headers: HeaderMap) -> Response {
+    let vary = [(VARY, "Accept")];
     let page = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
     if page {
         let headers = [(CONTENT_TYPE, HTML), (CACHE_CONTROL, "no-cache")];
-        return (StatusCode::NOT_FOUND, headers, NOT_FOUND).into_response();
+        return (StatusCode::NOT_FOUND, vary, headers, NOT_FOUND).into_response();
     }
-    Problem::of(StatusCode::NOT_FOUND).into_response()
+    (vary, Problem::of(StatusCode::NOT_FOUND)).into_response()
 }
 
 const fn file(path: &'static str, kind: &'static str, bytes: &'static [u8]) -> File {

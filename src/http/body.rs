@@ -1,25 +1,44 @@
-//! Reads the JSON of a request: an object, or nothing, which stands for an empty one.
+//! Reads the body of a request. Its content type does not matter: whoever writes JSON or a form means it.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, bad};
 
-/// What a request asks for. Its content type does not matter: whoever writes JSON means it.
+/// The JSON object that says what a request asks for. No body stands for an empty one.
 pub(super) struct Body<T>(pub(super) T);
+
+/// The fields of a form, in their order.
+pub(super) struct Form(pub(super) Vec<(String, String)>);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = Bytes::from_request(request, state).await;
-        let bytes = bytes.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+        let bytes = read(request, state).await?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        let wrong = |error| {
-            Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as it should be: {error}"))
-        };
-        serde_json::from_slice(json).map(Self).map_err(wrong)
+        // A list would be read as the fields in their order, which nobody promises.
+        if json.trim_ascii_start().first() == Some(&b'[') {
+            return Err(bad("the body is a list: write an object, such as {\"ttl\": 600}, or nothing"));
+        }
+        serde_json::from_slice(json)
+            .map(Self)
+            .map_err(|error| bad(format!("the body is not as it should be: {error}")))
     }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = read(request, state).await?;
+        Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let bytes = Bytes::from_request(request, state).await;
+    bytes.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))
 }

@@ -51,11 +51,16 @@ pub(super) fn admit(
     headers: &HeaderMap,
     shown: Shown<'_>,
 ) -> Result<ApiKey, Problem> {
+    let now = site.clock.now().moment;
     let mut keys = site.api.keys();
-    let key = keys.admit(shown, visitor.ip, site.clock.now().moment).map_err(refuse)?;
+    let key = keys.admit(shown, visitor.ip, now).map_err(refuse)?;
     let own = site.origins.page_of(visitor, headers) != PageOf::Stranger;
-    let named = page(headers).is_some_and(|page| key.origins.iter().any(|origin| origin.as_str() == page));
-    if own || named { Ok(key.clone()) } else { Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE)) }
+    let named = page(headers).is_some_and(|page| key.origins.iter().any(|origin| origin.matches(page)));
+    if own || named {
+        return Ok(key.clone());
+    }
+    site.refusals.stranger(headers, &site.origins, now);
+    Err(Problem::origin_forbidden(FOREIGN_PAGE))
 }
 
 /// What is said to who shows no key.

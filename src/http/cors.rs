@@ -43,7 +43,8 @@ pub(super) async fn preflight(
     headers: HeaderMap,
 ) -> Response {
     if !may_read(&site, visitor, &headers) {
-        return Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE).into_response();
+        site.refusals.stranger(&headers, &site.origins, site.clock.now().moment);
+        return Problem::origin_forbidden(FOREIGN_PAGE).into_response();
     }
     let allowed = [
         (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
@@ -56,7 +57,7 @@ pub(super) async fn preflight(
 /// Whether the page that asks is one that may use a key; which key it is, a browser does not say in advance.
 fn may_read(site: &Site, visitor: Visitor, headers: &HeaderMap) -> bool {
     match site.origins.page_of(visitor, headers) {
-        PageOf::Own | PageOf::Allowed => true,
+        PageOf::Own | PageOf::Allowed | PageOf::Nameless => true,
         PageOf::Nobody => false,
         PageOf::Stranger => page(headers).is_some_and(|page| site.api.keys().are_for(page)),
     }

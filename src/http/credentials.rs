@@ -12,16 +12,17 @@ use serde_json::Value;
 use crate::bounds::client_net::address;
 use crate::config::{ApiKey, Create};
 use crate::credentials::CHECK;
-use crate::http::body::Body;
+use crate::http::body::{Body, Form};
 use crate::http::caller::{self, Caller};
 use crate::http::formats::Format;
+use crate::http::keys::Shown;
 use crate::http::origins::PageOf;
 use crate::http::problem::{Problem, bad};
 use crate::http::wish::{Wish, WishInUrl, ttl};
 use crate::http::{Site, Visitor};
 
 /// The parameters of draft-uberti-behave-turn-rest §2.1. Some clients, such as Janus, write `api` for `key`.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct TurnQuery {
     service: Option<String>,
     username: Option<String>,
@@ -46,6 +47,26 @@ const CHECK_TTL: u64 = 120;
 type Asked<T> = Result<Query<T>, QueryRejection>;
 type Answer = Result<(StatusCode, Json<Value>), Problem>;
 
+impl TurnQuery {
+    fn of(form: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut all = Self::default();
+        for (name, value) in form {
+            let field = match name.as_str() {
+                "service" => &mut all.service,
+                "username" => &mut all.username,
+                "key" => &mut all.key,
+                "api" => &mut all.api,
+                // Somebody else's, as in a URL.
+                _ => continue,
+            };
+            if field.replace(value).is_some() {
+                return Err(bad(format!("{name} stands in the form twice: remove one")));
+            }
+        }
+        Ok(all)
+    }
+}
+
 /// `GET /turn`
 pub(super) async fn turn(
     State(site): State<Arc<Site>>,
@@ -53,14 +74,38 @@ pub(super) async fn turn(
     headers: HeaderMap,
     query: Asked<TurnQuery>,
 ) -> Answer {
-    let Query(TurnQuery { service, username, key, api }) = query?;
-    let user = username.filter(|name| !name.is_empty());
-    if service.as_deref() != Some("turn") {
+    by_the_draft(&site, visitor, &headers, query?.0, TurnQuery::default())
+}
+
+/// `POST /turn`, as Janus may be told to ask: it says all of it in the URL, and once more in a form.
+pub(super) async fn post_turn(
+    State(site): State<Arc<Site>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    query: Asked<TurnQuery>,
+    Form(form): Form,
+) -> Answer {
+    by_the_draft(&site, visitor, &headers, query?.0, TurnQuery::of(form)?)
+}
+
+fn by_the_draft(
+    site: &Site,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    url: TurnQuery,
+    form: TurnQuery,
+) -> Answer {
+    let user = url.username.or(form.username).filter(|name| !name.is_empty());
+    if url.service.or(form.service).as_deref() != Some("turn") {
         return Err(bad("the only service here is service=turn"));
     }
-    let shown = caller::shown(&headers, key.as_deref().or(api.as_deref())).ok_or_else(|| bad(NO_KEY))?;
-    let key = caller::admit(&site, visitor, &headers, shown).map_err(Problem::as_forbidden)?;
-    give(&site, &key, &Wish { user, ..Wish::default() }, Format::Uris)
+    let in_url = url.key.or(url.api);
+    let in_form = form.key.or(form.api);
+    // What stands in a form ends up in no log.
+    let in_form = in_form.as_deref().filter(|_| in_url.is_none()).map(|text| Shown { text, in_url: false });
+    let shown = caller::shown(headers, in_url.as_deref()).or(in_form).ok_or_else(|| bad(NO_KEY))?;
+    let key = caller::admit(site, visitor, headers, shown).map_err(Problem::as_forbidden)?;
+    give(site, &key, &Wish { user, ..Wish::default() }, Format::Uris)
 }
 
 /// `GET /api/v1/ice-servers`
@@ -91,10 +136,14 @@ pub(super) async fn make_ice_servers(
 
 /// `POST /api/v1/check-ice`: for our own page that checks the connection, which has no key.
 pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, headers: HeaderMap) -> Answer {
-    if site.origins.page_of(visitor, &headers) != PageOf::Own {
-        return Err(Problem::new(StatusCode::FORBIDDEN, FOREIGN_PAGE));
-    }
     let now = site.clock.now();
+    let page = site.origins.page_of(visitor, &headers);
+    if page == PageOf::Stranger {
+        site.refusals.stranger(&headers, &site.origins, now.moment);
+    }
+    if page != PageOf::Own {
+        return Err(Problem::origin_forbidden(FOREIGN_PAGE));
+    }
     let token = caller::bearer(&headers).unwrap_or_default();
     // Where not everybody may make rooms, not everybody may relay.
     if site.create == Create::Token && site.api.room_tokens.check(token, now.unix).is_err() {

@@ -12,11 +12,13 @@ mod caller;
 pub mod connection;
 mod cors;
 mod credentials;
+mod door;
 mod formats;
 pub mod keys;
 pub mod line;
 pub mod origins;
 pub mod problem;
+pub mod refusals;
 mod revocation;
 mod room_tokens;
 pub mod screen;
@@ -38,6 +40,7 @@ use crate::config::Create;
 use crate::http::api::Api;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::http::refusals::Refusals;
 use crate::signaling::hub::Hub;
 
 pub use visitor::Visitor;
@@ -48,6 +51,8 @@ pub struct Site {
     pub clock: Clock,
     /// Whose pages may do what.
     pub origins: Origins,
+    /// What the operator was told of those who may not.
+    pub refusals: Refusals,
     /// Who may create rooms, and check the connection.
     pub create: Create,
     /// What backends ask for.

@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
 
 use crate::http::Visitor;
-use crate::origin::Origin;
+use crate::origin::{NAMELESS, Origin, OriginPattern};
 
 /// The origins of our own pages, and of others that are allowed.
 #[derive(Debug, Clone, Default)]
@@ -14,7 +14,7 @@ pub struct Origins {
     public: Option<Origin>,
     /// Where plain HTTP is served; this counts for who comes straight to it.
     plain: Vec<String>,
-    allowed: Vec<Origin>,
+    allowed: Vec<OriginPattern>,
 }
 
 /// Who a request says its page is of.
@@ -26,6 +26,8 @@ pub enum PageOf {
     Own,
     /// A page of a site that is allowed.
     Allowed,
+    /// A page of no site, where such are allowed. Any site can make one, so it must show something better.
+    Nameless,
     /// Any other page.
     Stranger,
 }
@@ -40,7 +42,7 @@ impl Origins {
     #[must_use]
     pub fn new(
         public: Option<&Origin>,
-        allowed: &[Origin],
+        allowed: &[OriginPattern],
         plain: &[SocketAddr],
         machine: &[IpAddr],
     ) -> Self {
@@ -64,6 +66,12 @@ impl Origins {
         self.public.as_ref()
     }
 
+    /// The other sites whose pages are let in.
+    #[must_use]
+    pub fn allowed(&self) -> &[OriginPattern] {
+        &self.allowed
+    }
+
     /// Of which site the page is that sent a request with `headers`.
     #[must_use]
     pub fn page_of(&self, visitor: Visitor, headers: &HeaderMap) -> PageOf {
@@ -71,10 +79,12 @@ impl Origins {
             return PageOf::Nobody;
         }
         match page(headers) {
-            Some(page) if self.public.as_ref().is_some_and(|public| public.as_str() == page) => PageOf::Own,
+            Some(page) if self.public.as_ref().is_some_and(|public| public.matches(page)) => PageOf::Own,
             Some(page) if visitor.direct && self.plain.iter().any(|plain| plain == page) => PageOf::Own,
-            Some(page) if self.allowed.iter().any(|allowed| allowed.as_str() == page) => PageOf::Allowed,
-            Some(_) | None => PageOf::Stranger,
+            Some(page) if !self.allowed.iter().any(|allowed| allowed.matches(page)) => PageOf::Stranger,
+            Some(NAMELESS) => PageOf::Nameless,
+            Some(_) => PageOf::Allowed,
+            None => PageOf::Stranger,
         }
     }
 }
@@ -94,7 +104,7 @@ mod tests {
 
     fn origins() -> Origins {
         let public = Origin::parse("https://call.example.org").unwrap();
-        let allowed = [Origin::parse("https://app.example.org").unwrap()];
+        let allowed = [OriginPattern::parse("https://app.example.org").unwrap()];
         let plain = ["127.0.0.1:8080".parse().unwrap(), "[::]:80".parse().unwrap()];
         let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
         Origins::new(Some(&public), &allowed, &plain, &machine)

@@ -14,6 +14,8 @@ use serde_json::json;
 pub struct Problem {
     status: StatusCode,
     detail: Option<String>,
+    /// For programs, where there is something for them to decide.
+    code: Option<&'static str>,
     retry_after: Option<Duration>,
 }
 
@@ -27,13 +29,13 @@ impl Problem {
     /// A problem that the status says all of.
     #[must_use]
     pub const fn of(status: StatusCode) -> Self {
-        Self { status, detail: None, retry_after: None }
+        Self { status, detail: None, code: None, retry_after: None }
     }
 
     /// A problem, and what to change.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl fmt::Display) -> Self {
-        Self { status, detail: Some(detail.to_string()), retry_after: None }
+        Self { status, detail: Some(detail.to_string()), code: None, retry_after: None }
     }
 
     /// The same, where a client must not be asked for another key.
@@ -43,6 +45,23 @@ impl Problem {
             StatusCode::UNAUTHORIZED => Self { status: StatusCode::FORBIDDEN, ..self },
             _ => self,
         }
+    }
+
+    /// The page is not of a site that may do this.
+    #[must_use]
+    pub fn origin_forbidden(detail: impl fmt::Display) -> Self {
+        Self { code: Some("origin_forbidden"), ..Self::new(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// There is no place now, for the reason that `code` says; there may be one after `wait`.
+    #[must_use]
+    pub fn no_place(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl fmt::Display,
+        wait: Duration,
+    ) -> Self {
+        Self { code: Some(code), retry_after: Some(wait), ..Self::new(status, detail) }
     }
 
     /// Something was done too often; it may be done again after `wait`.
@@ -71,6 +90,9 @@ impl IntoResponse for Problem {
         let mut body = json!({ "title": title, "status": self.status.as_u16() });
         if let Some(detail) = self.detail {
             body["detail"] = detail.into();
+        }
+        if let Some(code) = self.code {
+            body["code"] = code.into();
         }
         let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
         let mut response = (self.status, headers, body.to_string()).into_response();

@@ -9,14 +9,15 @@ use std::time::Duration;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
+use axum::http::header::VARY;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::line::Meter;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
-use crate::http::{Site, Visitor};
-use crate::signaling::hub::Crowded;
+use crate::http::{Site, Visitor, door};
+use crate::signaling::hub::{Connection, Crowded};
 use crate::signaling::protocol::FRAME_MAX;
 use crate::signaling::socket;
 use crate::signaling::switchboard::Visit;
@@ -38,29 +39,53 @@ pub async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let needs_token = match site.origins.page_of(visitor, &headers) {
-        PageOf::Own | PageOf::Allowed => false,
-        PageOf::Nobody => true,
-        PageOf::Stranger => {
-            let detail = "pages of this origin may not open a WebSocket: see http.allowed_origins";
-            return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+    let welcome = admit(&site, visitor, &headers, upgrade);
+    let refusal = match welcome {
+        Ok((upgrade, connection)) => {
+            return bounded(upgrade).on_upgrade(move |socket| {
+                meter.start();
+                socket::serve(socket, connection)
+            });
         }
+        Err(problem) => problem,
     };
-    let upgrade = match upgrade {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return Problem::new(rejection.status(), rejection.body_text()).into_response(),
-    };
-    match site.hub.connect(Visit { ip: visitor.ip, needs_token }) {
-        Ok(connection) => bounded(upgrade).on_upgrade(move |socket| {
-            meter.start();
-            socket::serve(socket, connection)
-        }),
-        Err(Crowded::Address) => Problem::too_often(LATER).into_response(),
-        Err(Crowded::Server | Crowded::Draining) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more").into_response()
-        }
-    }
+    ([(VARY, "Origin")], refusal).into_response()
 }
+
+/// Whether a page, or whoever it is, may open a WebSocket now.
+fn admit(
+    site: &Site,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<(WebSocketUpgrade, Connection), Problem> {
+    let now = site.clock.now().moment;
+    let needs_token = match site.origins.page_of(visitor, headers) {
+        PageOf::Own | PageOf::Allowed => false,
+        PageOf::Nobody | PageOf::Nameless => true,
+        PageOf::Stranger => {
+            site.refusals.stranger(headers, &site.origins, now);
+            return Err(Problem::origin_forbidden(FOREIGN_PAGE));
+        }
+    };
+    let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
+    let connection = site.hub.connect(Visit { ip: visitor.ip, needs_token }).map_err(|crowded| {
+        site.refusals.crowded(crowded, now);
+        no_place(crowded)
+    })?;
+    Ok((upgrade, connection))
+}
+
+fn no_place(crowded: Crowded) -> Problem {
+    let (status, detail) = match crowded {
+        Crowded::Address => (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network"),
+        Crowded::Server => (StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more"),
+        Crowded::Draining => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"),
+    };
+    Problem::no_place(status, door::code(crowded), detail, LATER)
+}
+
+const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or name the origin in http.allowed_origins";
 
 /// A WebSocket that speaks our subprotocol, and takes and holds no more than that needs.
 pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {

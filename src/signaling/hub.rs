@@ -92,12 +92,7 @@ impl Hub {
         let ip = address(visit.ip);
         let mut state = self.state();
         let here = state.addresses.get(&ip).copied().unwrap_or_default();
-        if state.board.is_draining() {
-            return Err(Crowded::Draining);
-        }
-        if here >= self.sockets_per_ip {
-            return Err(Crowded::Address);
-        }
+        self.admit(&state, here)?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Crowded::Server)?;
         state.addresses.insert(ip, here + 1);
         state.open += 1;
@@ -108,6 +103,24 @@ impl Hub {
         state.board.open(socket, visit);
         drop(state);
         Ok(Connection { hub: Arc::clone(self), socket, ip, outbox, place: Arc::new(place) })
+    }
+
+    /// Whether there would be a place for a socket of `ip`.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn place_for(&self, ip: IpAddr) -> Result<(), Crowded> {
+        let state = self.state();
+        self.admit(&state, state.addresses.get(&address(ip)).copied().unwrap_or_default())?;
+        if self.places.available_permits() == 0 { Err(Crowded::Server) } else { Ok(()) }
+    }
+
+    /// Whether an address that has so many sockets may have one more.
+    fn admit(&self, state: &State, here: u32) -> Result<(), Crowded> {
+        if state.board.is_draining() {
+            return Err(Crowded::Draining);
+        }
+        if here >= self.sockets_per_ip { Err(Crowded::Address) } else { Ok(()) }
     }
 
     /// Does what is due, again and again; to be spawned once.

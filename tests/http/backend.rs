@@ -6,7 +6,7 @@ use hairpin::api_key::KeyHash;
 use hairpin::config::{ApiKey, Config};
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::OriginPattern;
 use serde_json::Value;
 
 use crate::support::daemon::{Client, start_with};
@@ -26,10 +26,10 @@ pub(crate) fn start(ports: &str) -> Daemon {
 pub(crate) fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
     start_with(ports, |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.http.allowed_origins = vec![Origin::parse("https://friend.example").unwrap()];
+        config.http.allowed_origins = vec![OriginPattern::parse("https://friend.example").unwrap()];
         config.credentials.secrets = vec![Secret::new(SECRET)];
         let page = ApiKey {
-            origins: vec![Origin::parse("https://app.example").unwrap()],
+            origins: vec![OriginPattern::parse("https://app.example").unwrap()],
             max_ttl: Duration::from_secs(600),
             allow_query: true,
             ..key("page", PAGES_KEY)

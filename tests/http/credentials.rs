@@ -130,6 +130,61 @@ fn a_client_of_the_draft_gets_exactly_its_four_fields() {
     daemon.stop();
 }
 
+/// Janus with `turn_rest_api_method = "POST"` says the same in the URL and in a form.
+#[test]
+fn a_client_of_the_draft_may_post_and_say_it_in_the_url_or_in_a_form() {
+    let daemon = start("18110-18119");
+    let form = "application/x-www-form-urlencoded";
+    let ask = |path: &str, query: &str, body: &str| {
+        let length = body.len().to_string();
+        let mut http = Http::of(&daemon);
+        http.send(format!(
+            "POST {path}{query} HTTP/1.1\r\nHost: a\r\nContent-Type: {form}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        http.answer()
+    };
+    let all = format!("service=turn&api={PAGES_KEY}&username=a%6Cice");
+    let in_url = format!("?{all}");
+    for path in ["/turn", "/turn/credentials"] {
+        for (query, body) in
+            [(in_url.as_str(), all.as_str()), (&in_url, ""), ("", &all), ("?service=turn", &all)]
+        {
+            let answer = ask(path, query, body);
+            assert_eq!(
+                (answer.status, answer.header("cache-control")),
+                (200, Some("no-store")),
+                "{answer:?}"
+            );
+            let body = answer.json();
+            assert_eq!(fields(&body), ["password", "ttl", "uris", "username"]);
+            assert!(body["username"].as_str().unwrap().ends_with(":page.alice"), "{body}");
+            let text = |name: &str| body[name].as_str().unwrap();
+            Client::of(&daemon, "127.0.0.1").with(text("username"), text("password")).allocate();
+        }
+    }
+    // A form is in no log: a key that must not stand in a URL may stand there.
+    let secret = format!("service=turn&key={KEY}");
+    assert_eq!(ask("/turn", "", &secret).status, 200);
+    for (query, body, status) in [
+        ("", "", 400),
+        ("", "service=turn", 400),
+        ("", "service=stun&key=x", 400),
+        ("", "service=turn&key=wrong", 403),
+        ("", "service=turn&service=turn&key=x", 400),
+        ("", "{\"service\": \"turn\"}", 400),
+        ("?service=turn&service=turn", "", 400),
+        (&format!("?{secret}"), secret.as_str(), 403),
+        ("", &format!("{secret}&username=a:b"), 400),
+        ("", &format!("{secret}&username=%FF"), 400),
+        ("", &"a".repeat(17 << 10), 413),
+    ] {
+        let answer = ask("/turn", query, body);
+        assert_eq!(answer.status, status, "{query} {body}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{query} {body}");
+    }
+    daemon.stop();
+}
+
 #[test]
 fn without_a_server_that_browsers_can_use_there_is_nothing_to_give() {
     let daemon = start_changed("18050-18059", |config| {
@@ -163,6 +218,11 @@ fn what_cannot_be_meant_is_refused_with_what_to_change() {
         (r#"{"transports": []}"#, "transports"),
         (r#"{"transports": ["quic"]}"#, "quic"),
         ("[]]", "body"),
+        ("[]", "an object"),
+        ("[60]", "an object"),
+        (r#"[60, "alice", null, ["udp"]]"#, "an object"),
+        ("  [ ]", "an object"),
+        ("0", "body"),
         ("null", "body"),
         ("\"", "body"),
         ("{", "body"),

@@ -2,7 +2,7 @@
 
 use hairpin::config::ApiKey;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::OriginPattern;
 use serde_json::json;
 
 use crate::backend::{KEY, PAGES_KEY, key, start, start_changed};
@@ -45,7 +45,7 @@ fn who_shows_no_good_key_is_told_what_to_do() {
 /// What else there is would let visitors of a page into every room.
 #[test]
 fn a_key_that_is_public_asks_for_ice_servers_and_nothing_else() {
-    let origin = || vec![Origin::parse("https://app.example").unwrap()];
+    let origin = || vec![OriginPattern::parse("https://app.example").unwrap()];
     let daemon = start_changed("18360-18369", |config| {
         config.http.keys = vec![
             ApiKey { origins: origin(), ..key("page", "of a page") },
@@ -161,7 +161,7 @@ fn a_browser_may_ask_first_for_pages_of_named_origins_alone() {
 #[test]
 fn a_method_that_is_not_there_is_a_problem_too() {
     let daemon = start("18350-18359");
-    for (method, path) in [("GET", "/api/v1/room-tokens"), ("DELETE", PATH), ("POST", "/turn")] {
+    for (method, path) in [("GET", "/api/v1/room-tokens"), ("DELETE", PATH), ("PUT", "/turn")] {
         let answer = Http::of(&daemon).ask(method, path, &[], "");
         assert_eq!((answer.status, &answer.json()["status"]), (405, &json!(405)), "{method} {path}");
         assert!(answer.header("allow").is_some());

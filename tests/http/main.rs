@@ -14,11 +14,15 @@ mod bodies;
 
 mod credentials;
 
+mod door;
+
 mod keys;
 
 mod one_port;
 
 mod openapi;
+
+mod origins;
 
 mod pages;
 

@@ -77,6 +77,19 @@ fn every_answer_is_as_its_schema_says() {
         ("/turn", "get", get("/turn")),
         ("/turn", "get", get("/turn?service=turn&key=wrong")),
         ("/turn/credentials", "get", get(&format!("/turn/credentials?service=turn&api={PAGES_KEY}"))),
+        (
+            "/turn",
+            "post",
+            Http::of(&daemon).ask("POST", &format!("/turn?service=turn&key={PAGES_KEY}"), &[], ""),
+        ),
+        ("/turn", "post", Http::of(&daemon).ask("POST", "/turn", &[], "service=turn")),
+        (
+            "/turn/credentials",
+            "post",
+            Http::of(&daemon).ask("POST", "/turn/credentials", &[], &"x".repeat(17 << 10)),
+        ),
+        ("/api/v1/door", "post", Http::of(&daemon).ask("POST", "/api/v1/door", &[("Origin", &own)], "")),
+        ("/api/v1/door", "post", Http::of(&daemon).ask("POST", "/api/v1/door", &[], "")),
         ("/api/v1/room-tokens", "post", post(&daemon, "/api/v1/room-tokens", r#"{"room": "a"}"#)),
         ("/api/v1/room-tokens", "post", post(&daemon, "/api/v1/room-tokens", r#"{"room": ""}"#)),
         ("/api/v1/room-tokens", "post", as_page("/api/v1/room-tokens")),
@@ -149,11 +162,19 @@ fn mistake(document: &Value, schema: &Value, value: &Value) -> Option<String> {
         let fitting = choices.iter().filter(|choice| mistake(document, choice, value).is_none()).count();
         return if fitting == 1 { None } else { wrong(&format!("{fitting} of oneOf")) };
     }
+    if let Some(choices) = schema["enum"].as_array() {
+        return if choices.contains(value) { None } else { wrong("no such choice") };
+    }
+    if let Some(types) = schema["type"].as_array() {
+        let fits = types.iter().any(|name| (name == "null") == value.is_null());
+        return if fits { None } else { wrong("another type") };
+    }
     let fits = match schema["type"].as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("integer") => value.is_u64(),
+        Some("boolean") => value.is_boolean(),
         other => panic!("{other:?} is unknown to this check"),
     };
     if !fits {

@@ -165,6 +165,8 @@ fn people_get_a_page_and_programs_a_problem_when_there_is_nothing() {
     let problem = http.get("/nowhere");
     assert_eq!((problem.status, problem.header("content-type")), (404, Some("application/problem+json")));
     assert_eq!(problem.json()["status"], 404);
+    // Else a cache would give people what it has kept for programs.
+    assert_eq!([page.header("vary"), problem.header("vary")], [Some("Accept"); 2]);
     let method = http.ask("DELETE", "/", &[], "");
     assert_eq!((method.status, method.header("allow")), (405, Some("GET,HEAD")));
     assert_eq!(method.header("content-type"), Some("application/problem+json"));

@@ -21,7 +21,8 @@ USERNAME = "1800003600%3Ashop.42"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     key, page_key = Key.made("shop"), Key.made("page", "allow_query = true")
-    settings = 'ice_host = "turn.example.org"\n' + key.config + page_key.config
+    names = 'ice_host = "turn.example.org"\npublic_url = "https://call.example.org"\n'
+    settings = names + key.config + page_key.config
     plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings)
     with servers.running(plan, tmp_path_factory.mktemp("site")):
         keys = {"KEY": key.text, "PAGE_KEY": page_key.text}

@@ -3,7 +3,7 @@
 use hairpin::config::Config;
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::OriginPattern;
 
 use super::world::SECRET;
 use crate::support::daemon::start_with;
@@ -16,7 +16,7 @@ pub fn start(ports: &str) -> Daemon {
 pub fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
     start_with(ports, |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.http.allowed_origins = vec![Origin::parse("https://friend.example").unwrap()];
+        config.http.allowed_origins = vec![OriginPattern::parse("https://friend.example").unwrap()];
         config.credentials.secrets = vec![Secret::new(SECRET)];
         config.limits.connections = Some(4000);
         config.limits.connections_per_ip = 4000;

@@ -32,6 +32,7 @@ fn a_page_of_any_other_origin_is_refused_before_there_is_a_websocket() {
         headers.push(("Origin", stranger));
         let answer = WebSocket::try_open(Http::of(&daemon), &headers).err().expect(stranger);
         assert_eq!((answer.status, answer.header("sec-websocket-accept")), (403, None), "{stranger}");
+        assert_eq!(answer.header("vary"), Some("Origin"), "{stranger}");
     }
     for friend in [&own[..], "https://friend.example"] {
         assert!(WebSocket::try_open(Http::of(&daemon), &headers(friend)).is_ok(), "{friend}");

@@ -93,7 +93,7 @@ impl Fields {
             name: self.optional("name")?.unwrap_or_default(),
             key: self.token("key", KEY_MAX)?,
             host_token: self.token("host_token", TOKEN_MAX)?,
-            state: self.optional("state")?.unwrap_or_default(),
+            state: self.object("state")?.unwrap_or_default(),
         })
     }
 
@@ -109,7 +109,10 @@ impl Fields {
 
     /// Exactly one of `d` and `c`.
     fn content(&mut self) -> Result<Content, Fault> {
-        let description: Option<Description> = self.optional("d")?;
+        let description: Option<Description> = self.object("d")?;
+        if self.0.get("c").and_then(Value::as_array).is_some_and(|list| list.iter().any(Value::is_array)) {
+            return Err(Fault::field("c"));
+        }
         let candidates: Option<Vec<Option<Candidate>>> = self.optional("c")?;
         match (description, candidates) {
             (Some(description), None) if description.sdp.len() <= SDP_MAX => {
@@ -138,6 +141,15 @@ impl Fields {
 
     fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Token>, Fault> {
         Ok(self.text(name, most)?.map(Token::from))
+    }
+
+    /// A list would be read as the fields in their order, which the protocol does not know.
+    fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Fault> {
+        if self.0.get(name).is_some_and(Value::is_array) {
+            Err(Fault::field(name))
+        } else {
+            self.optional(name)
+        }
     }
 
     fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Fault> {
@@ -214,6 +226,19 @@ mod tests {
             panic!("these are candidates")
         };
         assert_eq!((list.len(), list[0].as_ref().unwrap().sdp_mline_index, &list[1]), (2, Some(0), &None));
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        let signal = |content: &str| format!(r#"{{"t":"signal","to":"{PEER}","e":2,{content}}}"#);
+        for (text, field) in [
+            (r#"{"t":"join","room":"a","state":[]}"#.to_owned(), "state"),
+            (r#"{"t":"join","room":"a","state":[true,true]}"#.to_owned(), "state"),
+            (signal(r#""d":["offer","v=0"]"#), "d"),
+            (signal(r#""c":[["a","0",0,null]]"#), "c"),
+        ] {
+            assert_eq!(fault(&text), (ErrorCode::BadField, Some(field)), "{text}");
+        }
     }
 
     #[test]
