@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
+use crate::bounds::client_net::address;
 use crate::config::Create;
 use crate::http::origins::{PageOf, page};
 use crate::http::problem::Problem;
 use crate::http::{Site, Visitor};
 use crate::ice::Transport;
 use crate::origin::Origin;
-use crate::relay::engine::quotas::address;
 use crate::signaling::hub::Crowded;
 
 /// `POST /api/v1/door`. Not GET, with which browsers send no origin to the server that the page is of.
