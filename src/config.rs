@@ -5,6 +5,7 @@
 
 mod checks;
 mod error;
+mod own_ports;
 mod values;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
+use crate::relay::engine::peers::OwnPorts;
 use crate::relay::ports::RelayAddress;
 
 pub use checks::{KEY_TTL, TTL};
@@ -223,6 +225,9 @@ pub struct Peers {
     /// Closed ranges.
     #[serde(deserialize_with = "values::networks")]
     pub deny: Vec<IpNet>,
+    /// Opened ports of this machine itself.
+    #[serde(deserialize_with = "own_ports::read")]
+    pub allow_own: Vec<OwnPorts>,
     /// NAT64 prefixes.
     #[serde(deserialize_with = "values::networks_v6")]
     pub nat64_prefixes: Vec<Ipv6Net>,

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::peers::PeerPolicy;
+use hairpin::relay::engine::allocation::Transport;
+use hairpin::relay::engine::peers::{Own, PeerPolicy};
 use ipnet::IpNet;
 
 use crate::support::client::Client;
@@ -92,7 +93,7 @@ impl Relays {
     fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let mut world = World::with(|plan| {
             plan.ports = TablePorts::new(&RELAYS, 50_000, 50_001);
-            plan.peers.own = RELAYS.map(ip).to_vec();
+            plan.peers.own = Own::new(RELAYS.map(ip).to_vec(), &[]);
             plan.peers.listeners = RELAYS.map(|relay| SocketAddr::new(ip(relay), 3478)).to_vec();
             plan.peers.nat64 = vec!["2a00:64::/96".parse().unwrap()];
             change(plan);
@@ -249,7 +250,7 @@ fn a_port_must_be_one_that_media_could_have() {
 fn our_other_addresses_are_not_reached() {
     let own = ["1.0.0.1", "2606:4700::1001"];
     let mut relays = Relays::with(|plan| {
-        plan.peers.own.extend(own.map(ip));
+        plan.peers.own.addresses.extend(own.map(ip));
         plan.peers.allow = ["0.0.0.0/0", "::/0"].map(|net| net.parse().unwrap()).to_vec();
     });
     own.map(ip).into_iter().for_each(|own| relays.assert_unreachable(own));
@@ -262,7 +263,7 @@ fn our_listeners_are_not_reached() {
         for port in [3478, 5349, 443, 9641, 50_002] {
             // A relay's address is ours even where the list of our addresses lacks it.
             for is_listed in [true, false] {
-                let mut relays = Relays::with(|plan| plan.peers.own.retain(|_| is_listed));
+                let mut relays = Relays::with(|plan| plan.peers.own.addresses.retain(|_| is_listed));
                 let answers = relays.try_peer(SocketAddr::new(own, port));
                 assert_eq!(answers, [Some(403), None], "{own} {port}");
             }
@@ -321,7 +322,7 @@ fn a_closed_range_is_stronger_than_an_open_one_and_than_the_internet() {
 fn loopback_can_be_opened_for_tests_and_our_listeners_stay_closed() {
     let open = |plan: &mut Plan| {
         plan.peers.loopback = true;
-        plan.peers.own.extend(["127.0.0.1", "::1"].map(ip));
+        plan.peers.own.addresses.extend(["127.0.0.1", "::1"].map(ip));
         plan.peers.listeners.push("0.0.0.0:3478".parse().unwrap());
     };
     for peer in ["127.0.0.1:9000", "127.1.2.3:9000", "[::1]:9000"] {
@@ -347,7 +348,7 @@ fn an_independent_oracle_agrees_on_a_million_addresses() {
 
     let mut counts = [0, 0];
     for (address, verdict) in verdicts.lines().map(|line| line.split_once(' ').unwrap()) {
-        let permitted = policy.permits_ip(ip(address), false);
+        let permitted = policy.judge_ip(ip(address), Transport::Udp, false).is_ok();
         assert_eq!(if permitted { "allow" } else { "deny" }, verdict, "{address}");
         counts[usize::from(permitted)] += 1;
     }

@@ -1,0 +1,241 @@
+"""No client reaches the server's own machine or its neighbours, whatever its addresses become; but what is opened, it does."""
+
+import ctypes
+import platform
+import socket
+import struct
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+import natlab
+import servers
+from natlab import Lab
+from stun import Address
+from turn_client import DEFAULT_WAIT, Refused, TurnClient
+
+pytestmark = pytest.mark.hairpin_only
+
+SERVER = natlab.SERVER_ADDRESSES[0]
+LATER = "203.0.113.77"
+# A public network: nothing in it is special, and nobody in a natlab is there by itself.
+NEIGHBOUR, IN_THE_SAME_NETWORK = "9.9.9.1", "9.9.9.10/24"
+PUBLIC = "192.0.2.10"
+CHANNEL = 0x4000
+# from an address's coming or going until it counts
+FOLLOWED_WITHIN = 2
+A_MOMENT = 0.3
+EX_OSERR = 71
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab("cone", "cone") as lab:
+        yield lab
+
+
+@contextmanager
+def server(directory, **plan):
+    plan = servers.Plan(listen=(SERVER,), namespace=natlab.namespace("srv"), loopback_peers=False, **plan)
+    with servers.running(plan, directory) as server:
+        yield server
+
+
+@contextmanager
+def client_of(lab, server):
+    with lab.socket("hostA") as sock:
+        client = TurnClient(sock, server, *servers.credential())
+        client.sock.bind(("0.0.0.0", 0))
+        client.allocate()
+        yield client
+
+
+@contextmanager
+def echo(lab, address, host="srv"):
+    """A service that sends everything back, and remembers it."""
+    with lab.socket(host) as sock:
+        sock.bind(address)
+        sock.settimeout(0.1)
+        heard, stopping = [], threading.Event()
+
+        def serve():
+            while not stopping.is_set():
+                try:
+                    data, source = sock.recvfrom(2000)
+                except TimeoutError:
+                    continue
+                heard.append(data)
+                sock.sendto(data, source)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            stopping.set()
+            thread.join()
+
+
+@contextmanager
+def address_on_the_server(address):
+    natlab.ip("srv", "addr", "add", address, "dev", "eth0")
+    try:
+        yield
+    finally:
+        natlab.ip("srv", "addr", "del", address, "dev", "eth0")
+
+
+def code_of(ask, *words):
+    """The error code of the answer, or None."""
+    try:
+        ask(*words)
+    except Refused as refused:
+        return refused.code
+    return None
+
+
+def becomes(code, ask, *words):
+    """Whether the answer becomes this one soon enough."""
+    end = time.monotonic() + FOLLOWED_WITHIN
+    while time.monotonic() < end:
+        if code_of(ask, *words) == code:
+            return True
+    return False
+
+
+def is_echoed(client, peer, data):
+    """Whether what is sent to `peer` in an indication comes back, from there."""
+    client.permit(peer)
+    client.send(peer, data)
+    try:
+        news = client.receive(DEFAULT_WAIT)
+    except TimeoutError:
+        return False
+    return (news.peer, news.data) == (peer, data)
+
+
+def test_an_address_that_comes_later_is_closed_at_once_and_open_again_when_it_is_gone(lab, tmp_path):
+    service = Address(LATER, 20000)
+    with (
+        server(tmp_path, allowed_peers=("203.0.113.0/24",)) as address,
+        client_of(lab, address) as client,
+        echo(lab, ("0.0.0.0", 20000)) as heard,
+    ):
+        # given: it is somebody else's
+        client.bind(CHANNEL, service)
+
+        # when
+        with address_on_the_server(f"{LATER}/24"):
+            # then
+            assert becomes(403, client.permit, service), "a permission"
+            assert code_of(client.bind, CHANNEL, service) == 403
+            assert code_of(client.bind, CHANNEL + 1, Address(LATER, client.server.port)) == 403, "our own listener"
+            # and what was bound before carries nothing more
+            before = len(heard)
+            client.send_on_channel(CHANNEL, b"on the old channel")
+            client.send(service, b"by the old permission")
+            client.binding()
+            time.sleep(A_MOMENT)
+            assert heard[before:] == []
+
+        # and when it is gone
+        assert becomes(None, client.permit, service)
+        client.bind(CHANNEL, service)
+
+
+@pytest.mark.parametrize("allowed", [(), ("9.9.9.0/24",)], ids=["closed by default", "opened"])
+def test_neighbours_in_a_public_network_are_for_the_operator_to_open(lab, tmp_path, allowed):
+    neighbour = Address(NEIGHBOUR, 20000)
+    natlab.ip("inet", "addr", "add", f"{NEIGHBOUR}/24", "dev", "br0")
+    try:
+        with address_on_the_server(IN_THE_SAME_NETWORK), server(tmp_path, allowed_peers=allowed) as address:
+            with client_of(lab, address) as client, echo(lab, (NEIGHBOUR, 20000), "inet"):
+                if not allowed:
+                    assert code_of(client.permit, neighbour) == 403
+                    assert code_of(client.permit, Address("9.9.8.1", 20000)) is None, "the next network"
+                else:
+                    assert is_echoed(client, neighbour, b"hello")
+                    assert code_of(client.bind, CHANNEL, Address("9.9.9.10", 20000)) == 403, "our own address in it"
+    finally:
+        natlab.ip("inet", "addr", "del", f"{NEIGHBOUR}/24", "dev", "br0")
+
+
+@pytest.fixture(params=["with a public address", "behind a 1:1 NAT"])
+def sfu(request, lab, tmp_path):
+    """A server with an SFU beside it, which clients know by one address or by two."""
+    public = PUBLIC if "NAT" in request.param else None
+    plan = {"public": public, "allowed_own": ("10000/udp",), "tcp": True}
+    with server(tmp_path, **plan) as address, client_of(lab, address) as client:
+        with echo(lab, ("0.0.0.0", 10000)), echo(lab, ("0.0.0.0", 10001)):
+            yield client, [SERVER] + ([PUBLIC] if public else [])
+
+
+def test_an_sfu_on_the_same_machine_is_reached_at_the_opened_port_alone(sfu):
+    client, addresses = sfu
+    for ip in addresses:
+        assert is_echoed(client, Address(ip, 10000), b"in an indication"), ip
+        for closed in (10001, client.server.port, client.relayed.port + 1, 22):
+            assert code_of(client.bind, CHANNEL, Address(ip, closed)) == 403, (ip, closed)
+        client.send(Address(ip, 10001), b"to the port beside it")
+    with pytest.raises(TimeoutError):
+        client.receive(A_MOMENT)
+
+
+def test_an_sfu_answers_on_a_channel_by_the_address_that_the_client_chose(sfu):
+    client, addresses = sfu
+    for number, ip in enumerate(addresses, CHANNEL):
+        client.bind(number, Address(ip, 10000))
+        client.send_on_channel(number, b"on a channel")
+        news = client.receive()
+        assert (news.channel, news.data) == (number, b"on a channel"), ip
+        break
+
+
+def test_two_clients_still_meet_relay_to_relay_beside_an_sfu(sfu, lab):
+    alice, _ = sfu
+    with client_of(lab, alice.server) as bob:
+        alice.permit(bob.relayed)
+        bob.permit(alice.relayed)
+
+        alice.send(bob.relayed, b"hello")
+        news = bob.receive()
+
+        assert (news.peer, news.data) == (alice.relayed, b"hello")
+
+
+def test_a_server_that_cannot_know_its_addresses_does_not_start(tmp_path):
+    (tmp_path / "config.toml").write_text(servers.Plan().hairpin_config())
+    command = [servers.HAIRPIN, "--config", tmp_path / "config.toml"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, preexec_fn=_deny_netlink)
+
+    assert done.returncode == EX_OSERR
+    assert "own addresses cannot be read" in done.stderr and "AF_NETLINK" in done.stderr
+
+
+def _deny_netlink():
+    """As systemd does by RestrictAddressFamilies: a socket of AF_NETLINK is EAFNOSUPPORT."""
+    number_of_socket = {"x86_64": 41, "aarch64": 198}[platform.machine()]
+    load, equal, answer = 0x20, 0x15, 0x06
+    allow, deny = 0x7FFF0000, 0x00050000 | 97
+    number_at, first_argument_at = 0, 16
+    program = b"".join(
+        struct.pack("HBBI", *instruction)
+        for instruction in [
+            (load, 0, 0, number_at),
+            (equal, 0, 3, number_of_socket),
+            (load, 0, 0, first_argument_at),
+            (equal, 0, 1, socket.AF_NETLINK),
+            (answer, 0, 0, deny),
+            (answer, 0, 0, allow),
+        ]
+    )
+    buffer = ctypes.create_string_buffer(program, len(program))
+    filter_ = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    no_new_privileges, set_seccomp, mode_filter = 38, 22, 2
+    assert libc.prctl(no_new_privileges, 1, 0, 0, 0) == 0
+    assert libc.prctl(set_seccomp, mode_filter, filter_, 0, 0) == 0, ctypes.get_errno()
