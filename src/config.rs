@@ -444,6 +444,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::engine::allocation::Transport;
+    use crate::relay::engine::peers::Own;
 
     proptest::proptest! {
         #[test]
@@ -491,6 +493,33 @@ mod tests {
         let warnings = parse(text).unwrap().warnings(None).join("\n");
         assert!(warnings.contains("listen.proxies: ::/0 is everybody"), "{warnings}");
         assert!(warnings.contains("tls.certificate: nobody is shown it"), "{warnings}");
+    }
+
+    #[test]
+    fn opened_ports_of_the_machine_are_read_and_those_that_one_listener_keeps_closed_are_said() {
+        let text = "[listen]\nudp = [\"192.0.2.1:3478\"]\ntcp = []\n[relay]\ntcp = true\n[peers]\n\
+            allow_own = [\"3000-4000/udp\", \"8080/tcp\"]";
+        let config = parse(text).unwrap();
+        let own = |ports, transport| OwnPorts { ports, transport };
+        assert_eq!(
+            config.peers.allow_own,
+            [own(3000..=4000, Transport::Udp), own(8080..=8080, Transport::Tcp)]
+        );
+        let warnings = config.warnings(None).join("\n");
+        assert!(warnings.contains("192.0.2.1:3478 is listen.udp's, and stays closed"), "{warnings}");
+        assert!(!warnings.contains("8080"), "HTTP on loopback is in nobody's way: {warnings}");
+    }
+
+    #[test]
+    fn a_public_range_is_opened_in_vain_unless_it_is_the_machines_own_network() {
+        let config = parse("[peers]\nallow = [\"198.41.0.0/24\", \"10.0.0.0/8\"]").unwrap();
+        let in_it = Own::new(Vec::new(), &["198.41.0.9/22".parse().unwrap()]);
+        assert_eq!(config.needless_openings(&in_it), Vec::<String>::new());
+        let elsewhere = config.needless_openings(&Own::default());
+        assert!(
+            elsewhere.len() == 1 && elsewhere[0].contains("198.41.0.0/24 is open anyway"),
+            "{elsewhere:?}"
+        );
     }
 
     #[test]
@@ -672,6 +701,17 @@ mod tests {
         ("[peers]\nallow = [\"10.0.0.0\"]", ("config.toml:2: peers.allow: ", "10.0.0.0/32")),
         ("[peers]\nallow = [\"127.0.0.0/8\"]", ("config.toml:2: peers.allow: ", "loopback = true")),
         ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
+        ("[peers]\nallow_own = [\"10000\"]", ("config.toml:2: peers.allow_own: ", "\"10000/udp\"")),
+        ("[peers]\nallow_own = [\"10000/sctp\"]", ("config.toml:2: peers.allow_own: ", "20000-20100/udp")),
+        ("[peers]\nallow_own = [\"70000/udp\"]", ("config.toml:2: peers.allow_own: ", "no port")),
+        ("[peers]\nallow_own = [\"2-1/udp\"]", ("config.toml:2: peers.allow_own: ", "lower port first")),
+        ("[peers]\nallow_own = [\"22-53/udp\"]", ("config.toml:2: peers.allow_own: ", "never media")),
+        ("[peers]\nallow_own = [\"4443/tcp\"]", ("config.toml:2: peers.allow_own: ", "relay.tcp")),
+        ("[peers]\nallow_own = [\"40000-50000/udp\"]", ("config.toml:2: peers.allow_own: ", "relay.ports")),
+        (
+            "[peers]\nallow_own = [\"3000-4000/udp\"]",
+            ("config.toml:2: peers.allow_own: ", "0.0.0.0:3478 is listen.udp's"),
+        ),
         ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
         ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
         ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "at least 1")),

@@ -29,6 +29,8 @@ mod relaying;
 
 mod peers;
 
+mod own_addresses;
+
 mod limiting;
 
 mod connected;

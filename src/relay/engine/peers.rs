@@ -496,6 +496,50 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_own_networks_are_closed_unless_opened() {
+        let own = Own::new(vec![ip("8.8.4.4")], &nets(&["8.8.4.4/24", "2001:4860::5/128"]));
+        let mut policy = PeerPolicy { own, ..Default::default() };
+        for closed in ["8.8.4.1", "8.8.4.255", "2001:4860::77", "2001:4860::ffff:0:0:1"] {
+            assert_eq!(policy.judge_ip(ip(closed), Transport::Udp, false), Err(Denial::OnLink), "{closed}");
+        }
+        for open in ["8.8.5.1", "2001:4860:0:1::1"] {
+            assert!(permits_ip(&policy, ip(open), false), "{open}");
+        }
+        assert_eq!(policy.closed_neighbours(), nets(&["8.8.4.0/24", "2001:4860::/64"]));
+        policy.allow = nets(&["8.8.0.0/16", "2001:4860::/65"]);
+        assert!(permits_ip(&policy, ip("8.8.4.1"), false) && permits_ip(&policy, ip("2001:4860::77"), false));
+        assert!(
+            !permits_ip(&policy, ip("2001:4860::8000:0:0:1"), false)
+                && !permits_ip(&policy, ip("8.8.4.4"), false)
+        );
+    }
+
+    #[test]
+    fn half_the_internet_is_no_network_of_the_machine_and_a_single_address_is_one() {
+        let networks = ["1.0.0.1/0", "8.8.4.4/7", "9.9.9.9/8", "8.8.8.8/32", "2001:4860::1/16", "2a00::1/32"];
+        let own = Own::new(Vec::new(), &nets(&networks));
+        assert_eq!(own.on_link, nets(&["8.8.8.8/32", "9.0.0.0/8", "2a00::/32"]));
+        assert!(
+            PeerPolicy { own, ..Default::default() }.judge_ip(ip("1.1.1.1"), Transport::Udp, false).is_ok()
+        );
+    }
+
+    #[test]
+    fn every_refusal_of_our_own_has_its_reason() {
+        let policy = PeerPolicy {
+            own: Own::new(vec![ip("8.8.4.4")], &[]),
+            allow_own: vec![OwnPorts { ports: 3000..=4000, transport: Transport::Udp }],
+            listeners: vec![peer("8.8.4.4:3478").0],
+            ..Default::default()
+        };
+        let judge = |text: &str, transport| policy.judge(peer(text), transport, true, false);
+        assert_eq!(judge("8.8.4.4:3000", Transport::Udp), Ok(()));
+        assert_eq!(judge("8.8.4.4:3000", Transport::Tcp), Err(Denial::Own));
+        assert_eq!(judge("8.8.4.4:3478", Transport::Udp), Err(Denial::Listener));
+        assert_eq!(judge("8.8.4.4:50000", Transport::Udp), Err(Denial::OwnPort));
+    }
+
+    #[test]
     fn loopback_is_for_tests_and_spares_our_listeners() {
         let (own, listeners) = (Own::new(vec![ip("127.0.0.1")], &[]), vec![peer("127.0.0.1:3478").0]);
         let policy = PeerPolicy { loopback: true, own, listeners, ..Default::default() };
