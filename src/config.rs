@@ -510,6 +510,26 @@ mod tests {
         assert!(!warnings.contains("8080"), "HTTP on loopback is in nobody's way: {warnings}");
     }
 
+    /// The table of docs/sfu.md, and the way out that it names for a range that lies in ours.
+    #[test]
+    fn what_the_documentation_opens_for_an_sfu_is_good() {
+        let text = include_str!("../docs/sfu.md");
+        let cells = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.rsplit_once("| `")?.1.strip_suffix("` |"));
+        let opened: Vec<&str> = cells.filter(|cell| cell.starts_with('[')).collect();
+        assert_eq!(opened.len(), 4);
+        for opened in opened {
+            assert_eq!(
+                parse(&format!("[peers]\nallow_own = {opened}")).map(|config| config.peers.allow_own.len()),
+                Ok(1)
+            );
+        }
+        let moved = "relay.ports = \"40001-49999\"";
+        assert!(text.contains(moved));
+        assert!(parse(&format!("{moved}\n[peers]\nallow_own = [\"50000-60000/udp\"]")).is_ok());
+    }
+
     #[test]
     fn a_public_range_is_opened_in_vain_unless_it_is_the_machines_own_network() {
         let config = parse("[peers]\nallow = [\"198.41.0.0/24\", \"10.0.0.0/8\"]").unwrap();

@@ -5,8 +5,8 @@
     peer_policy_oracle.py --random N --seed S   writes N lines `ADDRESS VERDICT`, many at the edge of a prefix
     peer_policy_oracle.py --random N --peers    writes N lines `ADDRESS PORT/PROTOCOL VERDICT`
 
-By default on a machine that has no address of its own; --own, --on-link, --allow, --deny and --allow-own, each as often as
-wanted, describe another.
+By default on a machine that has no address of its own; --own, --on-link, --allow, --deny and --allow-own, each as often
+as wanted, describe another.
 
 Shares nothing with the daemon but the rule itself: an IPv4 peer must not be special, and an IPv6 peer must be global
 unicast (2000::/3) and neither special nor an IPv4 address in disguise. Nobody in a network of the machine is permitted,
@@ -172,8 +172,9 @@ def permits(text):
 
 
 def random_addresses(count, chance, more=()):
-    """`count` pairs (address, is IPv6): a third at edges, a third within notable prefixes or `more`, a third anywhere."""
-    notable = list(more) * 5 + networks(IPV4_DENIED) + networks(IPV6_DENIED) + networks(IPV6_NOTABLE) + networks(IPV6_PERMITTED)
+    """`count` pairs (address, is IPv6): a third at edges, a third in notable prefixes or `more`, a third anywhere."""
+    notable = networks(IPV4_DENIED) + networks(IPV6_DENIED) + networks(IPV6_NOTABLE) + networks(IPV6_PERMITTED)
+    notable += [*more] * 5
     spans = [(int(net.network_address), int(net.broadcast_address), net.version == 6) for net in notable]
     edges = []
     for first, last, is_ipv6 in spans:
@@ -258,7 +259,8 @@ def main():
     parser.add_argument("--random", type=int, metavar="N", help="make up N addresses instead of reading them")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="the same seed makes the same addresses")
     parser.add_argument("--peers", action="store_true", help="make up ports and protocols, too")
-    kinds = {"own": ip_address, "on_link": ip_network, "allow": ip_network, "deny": ip_network, "allow_own": ports_and_protocol}
+    nets = {name: ip_network for name in ("on_link", "allow", "deny")}
+    kinds = {"own": ip_address, **nets, "allow_own": ports_and_protocol}
     for name, kind in kinds.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, action="append", default=[])
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""No client reaches the server's own machine or its neighbours, whatever its addresses become; but what is opened, it does."""
+"""No client reaches the server's own machine or its neighbours, whatever its addresses become, but what is opened."""
 
 import ctypes
 import platform
@@ -15,7 +15,7 @@ import natlab
 import servers
 from natlab import Lab
 from stun import Address
-from turn_client import DEFAULT_WAIT, Refused, TurnClient
+from turn_client import DEFAULT_WAIT, TCP, Refused, TurnClient
 
 pytestmark = pytest.mark.hairpin_only
 
@@ -218,6 +218,59 @@ def test_two_clients_still_meet_relay_to_relay_beside_an_sfu(lab, relay):
         news = bob.receive()
 
         assert (news.peer, news.data) == (alice.relayed, b"hello")
+
+
+@contextmanager
+def tcp_peer(lab, host, address):
+    """Somebody who waits for one connection; yields a function that returns it."""
+    with lab.socket(host, kind=socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+        listener.settimeout(DEFAULT_WAIT)
+        yield lambda: listener.accept()[0]
+
+
+def over_tcp(lab, server, credential):
+    return TurnClient(lab.connect("hostA", server, DEFAULT_WAIT), server, *credential)
+
+
+@contextmanager
+def bridge(lab, server, peer, accept):
+    """A TCP connection with a peer: the client's end, and the peer's."""
+    credential = servers.credential()
+    with over_tcp(lab, server, credential) as client, over_tcp(lab, server, credential) as data:
+        client.allocate(transport=TCP)
+        name = client.connect(peer)
+        with accept() as theirs:
+            yield client, data.become_connection(name), theirs
+
+
+def test_an_opened_tcp_port_on_the_same_machine_is_reached(lab, tmp_path):
+    plan = {"tcp": True, "relay_tcp": True, "allowed_own": ("4443/tcp",)}
+    with server(tmp_path, **plan) as address, tcp_peer(lab, "srv", (SERVER, 4443)) as accept:
+        with bridge(lab, address, Address(SERVER, 4443), accept) as (client, ours, theirs):
+            ours.sendall(b"over TCP")
+            assert theirs.recv(100) == b"over TCP"
+            for closed in (4444, address.port):
+                assert code_of(client.connect, Address(SERVER, closed)) == 403
+
+
+def test_a_tcp_connection_with_an_address_that_becomes_our_own_ends(lab, tmp_path):
+    natlab.ip("inet", "addr", "add", f"{NEIGHBOUR}/32", "dev", "br0")
+    try:
+        with server(tmp_path, tcp=True, relay_tcp=True) as address:
+            with tcp_peer(lab, "inet", (NEIGHBOUR, 20000)) as accept:
+                with bridge(lab, address, Address(NEIGHBOUR, 20000), accept) as (client, ours, theirs):
+                    ours.sendall(b"hello")
+                    assert theirs.recv(100) == b"hello"
+
+                    with address_on_the_server(f"{NEIGHBOUR}/32"):
+                        ours.settimeout(FOLLOWED_WITHIN)
+                        assert ours.recv(100) == b"", "the client's end is closed"
+                        assert code_of(client.connect, Address(NEIGHBOUR, 20000)) == 403
+    finally:
+        natlab.ip("inet", "addr", "del", f"{NEIGHBOUR}/32", "dev", "br0")
 
 
 def test_a_server_that_cannot_know_its_addresses_does_not_start(tmp_path):

@@ -267,9 +267,9 @@ impl OwnPorts {
     }
 }
 
-/// The network that an address is in, by the length that its interface says. An IPv6 address that is handed out alone, as
-/// DHCPv6 does, has its neighbours in its /64 (RFC 4291 §2.5.4). Half the Internet is no network: tunnels say so and mean
-/// something else.
+/// The network that an address is in, by the length that its interface says. An IPv6 address that is handed out alone, by
+/// DHCP, has its neighbours in its /64 (RFC 4291 §2.5.4). Half the Internet is no network: tunnels say so and mean something
+/// else.
 fn network(address: &IpNet) -> Option<IpNet> {
     let network = match address {
         IpNet::V4(net) => (net.prefix_len() >= 8).then_some(IpNet::V4(*net)),

@@ -69,20 +69,19 @@ impl Engine {
     }
 
     /// By which of its two addresses a client knows somebody on this machine, behind a 1:1 NAT: relays by the `outside`
-    /// one, and other services by whichever it asked for.
+    /// one, and other services by whichever it asked for. A channel is a better friend than a permission.
     #[must_use]
     pub fn known_as(&self, relay: RelayId, outside: PeerAddr, inside: PeerAddr, now: Moment) -> PeerAddr {
         if outside == inside {
             return outside;
         }
         let allocation = self.allocations.by_relay(relay).and_then(|id| self.allocations.get(id));
-        let has_channel = |peer| self.routes.down(relay, peer).is_some();
+        let has_channel = |peer| self.routes.down(relay, peer).is_some_and(|down| down.channel_until > now);
         let is_permitted = |peer: PeerAddr| {
             allocation.and_then(|a| a.permitted_until(peer.ip())).is_some_and(|until| until > now)
         };
-        let known = is_permitted(inside)
-            && (!is_permitted(outside) || (has_channel(inside) && !has_channel(outside)));
-        if known { inside } else { outside }
+        let acquaintance = |peer| (has_channel(peer), is_permitted(peer));
+        if acquaintance(inside) > acquaintance(outside) { inside } else { outside }
     }
 }
 
