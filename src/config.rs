@@ -5,6 +5,7 @@
 
 mod checks;
 mod error;
+mod own_ports;
 mod values;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::certificates::{CertificateError, Certificates, Files};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::ice::{IceServers, Names, Served};
 use crate::origin::{Origin, OriginPattern, host};
+use crate::relay::engine::peers::OwnPorts;
 use crate::relay::ports::RelayAddress;
 
 pub use checks::{KEY_TTL, TTL};
@@ -227,6 +229,9 @@ pub struct Peers {
     /// Closed ranges.
     #[serde(deserialize_with = "values::networks")]
     pub deny: Vec<IpNet>,
+    /// Opened ports of this machine itself.
+    #[serde(deserialize_with = "own_ports::read")]
+    pub allow_own: Vec<OwnPorts>,
     /// NAT64 prefixes.
     #[serde(deserialize_with = "values::networks_v6")]
     pub nat64_prefixes: Vec<Ipv6Net>,
@@ -461,6 +466,8 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::engine::allocation::Transport;
+    use crate::relay::engine::peers::Own;
 
     proptest::proptest! {
         #[test]
@@ -508,6 +515,53 @@ mod tests {
         let warnings = parse(text).unwrap().warnings(None).join("\n");
         assert!(warnings.contains("listen.proxies: ::/0 is everybody"), "{warnings}");
         assert!(warnings.contains("tls.certificate: nobody is shown it"), "{warnings}");
+    }
+
+    #[test]
+    fn opened_ports_of_the_machine_are_read_and_those_that_one_listener_keeps_closed_are_said() {
+        let text = "[listen]\nudp = [\"192.0.2.1:3478\"]\ntcp = []\n[relay]\ntcp = true\n[peers]\n\
+            allow_own = [\"3000-4000/udp\", \"8080/tcp\"]";
+        let config = parse(text).unwrap();
+        let own = |ports, transport| OwnPorts { ports, transport };
+        assert_eq!(
+            config.peers.allow_own,
+            [own(3000..=4000, Transport::Udp), own(8080..=8080, Transport::Tcp)]
+        );
+        let warnings = config.warnings(None).join("\n");
+        assert!(warnings.contains("192.0.2.1:3478 is listen.udp's, and stays closed"), "{warnings}");
+        assert!(!warnings.contains("8080"), "HTTP on loopback is in nobody's way: {warnings}");
+    }
+
+    /// The table of docs/sfu.md, and the way out that it names for a range that lies in ours.
+    #[test]
+    fn what_the_documentation_opens_for_an_sfu_is_good() {
+        let text = include_str!("../docs/sfu.md");
+        let cells = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| ")?.rsplit_once("| `")?.1.strip_suffix("` |"));
+        let opened: Vec<&str> = cells.filter(|cell| cell.starts_with('[')).collect();
+        assert_eq!(opened.len(), 4);
+        for opened in opened {
+            assert_eq!(
+                parse(&format!("[peers]\nallow_own = {opened}")).map(|config| config.peers.allow_own.len()),
+                Ok(1)
+            );
+        }
+        let moved = "relay.ports = \"40001-49999\"";
+        assert!(text.contains(moved));
+        assert!(parse(&format!("{moved}\n[peers]\nallow_own = [\"50000-60000/udp\"]")).is_ok());
+    }
+
+    #[test]
+    fn a_public_range_is_opened_in_vain_unless_it_is_the_machines_own_network() {
+        let config = parse("[peers]\nallow = [\"198.41.0.0/24\", \"10.0.0.0/8\"]").unwrap();
+        let in_it = Own::new(Vec::new(), &["198.41.0.9/22".parse().unwrap()]);
+        assert_eq!(config.needless_openings(&in_it), Vec::<String>::new());
+        let elsewhere = config.needless_openings(&Own::default());
+        assert!(
+            elsewhere.len() == 1 && elsewhere[0].contains("198.41.0.0/24 is open anyway"),
+            "{elsewhere:?}"
+        );
     }
 
     #[test]
@@ -689,6 +743,17 @@ mod tests {
         ("[peers]\nallow = [\"10.0.0.0\"]", ("config.toml:2: peers.allow: ", "10.0.0.0/32")),
         ("[peers]\nallow = [\"127.0.0.0/8\"]", ("config.toml:2: peers.allow: ", "loopback = true")),
         ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
+        ("[peers]\nallow_own = [\"10000\"]", ("config.toml:2: peers.allow_own: ", "\"10000/udp\"")),
+        ("[peers]\nallow_own = [\"10000/sctp\"]", ("config.toml:2: peers.allow_own: ", "20000-20100/udp")),
+        ("[peers]\nallow_own = [\"70000/udp\"]", ("config.toml:2: peers.allow_own: ", "no port")),
+        ("[peers]\nallow_own = [\"2-1/udp\"]", ("config.toml:2: peers.allow_own: ", "lower port first")),
+        ("[peers]\nallow_own = [\"22-53/udp\"]", ("config.toml:2: peers.allow_own: ", "never media")),
+        ("[peers]\nallow_own = [\"4443/tcp\"]", ("config.toml:2: peers.allow_own: ", "relay.tcp")),
+        ("[peers]\nallow_own = [\"40000-50000/udp\"]", ("config.toml:2: peers.allow_own: ", "relay.ports")),
+        (
+            "[peers]\nallow_own = [\"3000-4000/udp\"]",
+            ("config.toml:2: peers.allow_own: ", "0.0.0.0:3478 is listen.udp's"),
+        ),
         ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
         ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
         ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "at least 1")),

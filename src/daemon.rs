@@ -5,15 +5,16 @@
 mod error;
 mod listen;
 mod site;
+mod surroundings;
 
-use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, mpsc as threads};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
+use crate::daemon::surroundings::Surroundings;
 use crate::front::{Front, Order};
 use crate::metrics::Metrics;
 use crate::network;
@@ -56,6 +58,8 @@ pub struct Daemon {
     settings: Arc<Settings>,
     certificates: Option<Arc<Certificates>>,
     hub: Arc<Hub>,
+    /// Held for as long as the machine's addresses are to be followed.
+    following: threads::Sender<Infallible>,
 }
 
 /// Asks the threads of a daemon for a sign of life.
@@ -95,7 +99,8 @@ impl Daemon {
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
-        let relay = relay_addresses(config)?;
+        let own = surroundings::read()?;
+        let relay = relay_addresses(config, &own.addresses)?;
         let open_files = raise_open_files(config.relay.ports.len() * relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
         let (udp, listeners) = listen::sockets(&config.listen.udp, threads)?;
@@ -104,13 +109,15 @@ impl Daemon {
         let tls = listen::doors(Listener::Tls, &config.listen.tls, &mut doors)?;
         let http = listen::doors(Listener::Http, &config.http.listen, &mut doors)?;
         let addresses = Addresses { udp, tcp, tls, http, relay, ports: config.relay.ports.clone() };
-        let settings = Arc::new(settings(config, &addresses)?);
+        let settings = Arc::new(settings(config, &addresses.relay)?);
+        let surroundings = Surroundings::new(own.clone(), &addresses);
+        let peers = surroundings.policy(config, &addresses);
         let connections = config.limits.connections.map_or(open_files, |most| most as usize);
         let admission = Admission::new(connections, config.limits.connections_per_ip as usize);
-        let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
+        let parts = parts(&settings, peers, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
-        let (http, hub) = site::open(config, &addresses, &settings, &handles, clock)?;
+        let (http, hub) = site::open(config, &addresses, &settings, &own.addresses, &handles, clock)?;
         let front = Front {
             shards: handles.clone(),
             admission: parts.admission,
@@ -127,8 +134,11 @@ impl Daemon {
         for (index, shard) in shards.into_iter().enumerate() {
             running.push(spawn(format!("relay-{index}"), move || shard.run())?);
         }
+        let (following, until) = threads::channel();
+        let to = handles.clone();
+        running.push(spawn("network".to_owned(), move || surroundings.follow(&to, clock, &until))?);
         let pulse = Pulse { shards: handles, front: orders };
-        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates, hub })
+        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates, hub, following })
     }
 
     /// Where it is reached.
@@ -182,6 +192,7 @@ impl Daemon {
         for shard in &self.pulse.shards {
             shard.tell(Command::Stop);
         }
+        drop(self.following);
         // Who has ended already needs no order.
         let _ = self.pulse.front.send(Order::Stop);
         for Running { thread, ended: _ } in self.threads {
@@ -223,6 +234,7 @@ impl Pulse {
 
 fn parts(
     settings: &Arc<Settings>,
+    peers: PeerPolicy,
     addresses: &Addresses,
     admission: Arc<Admission>,
     clock: Clock,
@@ -234,6 +246,7 @@ fn parts(
             answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
             notices: Arc::new(Notices::default()),
             settings: Arc::clone(settings),
+            peers,
         },
         pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone(), clock)),
         admission,
@@ -273,14 +286,14 @@ fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) ->
     Ok(Running { thread, ended })
 }
 
-fn relay_addresses(config: &Config) -> Result<Vec<RelayAddress>, StartError> {
+fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
     let Some(addresses) = &config.relay.addresses else {
-        let found = network::default_relay_addresses();
+        let found = network::default_relay_addresses(own);
         if found.is_empty() {
             return Err(StartError::Disconnected);
         }
         for address in &found {
-            if !PeerPolicy::default().permits_ip(address.public, false) {
+            if !PeerPolicy::is_global(&address.public.into()) {
                 tracing::warn!(
                     address = %address.public,
                     "the relay address is not a public one: behind a NAT, name both sides in relay.addresses"
@@ -296,7 +309,7 @@ fn relay_addresses(config: &Config) -> Result<Vec<RelayAddress>, StartError> {
     Ok(addresses.clone())
 }
 
-fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartError> {
+fn settings(config: &Config, relay: &[RelayAddress]) -> Result<Settings, StartError> {
     let mut secrets = config.credentials.secrets.clone();
     if secrets.is_empty() && config.credentials.users.is_empty() {
         secrets.push(Secret::from_random(seed()?));
@@ -306,21 +319,9 @@ fn settings(config: &Config, addresses: &Addresses) -> Result<Settings, StartErr
     }
     let users = config.credentials.users.clone();
     let (realm, check_expiry) = (&config.credentials.realm, config.credentials.check_expiry);
-    let mut own: BTreeSet<IpAddr> = network::interface_addresses().into_iter().collect();
-    own.extend(addresses.relay.iter().flat_map(|address| [address.bind, address.public]));
-    let listeners = [&addresses.udp[..], &addresses.tcp, &addresses.tls, &addresses.http].concat();
-    own.extend(listeners.iter().map(SocketAddr::ip));
     Ok(Settings {
         credentials: Credentials::new(realm, secrets, users, check_expiry),
-        peers: PeerPolicy {
-            allow: config.peers.allow.clone(),
-            deny: config.peers.deny.clone(),
-            nat64: config.peers.nat64_prefixes.clone(),
-            loopback: config.peers.loopback,
-            own: own.into_iter().collect(),
-            listeners,
-        },
-        limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(&addresses.relay)),
+        limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(relay)),
         rfc5766_channels: config.relay.rfc5766_channels,
         rfc3489: config.listen.rfc3489,
         tcp: config.relay.tcp,

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::{Failure, bad_certificate, load};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::daemon::StartError;
+use crate::network;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -20,6 +22,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let file = arguments.file.display();
     for warning in config.warnings(Some(&arguments.file)) {
         println!("{file}: warning: {warning}");
+    }
+    match network::own() {
+        Ok(own) => {
+            config.needless_openings(&own).iter().for_each(|warning| println!("{file}: warning: {warning}"));
+        }
+        Err(error) => println!("{file}: warning: {}", StartError::Blind(error)),
     }
     if let Some(certificates) = certificates {
         for warning in certificates.warnings(Clock::start().now().unix) {

@@ -50,6 +50,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
         StartError::Certificate(error) => bad_certificate(file, error),
         StartError::Listen(..)
         | StartError::Relay(..)
+        | StartError::Blind(..)
         | StartError::Disconnected
         | StartError::System(..) => Failure::system(error),
     })?;

@@ -42,10 +42,7 @@ impl Config {
                 "credentials: everybody on this machine can read them in this file: run `chmod o=` on it";
             warnings.push(text.to_owned());
         }
-        let open = |net: &&IpNet| PeerPolicy::is_open(net);
-        if let Some(net) = self.peers.allow.iter().find(open) {
-            warnings.push(format!("peers.allow: {net} is open anyway; this list does not close the rest"));
-        }
+        warnings.extend(self.own_port_warnings());
         if let Some(net) = self.listen.proxies.iter().find(|net| net.prefix_len() == 0) {
             let text = format!(
                 "listen.proxies: {net} is everybody, so any client can claim any address: name your own"
@@ -271,7 +268,8 @@ impl Config {
     }
 
     fn check_peers(&self) -> Result<(), Mistake> {
-        let Some(net) = self.peers.allow.iter().find(|net| !PeerPolicy::can_open(net)) else { return Ok(()) };
+        let never = |net: &&IpNet| !PeerPolicy::can_open(net);
+        let Some(net) = self.peers.allow.iter().find(never) else { return self.check_own_ports() };
         let remedy = if net.addr().is_loopback() {
             "for tests, write loopback = true instead"
         } else {

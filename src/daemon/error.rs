@@ -13,6 +13,8 @@ pub enum StartError {
     Listen(Listener, SocketAddr, io::Error),
     /// An address cannot be relayed from.
     Relay(IpAddr, io::Error),
+    /// The addresses of this machine cannot be read.
+    Blind(io::Error),
     /// There is no address to relay from.
     Disconnected,
     /// A certificate or its key cannot be used.
@@ -60,6 +62,11 @@ impl fmt::Display for StartError {
                 f,
                 "cannot relay from {ip} ({error}): relay.addresses must be addresses of this machine; behind a NAT \
                  write {{ bind = \"the machine's\", public = \"the NAT's\" }}"
+            ),
+            Self::Blind(error) => write!(
+                f,
+                "this machine's own addresses cannot be read ({error}), and clients must not reach them: let the daemon \
+                 open AF_NETLINK sockets, in a systemd unit by RestrictAddressFamilies"
             ),
             Self::Disconnected => write!(
                 f,

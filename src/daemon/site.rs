@@ -1,5 +1,6 @@
 //! Builds what is served over HTTP: pages, the API and the rooms.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rand::SeedableRng as _;
@@ -14,7 +15,6 @@ use crate::http::origins::Origins;
 use crate::http::refusals::Refusals;
 use crate::http::{Site, router};
 use crate::ice::{IceServers, Served};
-use crate::network;
 use crate::relay::engine::Settings;
 use crate::relay::shard::Handle;
 use crate::room_token::RoomTokens;
@@ -27,6 +27,7 @@ pub(super) fn open(
     config: &Config,
     addresses: &Addresses,
     settings: &Settings,
+    own: &[IpAddr],
     shards: &[Handle],
     clock: Clock,
 ) -> Result<(Server, Arc<Hub>), StartError> {
@@ -37,15 +38,15 @@ pub(super) fn open(
     let credentials = settings.credentials.clone();
     let api = Api::new(credentials, ice, &config.http.keys, shards.to_vec(), seed()?);
     let create = config.rooms.create;
-    let (origins, refusals) = (origins(config, addresses), Refusals::default());
+    let (origins, refusals) = (origins(config, addresses, own), Refusals::default());
     let site = Site { clock, origins, refusals, create, api, hub: Arc::clone(&hub) };
     Ok((Server::new(router(Arc::new(site)), &config.http.proxies, clock), hub))
 }
 
 /// Whose pages may do what.
-fn origins(config: &Config, addresses: &Addresses) -> Origins {
+fn origins(config: &Config, addresses: &Addresses, own: &[IpAddr]) -> Origins {
     let Http { public_url, allowed_origins, .. } = &config.http;
-    Origins::new(public_url.as_ref(), allowed_origins, &addresses.http, &network::interface_addresses())
+    Origins::new(public_url.as_ref(), allowed_origins, &addresses.http, own)
 }
 
 /// Where clients meet, with the relay that they are given.

@@ -299,14 +299,14 @@ impl ShardPorts {
         self.by_address.get(&address).copied()
     }
 
-    /// Where packets for one of our own relayed transport addresses are sent: behind a 1:1 NAT the public address
-    /// may not lead back to us.
+    /// Where packets for this machine are sent, another relay's or a service's: behind a 1:1 NAT the public address may
+    /// not lead back to us.
     #[must_use]
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
         self.translate(address, |own| (own.public, own.bind))
     }
 
-    /// The sender of a packet, as clients know it: one of our own relays by its public address.
+    /// The sender of a packet, as the world knows it: one of our own relays by its public address.
     #[must_use]
     pub fn outside(&self, address: SocketAddr) -> SocketAddr {
         self.translate(address, |own| (own.bind, own.public))

@@ -22,6 +22,7 @@ use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
+use crate::relay::engine::peers::Own;
 use crate::relay::engine::{Action, Engine, Framing, Place, Shared, ToPeer};
 use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
@@ -66,6 +67,8 @@ pub enum Command {
     Adopt(Box<Arrival>),
     /// End the allocations that were made with the credential of this user name.
     Revoke(Arc<str>),
+    /// The machine has these addresses and networks now.
+    Move(Arc<Own>),
     /// End.
     Stop,
 }
@@ -205,17 +208,24 @@ impl Shard {
 
     /// Carries out what came from outside; whether it was the order to stop.
     fn obey(&mut self, now: Now) -> bool {
+        let mut denied = Vec::new();
         for command in self.inbox.try_iter() {
             match command {
                 // Who asked may have gone; then nobody needs the answer.
                 Command::Ping(answer) => drop(answer.send(())),
                 Command::Adopt(arrival) => self.streams.adopt(*arrival),
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
+                Command::Move(own) => denied.extend(self.engine.set_own(Own::clone(&own), &self.ports)),
                 Command::Stop => {
                     self.engine.conclude();
                     return true;
                 }
             }
+        }
+        for stream in
+            denied.into_iter().filter_map(|connection| self.streams.peer(connection)).collect::<Vec<_>>()
+        {
+            self.end_stream(stream, Ending::Refused, now);
         }
         false
     }
@@ -370,11 +380,16 @@ impl Shard {
             }
             for slot in slots {
                 let received = self.batch.received(slot);
-                let peer = PeerAddr(self.ports.outside(received.from));
+                let peer = self.peer_of(relay, received.from, now);
                 let payload = HEADROOM..HEADROOM + received.length;
                 self.peer_sent(relay, peer, slot, &payload, now);
             }
         }
+    }
+
+    /// A packet's sender, as the client of a relay knows it.
+    fn peer_of(&self, relay: RelayId, from: SocketAddr, now: Now) -> PeerAddr {
+        self.engine.known_as(relay, PeerAddr(self.ports.outside(from)), PeerAddr(from), now.moment)
     }
 
     fn path_of(&self, listener: ListenerId, slot: usize) -> ClientPath {
@@ -410,7 +425,7 @@ impl Shard {
         let range = HEADROOM + packet.payload.start..HEADROOM + packet.payload.end;
         let mut to = packet.peer.0;
         if packet.own {
-            // Two of our clients talk to each other: on one shard the packet need not leave the process.
+            // If two of our clients talk to each other on one shard, the packet need not leave the process.
             if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
                 return self.peer_sent(other, PeerAddr(from.0), slot, &range, now);
             }
@@ -456,7 +471,7 @@ impl Shard {
             let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else {
                 return count;
             };
-            let peer = PeerAddr(self.ports.outside(peer));
+            let peer = self.peer_of(relay, peer, now);
             let report = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment));
             if let Some((path, message)) = report
                 && let Some((slot, range)) = self.batch.compose(&message)
@@ -525,9 +540,9 @@ mod tests {
             quotas: Arc::new(Quotas::new(&limits)),
             answers: Arc::new(AnswerBudget::new(&limits, 2)),
             notices: Arc::new(Notices::default()),
+            peers: PeerPolicy::default(),
             settings: Arc::new(Settings {
                 credentials,
-                peers: PeerPolicy::default(),
                 limits,
                 rfc5766_channels: false,
                 rfc3489: false,

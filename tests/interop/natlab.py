@@ -57,6 +57,11 @@ class Lab:
         return sock
 
 
+def ip(host, *words):
+    """iproute2 on a host."""
+    subprocess.run(["ip", "-n", namespace(host), *words], check=True, capture_output=True, text=True)
+
+
 def server_plan(**more):
     """A server with the lab's public address; the lab's public network is all that it reaches."""
     plan = {"listen": SERVER_ADDRESSES, "namespace": namespace("srv"), "loopback_peers": False}

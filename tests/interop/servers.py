@@ -75,6 +75,10 @@ class Plan:
     relay_tcp: bool = False
     proxies: tuple = ()
     allowed_peers: tuple = ()
+    # ports of the server's own machine
+    allowed_own: tuple = ()
+    # the address that a 1:1 NAT shows instead of the first in `listen`
+    public: str | None = None
     loopback_peers: bool = True
     namespace: str | None = None
 
@@ -94,7 +98,7 @@ tls = {_toml_list(self._sockets(self.tls) if self.tls else ())}
 proxies = {_toml_list(self.proxies)}
 {self._hairpin_certificate() if self.streams else ""}
 [relay]
-addresses = {_toml_list(self.listen)}
+addresses = {self._relay_addresses()}
 ports = "{RELAY_PORTS}"
 tcp = {_toml_flag(self.relay_tcp)}
 # uclient 4.6.1 draws its channels from the whole range of RFC 5766
@@ -107,6 +111,7 @@ secrets = ["{SECRET}"]
 [peers]
 loopback = {_toml_flag(self.loopback_peers)}
 allow = {_toml_list(self.allowed_peers)}
+allow_own = {_toml_list(self.allowed_own)}
 
 [limits]
 allocations_per_user = 1000
@@ -118,6 +123,11 @@ failures_per_minute = 100000
 packets_per_second = 100000
 bits_per_second = 1000000000
 """
+
+    def _relay_addresses(self):
+        if self.public is None:
+            return _toml_list(self.listen)
+        return f'[{{ bind = "{self.listen[0]}", public = "{self.public}" }}]'
 
     def _hairpin_certificate(self):
         made = certificate.made()

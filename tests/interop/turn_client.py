@@ -95,6 +95,15 @@ class TurnClient:
     def bind(self, channel, peer):
         self._authenticated(Method.CHANNEL_BIND, [(Attribute.CHANNEL_NUMBER, struct.pack("!HH", channel, 0))], [peer])
 
+    def connect(self, peer):
+        """RFC 6062: the name of a new TCP connection with a peer."""
+        return self._authenticated(Method.CONNECT, [], [peer]).get(Attribute.CONNECTION_ID)
+
+    def become_connection(self, name):
+        """RFC 6062: what this client's own connection carries from now on is what the peer's does."""
+        self._authenticated(Method.CONNECTION_BIND, [(Attribute.CONNECTION_ID, name)])
+        return self.sock
+
     def send(self, peer, data, dont_fragment=False):
         indication = Message(Kind.INDICATION, Method.SEND).add_address(Attribute.XOR_PEER_ADDRESS, peer)
         if dont_fragment:

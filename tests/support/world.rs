@@ -15,7 +15,7 @@ use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::notices::Notices;
-use hairpin::relay::engine::peers::PeerPolicy;
+use hairpin::relay::engine::peers::{Own, PeerPolicy};
 use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 use hairpin::relay::engine::quotas::Quotas;
 use hairpin::relay::engine::{Action, Engine, Framing, Place, Settings, Shared, ToClient, ToPeer};
@@ -59,7 +59,11 @@ impl Default for Plan {
         let own = ["192.0.2.1", "2001:db8::1"].map(|ip| ip.parse().unwrap()).to_vec();
         Self {
             limits: generous(),
-            peers: PeerPolicy { own, listeners: vec![LISTENER.parse().unwrap()], ..PeerPolicy::default() },
+            peers: PeerPolicy {
+                own: Own::new(own, &[]),
+                listeners: vec![LISTENER.parse().unwrap()],
+                ..PeerPolicy::default()
+            },
             users: HashMap::from([("alice".to_owned(), Secret::new("wonderland"))]),
             secrets: vec![Secret::new(SECRET)],
             check_expiry: CheckExpiry::Allocate,
@@ -103,7 +107,7 @@ impl World {
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
         let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, .. } = plan;
-        let settings = Arc::new(Settings { credentials, peers, limits, rfc5766_channels, rfc3489, tcp });
+        let settings = Arc::new(Settings { credentials, limits, rfc5766_channels, rfc3489, tcp });
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {
@@ -112,6 +116,7 @@ impl World {
             answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
             settings: Arc::clone(&settings),
             notices: Arc::new(Notices::default()),
+            peers,
         };
         let engine = Engine::new(shared, Arc::clone(&counters), Place::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };

@@ -30,7 +30,7 @@ fn connection(id: u32) -> ClientPath {
 }
 
 /// A client on a connection, with an allocation for TCP.
-fn allocated(world: &mut World, id: u32) -> (Client, std::net::SocketAddr) {
+pub(crate) fn allocated(world: &mut World, id: u32) -> (Client, std::net::SocketAddr) {
     let mut client = Client { path: connection(id), ..world.client("203.0.113.1:5000", "alice") };
     client.challenge(world);
     let request = client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &TCP);
@@ -40,7 +40,11 @@ fn allocated(world: &mut World, id: u32) -> (Client, std::net::SocketAddr) {
 }
 
 /// What the engine does about a Connect: the connection's name, or the error.
-fn connect(world: &mut World, client: &mut Client, peer: &str) -> Result<ConnectionId, Option<u16>> {
+pub(crate) fn connect(
+    world: &mut World,
+    client: &mut Client,
+    peer: &str,
+) -> Result<ConnectionId, Option<u16>> {
     let request = client.request(CONNECT).peer(peer);
     match world.deliver(client.path, &client.sign(request)) {
         Action::Connect(connection, _, to) => {

@@ -30,6 +30,8 @@ mod relaying;
 
 mod peers;
 
+mod own_addresses;
+
 mod limiting;
 
 mod connected;

@@ -3,8 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 
+use hairpin::relay::address::PeerAddr;
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::peers::PeerPolicy;
+use hairpin::relay::engine::allocation::Transport;
+use hairpin::relay::engine::peers::{Own, OwnPorts, PeerPolicy};
 use ipnet::IpNet;
 
 use crate::support::client::Client;
@@ -92,7 +94,7 @@ impl Relays {
     fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let mut world = World::with(|plan| {
             plan.ports = TablePorts::new(&RELAYS, 50_000, 50_001);
-            plan.peers.own = RELAYS.map(ip).to_vec();
+            plan.peers.own = Own::new(RELAYS.map(ip).to_vec(), &[]);
             plan.peers.listeners = RELAYS.map(|relay| SocketAddr::new(ip(relay), 3478)).to_vec();
             plan.peers.nat64 = vec!["2a00:64::/96".parse().unwrap()];
             change(plan);
@@ -249,7 +251,7 @@ fn a_port_must_be_one_that_media_could_have() {
 fn our_other_addresses_are_not_reached() {
     let own = ["1.0.0.1", "2606:4700::1001"];
     let mut relays = Relays::with(|plan| {
-        plan.peers.own.extend(own.map(ip));
+        plan.peers.own.addresses.extend(own.map(ip));
         plan.peers.allow = ["0.0.0.0/0", "::/0"].map(|net| net.parse().unwrap()).to_vec();
     });
     own.map(ip).into_iter().for_each(|own| relays.assert_unreachable(own));
@@ -262,7 +264,7 @@ fn our_listeners_are_not_reached() {
         for port in [3478, 5349, 443, 9641, 50_002] {
             // A relay's address is ours even where the list of our addresses lacks it.
             for is_listed in [true, false] {
-                let mut relays = Relays::with(|plan| plan.peers.own.retain(|_| is_listed));
+                let mut relays = Relays::with(|plan| plan.peers.own.addresses.retain(|_| is_listed));
                 let answers = relays.try_peer(SocketAddr::new(own, port));
                 assert_eq!(answers, [Some(403), None], "{own} {port}");
             }
@@ -321,7 +323,7 @@ fn a_closed_range_is_stronger_than_an_open_one_and_than_the_internet() {
 fn loopback_can_be_opened_for_tests_and_our_listeners_stay_closed() {
     let open = |plan: &mut Plan| {
         plan.peers.loopback = true;
-        plan.peers.own.extend(["127.0.0.1", "::1"].map(ip));
+        plan.peers.own.addresses.extend(["127.0.0.1", "::1"].map(ip));
         plan.peers.listeners.push("0.0.0.0:3478".parse().unwrap());
     };
     for peer in ["127.0.0.1:9000", "127.1.2.3:9000", "[::1]:9000"] {
@@ -339,19 +341,67 @@ fn loopback_can_be_opened_for_tests_and_our_listeners_stay_closed() {
 /// The same rule, written a second time by other means: see the oracle's own description.
 #[test]
 fn an_independent_oracle_agrees_on_a_million_addresses() {
-    let oracle = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/peer_policy_oracle.py");
-    let output =
-        Command::new("python3").args([oracle, "--random", "1000000", "--seed", "1"]).output().unwrap();
-    let verdicts = String::from_utf8(output.stdout).unwrap();
     let policy = PeerPolicy::default();
-
-    let mut counts = [0, 0];
-    for (address, verdict) in verdicts.lines().map(|line| line.split_once(' ').unwrap()) {
-        let permitted = policy.permits_ip(ip(address), false);
-        assert_eq!(if permitted { "allow" } else { "deny" }, verdict, "{address}");
-        counts[usize::from(permitted)] += 1;
-    }
-
+    let permits = |address: &str| policy.judge_ip(ip(address), Transport::Udp, false).is_ok();
+    let counts = compare(&["--random", "1000000", "--seed", "1"], permits);
     assert_eq!(counts.iter().sum::<u32>(), 1_000_000);
     assert!(counts.iter().all(|count| *count > 100_000), "{counts:?}");
+}
+
+/// A machine with public and private addresses, and what its operator opened and closed.
+const MACHINE: [(&str, &[&str]); 5] = [
+    ("--own", &["8.8.4.4", "2001:4860::1", "10.0.0.5", "169.254.0.7", "198.41.0.4"]),
+    ("--on-link", &["8.8.4.0/24", "2001:4860::/64", "10.0.0.0/16", "198.41.0.4/32"]),
+    ("--allow", &["8.8.4.128/25", "10.0.0.0/8", "2001:4860::8000:0/97", "fd00::/8"]),
+    ("--deny", &["10.9.0.0/16", "8.8.4.192/26", "198.41.0.0/24"]),
+    ("--allow-own", &["10000/udp", "20000-20100/udp", "4443/tcp"]),
+];
+
+#[test]
+fn the_oracle_agrees_on_a_machine_with_addresses_and_networks() {
+    let of = |key: &str| MACHINE.iter().find(|(name, _)| *name == key).unwrap().1;
+    let nets = |key| of(key).iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
+    let ports = |ports, transport| OwnPorts { ports, transport };
+    let policy = PeerPolicy {
+        own: Own { addresses: of("--own").iter().map(|own| ip(own)).collect(), on_link: nets("--on-link") },
+        allow: nets("--allow"),
+        deny: nets("--deny"),
+        allow_own: vec![
+            ports(10_000..=10_000, Transport::Udp),
+            ports(20_000..=20_100, Transport::Udp),
+            ports(4443..=4443, Transport::Tcp),
+        ],
+        ..PeerPolicy::default()
+    };
+    let machine =
+        MACHINE.iter().flat_map(|(key, values)| values.iter().flat_map(move |value| [*key, *value]));
+    let machine: Vec<&str> = ["--random", "100000", "--seed", "2"].into_iter().chain(machine).collect();
+
+    let addresses = compare(&machine, |address| policy.judge_ip(ip(address), Transport::Udp, false).is_ok());
+    let peers = compare(&[&machine[..], &["--peers"]].concat(), |peer| {
+        let (address, port) = peer.split_once(' ').unwrap();
+        let (port, protocol) = port.split_once('/').unwrap();
+        let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
+        let peer = PeerAddr(SocketAddr::new(ip(address), port.parse().unwrap()));
+        policy.judge(peer, transport, false, false).is_ok()
+    });
+
+    for counts in [addresses, peers] {
+        assert_eq!(counts.iter().sum::<u32>(), 100_000);
+        assert!(counts.iter().all(|count| *count > 10_000), "{counts:?}");
+    }
+}
+
+/// Asks the oracle, which must agree with `permits`; returns how often it denies and allows.
+fn compare(words: &[&str], permits: impl Fn(&str) -> bool) -> [u32; 2] {
+    let oracle = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/peer_policy_oracle.py");
+    let output = Command::new("python3").arg(oracle).args(words).output().unwrap();
+    let verdicts = String::from_utf8(output.stdout).unwrap();
+    let mut counts = [0, 0];
+    for (peer, verdict) in verdicts.lines().map(|line| line.rsplit_once(' ').unwrap()) {
+        let permitted = permits(peer);
+        assert_eq!(if permitted { "allow" } else { "deny" }, verdict, "{peer}");
+        counts[usize::from(permitted)] += 1;
+    }
+    counts
 }

@@ -258,6 +258,11 @@ impl Allocations {
         self.slots.iter().map(|(key, allocation)| (AllocationId(key), allocation))
     }
 
+    /// Every allocation, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
+        self.slots.iter_mut().map(|(_, allocation)| allocation)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

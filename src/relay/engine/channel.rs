@@ -36,9 +36,7 @@ impl Engine {
             return Err(Refusal::BadRequest);
         }
         let relay = allocation.relay(peer.family()).ok_or(Refusal::FamilyMismatch)?;
-        if !self.permits(peer, ports) {
-            return Err(Refusal::PeerDenied);
-        }
+        self.may_reach(peer, Transport::Udp, ports)?;
         let is_new = allocation.channels.iter().all(|other| other.number != number);
         if is_new && allocation.channels.len() >= self.settings.limits.channels {
             return Err(Refusal::Channels);

@@ -91,10 +91,7 @@ impl Engine {
             return Err(Refusal::ConnectionExists);
         }
         let relay = allocation.relay(peer.family()).ok_or(Refusal::FamilyMismatch)?.id;
-        let (relay_ip, live) = (ports.is_relay_ip(peer.ip()), ports.is_live_stream(peer.0));
-        if !self.settings.peers.permits(peer, relay_ip, live) {
-            return Err(Refusal::PeerDenied);
-        }
+        self.may_reach(peer, Transport::Tcp, ports)?;
         self.afford_connection(id)?;
         let now = request.now().moment;
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
@@ -223,6 +220,14 @@ impl Engine {
             allocation.connections.push(id);
         }
         id
+    }
+
+    /// The connections with such peers.
+    pub(super) fn connections_where(&self, is_such: impl Fn(PeerAddr) -> bool) -> Vec<ConnectionId> {
+        let such = self.connections.iter().filter(|(_, connection)| is_such(connection.peer));
+        let mut ids: Vec<ConnectionId> = such.map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Forgets the connections of an allocation that has ended; whoever closes its relayed address closes them.

@@ -24,7 +24,7 @@ pub struct ToPeer {
     pub payload: Range<usize>,
     /// Whether it must leave with the DF bit set (RFC 8656 §14).
     pub dont_fragment: bool,
-    /// Whether the peer is a relayed transport address of our own.
+    /// Whether the peer's address is one that we relay from: another relay, or a service beside us.
     pub own: bool,
 }
 
@@ -56,11 +56,10 @@ impl Engine {
         ports: &impl Ports,
     ) -> Result<ToPeer, Ignored> {
         let up = self.routes.up(path, channel).filter(|up| up.until > now).ok_or(Ignored::NoChannel)?;
-        // Whether the peer may be reached was judged when the channel was bound; whether it is still one of our
-        // own relays can have changed since.
-        let relay_ip = ports.is_relay_ip(up.peer.ip());
-        let own = relay_ip && ports.is_live(up.peer.0);
-        if relay_ip && !self.settings.peers.permits(up.peer, relay_ip, own) {
+        // Whether the peer may be reached was judged when the channel was bound, and again when the machine's addresses
+        // changed; whether it is still one of our own relays can have changed since.
+        let own = ports.is_relay_ip(up.peer.ip());
+        if own && self.judge(up.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
         self.pass_up(up.allocation, payload.len(), now)?;
@@ -83,7 +82,7 @@ impl Engine {
             .permitted_until(send.peer.ip())
             .filter(|until| *until > now)
             .ok_or(Ignored::NoPermission)?;
-        if !self.permits(send.peer, ports) {
+        if self.judge(send.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
         self.pass_up(id, send.payload.len(), now)?;
@@ -91,7 +90,7 @@ impl Engine {
         // no packet to translate (§15).
         let both_v4 = path.client.is_ipv4() && send.peer.0.is_ipv4();
         let dont_fragment = send.dont_fragment && (path.is_stream() || both_v4);
-        let own = ports.is_live(send.peer.0);
+        let own = ports.is_relay_ip(send.peer.ip());
         Ok(ToPeer { relay: relay.id, peer: send.peer, payload: send.payload, dont_fragment, own })
     }
 
@@ -132,11 +131,6 @@ impl Engine {
         // The next hop's MTU; no other error carries more than its type and code (RFC 8656 §18.13).
         let icmp = Icmp { data: if too_big { icmp.data } else { 0 }, ..icmp };
         Some((allocation.path, wire::icmp_indication(peer, icmp, self.rng.random())))
-    }
-
-    /// Whether data may be sent to `peer`.
-    pub(super) fn permits(&self, peer: PeerAddr, ports: &impl Ports) -> bool {
-        self.settings.peers.permits(peer, ports.is_relay_ip(peer.ip()), ports.is_live(peer.0))
     }
 
     fn way_to_client(

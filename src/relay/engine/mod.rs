@@ -6,6 +6,7 @@
 //! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
 //! disconnect(path, now, ports)            a client's connection has ended
 //! revoke(username, now, ports)            a credential is good no more
+//! set_own(own, ports)                     the machine's addresses have changed
 //! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
 //! may_carry, on_carried                   what such a connection carries
 //! expire(now, ports)                      what is over; due at next_deadline()
@@ -38,6 +39,7 @@ pub mod quotas;
 mod refresh;
 mod reply;
 pub mod routes;
+mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -77,8 +79,6 @@ pub use data::{Framing, ToClient, ToPeer};
 pub struct Settings {
     /// Who may use the relay.
     pub credentials: Credentials,
-    /// Whom they may reach through it.
-    pub peers: PeerPolicy,
     /// How much they may have.
     pub limits: Limits,
     /// Whether they may reach peers over TCP (RFC 6062).
@@ -94,6 +94,8 @@ pub struct Settings {
 pub struct Shared {
     /// What the operator decided.
     pub settings: Arc<Settings>,
+    /// Whom clients may reach; what it says of this machine is each engine's own from then on, see [`Engine::set_own`].
+    pub peers: PeerPolicy,
     /// The nonces: one may come back on another shard.
     pub nonces: Nonces,
     /// The count of allocations.
@@ -107,6 +109,7 @@ pub struct Shared {
 /// The TURN server of one shard.
 pub struct Engine {
     settings: Arc<Settings>,
+    peers: PeerPolicy,
     nonces: Nonces,
     quotas: Arc<Quotas>,
     purse: Purse,
@@ -179,6 +182,7 @@ impl Engine {
         Self {
             challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
             settings: shared.settings,
+            peers: shared.peers,
             nonces: shared.nonces,
             purse: Purse::new(shared.quotas.bandwidth()),
             quotas: shared.quotas,
@@ -401,7 +405,7 @@ impl Engine {
             IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
             IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
         };
-        port || address || path.client == path.server || self.settings.peers.is_listener(path.client)
+        port || address || path.client == path.server || self.peers.is_listener(path.client)
     }
 
     /// Answers a request that did not pass authentication.

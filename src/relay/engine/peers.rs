@@ -5,16 +5,18 @@
 //! IPv6 one is refused, whatever it hides. The ranges are those of the IANA special-purpose registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::relay::address::PeerAddr;
+use crate::relay::engine::allocation::Transport;
 
 /// Which peers may be reached.
 #[derive(Debug, Clone, Default)]
 pub struct PeerPolicy {
-    /// Ranges that the operator opened. They lift the denial of private and special ranges only, see
-    /// [`PeerPolicy::can_open`].
+    /// Ranges that the operator opened. They lift the denial of private and special ranges, and of this machine's
+    /// neighbours, only; see [`PeerPolicy::can_open`].
     pub allow: Vec<IpNet>,
     /// Ranges that the operator closed; stronger than `allow`.
     pub deny: Vec<IpNet>,
@@ -22,10 +24,71 @@ pub struct PeerPolicy {
     pub nat64: Vec<Ipv6Net>,
     /// Whether loopback peers may be reached. For tests and benchmarks.
     pub loopback: bool,
-    /// Every address of this machine, both sides of a 1:1 NAT included.
-    pub own: Vec<IpAddr>,
+    /// Ports of this machine that the operator opened.
+    pub allow_own: Vec<OwnPorts>,
+    /// What this machine is.
+    pub own: Own,
     /// Every transport address that we listen on; an unspecified address stands for all of the machine's.
     pub listeners: Vec<SocketAddr>,
+}
+
+/// What this machine is, as its interfaces have it now: it may change at any time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Every address of this machine, both sides of a 1:1 NAT included.
+    pub addresses: Vec<IpAddr>,
+    /// The networks that it is in without a router between.
+    pub on_link: Vec<IpNet>,
+}
+
+/// Ports of this machine behind which something else runs that clients may reach, such as an SFU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPorts {
+    /// From which to which.
+    pub ports: RangeInclusive<u16>,
+    /// What is spoken there.
+    pub transport: Transport,
+}
+
+/// Why a peer may not be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// The operator closed its range.
+    Closed,
+    /// It is an address of this machine.
+    Own,
+    /// It is an address of this machine, and what listens on the port is us.
+    Listener,
+    /// It is an address of this machine, and the port is neither opened nor an allocation's.
+    OwnPort,
+    /// It is in a network of this machine.
+    OnLink,
+    /// It is private or special.
+    Special,
+    /// It is a loopback address.
+    Loopback,
+    /// It is never a peer's: unspecified, link-local, multicast, broadcast, or an IPv4 address in disguise.
+    Never,
+    /// The port is never media's.
+    Port,
+}
+
+impl Denial {
+    /// The reason, as the log says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "peers.deny closes it",
+            Self::Own => "it is this machine",
+            Self::Listener => "it is one of our own listeners",
+            Self::OwnPort => "it is this machine, and neither a relay nor in peers.allow_own",
+            Self::OnLink => "it is in a network of this machine; peers.allow can open it",
+            Self::Special => "it is private or special; peers.allow can open it",
+            Self::Loopback => "it is loopback",
+            Self::Never => "it is never a peer's address",
+            Self::Port => "the port is never media's",
+        }
+    }
 }
 
 /// What kind of address a peer has.
@@ -42,36 +105,79 @@ enum Class {
 }
 
 impl PeerPolicy {
-    /// Whether a permission for `ip` may be given. `relay_ip` says that `ip` is one that we relay from: then two
-    /// of our clients may want to meet, and the port decides when data is sent.
-    #[must_use]
-    pub fn permits_ip(&self, ip: IpAddr, relay_ip: bool) -> bool {
-        if relay_ip && !self.deny.iter().any(|net| net.contains(&ip)) {
-            return true;
+    /// Judges a permission for `ip`. `relay_ip` says that `ip` is one that we relay from: then two of our clients may
+    /// want to meet, and the port decides when data is sent.
+    ///
+    /// # Errors
+    /// Why it is not given.
+    pub fn judge_ip(&self, ip: IpAddr, transport: Transport, relay_ip: bool) -> Result<(), Denial> {
+        if relay_ip && !self.is_closed(ip) {
+            return Ok(());
         }
-        let lifted = match classify(ip) {
-            Class::Global => true,
-            Class::Special => self.allow.iter().any(|net| net.contains(&ip)),
-            Class::Loopback => self.loopback,
-            Class::Never => false,
-        };
-        let is_own = self.own.contains(&ip) && !(self.loopback && ip.is_loopback());
-        lifted && !is_own && !self.hides_ipv4(ip) && !self.deny.iter().any(|net| net.contains(&ip))
+        self.judge_address(ip, transport, relay_ip)
     }
 
-    /// Whether data may be sent to `peer`. `live_relay` says that the peer is a relayed transport address of ours
-    /// that is in use: those are always reachable.
-    #[must_use]
-    pub fn permits(&self, peer: PeerAddr, relay_ip: bool, live_relay: bool) -> bool {
+    /// Judges data for `peer`. `live_relay` says that the peer is a relayed transport address of ours that is in use:
+    /// those are always reachable.
+    ///
+    /// # Errors
+    /// Why it is not sent.
+    pub fn judge(
+        &self,
+        peer: PeerAddr,
+        transport: Transport,
+        relay_ip: bool,
+        live_relay: bool,
+    ) -> Result<(), Denial> {
         let (ip, port) = (peer.ip(), peer.0.port());
         if live_relay {
-            return self.permits_ip(ip, true);
+            return self.judge_ip(ip, transport, true);
         }
-        let loopback = self.loopback && ip.is_loopback();
-        (!relay_ip || loopback)
-            && !is_reflecting_port(port)
-            && !self.is_listener(peer.0)
-            && self.permits_ip(ip, false)
+        self.judge_address(ip, transport, relay_ip)?;
+        if is_reflecting_port(port) {
+            return Err(Denial::Port);
+        }
+        if self.is_listener(peer.0) {
+            return Err(Denial::Listener);
+        }
+        let opened = |own: &OwnPorts| own.transport == transport && own.ports.contains(&port);
+        if self.is_own(ip, relay_ip) && !self.allow_own.iter().any(opened) {
+            return Err(Denial::OwnPort);
+        }
+        Ok(())
+    }
+
+    /// Judges an address that is no live relay's.
+    fn judge_address(&self, ip: IpAddr, transport: Transport, relay_ip: bool) -> Result<(), Denial> {
+        if self.is_closed(ip) {
+            return Err(Denial::Closed);
+        }
+        if self.hides_ipv4(ip) {
+            return Err(Denial::Never);
+        }
+        let (class, own) = (classify(ip), self.is_own(ip, relay_ip));
+        let open = || self.allow.iter().any(|net| net.contains(&ip));
+        match class {
+            Class::Never => Err(Denial::Never),
+            Class::Loopback if self.loopback => Ok(()),
+            Class::Loopback => Err(Denial::Loopback),
+            Class::Global | Class::Special if own => {
+                let opened = self.allow_own.iter().any(|own| own.transport == transport);
+                if opened { Ok(()) } else { Err(Denial::Own) }
+            }
+            Class::Special if !open() => Err(Denial::Special),
+            Class::Global if self.own.is_on_link(ip) && !open() => Err(Denial::OnLink),
+            Class::Global | Class::Special => Ok(()),
+        }
+    }
+
+    /// Whether an address is this machine's, loopback where it is open left out.
+    fn is_own(&self, ip: IpAddr, relay_ip: bool) -> bool {
+        (relay_ip || self.own.addresses.contains(&ip)) && !(self.loopback && ip.is_loopback())
+    }
+
+    fn is_closed(&self, ip: IpAddr) -> bool {
+        self.deny.iter().any(|net| net.contains(&ip))
     }
 
     /// Whether an address is a tunnel's: RFC 8656 §21.4 forbids Teredo and 6to4 clients, because they could make
@@ -92,17 +198,28 @@ impl PeerPolicy {
         !never.chain([loopback, IpNet::V4(v4(127, 0, 0, 0, 8))]).any(|net| net.contains(range))
     }
 
-    /// Whether a range is open without `allow`.
+    /// Whether a range is global unicast, and so open without `allow` where it is no network of this machine's.
     #[must_use]
-    pub fn is_open(range: &IpNet) -> bool {
+    pub fn is_global(range: &IpNet) -> bool {
         classify(range.network()) == Class::Global && classify(range.broadcast()) == Class::Global
+    }
+
+    /// The networks of this machine that would be open if they were not its own.
+    #[must_use]
+    pub fn closed_neighbours(&self) -> Vec<IpNet> {
+        let closed = |net: &&IpNet| {
+            Self::is_global(net)
+                && (!self.own.addresses.contains(&net.network()) || net.network() != net.broadcast())
+                && !self.allow.iter().chain(&self.deny).any(|range| range.contains(*net))
+        };
+        self.own.on_link.iter().filter(closed).copied().collect()
     }
 
     /// Whether we listen on this address.
     #[must_use]
     pub fn is_listener(&self, address: SocketAddr) -> bool {
         self.listeners.iter().any(|listener| {
-            let ours = || address.ip().is_loopback() || self.own.contains(&address.ip());
+            let ours = || address.ip().is_loopback() || self.own.addresses.contains(&address.ip());
             let any = || listener.ip().is_unspecified() && ours();
             listener.port() == address.port() && (listener.ip() == address.ip() || any())
         })
@@ -114,6 +231,52 @@ impl PeerPolicy {
             IpAddr::V6(ip) => self.nat64.iter().any(|net| net.contains(&ip)),
         }
     }
+}
+
+impl Own {
+    /// The machine whose interfaces have these addresses, and say that these hosts with their networks are next to them.
+    #[must_use]
+    pub fn new(mut addresses: Vec<IpAddr>, neighbours: &[IpNet]) -> Self {
+        addresses.sort_unstable();
+        addresses.dedup();
+        let mut on_link: Vec<IpNet> = neighbours.iter().filter_map(network).collect();
+        on_link.sort_unstable();
+        on_link.dedup();
+        Self { addresses, on_link }
+    }
+
+    /// The same with more addresses, which are its own whatever its interfaces say.
+    #[must_use]
+    pub fn with(mut self, more: &[IpAddr]) -> Self {
+        self.addresses.extend(more);
+        self.addresses.sort_unstable();
+        self.addresses.dedup();
+        self
+    }
+
+    fn is_on_link(&self, ip: IpAddr) -> bool {
+        self.on_link.iter().any(|net| net.contains(&ip))
+    }
+}
+
+impl OwnPorts {
+    /// Whether there is a port among them that is never closed.
+    #[must_use]
+    pub fn can_open(&self) -> bool {
+        self.ports.clone().any(|port| !is_reflecting_port(port))
+    }
+}
+
+/// The network that an address is in, by the length that its interface says. An IPv6 address that is handed out alone, by
+/// DHCP, has its neighbours in its /64 (RFC 4291 §2.5.4). Half the Internet is no network: tunnels say so and mean something
+/// else.
+fn network(address: &IpNet) -> Option<IpNet> {
+    let network = match address {
+        IpNet::V4(net) => (net.prefix_len() >= 8).then_some(IpNet::V4(*net)),
+        IpNet::V6(net) if net.prefix_len() > 64 => Ipv6Net::new(net.addr(), 64).ok().map(IpNet::V6),
+        IpNet::V6(net) => (net.prefix_len() >= 32).then_some(IpNet::V6(*net)),
+    };
+    network.map(|net| net.trunc())
 }
 
 /// Ports that are never media: the well-known ones but HTTPS, and services that answer a small question with a
@@ -231,11 +394,19 @@ mod tests {
         list.iter().map(|net| net.parse().unwrap()).collect()
     }
 
+    fn permits_ip(policy: &PeerPolicy, ip: IpAddr, relay_ip: bool) -> bool {
+        policy.judge_ip(ip, Transport::Udp, relay_ip).is_ok()
+    }
+
+    fn permits(policy: &PeerPolicy, peer: PeerAddr, relay_ip: bool, live_relay: bool) -> bool {
+        policy.judge(peer, Transport::Udp, relay_ip, live_relay).is_ok()
+    }
+
     #[test]
     fn the_internet_is_reachable() {
         for good in ["1.1.1.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "2606:4700::1111", "2001:4860::8"]
         {
-            assert!(PeerPolicy::default().permits_ip(ip(good), false), "{good}");
+            assert!(permits_ip(&PeerPolicy::default(), ip(good), false), "{good}");
         }
     }
 
@@ -252,7 +423,7 @@ mod tests {
             "192.0.0.192",
             "168.63.129.16",
         ] {
-            assert!(!PeerPolicy::default().permits_ip(ip(bad), false), "{bad}");
+            assert!(!permits_ip(&PeerPolicy::default(), ip(bad), false), "{bad}");
         }
     }
 
@@ -261,9 +432,9 @@ mod tests {
         let policy =
             PeerPolicy { allow: nets(&["10.0.0.0/8", "fd00::/8", "203.0.113.0/24"]), ..Default::default() };
         for lifted in ["10.1.2.3", "fd12::1", "203.0.113.21"] {
-            assert!(policy.permits_ip(ip(lifted), false), "{lifted}");
+            assert!(permits_ip(&policy, ip(lifted), false), "{lifted}");
         }
-        assert!(!policy.permits_ip(ip("192.168.0.1"), false));
+        assert!(!permits_ip(&policy, ip("192.168.0.1"), false));
     }
 
     #[test]
@@ -289,7 +460,7 @@ mod tests {
             "2606:4700::5efe:10.0.0.1",
             "2606:4700::200:5efe:10.0.0.1",
         ] {
-            assert!(!policy.permits_ip(ip(never), false), "{never}");
+            assert!(!permits_ip(&policy, ip(never), false), "{never}");
         }
     }
 
@@ -297,48 +468,95 @@ mod tests {
     fn a_closed_range_is_stronger_than_an_open_one() {
         let policy =
             PeerPolicy { allow: nets(&["10.0.0.0/8"]), deny: nets(&["10.9.0.0/16"]), ..Default::default() };
-        assert!(policy.permits_ip(ip("10.8.0.1"), false));
-        assert!(!policy.permits_ip(ip("10.9.0.1"), false));
+        assert!(permits_ip(&policy, ip("10.8.0.1"), false));
+        assert!(!permits_ip(&policy, ip("10.9.0.1"), false));
     }
 
     #[test]
     fn the_networks_own_nat64_prefix_hides_ipv4() {
         let policy = PeerPolicy { nat64: vec!["2a00:1234:64::/96".parse().unwrap()], ..Default::default() };
-        assert!(!policy.permits_ip(ip("2a00:1234:64::a00:1"), false));
-        assert!(policy.permits_ip(ip("2a00:1234:65::a00:1"), false));
+        assert!(!permits_ip(&policy, ip("2a00:1234:64::a00:1"), false));
+        assert!(permits_ip(&policy, ip("2a00:1234:65::a00:1"), false));
     }
 
     #[test]
     fn our_own_address_is_reachable_only_where_a_relay_listens() {
         let own = ip("8.8.4.4");
-        let policy =
-            PeerPolicy { own: vec![own], listeners: vec![peer("8.8.4.4:3478").0], ..Default::default() };
-        assert!(!policy.permits_ip(own, false));
-        assert!(policy.permits_ip(own, true), "two clients of one server must meet");
-        assert!(policy.permits(peer("8.8.4.4:50000"), true, true));
+        let policy = PeerPolicy {
+            own: Own::new(vec![own], &[]),
+            listeners: vec![peer("8.8.4.4:3478").0],
+            ..Default::default()
+        };
+        assert!(!permits_ip(&policy, own, false));
+        assert!(permits_ip(&policy, own, true), "two clients of one server must meet");
+        assert!(permits(&policy, peer("8.8.4.4:50000"), true, true));
         for closed in ["8.8.4.4:50001", "8.8.4.4:3478", "8.8.4.4:443"] {
-            assert!(!policy.permits(peer(closed), true, false), "{closed}");
+            assert!(!permits(&policy, peer(closed), true, false), "{closed}");
         }
     }
 
     #[test]
+    fn the_machines_own_networks_are_closed_unless_opened() {
+        let own = Own::new(vec![ip("8.8.4.4")], &nets(&["8.8.4.4/24", "2001:4860::5/128"]));
+        let mut policy = PeerPolicy { own, ..Default::default() };
+        for closed in ["8.8.4.1", "8.8.4.255", "2001:4860::77", "2001:4860::ffff:0:0:1"] {
+            assert_eq!(policy.judge_ip(ip(closed), Transport::Udp, false), Err(Denial::OnLink), "{closed}");
+        }
+        for open in ["8.8.5.1", "2001:4860:0:1::1"] {
+            assert!(permits_ip(&policy, ip(open), false), "{open}");
+        }
+        assert_eq!(policy.closed_neighbours(), nets(&["8.8.4.0/24", "2001:4860::/64"]));
+        policy.allow = nets(&["8.8.0.0/16", "2001:4860::/65"]);
+        assert!(permits_ip(&policy, ip("8.8.4.1"), false) && permits_ip(&policy, ip("2001:4860::77"), false));
+        assert!(
+            !permits_ip(&policy, ip("2001:4860::8000:0:0:1"), false)
+                && !permits_ip(&policy, ip("8.8.4.4"), false)
+        );
+    }
+
+    #[test]
+    fn half_the_internet_is_no_network_of_the_machine_and_a_single_address_is_one() {
+        let networks = ["1.0.0.1/0", "8.8.4.4/7", "9.9.9.9/8", "8.8.8.8/32", "2001:4860::1/16", "2a00::1/32"];
+        let own = Own::new(Vec::new(), &nets(&networks));
+        assert_eq!(own.on_link, nets(&["8.8.8.8/32", "9.0.0.0/8", "2a00::/32"]));
+        assert!(
+            PeerPolicy { own, ..Default::default() }.judge_ip(ip("1.1.1.1"), Transport::Udp, false).is_ok()
+        );
+    }
+
+    #[test]
+    fn every_refusal_of_our_own_has_its_reason() {
+        let policy = PeerPolicy {
+            own: Own::new(vec![ip("8.8.4.4")], &[]),
+            allow_own: vec![OwnPorts { ports: 3000..=4000, transport: Transport::Udp }],
+            listeners: vec![peer("8.8.4.4:3478").0],
+            ..Default::default()
+        };
+        let judge = |text: &str, transport| policy.judge(peer(text), transport, true, false);
+        assert_eq!(judge("8.8.4.4:3000", Transport::Udp), Ok(()));
+        assert_eq!(judge("8.8.4.4:3000", Transport::Tcp), Err(Denial::Own));
+        assert_eq!(judge("8.8.4.4:3478", Transport::Udp), Err(Denial::Listener));
+        assert_eq!(judge("8.8.4.4:50000", Transport::Udp), Err(Denial::OwnPort));
+    }
+
+    #[test]
     fn loopback_is_for_tests_and_spares_our_listeners() {
-        let (own, listeners) = (vec![ip("127.0.0.1")], vec![peer("127.0.0.1:3478").0]);
+        let (own, listeners) = (Own::new(vec![ip("127.0.0.1")], &[]), vec![peer("127.0.0.1:3478").0]);
         let policy = PeerPolicy { loopback: true, own, listeners, ..Default::default() };
-        assert!(policy.permits(peer("127.0.0.1:50000"), true, false));
-        assert!(!policy.permits(peer("127.0.0.1:3478"), true, false));
-        assert!(!policy.permits_ip(ip("::ffff:127.0.0.1"), false));
+        assert!(permits(&policy, peer("127.0.0.1:50000"), true, false));
+        assert!(!permits(&policy, peer("127.0.0.1:3478"), true, false));
+        assert!(!permits_ip(&policy, ip("::ffff:127.0.0.1"), false));
     }
 
     #[test]
     fn ports_that_are_never_media_are_closed() {
         for port in [0, 19, 22, 53, 80, 123, 1023, 1900, 3702, 5353, 5683, 11211] {
             let peer = PeerAddr(SocketAddr::new(ip("1.1.1.1"), port));
-            assert!(!PeerPolicy::default().permits(peer, false, false), "{port}");
+            assert!(!permits(&PeerPolicy::default(), peer, false, false), "{port}");
         }
         for port in [443, 1024, 3478, 50000, 65535] {
             let peer = PeerAddr(SocketAddr::new(ip("1.1.1.1"), port));
-            assert!(PeerPolicy::default().permits(peer, false, false), "{port}");
+            assert!(permits(&PeerPolicy::default(), peer, false, false), "{port}");
         }
     }
 

@@ -27,10 +27,7 @@ impl Engine {
             return Err(Refusal::FamilyMismatch);
         }
         // Each peer is judged by itself: one that is allowed does not carry another through.
-        let permits = |ip| self.settings.peers.permits_ip(ip, ports.is_relay_ip(ip));
-        if !peers.iter().all(|peer| permits(peer.ip())) {
-            return Err(Refusal::PeerDenied);
-        }
+        peers.iter().try_for_each(|peer| self.may_permit(peer.ip(), allocation.transport, ports))?;
         let mut ips: Vec<IpAddr> = peers.iter().map(|peer| peer.ip()).collect();
         ips.sort_unstable();
         ips.dedup();

@@ -65,7 +65,7 @@ impl Shard {
             let Some(listener) = self.ports.listener(relay) else { return false };
             match listener.accept() {
                 Ok((socket, from)) => {
-                    let peer = PeerAddr(self.ports.outside(from));
+                    let peer = self.peer_of(relay, from, now);
                     self.accept_peer(relay, peer, socket, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,

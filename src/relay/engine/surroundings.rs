@@ -1,0 +1,91 @@
+//! The engine knows which machine it is on, and judges peers by that, also those that it has judged before.
+
+use std::net::IpAddr;
+
+use crate::clock::Moment;
+use crate::outcome::Refusal;
+use crate::relay::address::{ConnectionId, PeerAddr, RelayId};
+use crate::relay::engine::Engine;
+use crate::relay::engine::allocation::{Allocation, Transport};
+use crate::relay::engine::peers::{Denial, Own};
+use crate::relay::engine::ports::Ports;
+
+impl Engine {
+    /// The machine's addresses or networks have changed: permissions and channels that would not be given now end at once.
+    /// Returns the TCP connections that would not be made now; the caller closes them.
+    pub fn set_own(&mut self, own: Own, ports: &impl Ports) -> Vec<ConnectionId> {
+        self.peers.own = own;
+        let (peers, routes) = (&self.peers, &mut self.routes);
+        let judge = |ip, transport| peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
+        for allocation in self.allocations.iter_mut() {
+            let Allocation { path, transport, permissions, channels, .. } = allocation;
+            permissions.retain(|permission| judge(permission.ip, *transport).is_ok());
+            channels.retain(|channel| {
+                // What goes to an address that we relay from is judged packet by packet.
+                let keep = ports.is_relay_ip(channel.peer.ip())
+                    || peers.judge(channel.peer, Transport::Udp, false, false).is_ok();
+                if !keep {
+                    routes.remove(*path, channel.number, channel.relay, channel.peer);
+                }
+                keep
+            });
+        }
+        self.connections_where(|peer| judge(peer.ip(), Transport::Tcp).is_err())
+    }
+
+    /// Whether there may be a permission for `ip`.
+    pub(super) fn may_permit(
+        &self,
+        ip: IpAddr,
+        transport: Transport,
+        ports: &impl Ports,
+    ) -> Result<(), Refusal> {
+        let verdict = self.peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
+        verdict.map_err(|denial| deny(&ip, denial))
+    }
+
+    /// Whether there may be a channel to `peer`, or a connection with it.
+    pub(super) fn may_reach(
+        &self,
+        peer: PeerAddr,
+        transport: Transport,
+        ports: &impl Ports,
+    ) -> Result<(), Refusal> {
+        self.judge(peer, transport, ports).map_err(|denial| deny(&peer.0, denial))
+    }
+
+    /// Judges data for `peer`.
+    pub(super) fn judge(
+        &self,
+        peer: PeerAddr,
+        transport: Transport,
+        ports: &impl Ports,
+    ) -> Result<(), Denial> {
+        let live = match transport {
+            Transport::Udp => ports.is_live(peer.0),
+            Transport::Tcp => ports.is_live_stream(peer.0),
+        };
+        self.peers.judge(peer, transport, ports.is_relay_ip(peer.ip()), live)
+    }
+
+    /// By which of its two addresses a client knows somebody on this machine, behind a 1:1 NAT: relays by the `outside`
+    /// one, and other services by whichever it asked for. A channel is a better friend than a permission.
+    #[must_use]
+    pub fn known_as(&self, relay: RelayId, outside: PeerAddr, inside: PeerAddr, now: Moment) -> PeerAddr {
+        if outside == inside {
+            return outside;
+        }
+        let allocation = self.allocations.by_relay(relay).and_then(|id| self.allocations.get(id));
+        let has_channel = |peer| self.routes.down(relay, peer).is_some_and(|down| down.until > now);
+        let is_permitted = |peer: PeerAddr| {
+            allocation.and_then(|a| a.permitted_until(peer.ip())).is_some_and(|until| until > now)
+        };
+        let acquaintance = |peer| (has_channel(peer), is_permitted(peer));
+        if acquaintance(inside) > acquaintance(outside) { inside } else { outside }
+    }
+}
+
+fn deny(peer: &dyn std::fmt::Display, denial: Denial) -> Refusal {
+    tracing::debug!(%peer, reason = denial.name(), "peer denied");
+    Refusal::PeerDenied
+}
