@@ -575,6 +575,20 @@ mod tests {
     }
 
     #[test]
+    fn limits_that_are_too_low_for_a_full_room_are_doubtful() {
+        let warnings = |text: &str| parse(text).unwrap().warnings(None).join("\n");
+        let low =
+            warnings("[rooms]\ncapacity = 8\n[limits]\nallocations_per_user = 16\nallocations_per_ip = 64");
+        assert!(low.contains("limits.allocations_per_user: a member in a room of 8"), "{low}");
+        assert!(low.contains("limits.allocations_per_ip: two members behind one address"), "{low}");
+        assert!(low.contains("may need 42 allocations, and may have 16"), "{low}");
+        assert!(
+            !warnings("[rooms]\ncapacity = 8").contains("allocations"),
+            "the defaults carry the largest room"
+        );
+    }
+
+    #[test]
     fn both_sides_of_a_nat_can_be_named() {
         let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
         let ip = |text: &str| text.parse().unwrap();

@@ -59,6 +59,7 @@ impl Config {
             let text = "tls.certificate: nobody is shown it: name addresses in listen.tcp or listen.tls";
             warnings.push(text.to_owned());
         }
+        warnings.extend(self.room_warnings());
         if self.peers.loopback {
             let text =
                 "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
@@ -79,6 +80,28 @@ impl Config {
                 "credentials.users: a password has less than {SHORT_PASSWORD} bytes; it can be guessed"
             );
             warnings.push(text);
+        }
+        warnings
+    }
+
+    /// What a full room needs and is not given. Nobody shares an allocation, and a browser makes one for each TURN URL and address
+    /// family of each connection.
+    fn room_warnings(&self) -> Vec<String> {
+        let (rooms, limits) = (&self.rooms, &self.limits);
+        let connections = rooms.capacity.saturating_sub(1) as u32;
+        let needed = connections * ALLOCATIONS_OF_CONNECTION;
+        let mut warnings = Vec::new();
+        let mut warn = |key: &str, limit: u32, needed: u32, who: &str| {
+            if limit < needed {
+                let capacity = rooms.capacity;
+                warnings.push(format!(
+                    "{key}: {who} in a room of {capacity} (rooms.capacity) may need {needed} allocations, and may have {limit}: raise it, or lower the capacity"
+                ));
+            }
+        };
+        warn("limits.allocations_per_user", limits.allocations_per_user, needed, "a member");
+        if let Some(per_ip) = limits.allocations_per_ip {
+            warn("limits.allocations_per_ip", per_ip, 2 * needed, "two members behind one address");
         }
         warnings
     }
@@ -335,6 +358,8 @@ fn includes(one: &SocketAddr, other: &SocketAddr) -> bool {
     same && (one.ip() == other.ip() || one.ip().is_unspecified())
 }
 
+/// Three URLs and two address families.
+const ALLOCATIONS_OF_CONNECTION: u32 = 6;
 const THREADS_MAX: u32 = 1024;
 const CAPACITY: RangeInclusive<usize> = 2..=8;
 /// RFC 8489 §14.9.
