@@ -82,12 +82,12 @@ impl Config {
 
     fn listeners_within(&self, own: &OwnPorts) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let Listen { udp, tcp, tls, proxies: _ } = &self.listen;
-        let lists = [
-            ("listen.udp", udp),
-            ("listen.tcp", tcp),
-            ("listen.tls", tls),
-            ("http.listen", &self.http.listen),
-        ];
+        let lists = match own.transport {
+            Transport::Udp => vec![("listen.udp", udp)],
+            Transport::Tcp => {
+                vec![("listen.tcp", tcp), ("listen.tls", tls), ("http.listen", &self.http.listen)]
+            }
+        };
         let all = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |listener| (key, *listener)));
         all.filter(|(_, listener)| own.ports.contains(&listener.port()))
     }
