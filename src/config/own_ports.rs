@@ -53,7 +53,9 @@ impl Config {
         }
         let all = |(_, listener): &(&str, SocketAddr)| listener.ip().is_unspecified();
         let (key, listener) = self.listeners_within(own).find(all)?;
-        Some(format!("{shown}: {listener} is {key}'s, and stays closed: move the service to another port"))
+        Some(format!(
+            "{shown}: {listener} is {key}'s, and stays closed: leave that port out here, and move the service if it needs it"
+        ))
     }
 
     /// Ports that stay closed on one address.
