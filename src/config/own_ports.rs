@@ -53,7 +53,9 @@ impl Config {
         }
         let all = |(_, listener): &(&str, SocketAddr)| listener.ip().is_unspecified();
         let (key, listener) = self.listeners_within(own).find(all)?;
-        Some(format!("{shown}: {listener} is {key}'s, and stays closed: move the service to another port"))
+        Some(format!(
+            "{shown}: {listener} is {key}'s, and stays closed: leave that port out here, and move the service if it needs it"
+        ))
     }
 
     /// Ports that stay closed on one address.
@@ -82,12 +84,12 @@ impl Config {
 
     fn listeners_within(&self, own: &OwnPorts) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
-        let lists = [
-            ("listen.udp", udp),
-            ("listen.tcp", tcp),
-            ("listen.tls", tls),
-            ("http.listen", &self.http.listen),
-        ];
+        let lists = match own.transport {
+            Transport::Udp => vec![("listen.udp", udp)],
+            Transport::Tcp => {
+                vec![("listen.tcp", tcp), ("listen.tls", tls), ("http.listen", &self.http.listen)]
+            }
+        };
         let all = lists.into_iter().flat_map(|(key, list)| list.iter().map(move |listener| (key, *listener)));
         all.filter(|(_, listener)| own.ports.contains(&listener.port()))
     }

@@ -12,6 +12,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::daemon::{Addresses, StartError};
 use crate::network;
+use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::peers::{Own, PeerPolicy};
 use crate::relay::shard::{Command, Handle};
 
@@ -38,7 +39,7 @@ impl Surroundings {
     /// A machine whose interfaces say `own`, with a daemon at `addresses` on it.
     pub(super) fn new(own: Own, addresses: &Addresses) -> Self {
         let relay = addresses.relay.iter().flat_map(|address| [address.bind, address.public]);
-        let bound = listeners(addresses).into_iter().map(|listener| listener.ip());
+        let bound = listeners(addresses).into_iter().map(|(_, listener)| listener.ip());
         let fixed: Vec<IpAddr> = relay.chain(bound).collect();
         Self { own: own.with(&fixed), fixed, unreadable: Notice::new() }
     }
@@ -105,17 +106,16 @@ impl Surroundings {
 }
 
 /// Every transport address that we listen on. What is bound to the inner side of a 1:1 NAT is reached by the outer one, too.
-fn listeners(addresses: &Addresses) -> Vec<SocketAddr> {
+fn listeners(addresses: &Addresses) -> Vec<(Transport, SocketAddr)> {
     let Addresses { udp, tcp, tls, http, relay, ports: _ } = addresses;
-    let bound = [&udp[..], tcp, tls, http].concat();
-    let outside = bound.iter().flat_map(|listener| {
-        let same = relay.iter().filter(|address| address.bind == listener.ip());
-        same.map(|address| SocketAddr::new(address.public, listener.port()))
-    });
-    let mut all: Vec<SocketAddr> = bound.iter().copied().chain(outside).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+    let streams = [&tcp[..], tls, http].concat().into_iter().map(|listener| (Transport::Tcp, listener));
+    let bound = udp.iter().map(|listener| (Transport::Udp, *listener)).chain(streams);
+    let both_sides = |(transport, inside): (Transport, SocketAddr)| {
+        let same = relay.iter().filter(move |address| address.bind == inside.ip());
+        let outside = same.map(move |address| SocketAddr::new(address.public, inside.port()));
+        std::iter::once(inside).chain(outside).map(move |listener| (transport, listener))
+    };
+    bound.flat_map(both_sides).collect()
 }
 
 #[cfg(test)]
@@ -168,9 +168,9 @@ mod tests {
     #[test]
     fn a_listener_behind_a_nat_is_one_by_its_public_address_too() {
         let listeners = listeners(&behind_a_nat());
-        for listener in ["10.0.0.5:3478", "192.0.2.1:3478", "0.0.0.0:3478", "127.0.0.1:8080"] {
-            assert!(listeners.contains(&listener.parse().unwrap()), "{listener}");
-        }
-        assert_eq!(listeners.len(), 4);
+        let (udp, tcp) = (Transport::Udp, Transport::Tcp);
+        let expected =
+            [(udp, "10.0.0.5:3478"), (udp, "192.0.2.1:3478"), (tcp, "0.0.0.0:3478"), (tcp, "127.0.0.1:8080")];
+        assert_eq!(listeners, expected.map(|(transport, listener)| (transport, listener.parse().unwrap())));
     }
 }

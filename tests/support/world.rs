@@ -11,6 +11,7 @@ use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::metrics::Counters;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId, RelayedAddr, Via};
+use hairpin::relay::engine::allocation::Transport;
 use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
@@ -61,7 +62,7 @@ impl Default for Plan {
             limits: generous(),
             peers: PeerPolicy {
                 own: Own::new(own, &[]),
-                listeners: vec![LISTENER.parse().unwrap()],
+                listeners: vec![(Transport::Udp, LISTENER.parse().unwrap())],
                 ..PeerPolicy::default()
             },
             users: HashMap::from([("alice".to_owned(), Secret::new("wonderland"))]),

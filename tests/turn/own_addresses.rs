@@ -1,6 +1,6 @@
 //! What a client cannot reach is this machine and its networks as they are now, not as they were; but opened ports of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::{ConnectionId, PeerAddr};
@@ -20,6 +20,11 @@ const CHANNEL: u16 = 0x4000;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
+}
+
+/// A listener of ours.
+fn udp(address: &str) -> (Transport, SocketAddr) {
+    (Transport::Udp, address.parse().unwrap())
 }
 
 /// A machine with these addresses besides its relay's, in these networks.
@@ -109,7 +114,7 @@ fn opened_ports_of_the_machine_are_reached_and_no_others() {
         open(Transport::Udp, 10_000..=10_001)(plan);
         open(Transport::Udp, 3000..=4000)(plan);
         plan.peers.own = machine(&["10.0.0.5", "1.1.1.1", "127.0.0.1", "169.254.0.7"], &["10.0.0.5/8"]);
-        plan.peers.listeners = vec!["0.0.0.0:3500".parse().unwrap(), LISTENER.parse().unwrap()];
+        plan.peers.listeners = ["0.0.0.0:3500", LISTENER].map(udp).to_vec();
     });
     for (own, channel) in [RELAY, "10.0.0.5", "1.1.1.1"].into_iter().zip(CHANNEL..) {
         assert_eq!(
@@ -152,7 +157,7 @@ fn a_closed_range_is_stronger_than_an_opened_port() {
 fn our_listeners_on_all_addresses_are_closed_on_those_that_come_later_too() {
     let (mut world, mut client, _) = World::with_allocation(|plan| {
         open(Transport::Udp, 3000..=10_000)(plan);
-        plan.peers.listeners = vec!["0.0.0.0:3478".parse().unwrap()];
+        plan.peers.listeners = vec![udp("0.0.0.0:3478")];
     });
     becomes(&mut world, &["1.1.1.1"], &[]);
     assert_eq!(client.bind(&mut world, CHANNEL, "1.1.1.1:3478"), Some(403));
@@ -227,7 +232,7 @@ fn a_service_beside_us_answers_by_the_address_that_its_client_asked_for() {
 
 #[test]
 fn nobody_who_claims_to_be_a_listener_of_ours_is_answered_also_where_it_came_later() {
-    let mut world = World::with(|plan| plan.peers.listeners = vec!["0.0.0.0:3478".parse().unwrap()]);
+    let mut world = World::with(|plan| plan.peers.listeners = vec![udp("0.0.0.0:3478")]);
     let client = world.client("1.1.1.1:3478", "alice");
     let mut request = client.clone();
     let request = request.request(crate::support::stun::BINDING);

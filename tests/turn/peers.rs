@@ -95,7 +95,8 @@ impl Relays {
         let mut world = World::with(|plan| {
             plan.ports = TablePorts::new(&RELAYS, 50_000, 50_001);
             plan.peers.own = Own::new(RELAYS.map(ip).to_vec(), &[]);
-            plan.peers.listeners = RELAYS.map(|relay| SocketAddr::new(ip(relay), 3478)).to_vec();
+            plan.peers.listeners =
+                RELAYS.map(|relay| (Transport::Udp, SocketAddr::new(ip(relay), 3478))).to_vec();
             plan.peers.nat64 = vec!["2a00:64::/96".parse().unwrap()];
             change(plan);
         });
@@ -324,13 +325,16 @@ fn loopback_can_be_opened_for_tests_and_our_listeners_stay_closed() {
     let open = |plan: &mut Plan| {
         plan.peers.loopback = true;
         plan.peers.own.addresses.extend(["127.0.0.1", "::1"].map(ip));
-        plan.peers.listeners.push("0.0.0.0:3478".parse().unwrap());
+        for (transport, listener) in [(Transport::Udp, "0.0.0.0:3478"), (Transport::Tcp, "0.0.0.0:5349")] {
+            plan.peers.listeners.push((transport, listener.parse().unwrap()));
+        }
     };
     for peer in ["127.0.0.1:9000", "127.1.2.3:9000", "[::1]:9000"] {
         assert!(Relays::with(open).reaches(peer), "{peer}");
         assert!(!Relays::new().reaches(peer), "{peer}");
     }
     assert!(!Relays::with(open).reaches("127.0.0.1:3478"));
+    assert!(Relays::with(open).reaches("127.0.0.1:5349"), "a UDP port is not the TCP port of that number");
     let mut relays = Relays::with(open);
     disguises(Ipv4Addr::LOCALHOST)
         .into_iter()

@@ -55,7 +55,7 @@ use crate::credentials::Credentials;
 use crate::metrics::Counters;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::{ClientPath, ConnectionId, Family, PeerAddr, RelayId};
-use crate::relay::engine::allocation::{AllocationId, Allocations};
+use crate::relay::engine::allocation::{AllocationId, Allocations, Transport};
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
 use crate::relay::engine::bandwidth::Purse;
@@ -405,7 +405,7 @@ impl Engine {
             IpAddr::V4(ip) => ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast(),
             IpAddr::V6(ip) => ip.is_unspecified() || ip.is_multicast(),
         };
-        port || address || path.client == path.server || self.peers.is_listener(path.client)
+        port || address || path.client == path.server || self.peers.is_listener(path.client, Transport::Udp)
     }
 
     /// Answers a request that did not pass authentication.

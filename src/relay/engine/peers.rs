@@ -28,8 +28,8 @@ pub struct PeerPolicy {
     pub allow_own: Vec<OwnPorts>,
     /// What this machine is.
     pub own: Own,
-    /// Every transport address that we listen on; an unspecified address stands for all of the machine's.
-    pub listeners: Vec<SocketAddr>,
+    /// Every transport address that we listen on, and for what; an unspecified address stands for all of the machine's.
+    pub listeners: Vec<(Transport, SocketAddr)>,
 }
 
 /// What this machine is, as its interfaces have it now: it may change at any time.
@@ -137,7 +137,7 @@ impl PeerPolicy {
         if is_reflecting_port(port) {
             return Err(Denial::Port);
         }
-        if self.is_listener(peer.0) {
+        if self.is_listener(peer.0, transport) {
             return Err(Denial::Listener);
         }
         let opened = |own: &OwnPorts| own.transport == transport && own.ports.contains(&port);
@@ -217,8 +217,9 @@ impl PeerPolicy {
 
     /// Whether we listen on this address.
     #[must_use]
-    pub fn is_listener(&self, address: SocketAddr) -> bool {
-        self.listeners.iter().any(|listener| {
+    pub fn is_listener(&self, address: SocketAddr, transport: Transport) -> bool {
+        let same = self.listeners.iter().filter(|(spoken, _)| *spoken == transport);
+        same.map(|(_, listener)| listener).any(|listener| {
             let ours = || address.ip().is_loopback() || self.own.addresses.contains(&address.ip());
             let any = || listener.ip().is_unspecified() && ours();
             listener.port() == address.port() && (listener.ip() == address.ip() || any())
@@ -484,7 +485,7 @@ mod tests {
         let own = ip("8.8.4.4");
         let policy = PeerPolicy {
             own: Own::new(vec![own], &[]),
-            listeners: vec![peer("8.8.4.4:3478").0],
+            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478").0)],
             ..Default::default()
         };
         assert!(!permits_ip(&policy, own, false));
@@ -529,7 +530,7 @@ mod tests {
         let policy = PeerPolicy {
             own: Own::new(vec![ip("8.8.4.4")], &[]),
             allow_own: vec![OwnPorts { ports: 3000..=4000, transport: Transport::Udp }],
-            listeners: vec![peer("8.8.4.4:3478").0],
+            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478").0)],
             ..Default::default()
         };
         let judge = |text: &str, transport| policy.judge(peer(text), transport, true, false);
@@ -541,7 +542,8 @@ mod tests {
 
     #[test]
     fn loopback_is_for_tests_and_spares_our_listeners() {
-        let (own, listeners) = (Own::new(vec![ip("127.0.0.1")], &[]), vec![peer("127.0.0.1:3478").0]);
+        let (own, listeners) =
+            (Own::new(vec![ip("127.0.0.1")], &[]), vec![(Transport::Udp, peer("127.0.0.1:3478").0)]);
         let policy = PeerPolicy { loopback: true, own, listeners, ..Default::default() };
         assert!(permits(&policy, peer("127.0.0.1:50000"), true, false));
         assert!(!permits(&policy, peer("127.0.0.1:3478"), true, false));
