@@ -55,7 +55,7 @@ pub async fn upgrade(
             meter.start();
             socket::serve(socket, connection)
         }),
-        Err(Crowded::Address) => Problem::too_often(LATER).into_response(),
+        Err(Crowded::Address | Crowded::Network) => Problem::too_often(LATER).into_response(),
         Err(Crowded::Server | Crowded::Draining) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more").into_response()
         }

@@ -8,6 +8,7 @@ use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
+use hairpin::signaling::hub::Crowded;
 use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
 use serde_json::{Value, json};
@@ -91,7 +92,7 @@ fn open_from(daemon: &Daemon, client: &str) -> Result<WebSocket, Answer> {
 }
 
 fn welcome_from(daemon: &Daemon, client: &str) -> (WebSocket, String) {
-    let mut socket = open_from(daemon, client).ok().expect("the socket opens");
+    let mut socket = open_from(daemon, client).expect("the socket opens");
     let welcome = socket.ask(json!({"t": "hello", "v": [1]}));
     (socket, welcome["resume"].as_str().unwrap().to_owned())
 }
@@ -103,23 +104,25 @@ fn welcome_from(daemon: &Daemon, client: &str) -> (WebSocket, String) {
 #[test]
 fn a_hundred_people_behind_one_address_meet_and_all_come_back_at_once() {
     let daemon = proxied("15460-15479", |_| {});
-    for client in [|_: usize| HERE.to_owned(), |n: usize| format!("2001:db8::{n:x}")] {
+    for (family, client) in
+        [(4, (|_| HERE.to_owned()) as fn(usize) -> String), (6, |n| format!("2001:db8::{n:x}"))]
+    {
         let mut people: Vec<_> = (0..100)
             .map(|n| {
                 let (mut socket, resume) = welcome_from(&daemon, &client(n));
-                let joined = socket.ask(json!({"t": "join", "room": format!("class {}", n / 4)}));
+                let joined = socket.ask(json!({"t": "join", "room": format!("class {family}.{}", n / 4)}));
                 assert_eq!(joined["t"], "joined", "{joined}");
                 (socket, resume, joined["n"].clone())
             })
             .collect();
         for (n, (_, resume, last)) in people.iter().enumerate() {
-            let mut back = open_from(&daemon, &client(n)).ok().expect("there is a place");
+            let mut back = open_from(&daemon, &client(n)).expect("there is a place");
             let welcome = back.ask(json!({"t": "hello", "v": [1], "resume": resume, "last": last}));
             assert_eq!(welcome["resumed"], true, "{welcome}");
         }
         for (n, _) in people.drain(..).enumerate() {
             let (mut anew, _) = welcome_from(&daemon, &client(n));
-            let joined = anew.ask(json!({"t": "join", "room": format!("again {n}")}));
+            let joined = anew.ask(json!({"t": "join", "room": format!("again {family}.{n}")}));
             assert_eq!(joined["t"], "joined", "and all may reload their pages: {joined}");
         }
     }
@@ -137,6 +140,8 @@ fn who_holds_all_sockets_of_an_address_in_no_room_makes_way_for_the_neighbour() 
 
     let refused = open_from(&daemon, HERE).err().unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")), "all came just now");
+    assert_eq!(daemon.hub().room_for(HERE.parse().unwrap()), Err(Crowded::Address));
+    assert_eq!(daemon.hub().room_for("198.51.100.8".parse().unwrap()), Ok(()));
 
     let mut neighbour = None;
     eventually("the oldest in no room has had its time", || {
@@ -159,8 +164,10 @@ fn who_holds_all_sockets_of_an_address_in_no_room_makes_way_for_the_neighbour() 
 #[test]
 fn a_network_has_the_sockets_of_four_addresses_and_another_network_its_own() {
     let daemon = proxied("15500-15519", |config| config.rooms.sockets_per_ip = 2);
-    let held: Vec<_> = (0..8).map(|n| open_from(&daemon, &host(1, n / 2).to_string()).ok().unwrap()).collect();
+    let held: Vec<_> =
+        (0..8).map(|n| open_from(&daemon, &host(1, n / 2).to_string()).ok().unwrap()).collect();
     assert_eq!(open_from(&daemon, &host(1, 99).to_string()).err().unwrap().status, 429);
+    assert_eq!(daemon.hub().room_for(host(1, 99)), Err(Crowded::Network));
     assert!(open_from(&daemon, &host(2, 1).to_string()).is_ok());
     drop(held);
     daemon.stop();
@@ -175,6 +182,7 @@ fn strangers_that_hold_every_place_of_the_server_make_way_and_members_do_not() {
     let (mut oldest, _) = welcome_from(&daemon, &host(1, 1).to_string());
     let (mut second, _) = welcome_from(&daemon, &host(2, 1).to_string());
     assert_eq!(open_from(&daemon, &host(3, 1).to_string()).err().unwrap().status, 503);
+    assert_eq!(daemon.hub().room_for(host(3, 1)), Err(Crowded::Server));
     let mut newcomer = None;
     eventually("the oldest stranger makes way", || {
         newcomer = open_from(&daemon, &host(3, 1).to_string()).ok();
@@ -247,7 +255,8 @@ fn a_network_guesses_thirty_keys_a_minute_and_whoever_knows_the_key_comes_in_fro
     keyed_room(&mut world, "garden");
     let guesses: usize = (0..40).map(|n| guess(&mut world, host(1, n), "garden")).sum();
     assert_eq!(guesses, 30);
-    let more: usize = (2..12).map(|net| (0..4).map(|n| guess(&mut world, host(net, n), "garden")).sum::<usize>()).sum();
+    let more: usize =
+        (2..12).map(|net| (0..4).map(|n| guess(&mut world, host(net, n), "garden")).sum::<usize>()).sum();
     assert_eq!(more, 3 * 30 + 7, "120 at the room, and one of each network beside them");
     let guest = client_at(&mut world, host(99, 1), None);
     assert_eq!(world.ask(guest, join("garden", "tulips"))["t"], "joined");
@@ -284,9 +293,8 @@ fn names_of_rooms_are_guessed_sixty_times_a_minute_by_an_address_and_sound_like_
     let mut names = 0;
     for session in 0..20 {
         let socket = client_here(&mut world);
-        let tries = (0..5).filter(|n| {
-            world.refusal(socket, join(&format!("name {session} {n}"), "")) == "room_not_found"
-        });
+        let tries = (0..5)
+            .filter(|n| world.refusal(socket, join(&format!("name {session} {n}"), "")) == "room_not_found");
         names += tries.count();
     }
     assert_eq!(names, 60);
@@ -298,18 +306,19 @@ fn names_of_rooms_are_guessed_sixty_times_a_minute_by_an_address_and_sound_like_
 
 /// Two members and one who is away, or whose socket is lost while nobody knows it yet.
 fn flooded(known: bool, flood: impl Fn(&mut World, SocketId, &str)) -> Vec<Value> {
-    let mut world = World::new(RULES);
+    let mut world = World::new(Rules { capacity: 4, ..RULES });
     let [alice, mallory, bob] = world.members("garden");
     if known {
         world.lose(bob.socket);
     }
-    let offer = |mark: &str| json!({"t": "signal", "to": bob.peer, "e": 1, "d": {"type": "offer", "sdp": mark}});
+    let offer =
+        |mark: &str| json!({"t": "signal", "to": bob.peer, "e": 1, "d": {"type": "offer", "sdp": mark}});
     world.say(alice.socket, &offer("before"));
     world.say(alice.socket, &json!({"t": "msg", "kind": "chat", "body": "are you there?"}));
     flood(&mut world, mallory.socket, &bob.peer);
     world.say(alice.socket, &offer("after"));
     world.say(mallory.socket, &json!({"t": "state", "hand": true, "name": "at last"}));
-    world.say(alice.socket, &json!({"t": "leave"}));
+    world.say(alice.socket, &json!({"t": "lock", "on": true}));
     let (_, sent) = world.resume(&bob.resume, 1);
     assert_eq!((&sent[0]["t"], &sent[0]["resumed"]), (&json!("welcome"), &json!(true)), "known: {known}");
     let marks: Vec<_> = sent.iter().filter(|frame| frame["from"] == alice.peer).collect();
@@ -318,8 +327,7 @@ fn flooded(known: bool, flood: impl Fn(&mut World, SocketId, &str)) -> Vec<Value
     assert_eq!(marks, ["before", "are you there?", "after"], "what others said is there");
     let numbers: Vec<_> = sent[1..].iter().map(|frame| frame["n"].as_u64().unwrap()).collect();
     assert!(numbers.is_sorted() && numbers[0] > 1, "{numbers:?}");
-    let left = sent.iter().filter(|frame| frame["t"] == "peer_left").map(|frame| &frame["peer"]);
-    assert_eq!(left.last(), Some(&json!(alice.peer)));
+    assert_eq!(sent.iter().rfind(|frame| frame["t"] == "room").unwrap()["locked"], true);
     sent
 }
 
@@ -362,15 +370,34 @@ fn nothing_that_one_member_does_makes_the_resume_of_another_fail() {
             }
         });
         assert_eq!(states.iter().rfind(|frame| frame["t"] == "peer_state").unwrap()["name"], "at last");
-        let passers = flooded(known, |world, _, _| {
-            for _ in 0..300 {
-                let passer = client_here(world);
-                assert_eq!(world.ask(passer, join("garden", ""))["t"], "joined");
-                world.say(passer, &json!({"t": "bye"}));
-            }
-        });
-        assert!(passers.len() < 300, "who came and went meanwhile is not worth a word");
     }
+    let passers = flooded(true, |world, _, _| {
+        for _ in 0..300 {
+            let passer = client_here(world);
+            assert_eq!(world.ask(passer, join("garden", ""))["t"], "joined");
+            world.say(passer, &json!({"t": "bye"}));
+        }
+    });
+    assert!(passers.len() < 300, "who came and went meanwhile is not worth a word");
+}
+
+/// Who knocks is no member yet.
+#[test]
+fn knocks_do_not_make_the_resume_of_a_host_fail() {
+    let mut world = World::new(Rules { knock: true, ..RULES });
+    let host = world.member("garden");
+    world.lose(host.socket);
+    for _ in 0..300 {
+        let passer = client_here(&mut world);
+        assert_eq!(world.ask(passer, join("garden", ""))["t"], "waiting");
+        world.say(passer, &json!({"t": "bye"}));
+    }
+    let guest = client_here(&mut world);
+    let peer = world.ask(guest, join("garden", ""))["you"].clone();
+    let (_, sent) = world.resume(&host.resume, 1);
+    assert_eq!(sent[0]["resumed"], true, "{sent:?}");
+    let last = sent.last().unwrap();
+    assert_eq!((&last["t"], &last["peer"]), (&json!("knock"), &peer));
 }
 
 // Names.
@@ -396,7 +423,8 @@ fn a_name_that_cannot_be_seen_or_turns_the_line_is_refused_and_the_reason_said()
         assert_eq!(refused["code"], "room_name_invalid", "{name:?}");
         assert!(refused["message"].as_str().unwrap().contains(why), "{refused}");
     }
-    for name in ["한글 이름", "👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم", "❤\u{fe0f}", ""] {
+    for name in ["한글 이름", "👨\u{200d}👩\u{200d}👧", "می\u{200c}خواهم", "❤\u{fe0f}", ""]
+    {
         let (socket, _) = world.client();
         let joined = world.ask(socket, json!({"t": "join", "room": format!("room {name}"), "name": name}));
         assert_eq!(joined["t"], "joined", "{name:?}: {joined}");
