@@ -376,8 +376,8 @@ impl Default for Rooms {
             create: Create::Anyone,
             knock: false,
             members: 10_000,
-            sockets_per_ip: 20,
-            joins_per_minute: 30,
+            sockets_per_ip: 300,
+            joins_per_minute: 300,
         }
     }
 }

@@ -56,10 +56,11 @@ fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) 
     let parts = Parts {
         rules: Rules { capacity, create, knock, rooms: members },
         sessions: members,
+        sockets_per_ip,
         joins_per_minute,
         tokens: RoomTokens::new(credentials.secrets()),
         relay: Relay { servers, credentials, ttl: config.credentials.ttl },
         counters: Arc::default(),
     };
-    Ok(Hub::new(parts, sockets_per_ip, clock, StdRng::from_seed(seed()?)))
+    Ok(Hub::new(parts, clock, StdRng::from_seed(seed()?)))
 }

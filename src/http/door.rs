@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 use crate::http::{Site, Visitor};
 use crate::ice::Transport;
 use crate::origin::Origin;
-use crate::signaling::hub::Crowded;
+use crate::signaling::seats::Crowded;
 
 /// `POST /api/v1/door`. Not GET, with which browsers send no origin to the server that the page is of.
 pub(super) async fn ask(
@@ -40,7 +40,7 @@ pub(super) async fn ask(
         "expected": site.origins.public().map(Origin::as_str),
         "allowed": allowed,
         "needs_token": needs_token,
-        "sockets": site.hub.place_for(visitor.ip).err().map_or("ok", code),
+        "sockets": site.hub.room_for(visitor.ip).err().map_or("ok", code),
         "create": create,
         "tls": site.api.ice.uris(Some(&[Transport::Tls])).next().is_some(),
     })))
@@ -49,7 +49,7 @@ pub(super) async fn ask(
 /// Why there is no place, in the words of the API.
 pub(super) const fn code(crowded: Crowded) -> &'static str {
     match crowded {
-        Crowded::Address => "too_many",
+        Crowded::Address | Crowded::Network => "too_many",
         Crowded::Server => "full",
         Crowded::Draining => "draining",
     }

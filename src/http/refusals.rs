@@ -7,15 +7,12 @@ use crate::bounds::notice::Notice;
 use crate::clock::Moment;
 use crate::http::origins::{Origins, page};
 use crate::origin::Origin;
-use crate::signaling::hub::Crowded;
 
 /// What was said lately. Who reads the log has a page before them that does not work, and one line is enough for that;
 /// strangers must not fill it.
 #[derive(Debug, Default)]
 pub struct Refusals {
     stranger: Notice,
-    address: Notice,
-    server: Notice,
 }
 
 /// Characters of an origin that are shown: whoever sends one chooses it.
@@ -36,19 +33,5 @@ impl Refusals {
              reach this server there, write it in http.public_url; if it is another site of yours, in http.allowed_origins; if \
              it is none of yours, all is well"
         );
-    }
-
-    /// A WebSocket found no place.
-    pub(super) fn crowded(&self, crowded: Crowded, now: Moment) {
-        match crowded {
-            Crowded::Address if self.address.due(now).is_some() => tracing::info!(
-                "a WebSocket was refused, because its address has as many as it may: raise rooms.sockets_per_ip if many of your \
-                 users share one, and name your reverse proxy in http.proxies"
-            ),
-            Crowded::Server if self.server.due(now).is_some() => {
-                tracing::info!("a WebSocket was refused, because all places are taken: raise rooms.members");
-            }
-            Crowded::Address | Crowded::Server | Crowded::Draining => {}
-        }
     }
 }

@@ -17,8 +17,9 @@ use crate::http::line::Meter;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::{Site, Visitor, door};
-use crate::signaling::hub::{Connection, Crowded};
+use crate::signaling::hub::Connection;
 use crate::signaling::protocol::FRAME_MAX;
+use crate::signaling::seats::Crowded;
 use crate::signaling::socket;
 use crate::signaling::switchboard::Visit;
 
@@ -69,16 +70,15 @@ fn admit(
         }
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let connection = site.hub.connect(Visit { ip: visitor.ip, needs_token }).map_err(|crowded| {
-        site.refusals.crowded(crowded, now);
-        no_place(crowded)
-    })?;
+    let connection = site.hub.connect(Visit { ip: visitor.ip, needs_token }).map_err(no_place)?;
     Ok((upgrade, connection))
 }
 
 fn no_place(crowded: Crowded) -> Problem {
     let (status, detail) = match crowded {
-        Crowded::Address => (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network"),
+        Crowded::Address | Crowded::Network => {
+            (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network")
+        }
         Crowded::Server => (StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more"),
         Crowded::Draining => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"),
     };

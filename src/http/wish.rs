@@ -95,8 +95,7 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
 
 /// A room, by its name.
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
-    RoomName::try_from(name)
-        .map_err(|_| bad("a room has 1 to 64 characters, without / and control characters"))
+    RoomName::try_from(name).map_err(|why| bad(format!("room: this cannot be a name: {why}")))
 }
 
 const BAD_USER: &str = "user has 1 to 128 printable ASCII characters, without space and colon: name an id of yours, not a person";

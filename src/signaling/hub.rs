@@ -10,7 +10,6 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bounds::client_net::address;
 use crate::clock::{Clock, Moment, Now};
 use crate::signaling::counters::Counters;
 use crate::signaling::outbox::Outbox;
@@ -20,14 +19,16 @@ use crate::signaling::protocol::parse::Mistake;
 use crate::signaling::sessions::SocketId;
 use crate::signaling::switchboard::{Effect, Parts, Switchboard, Visit};
 
+pub use crate::signaling::seats::Crowded;
+
 /// Where all sockets meet.
 pub struct Hub {
     state: Mutex<State>,
     clock: Clock,
     counters: Arc<Counters>,
-    sockets_per_ip: u32,
-    sockets: u32,
+    /// One for each open socket, and some for those that say goodbye, who count no more.
     places: Arc<Semaphore>,
+    most: u32,
 }
 
 /// One socket at the hub; the others hear that it is gone when this is dropped.
@@ -42,85 +43,72 @@ pub struct Connection {
 /// A socket's place among all that there may be; free again when every copy is dropped.
 pub type Place = Arc<OwnedSemaphorePermit>;
 
-/// Why there is no place for one more socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crowded {
-    /// The address has as many as allowed.
-    Address,
-    /// All places are taken.
-    Server,
-    /// The server is about to stop.
-    Draining,
-}
-
 struct State {
     board: Switchboard,
     chance: StdRng,
     /// The queues of the sockets that are not being closed.
     outboxes: HashMap<SocketId, Outbox>,
-    addresses: HashMap<IpAddr, u32>,
     opened: u64,
     open: usize,
 }
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_secs(1);
+/// Of so many sockets, one more may say goodbye while all places are taken.
+const GOODBYES: usize = 8;
 
 impl Hub {
-    /// A hub with as many places for sockets as there may be sessions, and so many for one address.
+    /// A hub with as many places for sockets as there may be sessions.
     #[must_use]
-    pub fn new(parts: Parts, sockets_per_ip: u32, clock: Clock, chance: StdRng) -> Self {
-        let (sockets, counters) =
-            (u32::try_from(parts.sessions).unwrap_or(u32::MAX), Arc::clone(&parts.counters));
-        let places = Arc::new(Semaphore::new(sockets as usize));
-        let state = State {
-            board: Switchboard::new(parts),
-            chance,
-            outboxes: HashMap::new(),
-            addresses: HashMap::new(),
-            opened: 0,
-            open: 0,
-        };
-        Self { state: Mutex::new(state), clock, counters, sockets_per_ip, sockets, places }
+    pub fn new(parts: Parts, clock: Clock, chance: StdRng) -> Self {
+        let places = parts.sessions.saturating_add(parts.sessions / GOODBYES + GOODBYES);
+        let most = u32::try_from(places).unwrap_or(u32::MAX);
+        let (places, counters) = (Arc::new(Semaphore::new(most as usize)), Arc::clone(&parts.counters));
+        let state =
+            State { board: Switchboard::new(parts), chance, outboxes: HashMap::new(), opened: 0, open: 0 };
+        Self { state: Mutex::new(state), clock, counters, places, most }
     }
 
-    /// Takes a place for a socket.
+    /// Takes a place for a socket; somebody who is in no room may have to make way.
     ///
     /// # Errors
     /// If there is none.
     pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<Connection, Crowded> {
-        let ip = address(visit.ip);
-        let mut state = self.state();
-        let here = state.addresses.get(&ip).copied().unwrap_or_default();
-        self.admit(&state, here)?;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Crowded::Server)?;
-        state.addresses.insert(ip, here + 1);
-        state.open += 1;
-        state.opened += 1;
-        self.counters.sockets.set(state.open as u64);
-        let (socket, outbox) = (SocketId(state.opened), Outbox::default());
-        state.outboxes.insert(socket, outbox.clone());
-        state.board.open(socket, visit);
-        drop(state);
-        Ok(Connection { hub: Arc::clone(self), socket, ip, outbox, place: Arc::new(place) })
-    }
-
-    /// Whether there would be a place for a socket of `ip`.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub fn place_for(&self, ip: IpAddr) -> Result<(), Crowded> {
-        let state = self.state();
-        self.admit(&state, state.addresses.get(&address(ip)).copied().unwrap_or_default())?;
-        if self.places.available_permits() == 0 { Err(Crowded::Server) } else { Ok(()) }
-    }
-
-    /// Whether an address that has so many sockets may have one more.
-    fn admit(&self, state: &State, here: u32) -> Result<(), Crowded> {
+        let now = self.clock.now();
+        let mut guard = self.state();
+        let state = &mut *guard;
         if state.board.is_draining() {
             return Err(Crowded::Draining);
         }
-        if here >= self.sockets_per_ip { Err(Crowded::Address) } else { Ok(()) }
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            state.board.crowded(Crowded::Server, now.moment);
+            return Err(Crowded::Server);
+        };
+        state.opened += 1;
+        let (socket, outbox) = (SocketId(state.opened), Outbox::default());
+        let effects = state.board.open(socket, visit, now, &mut state.chance)?;
+        state.open += 1;
+        self.counters.sockets.set(state.open as u64);
+        state.outboxes.insert(socket, outbox.clone());
+        state.carry_out(effects, now);
+        drop(guard);
+        Ok(Connection { hub: Arc::clone(self), socket, ip: visit.ip, outbox, place: Arc::new(place) })
+    }
+
+    /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn room_for(&self, ip: IpAddr) -> Result<(), Crowded> {
+        let now = self.clock.now();
+        let state = self.state();
+        if state.board.is_draining() {
+            return Err(Crowded::Draining);
+        }
+        if self.places.available_permits() == 0 {
+            return Err(Crowded::Server);
+        }
+        state.board.room_for(ip, now.moment)
     }
 
     /// Does what is due, again and again; to be spawned once.
@@ -139,7 +127,7 @@ impl Hub {
     /// Waits until every socket is closed.
     pub async fn empty(&self) {
         // It fails if nobody could ever wait again, which nobody asks for.
-        let _ = self.places.acquire_many(self.sockets).await;
+        let _ = self.places.acquire_many(self.most).await;
     }
 
     /// What it has counted.
@@ -210,12 +198,6 @@ impl Drop for Connection {
             state.outboxes.remove(&self.socket);
             state.open -= 1;
             self.hub.counters.sockets.set(state.open as u64);
-            if let Some(here) = state.addresses.get_mut(&self.ip) {
-                *here -= 1;
-                if *here == 0 {
-                    state.addresses.remove(&self.ip);
-                }
-            }
             state.board.lost(self.socket, now, &mut state.chance)
         });
     }

@@ -6,8 +6,11 @@
 //! waits in the [`outbox`] of its socket. Everything but the hub, the outbox and the socket is pure.
 
 pub mod counters;
+pub mod guesses;
 pub mod heartbeat;
 pub mod hub;
+pub mod joins;
+pub mod notices;
 pub mod outbox;
 pub mod pace;
 pub mod post;
@@ -15,7 +18,9 @@ pub mod protocol;
 pub mod replay;
 pub mod room;
 pub mod rooms;
+pub mod seats;
 pub mod secret;
 pub mod sessions;
 pub mod socket;
 pub mod switchboard;
+pub mod worth;

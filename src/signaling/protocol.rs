@@ -14,7 +14,7 @@ use serde_json::Number;
 
 use crate::ice::IceConfiguration;
 use crate::signaling::protocol::codes::ErrorCode;
-use crate::signaling::protocol::names::{Name, PeerId, RoomName, SessionId};
+use crate::signaling::protocol::names::{BadName, Name, PeerId, RoomName, SessionId};
 use crate::signaling::secret::Token;
 
 /// The version of the protocol.
@@ -220,8 +220,7 @@ pub struct State {
 }
 
 /// What is to change of it; the rest stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StateChange {
     /// The microphone.
     pub mic: Option<bool>,
@@ -489,25 +488,49 @@ pub struct Fault {
     pub field: Option<&'static str>,
     /// When it may be tried again.
     pub retry_after: Option<Duration>,
+    /// What is wrong with a name.
+    pub name: Option<BadName>,
 }
 
 impl Fault {
+    const fn of(code: ErrorCode) -> Self {
+        Self { code, field: None, retry_after: None, name: None }
+    }
+
     /// This field is wrong.
     #[must_use]
     pub const fn field(field: &'static str) -> Self {
-        Self { code: ErrorCode::BadField, field: Some(field), retry_after: None }
+        Self { field: Some(field), ..Self::of(ErrorCode::BadField) }
+    }
+
+    /// This field has more than is allowed.
+    #[must_use]
+    pub const fn too_large(field: &'static str) -> Self {
+        Self { field: Some(field), ..Self::of(ErrorCode::TooLarge) }
+    }
+
+    /// This field cannot be a name.
+    #[must_use]
+    pub const fn name(field: &'static str, why: BadName) -> Self {
+        Self { name: Some(why), ..Self::field(field) }
+    }
+
+    /// This cannot be a room's name.
+    #[must_use]
+    pub const fn room(why: BadName) -> Self {
+        Self { name: Some(why), ..Self::of(ErrorCode::RoomNameInvalid) }
     }
 
     /// Too often, or too many: try again after so long.
     #[must_use]
     pub const fn later(code: ErrorCode, after: Duration) -> Self {
-        Self { code, field: None, retry_after: Some(after) }
+        Self { retry_after: Some(after), ..Self::of(code) }
     }
 }
 
 impl From<ErrorCode> for Fault {
     fn from(code: ErrorCode) -> Self {
-        Self { code, field: None, retry_after: None }
+        Self::of(code)
     }
 }
 
@@ -517,7 +540,10 @@ impl From<Fault> for ServerMessage {
         let millis = |time: Duration| u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
         Self::Error(ErrorBody {
             code: fault.code,
-            message: fault.code.message().to_owned(),
+            message: match fault.name {
+                Some(why) => format!("this cannot be a name: {why}"),
+                None => fault.code.message().to_owned(),
+            },
             field: fault.field.map(str::to_owned),
             retry_after_ms: fault.retry_after.map(millis),
         })

@@ -2,13 +2,17 @@
 //!
 //! What arrived is known from the numbers that a client echoes: in the pongs that every WebSocket client sends by
 //! itself, in `ping` and in `hello`. So a member who reads costs next to nothing, and one who does not costs the bound.
+//! Whatever one member sends must not end the session of another: of too much, what is [worth](Worth) least is left out.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// Frames that are kept; of more, the oldest are forgotten.
+use crate::signaling::protocol::names::PeerId;
+use crate::signaling::worth::Worth;
+
+/// Frames that are kept; of more, some are left out.
 pub const FRAMES_MAX: usize = 256;
-/// Bytes that are kept; of more, the oldest frames are forgotten.
+/// Bytes that are kept.
 pub const BYTES_MAX: usize = 256 * 1024;
 
 /// The text of a frame, shared by all who keep or send it.
@@ -23,14 +27,36 @@ pub struct Frame {
 /// The frames of one session that may not have arrived.
 #[derive(Debug, Default)]
 pub struct Replay {
-    /// The number of the last frame that was sent.
+    /// The number of the last frame.
     sent: u64,
+    /// The number of the last frame that a socket has got.
+    shown: u64,
     /// The number up to which all is forgotten, because it arrived or because there was too much.
     gone: u64,
-    /// The frames from `gone` to `sent`, in order.
-    frames: VecDeque<Arc<str>>,
+    /// The frames from `gone` to `sent`, in order, without those that were left out.
+    frames: VecDeque<Kept>,
     bytes: usize,
 }
+
+/// Where a new frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To a socket, at once.
+    Socket,
+    /// Nowhere before the session goes on.
+    Waits,
+}
+
+#[derive(Debug)]
+struct Kept {
+    n: u64,
+    text: Arc<str>,
+    worth: Worth,
+}
+
+/// What a frame costs beside its bytes, when the member is sought who has sent the most: at this size, the two bounds are
+/// reached together.
+const FRAME_COST: usize = BYTES_MAX / FRAMES_MAX;
 
 impl Replay {
     /// The number of the next frame.
@@ -40,13 +66,16 @@ impl Replay {
     }
 
     /// Keeps the next frame, whose text is made from its number.
-    pub fn push(&mut self, text: impl FnOnce(u64) -> String) -> Frame {
+    pub fn push(&mut self, worth: Worth, way: Way, text: impl FnOnce(u64) -> String) -> Frame {
         self.sent += 1;
+        if way == Way::Socket {
+            self.shown = self.sent;
+        }
         let text: Arc<str> = text(self.sent).into();
         self.bytes += text.len();
-        self.frames.push_back(Arc::clone(&text));
+        self.frames.push_back(Kept { n: self.sent, text: Arc::clone(&text), worth });
         while self.frames.len() > FRAMES_MAX || self.bytes > BYTES_MAX {
-            self.forget_one();
+            self.leave_out();
         }
         Frame { n: Some(self.sent), text }
     }
@@ -56,42 +85,103 @@ impl Replay {
         if n > self.sent {
             return;
         }
-        while self.gone < n {
-            self.forget_one();
+        while self.frames.front().is_some_and(|kept| kept.n <= n) {
+            self.remove(0);
         }
+        self.gone = self.gone.max(n);
         if self.frames.is_empty() {
             self.frames = VecDeque::new();
         }
     }
 
-    /// The frames after `last`; `None` if they are not all there, or `last` was never sent.
+    /// The frames after `last`; `None` if one is missing that must not be left out, or `last` was never sent.
     pub fn after(&self, last: u64) -> Option<impl Iterator<Item = Frame>> {
         let known = self.gone..=self.sent;
         if !known.contains(&last) {
             return None;
         }
-        let first = last + 1;
-        let frames = self.frames.iter().skip(usize::try_from(last - self.gone).unwrap_or(usize::MAX));
-        Some((first..).zip(frames).map(|(n, text)| Frame { n: Some(n), text: Arc::clone(text) }))
+        let missed = self.frames.iter().filter(move |kept| kept.n > last);
+        Some(missed.map(|kept| Frame { n: Some(kept.n), text: Arc::clone(&kept.text) }))
     }
 
-    fn forget_one(&mut self) {
-        if let Some(text) = self.frames.pop_front() {
-            self.bytes -= text.len();
-            self.gone += 1;
+    /// All that was kept is on its way to a socket.
+    pub fn show(&mut self) {
+        self.shown = self.sent;
+    }
+
+    /// Leaves something out, or, if everything matters, forgets the oldest frame, so that nobody can go on from before it.
+    fn leave_out(&mut self) {
+        if let Some(peer) = self.passer() {
+            self.retain(|kept| kept.worth.peer() != Some(peer));
+        } else if let Some(index) = self.outdated() {
+            self.remove(index);
+        } else if let Some(index) = self.said_most() {
+            self.remove(index);
+        } else if let Some(oldest) = self.frames.front() {
+            self.gone = oldest.n;
+            self.remove(0);
         }
+    }
+
+    /// Somebody who came and went, and neither was told yet.
+    fn passer(&self) -> Option<PeerId> {
+        let untold = || self.frames.iter().filter(|kept| kept.n > self.shown).map(|kept| kept.worth);
+        let went = untold().filter(|worth| worth.is_went()).filter_map(Worth::peer);
+        went.into_iter().find(|peer| untold().any(|worth| worth == Worth::Came(*peer)))
+    }
+
+    /// A frame that a later one makes needless.
+    fn outdated(&self) -> Option<usize> {
+        let mut later: Vec<Worth> = Vec::new();
+        let found = self.frames.iter().enumerate().rev().find(|(_, kept)| {
+            let outdated = later.iter().any(|later| later.outdates(kept.worth));
+            if kept.worth.can_outdate() && !later.contains(&kept.worth) {
+                later.push(kept.worth);
+            }
+            outdated
+        });
+        found.map(|(index, _)| index)
+    }
+
+    /// Of what the member said who has said the most: the oldest text, or else the oldest signal.
+    fn said_most(&self) -> Option<usize> {
+        let mut senders: Vec<(PeerId, usize)> = Vec::new();
+        for kept in self.frames.iter().filter(|kept| kept.worth.is_said()) {
+            let Some(peer) = kept.worth.peer() else { continue };
+            let cost = kept.text.len() + FRAME_COST;
+            match senders.iter_mut().find(|(sender, _)| *sender == peer) {
+                Some((_, sum)) => *sum += cost,
+                None => senders.push((peer, cost)),
+            }
+        }
+        let (sender, _) = senders.into_iter().max_by_key(|(_, sum)| *sum)?;
+        let oldest = |worth| self.frames.iter().position(|kept| kept.worth == worth);
+        oldest(Worth::Text(sender)).or_else(|| oldest(Worth::Signal(sender)))
+    }
+
+    fn remove(&mut self, index: usize) {
+        if let Some(kept) = self.frames.remove(index) {
+            self.bytes -= kept.text.len();
+        }
+    }
+
+    fn retain(&mut self, stays: impl Fn(&Kept) -> bool) {
+        self.frames.retain(|kept| stays(kept));
+        self.bytes = self.frames.iter().map(|kept| kept.text.len()).sum();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
 
     use super::*;
 
     fn filled(frames: u64) -> Replay {
         let mut replay = Replay::default();
-        (0..frames).for_each(|_| drop(replay.push(|n| format!("frame {n}"))));
+        (0..frames).for_each(|_| drop(replay.push(Worth::Much, Way::Socket, |n| format!("frame {n}"))));
         replay
     }
 
@@ -104,6 +194,11 @@ mod tests {
                 })
                 .collect()
         })
+    }
+
+    fn peers() -> [PeerId; 3] {
+        let mut chance = StdRng::seed_from_u64(1);
+        std::array::from_fn(|_| PeerId::random(&mut chance))
     }
 
     #[test]
@@ -127,23 +222,84 @@ mod tests {
     }
 
     #[test]
-    fn never_more_is_kept_than_the_bound_and_then_the_session_cannot_be_resumed_from_the_start() {
+    fn never_more_is_kept_than_the_bound_and_of_what_matters_nobody_goes_on_from_before_it() {
         let many = filled(FRAMES_MAX as u64 + 1);
         assert_eq!((many.frames.len(), after(&many, 0)), (FRAMES_MAX, None));
         assert_eq!(after(&many, 1).map(|list| list.len()), Some(FRAMES_MAX));
         let mut large = Replay::default();
-        (0..10).for_each(|_| drop(large.push(|_| "x".repeat(BYTES_MAX / 4))));
+        (0..10).for_each(|_| drop(large.push(Worth::Much, Way::Socket, |_| "x".repeat(BYTES_MAX / 4))));
         assert_eq!((large.frames.len(), large.bytes), (4, BYTES_MAX));
+    }
+
+    #[test]
+    fn text_is_left_out_first_and_of_who_sent_the_most() {
+        let [alice, mallory, _] = peers();
+        let mut replay = Replay::default();
+        let mut push = |worth, times| {
+            (0..times).for_each(|_| drop(replay.push(worth, Way::Waits, |n| format!("frame {n}"))));
+        };
+        push(Worth::Signal(mallory), 50);
+        push(Worth::Text(alice), 100);
+        push(Worth::Text(mallory), 1000);
+        push(Worth::Came(alice), 1);
+        let count = |worth| replay.frames.iter().filter(|kept| kept.worth == worth).count();
+        let counts = [Worth::Signal(mallory), Worth::Text(alice), Worth::Text(mallory)].map(count);
+        assert_eq!(counts, [50, 100, 105]);
+        assert_eq!(after(&replay, 0).unwrap()[..3], [1, 2, 3], "and one can still go on from the start");
+        assert_eq!(replay.frames.iter().rfind(|kept| kept.worth == Worth::Text(mallory)).unwrap().n, 1150);
+    }
+
+    #[test]
+    fn what_something_is_like_now_is_enough() {
+        let [alice, bob, _] = peers();
+        let mut replay = Replay::default();
+        for _ in 0..1000 {
+            for worth in
+                [Worth::State(alice), Worth::State(bob), Worth::Presence(bob), Worth::Room, Worth::Ice]
+            {
+                replay.push(worth, Way::Socket, |n| format!("frame {n}"));
+            }
+        }
+        assert_eq!(after(&replay, 0).unwrap().last_chunk::<5>(), Some(&[4996, 4997, 4998, 4999, 5000]));
+    }
+
+    #[test]
+    fn who_came_and_went_untold_is_not_worth_a_word_and_of_who_was_told_of_the_end_is_told() {
+        let mut chance = StdRng::seed_from_u64(1);
+        let mut replay = Replay::default();
+        let told = PeerId::random(&mut chance);
+        replay.push(Worth::Came(told), Way::Socket, |n| format!("frame {n}"));
+        for _ in 0..1000 {
+            let passer = PeerId::random(&mut chance);
+            for worth in [Worth::Came(passer), Worth::Text(passer), Worth::Went(passer)] {
+                replay.push(worth, Way::Waits, |n| format!("frame {n}"));
+            }
+        }
+        let went = replay.push(Worth::Went(told), Way::Waits, |n| format!("frame {n}")).n;
+        let missed = after(&replay, 1).unwrap();
+        assert!(missed.last().copied() == went && missed.len() < FRAMES_MAX, "{missed:?}");
     }
 
     proptest! {
         #[test]
-        fn the_bytes_are_those_of_the_frames(steps in prop::collection::vec((any::<bool>(), 0..40_000_usize), 0..60)) {
+        fn the_bytes_are_those_of_the_frames(
+            steps in prop::collection::vec((any::<bool>(), 0..40_000_usize, 0..9_usize), 0..100),
+        ) {
             let mut replay = Replay::default();
-            for (push, size) in steps {
-                if push { drop(replay.push(|_| "x".repeat(size))) } else { replay.acknowledge(size as u64 / 1000) }
-                prop_assert_eq!(replay.bytes, replay.frames.iter().map(|text| text.len()).sum::<usize>());
-                prop_assert_eq!(replay.sent - replay.gone, replay.frames.len() as u64);
+            let [alice, bob, carol] = peers();
+            let worths = [
+                Worth::Much, Worth::Text(alice), Worth::Text(bob), Worth::Signal(bob), Worth::Came(carol), Worth::Went(carol),
+                Worth::State(bob), Worth::Room, Worth::Presence(bob),
+            ];
+            for (push, size, worth) in steps {
+                if push {
+                    drop(replay.push(worths[worth], Way::Waits, |_| "x".repeat(size)));
+                } else {
+                    replay.acknowledge(size as u64 / 1000);
+                }
+                prop_assert_eq!(replay.bytes, replay.frames.iter().map(|kept| kept.text.len()).sum::<usize>());
+                prop_assert!(replay.frames.iter().is_sorted_by_key(|kept| kept.n));
+                prop_assert!(replay.frames.iter().all(|kept| kept.n > replay.gone && kept.n <= replay.sent));
                 prop_assert!(replay.bytes <= BYTES_MAX && replay.frames.len() <= FRAMES_MAX);
             }
         }

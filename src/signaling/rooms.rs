@@ -36,6 +36,8 @@ pub struct Rules {
 pub struct Pass {
     /// The only room that may be joined, if there is only one.
     pub only: Option<RoomName>,
+    /// The token, by which its holder is known.
+    pub token: Hashed,
 }
 
 /// All rooms.
@@ -45,6 +47,8 @@ pub struct Rooms {
     rooms: BTreeMap<RoomName, Room>,
     /// Which room a session is in, or waits to come in.
     places: HashMap<SessionId, RoomName>,
+    /// Sessions that are in no room any more, since somebody last asked.
+    gone: Vec<SessionId>,
 }
 
 /// How long a host may keep an address out: a day.
@@ -54,7 +58,7 @@ impl Rooms {
     /// No rooms yet.
     #[must_use]
     pub fn new(rules: Rules) -> Self {
-        Self { rules, rooms: BTreeMap::new(), places: HashMap::new() }
+        Self { rules, rooms: BTreeMap::new(), places: HashMap::new(), gone: Vec::new() }
     }
 
     /// How many rooms there are.
@@ -145,12 +149,12 @@ impl Rooms {
             ClientMessage::Kick { peer, ban_s } => {
                 let ban = Duration::from_secs(ban_s.min(BAN_MAX).into());
                 let gone = self.hosted(session)?.kick(peer, ban, now, post)?;
-                self.places.remove(&gone);
+                self.forget(gone);
             }
             ClientMessage::Admit { peer } => self.hosted(session)?.admit(peer, post)?,
             ClientMessage::Deny { peer } => {
                 let gone = self.hosted(session)?.deny(peer, post)?;
-                self.places.remove(&gone);
+                self.forget(gone);
             }
             ClientMessage::Host { peer } => self.hosted(session)?.set_host(peer, post)?,
             ClientMessage::End => self.end(session, post)?,
@@ -165,10 +169,11 @@ impl Rooms {
 
     /// Takes a session out of its room. Returns whether it was in one.
     pub fn leave(&mut self, session: SessionId, reason: LeaveReason, now: Moment, post: &mut Post) -> bool {
-        let Some(name) = self.places.remove(&session) else { return false };
+        let Some(name) = self.places.get(&session).cloned() else { return false };
+        self.forget(session);
         if let Some(room) = self.rooms.get_mut(&name) {
             let in_vain = room.leave(session, reason, now, post);
-            in_vain.iter().for_each(|session| drop(self.places.remove(session)));
+            in_vain.iter().for_each(|session| self.forget(*session));
         }
         true
     }
@@ -190,8 +195,19 @@ impl Rooms {
     /// Does what is due: knocks that nobody answered, rooms that nobody is in.
     pub fn tick(&mut self, now: Moment, post: &mut Post) {
         let late: Vec<_> = self.rooms.values_mut().flat_map(|room| room.expire(now, post)).collect();
-        late.iter().for_each(|session| drop(self.places.remove(session)));
+        late.iter().for_each(|session| self.forget(*session));
         self.rooms.retain(|_, room| !room.is_over(now));
+    }
+
+    /// The sessions that have come to be in no room since the last time.
+    pub fn take_gone(&mut self) -> Vec<SessionId> {
+        std::mem::take(&mut self.gone)
+    }
+
+    fn forget(&mut self, session: SessionId) {
+        if self.places.remove(&session).is_some() {
+            self.gone.push(session);
+        }
     }
 
     /// Creates a room, and returns the token by which its creator is known.
@@ -249,7 +265,7 @@ impl Rooms {
         if let Some(name) = self.places.get(&session) {
             self.rooms.remove(name);
         }
-        gone.iter().for_each(|session| drop(self.places.remove(session)));
+        gone.iter().for_each(|session| self.forget(*session));
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl fmt::Debug for Token {
 /// The SHA-256 of a resume token, a host token, or a room's key.
 ///
 /// Looking one up in a map is no way to guess it: what a guess is compared with is the hash, which nobody can steer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hashed([u8; 32]);
 
 impl Hashed {

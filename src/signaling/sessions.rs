@@ -35,6 +35,8 @@ pub struct Session {
     pub changes: Bucket,
     /// How often it may still be resumed.
     pub resumes: Bucket,
+    /// How often it may still join.
+    pub joins: Bucket,
     /// When it needs fresh ICE credentials.
     pub renew_at: Option<Moment>,
     token: Hashed,
@@ -72,7 +74,7 @@ impl Sessions {
         pass: Option<Pass>,
         chance: &mut dyn RngCore,
     ) -> Option<(SessionId, Token)> {
-        if self.sessions.len() >= self.most {
+        if self.is_full() {
             return None;
         }
         let (id, token) = (SessionId::random(chance), Token::random(chance));
@@ -83,6 +85,7 @@ impl Sessions {
             pass,
             changes: Bucket::default(),
             resumes: Bucket::default(),
+            joins: Bucket::default(),
             renew_at: None,
             token: Hashed::of(token.reveal()),
         };
@@ -107,6 +110,12 @@ impl Sessions {
     /// A session.
     pub fn get(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.get_mut(&id)
+    }
+
+    /// Whether there are as many as there may be.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.sessions.len() >= self.most
     }
 
     /// How many sessions there are.

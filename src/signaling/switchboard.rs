@@ -15,13 +15,14 @@ use rand::{Rng as _, RngCore};
 
 use crate::api_key::ROOM;
 use crate::bounds::client_net::address;
-use crate::bounds::rate::Rate;
-use crate::bounds::throttle::Throttle;
-use crate::clock::Now;
+use crate::clock::{Moment, Now};
 use crate::credentials::Credentials;
 use crate::ice::{IceConfiguration, IceServers};
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
+use crate::signaling::guesses::Guesses;
+use crate::signaling::joins::Joins;
+use crate::signaling::notices::Notices;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::SessionId;
@@ -29,9 +30,11 @@ use crate::signaling::protocol::parse::Mistake;
 use crate::signaling::protocol::{
     self, ClientMessage, Fault, GoawayAction, LeaveReason, Request, ServerMessage,
 };
-use crate::signaling::replay::Frame;
+use crate::signaling::replay::{Frame, Way};
 use crate::signaling::rooms::{Rooms, Rules};
+use crate::signaling::seats::{Crowded, Seats};
 use crate::signaling::sessions::{Line, Session, Sessions, SocketId};
+use crate::signaling::worth::Worth;
 
 /// Who is at the other end of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +58,10 @@ pub enum Effect {
 pub struct Parts {
     /// What rooms are like.
     pub rules: Rules,
-    /// Sessions in all.
+    /// Sockets in all, and sessions in all.
     pub sessions: usize,
+    /// Sockets of one address.
+    pub sockets_per_ip: u32,
     /// Joins of one address, each minute.
     pub joins_per_minute: u32,
     /// The relay that members are given.
@@ -80,10 +85,12 @@ pub struct Relay {
 /// Sockets, sessions and rooms.
 pub struct Switchboard {
     sockets: BTreeMap<SocketId, Socket>,
+    seats: Seats,
     sessions: Sessions,
     rooms: Rooms,
-    joins: Throttle<IpAddr>,
-    failures: Throttle<IpAddr>,
+    joins: Joins,
+    guesses: Guesses,
+    notices: Notices,
     relay: Relay,
     tokens: RoomTokens,
     counters: Arc<Counters>,
@@ -103,8 +110,8 @@ struct Turn<'a> {
     chance: &'a mut dyn RngCore,
 }
 
-/// Joins that failed because something was guessed wrong, of one address each minute.
-const FAILURES_PER_MINUTE: u64 = 10;
+/// Whoever made way for others stays away for so many milliseconds at least, and comes back within as many more.
+const MAKE_WAY_FOR: u64 = 5000;
 /// Clients that must connect again do so within so many milliseconds, not all at once.
 const RETURN_WITHIN: u64 = 2000;
 
@@ -112,14 +119,14 @@ impl Switchboard {
     /// Nobody there yet.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let minute = Duration::from_secs(60);
-        let joins = u64::from(parts.joins_per_minute);
         Self {
             sockets: BTreeMap::new(),
+            seats: Seats::new(parts.sessions, parts.sockets_per_ip),
             sessions: Sessions::new(parts.sessions),
             rooms: Rooms::new(parts.rules),
-            joins: Throttle::new(Rate::new(joins, minute, joins)),
-            failures: Throttle::new(Rate::new(FAILURES_PER_MINUTE, minute, FAILURES_PER_MINUTE)),
+            joins: Joins::new(parts.joins_per_minute),
+            guesses: Guesses::default(),
+            notices: Notices::default(),
             relay: parts.relay,
             tokens: parts.tokens,
             counters: parts.counters,
@@ -127,10 +134,42 @@ impl Switchboard {
         }
     }
 
-    /// A socket is open.
-    pub fn open(&mut self, socket: SocketId, visit: Visit) {
-        self.sockets
-            .insert(socket, Socket { visit: Visit { ip: address(visit.ip), ..visit }, session: None });
+    /// A socket is open, if there is a place for it; somebody may have to make way.
+    ///
+    /// # Errors
+    /// Where it is crowded.
+    pub fn open(
+        &mut self,
+        socket: SocketId,
+        visit: Visit,
+        now: Now,
+        chance: &mut dyn RngCore,
+    ) -> Result<Vec<Effect>, Crowded> {
+        let mut turn = Turn { effects: Vec::new(), now, chance };
+        let visit = Visit { ip: address(visit.ip), ..visit };
+        let way = self.seats.way(visit.ip, now.moment);
+        if let Some(crowded) = way.map_or_else(Some, |way| way.map(|(_, crowded)| crowded)) {
+            self.crowded(crowded, now.moment);
+        }
+        if let Some((oldest, _)) = way? {
+            self.send_away(oldest, &mut turn);
+        }
+        self.seats.take(socket, visit.ip, now.moment);
+        self.sockets.insert(socket, Socket { visit, session: None });
+        Ok(turn.effects)
+    }
+
+    /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
+    ///
+    /// # Errors
+    /// Where it is crowded.
+    pub fn room_for(&self, ip: IpAddr, now: Moment) -> Result<(), Crowded> {
+        self.seats.way(ip, now).map(drop)
+    }
+
+    /// There was no place for a socket, or not without somebody else's making way.
+    pub fn crowded(&self, crowded: Crowded, now: Moment) {
+        self.notices.crowded(crowded, now);
     }
 
     /// A frame has come on a socket.
@@ -157,7 +196,7 @@ impl Switchboard {
             (Some(session), Ok(request)) => self.request(socket, session, request, &mut turn),
             (Some(session), Err(Mistake { re, fault })) => self.say(session, re, fault.into(), &mut turn),
         }
-        self.count();
+        self.settle(Some(socket), now.moment);
         turn.effects
     }
 
@@ -171,7 +210,7 @@ impl Switchboard {
     /// A socket is closed, or may as well be.
     pub fn lost(&mut self, socket: SocketId, now: Now, chance: &mut dyn RngCore) -> Vec<Effect> {
         let mut turn = Turn { effects: Vec::new(), now, chance };
-        let Some(Socket { session: Some(id), .. }) = self.sockets.remove(&socket) else {
+        let Some(Socket { session: Some(id), .. }) = self.forget(socket) else {
             return turn.effects;
         };
         match self.sessions.get(id) {
@@ -185,7 +224,7 @@ impl Switchboard {
             // In no room there is nothing to go on with.
             Some(_) | None => drop(self.sessions.end(id)),
         }
-        self.count();
+        self.settle(None, now.moment);
         turn.effects
     }
 
@@ -204,7 +243,7 @@ impl Switchboard {
                 None => self.sessions.get(id).into_iter().for_each(|session| session.renew_at = None),
             }
         }
-        self.count();
+        self.settle(None, now.moment);
         turn.effects
     }
 
@@ -213,6 +252,7 @@ impl Switchboard {
         self.draining = true;
         let mut effects = Vec::new();
         for socket in std::mem::take(&mut self.sockets).into_keys() {
+            self.seats.leave(socket);
             // Rooms live in this process, and so there is nothing to resume in the next.
             let (action, after_ms) = (GoawayAction::Rejoin, chance.random_range(0..RETURN_WITHIN));
             effects.push(aside(socket, None, &ServerMessage::Goaway { action, after_ms }));
@@ -260,8 +300,8 @@ impl Switchboard {
             match act {
                 Act::Tell { to, message } if to.len() == 1 => self.say(to[0], None, message, turn),
                 Act::Tell { to, message } => {
-                    let json = message.to_json();
-                    to.iter().for_each(|session| self.send(*session, None, &json, turn));
+                    let (json, worth) = (message.to_json(), Worth::of(&message));
+                    to.iter().for_each(|session| self.send(*session, None, (&json, worth), turn));
                 }
                 Act::Dismiss(session, reason) => {
                     self.say(session, None, ServerMessage::Kicked { reason }, turn);
@@ -278,15 +318,24 @@ impl Switchboard {
         if let ServerMessage::Joined(joined) = &mut message {
             joined.ice = self.ice(session, turn.now);
         }
-        self.send(session, re, &message.to_json(), turn);
+        self.send(session, re, (&message.to_json(), Worth::of(&message)), turn);
     }
 
-    fn send(&mut self, session: SessionId, re: Option<u32>, json: &str, turn: &mut Turn<'_>) {
+    fn send(
+        &mut self,
+        session: SessionId,
+        re: Option<u32>,
+        (json, worth): (&str, Worth),
+        turn: &mut Turn<'_>,
+    ) {
         let Some(Session { replay, line, .. }) = self.sessions.get(session) else { return };
-        let frame = replay.push(|n| protocol::frame(json, Some(n), re));
+        let text = |n| protocol::frame(json, Some(n), re);
         match *line {
-            Line::Up(socket) => turn.effects.push(Effect::Send(socket, frame)),
-            Line::Down(_) => {}
+            Line::Up(socket) => {
+                let frame = replay.push(worth, Way::Socket, text);
+                turn.effects.push(Effect::Send(socket, frame));
+            }
+            Line::Down(_) => drop(replay.push(worth, Way::Waits, text)),
         }
     }
 
@@ -305,9 +354,38 @@ impl Switchboard {
         }
     }
 
+    /// Ends a socket whose client is in no room, because others need its place.
+    fn send_away(&mut self, socket: SocketId, turn: &mut Turn<'_>) {
+        let after_ms = MAKE_WAY_FOR + turn.chance.random_range(0..MAKE_WAY_FOR);
+        let goaway = ServerMessage::Goaway { action: GoawayAction::Rejoin, after_ms };
+        turn.effects.push(aside(socket, None, &goaway));
+        // In no room there is nothing to go on with.
+        if let Some(session) = self.session_of(socket) {
+            self.sessions.end(session);
+        }
+        self.close(socket, Close::Crowded, turn);
+    }
+
     fn close(&mut self, socket: SocketId, close: Close, turn: &mut Turn<'_>) {
-        self.sockets.remove(&socket);
+        self.forget(socket);
         turn.effects.push(Effect::Close(socket, close));
+    }
+
+    fn forget(&mut self, socket: SocketId) -> Option<Socket> {
+        self.seats.leave(socket);
+        self.sockets.remove(&socket)
+    }
+
+    /// What was done is over: who is in a room now keeps its place, and who is in none may have to make way.
+    fn settle(&mut self, socket: Option<SocketId>, now: Moment) {
+        let mut moved = self.rooms.take_gone();
+        moved.extend(socket.and_then(|socket| self.session_of(socket)));
+        for id in moved {
+            if let Some(&mut Session { line: Line::Up(socket), .. }) = self.sessions.get(id) {
+                self.seats.is_in_room(socket, self.rooms.has(id), now);
+            }
+        }
+        self.count();
     }
 
     fn count(&self) {

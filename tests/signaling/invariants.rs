@@ -8,6 +8,7 @@ mod view;
 
 use std::collections::VecDeque;
 
+use hairpin::signaling::joins;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::sessions::SocketId;
 use proptest::prelude::*;
@@ -74,6 +75,8 @@ struct Client {
     /// Since when it has no socket, in seconds.
     away: u64,
     room: Option<usize>,
+    /// How often it has tried to join since a minute went by.
+    joins: u64,
     /// What it was last called.
     peer: String,
     /// The number of the last frame that has arrived.
@@ -144,7 +147,7 @@ impl Model {
     }
 
     fn join(&mut self, c: usize, r: usize) {
-        let Some(socket) = self.connected(c) else { return };
+        let Some(socket) = self.patient(c) else { return };
         let full = self.rooms[r].members.len() >= RULES.capacity;
         let expected = match (self.clients[c].room, self.rooms[r].locked, full) {
             (Some(_), _, _) => "already_joined",
@@ -386,6 +389,17 @@ impl Model {
         if self.clients[c].resume.is_none() {
             let (socket, resume) = self.world.client();
             self.clients[c] = Client { resume: Some(resume), socket: Some(socket), ..Client::default() };
+        }
+        self.clients[c].socket
+    }
+
+    /// The client's socket, when it may join again.
+    fn patient(&mut self, c: usize) -> Option<SocketId> {
+        self.connected(c)?;
+        self.clients[c].joins += 1;
+        if self.clients[c].joins > joins::BY_SESSION {
+            self.pass(60);
+            self.clients[c].joins = 1;
         }
         self.clients[c].socket
     }

@@ -18,6 +18,8 @@ mod sessions;
 
 mod invariants;
 
+mod neighbours;
+
 mod opening;
 
 mod framing;

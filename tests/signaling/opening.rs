@@ -83,12 +83,18 @@ fn a_proxy_may_bring_more_than_one_client_may_open() {
         config.rooms.sockets_per_ip = 2;
     });
     let open = |client: usize| {
-        let client = format!("198.51.100.{client}");
+        let client = format!("198.51.{client}.7");
         let mut headers = headers("https://call.example");
         headers.push(("X-Forwarded-For", &client));
         WebSocket::try_open(Http::of(&daemon), &headers)
     };
-    let held: Vec<_> = (0..20).map(|socket| open(socket / 2).ok().unwrap()).collect();
+    let member = |socket: usize| {
+        let mut member = open(socket / 2).ok().unwrap();
+        member.ask(json!({"t": "hello", "v": [1]}));
+        assert_eq!(member.ask(json!({"t": "join", "room": format!("room {}", socket / 4)}))["t"], "joined");
+        member
+    };
+    let held: Vec<_> = (0..20).map(member).collect();
     assert_eq!(open(0).err().unwrap().status, 429);
     drop(held);
     daemon.stop();

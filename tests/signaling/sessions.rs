@@ -91,17 +91,39 @@ fn whoever_needs_a_token_is_asked_for_one_that_is_good() {
 #[test]
 fn there_are_never_more_sessions_than_the_bound() {
     let mut world = World::with(|parts| parts.sessions = 2);
-    let (first, _) = world.client();
-    let _second = world.client();
+    let [first, second] = world.members("garden");
+    world.lose(first.socket);
+    world.lose(second.socket);
     let third = world.open();
     world.say(third, &hello());
     assert_eq!(
         (&world.heard(third)[0]["code"], world.closed(third)),
-        (&json!("server_full"), Some(Close::Full))
+        (&json!("server_full"), Some(Close::Full)),
+        "those who are away have theirs"
     );
-    world.say(first, &json!({"t": "bye"}));
-    let fourth = world.open();
+    world.pass(30);
+    let [fourth, fifth] = [(); 2].map(|()| world.open());
     assert_eq!(world.ask(fourth, hello())["t"], "welcome");
+    assert_eq!(world.ask(fifth, hello())["t"], "welcome");
+}
+
+#[test]
+fn the_oldest_session_in_no_room_makes_way_for_one_who_comes() {
+    let mut world = World::with(|parts| parts.sessions = 2);
+    let member = world.member("garden");
+    world.lose(member.socket);
+    let (idle, resume) = world.client();
+    let early = world.open();
+    world.say(early, &hello());
+    assert_eq!(world.closed(early), Some(Close::Full), "nobody makes way in the first seconds");
+    world.pass(3);
+    let newcomer = world.open();
+    assert_eq!(world.ask(newcomer, hello())["t"], "welcome");
+    assert_eq!((world.types(idle), world.closed(idle)), (vec!["goaway".to_owned()], Some(Close::Crowded)));
+    world.lose(idle);
+    assert_eq!(world.counters.sessions.get(), 2, "the member who is away, and the newcomer");
+    let late = world.resume(&resume, 0).1;
+    assert_eq!(late[0]["code"], "resume_failed");
 }
 
 #[test]
@@ -193,10 +215,10 @@ fn a_session_in_no_room_ends_with_its_socket() {
 fn what_is_not_kept_any_more_cannot_be_resumed_from_and_the_place_is_free() {
     let mut world = World::new(RULES);
     let [alice, bob] = world.members("garden");
-    world.lose(bob.socket);
     for _ in 0..257 {
-        world.say(alice.socket, &json!({"t": "msg", "kind": "chat", "body": "hello?"}));
+        assert_eq!(world.refusal(bob.socket, json!({"t": "end"})), "not_host");
     }
+    world.lose(bob.socket);
     let sent = world.resume(&bob.resume, 1).1;
     assert_eq!(sent[0]["code"], "resume_failed");
     assert_eq!(world.types(alice.socket), ["peer_away", "peer_left"]);

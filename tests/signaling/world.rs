@@ -78,7 +78,8 @@ impl World {
     pub fn open_from(&mut self, ip: IpAddr, needs_token: bool) -> SocketId {
         self.sockets += 1;
         let socket = SocketId(self.sockets);
-        self.board.open(socket, Visit { ip, needs_token });
+        let effects = self.board.open(socket, Visit { ip, needs_token }, self.now, &mut self.chance);
+        self.carry_out(effects.expect("there is a place"));
         socket
     }
 
@@ -210,6 +211,7 @@ pub fn parts(counters: Arc<Counters>) -> Parts {
     Parts {
         rules: RULES,
         sessions: 1000,
+        sockets_per_ip: 1_000_000,
         joins_per_minute: 1_000_000,
         tokens: RoomTokens::new(&secrets),
         relay: Relay {

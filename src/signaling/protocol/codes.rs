@@ -145,7 +145,7 @@ impl ErrorCode {
             Self::OriginForbidden => "pages of this origin are not allowed",
             Self::RoomNotFound => "there is no such room for you",
             Self::RoomNameInvalid => {
-                "a room's name has 1 to 64 characters, no control characters and no slash"
+                "a room's name has 1 to 64 characters, all of which can be seen, and no slash"
             }
             Self::RoomFull => "the room is full",
             Self::RoomLocked => "the room is locked",
@@ -196,11 +196,13 @@ pub enum Close {
     SlowConsumer,
     /// The client sends faster than is allowed.
     RateLimited,
+    /// The client was in no room, and others need its place; it may come back later.
+    Crowded,
 }
 
 impl Close {
     /// Every reason, in the order of its index.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Bye,
         Self::Drain,
         Self::BadFrame,
@@ -215,6 +217,7 @@ impl Close {
         Self::Replaced,
         Self::SlowConsumer,
         Self::RateLimited,
+        Self::Crowded,
     ];
 
     /// The status code of the Close frame (RFC 6455 §7.4).
@@ -226,7 +229,7 @@ impl Close {
             Self::BadFrame => 1002,
             Self::BadText => 1007,
             Self::TooBig => 1009,
-            Self::Full => 1013,
+            Self::Full | Self::Crowded => 1013,
             Self::Protocol => 4400,
             Self::Unauthorized => 4401,
             Self::Kicked => 4403,
@@ -255,6 +258,7 @@ impl Close {
             Self::Replaced => "replaced",
             Self::SlowConsumer => "slow_consumer",
             Self::RateLimited => "rate_limited",
+            Self::Crowded => "crowded",
         }
     }
 }

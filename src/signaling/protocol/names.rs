@@ -7,16 +7,17 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::canonical_combining_class;
 
 /// A room, as its visitors call it: 1 to 64 characters in normalization form C, so that a name is the same room from
 /// every keyboard (macOS sends form D), without control characters and without a slash, so that it fits in a URL.
 ///
 /// Whoever knows the name may come in, so it is never logged; `Credentials::pseudonym` is.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomName(Arc<str>);
 
-/// What a member wants to be called: at most 64 characters in normalization form C, no control characters.
+/// What a member wants to be called: at most 64 characters in normalization form C, all of which can be seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
@@ -36,9 +37,28 @@ pub struct SessionId(Id);
 #[serde(try_from = "String", into = "String")]
 struct Id([u8; 12]);
 
-/// A name that cannot be one.
+/// Why a name cannot be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadName;
+pub enum BadName {
+    /// A room has a name.
+    Empty,
+    /// Nothing of it can be seen.
+    Blank,
+    /// More than [`NAME_MAX`] characters.
+    TooLong,
+    /// A slash, which a room's name cannot have.
+    Slash,
+    /// A control character.
+    Control(char),
+    /// A character that cannot be seen, or turns the writing direction.
+    Hidden(char),
+    /// A character that changes or joins what stands beside it, beside nothing that it could change or join.
+    Loose(char),
+}
+
+/// No id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct BadId;
 
 /// Characters of a room's name, and of a member's.
 pub const NAME_MAX: usize = 64;
@@ -56,7 +76,10 @@ impl TryFrom<String> for RoomName {
 
     fn try_from(text: String) -> Result<Self, BadName> {
         let name = normalized(&text)?;
-        if name.is_empty() || name.contains('/') { Err(BadName) } else { Ok(Self(name.into())) }
+        if name.is_empty() {
+            return Err(BadName::Empty);
+        }
+        if name.contains('/') { Err(BadName::Slash) } else { Ok(Self(name.into())) }
     }
 }
 
@@ -117,11 +140,11 @@ impl Id {
 }
 
 impl TryFrom<String> for Id {
-    type Error = BadName;
+    type Error = BadId;
 
-    fn try_from(text: String) -> Result<Self, BadName> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| BadName)?;
-        bytes.try_into().map(Self).map_err(|_| BadName)
+    fn try_from(text: String) -> Result<Self, BadId> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| BadId)?;
+        bytes.try_into().map(Self).map_err(|_| BadId)
     }
 }
 
@@ -139,19 +162,119 @@ impl fmt::Debug for Id {
 
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a name")
+        let code = |c: char| u32::from(c);
+        match *self {
+            Self::Empty => f.write_str("it is empty"),
+            Self::Blank => f.write_str("it is blank"),
+            Self::TooLong => write!(f, "it has more than {NAME_MAX} characters"),
+            Self::Slash => f.write_str("it has a slash"),
+            Self::Control(c) => write!(f, "it has U+{:04X}, a control character", code(c)),
+            Self::Hidden(c) => {
+                write!(f, "it has U+{:04X}, which cannot be seen or turns the writing direction", code(c))
+            }
+            Self::Loose(c) => {
+                write!(f, "it has U+{:04X} where that has nothing to join or to change", code(c))
+            }
+        }
     }
 }
 
-/// The name in normalization form C, if it is short enough and has no control characters.
+impl fmt::Display for BadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not an id")
+    }
+}
+
+/// The name in normalization form C, if it is short enough and all of it can be seen.
 fn normalized(text: &str) -> Result<Box<str>, BadName> {
     // Form C never has more characters than any other form; three times as many is no name in any.
-    if text.chars().count() > 3 * NAME_MAX || text.chars().any(char::is_control) {
-        return Err(BadName);
+    if text.chars().count() > 3 * NAME_MAX {
+        return Err(BadName::TooLong);
     }
-    let name: String = text.nfc().collect();
-    if name.chars().count() > NAME_MAX { Err(BadName) } else { Ok(name.into()) }
+    let name: Vec<char> = text.nfc().collect();
+    if name.len() > NAME_MAX {
+        return Err(BadName::TooLong);
+    }
+    for (index, c) in name.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|before| name.get(before)).copied();
+        check(before, *c, name.get(index + 1).copied())?;
+    }
+    let is_blank = !name.is_empty() && name.iter().all(|c| is_blank(*c));
+    if is_blank { Err(BadName::Blank) } else { Ok(name.into_iter().collect()) }
 }
+
+/// Whether a character may stand between two others, or at an end. Who reads a name must see all of it, and in the order
+/// in which it is written: or else one may pass for another, and one room be two.
+fn check(before: Option<char>, c: char, after: Option<char>) -> Result<(), BadName> {
+    if c.is_control() {
+        return Err(BadName::Control(c));
+    }
+    if HIDDEN.iter().any(|(first, last)| (first..=last).contains(&&c)) {
+        return Err(BadName::Hidden(c));
+    }
+    let is_base = |c: char| !is_blank(c) && !is_joiner(c);
+    let fits = match (before, after) {
+        // As Malayalam and Sinhala write, at the end of a word too.
+        (Some(before), _) if is_joiner(c) && canonical_combining_class(before) == VIRAMA => true,
+        // Persian has one in a word, and most emoji of more than one person; English has none.
+        (Some(before), Some(after)) if is_joiner(c) => {
+            is_base(before) && is_base(after) && !(before.is_ascii() && after.is_ascii())
+        }
+        (_, None) | (None, _) if is_joiner(c) => false,
+        (before, _) if is_selector(c) => before.is_some_and(|before| is_base(before) && !is_selector(before)),
+        (None | Some(_), None | Some(_)) => true,
+    };
+    if fits { Ok(()) } else { Err(BadName::Loose(c)) }
+}
+
+fn is_blank(c: char) -> bool {
+    // An empty cell of braille.
+    c.is_whitespace() || c == '\u{2800}'
+}
+
+/// Zero width non-joiner and joiner.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// Chooses between the forms of the character before it.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
+/// The canonical combining class of viramas.
+const VIRAMA: u8 = 9;
+
+/// The general categories Cf, Zl and Zp of Unicode 16 without the joiners, and what else shows nothing and is a letter or
+/// a mark by category: fillers of Hangul, the grapheme joiner, inherent vowels of Khmer.
+const HIDDEN: [(char, char); 26] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{600}', '\u{605}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{6dd}', '\u{6dd}'),
+    ('\u{70f}', '\u{70f}'),
+    ('\u{890}', '\u{891}'),
+    ('\u{8e2}', '\u{8e2}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180e}', '\u{180e}'),
+    ('\u{200b}', '\u{200b}'),
+    ('\u{200e}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{110bd}', '\u{110bd}'),
+    ('\u{110cd}', '\u{110cd}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e00ff}'),
+    ('\u{e01f0}', '\u{e0fff}'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -175,11 +298,106 @@ mod tests {
 
     #[test]
     fn a_room_has_one_to_64_characters_none_of_them_a_slash_or_a_control() {
-        for bad in ["", "a/b", "a\0", "a\nb", "\u{7f}", "\u{85}", &"a".repeat(65)] {
-            assert_eq!(room(bad), Err(BadName), "{bad:?}");
+        for (bad, why) in [
+            ("", BadName::Empty),
+            ("a/b", BadName::Slash),
+            ("a\0", BadName::Control('\0')),
+            ("a\nb", BadName::Control('\n')),
+            ("\n", BadName::Control('\n')),
+            ("\u{7f}", BadName::Control('\u{7f}')),
+            ("\u{85}", BadName::Control('\u{85}')),
+            (&"a".repeat(65), BadName::TooLong),
+            (&"a".repeat(500), BadName::TooLong),
+        ] {
+            assert_eq!(room(bad), Err(why), "{bad:?}");
         }
-        for good in ["a", " ", "..", &"한".repeat(64), &"\u{1112}\u{1161}\u{11ab}".repeat(64)] {
+        for good in ["a", "a b", "..", &"한".repeat(64), &"\u{1112}\u{1161}\u{11ab}".repeat(64)] {
             assert!(room(good).is_ok(), "{good:?}");
+        }
+    }
+
+    /// F16.
+    #[test]
+    fn all_of_a_name_can_be_seen() {
+        let name = |text: &str| Name::try_from(text.to_owned());
+        for hidden in [
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff9}',
+            '\u{e0001}',
+            '\u{e0067}',
+            '\u{e007f}',
+        ] {
+            for text in
+                [format!("{hidden}"), format!("a{hidden}b"), format!("가{hidden}나"), format!("👩{hidden}")]
+            {
+                assert_eq!(name(&text), Err(BadName::Hidden(hidden)), "{text:?}");
+            }
+        }
+        for blank in [" ", "\u{a0}\u{3000}", "\u{2800}", " \u{2003} "] {
+            assert_eq!(
+                (name(blank), room(blank).err()),
+                (Err(BadName::Blank), Some(BadName::Blank)),
+                "{blank:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_joins_or_changes_letters_and_emoji_stands_where_it_does_that() {
+        let name = |text: &str| Name::try_from(text.to_owned());
+        for (what, good) in [
+            ("Korean", "홍길동 님"),
+            ("old Hangul", "\u{1112}\u{119e}\u{11ab}글"),
+            ("a family", "👨\u{200d}👩\u{200d}👧\u{200d}👦"),
+            ("a health worker of some colour", "👩🏽\u{200d}⚕\u{fe0f}"),
+            ("a heart on fire", "❤\u{fe0f}\u{200d}🔥"),
+            ("a key", "1\u{fe0f}\u{20e3}"),
+            ("the flag of Korea", "🇰🇷"),
+            ("Persian", "می\u{200c}خواهم"),
+            ("Persian and English", "PDF\u{200c}ها"),
+            ("Hindi", "क्\u{200d}ष"),
+            ("Malayalam, at the end of a word", "രാജന്\u{200d}"),
+            ("Malayalam, at the end of one of two", "രാജന്\u{200d} കുമാര്\u{200d}"),
+            ("a variant of an ideograph", "葛\u{e0100}城"),
+            ("Mongolian", "ᠭᠠᠷ\u{180b}"),
+            ("Hebrew and English", "דני Dan"),
+            ("accents", "Zoe\u{308}"),
+            ("nobody", ""),
+        ] {
+            assert!(name(good).is_ok(), "{what}: {:?}", name(good));
+        }
+        for (c, bad) in [
+            ('\u{200d}', "\u{200d}"),
+            ('\u{200d}', "\u{200d}a"),
+            ('\u{200d}', "👩\u{200d}"),
+            ('\u{200d}', "Al\u{200d}ice"),
+            ('\u{200c}', "가\u{200c} 나"),
+            ('\u{200d}', "👩\u{200d}\u{200d}👧"),
+            ('\u{200c}', "می\u{200c}\u{200c}خ"),
+            ('\u{fe0f}', "\u{fe0f}"),
+            ('\u{fe0f}', "a \u{fe0f}"),
+            ('\u{fe0f}', "❤\u{fe0f}\u{fe0f}"),
+            ('\u{e0100}', "\u{e0100}葛"),
+        ] {
+            assert_eq!(name(bad), Err(BadName::Loose(c)), "{bad:?}");
         }
     }
 

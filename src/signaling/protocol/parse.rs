@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::signaling::protocol::codes::ErrorCode;
-use crate::signaling::protocol::names::RoomName;
+use crate::signaling::protocol::names::{Name, RoomName};
 use crate::signaling::protocol::{
     BODY_MAX, CANDIDATE_MAX, CANDIDATES_MAX, Candidate, ClientMessage, Content, DEPTH_MAX, Description,
     Fault, Hello, Join, KEY_MAX, KIND_MAX, Request, Resume, SDP_MAX, StateChange, TOKEN_MAX,
@@ -89,12 +89,18 @@ impl Fields {
     fn join(&mut self) -> Result<Join, Fault> {
         let room: String = self.required("room")?;
         Ok(Join {
-            room: RoomName::try_from(room).map_err(|_| ErrorCode::RoomNameInvalid)?,
-            name: self.optional("name")?.unwrap_or_default(),
+            room: RoomName::try_from(room).map_err(Fault::room)?,
+            name: self.name()?.unwrap_or_default(),
             key: self.token("key", KEY_MAX)?,
             host_token: self.token("host_token", TOKEN_MAX)?,
-            state: self.object("state")?.unwrap_or_default(),
+            state: self.state_of_newcomer()?,
         })
+    }
+
+    fn state_of_newcomer(&mut self) -> Result<StateChange, Fault> {
+        let state: Option<Map<String, Value>> = self.optional("state")?;
+        let state = state.map(|fields| Self(fields).state()).transpose();
+        state.map(Option::unwrap_or_default).map_err(|fault| Fault { field: Some("state"), ..fault })
     }
 
     fn state(&mut self) -> Result<StateChange, Fault> {
@@ -103,8 +109,13 @@ impl Fields {
             cam: self.optional("cam")?,
             screen: self.optional("screen")?,
             hand: self.optional("hand")?,
-            name: self.optional("name")?,
+            name: self.name()?,
         })
+    }
+
+    fn name(&mut self) -> Result<Option<Name>, Fault> {
+        let text: Option<String> = self.optional("name")?;
+        text.map(Name::try_from).transpose().map_err(|why| Fault::name("name", why))
     }
 
     /// Exactly one of `d` and `c`.
@@ -118,12 +129,12 @@ impl Fields {
             (Some(description), None) if description.sdp.len() <= SDP_MAX => {
                 Ok(Content::Description(description))
             }
-            (Some(_), None) => Err(too_large("d")),
-            (None, Some(candidates)) if candidates.len() > CANDIDATES_MAX => Err(too_large("c")),
+            (Some(_), None) => Err(Fault::too_large("d")),
+            (None, Some(candidates)) if candidates.len() > CANDIDATES_MAX => Err(Fault::too_large("c")),
             (None, Some(candidates)) if candidates.iter().flatten().all(is_short) => {
                 Ok(Content::Candidates(candidates))
             }
-            (None, Some(_)) => Err(too_large("c")),
+            (None, Some(_)) => Err(Fault::too_large("c")),
             (Some(_), Some(_)) => Err(Fault::field("c")),
             (None, None) => Err(Fault::field("d")),
         }
@@ -131,7 +142,7 @@ impl Fields {
 
     fn body(&mut self) -> Result<String, Fault> {
         let body: String = self.required("body")?;
-        if body.len() > BODY_MAX { Err(too_large("body")) } else { Ok(body) }
+        if body.len() > BODY_MAX { Err(Fault::too_large("body")) } else { Ok(body) }
     }
 
     fn text(&mut self, name: &'static str, most: usize) -> Result<Option<String>, Fault> {
@@ -162,10 +173,6 @@ impl Fields {
             Some(value) => serde_json::from_value(value).map(Some).map_err(|_| Fault::field(name)),
         }
     }
-}
-
-fn too_large(field: &'static str) -> Fault {
-    Fault { code: ErrorCode::TooLarge, field: Some(field), retry_after: None }
 }
 
 fn is_short(candidate: &Candidate) -> bool {

@@ -15,7 +15,8 @@ use crate::signaling::protocol::{
     ServerMessage, VERSION, Welcome,
 };
 use crate::signaling::rooms::Pass;
-use crate::signaling::secret::Token;
+use crate::signaling::seats::Crowded;
+use crate::signaling::secret::{Hashed, Token};
 use crate::signaling::sessions::{GRACE, Line, SocketId};
 use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
 
@@ -72,6 +73,12 @@ impl Switchboard {
             None if visit.needs_token => return Err(unauthorized(ErrorCode::Unauthorized)),
             None => None,
         };
+        if self.sessions.is_full()
+            && let Some(oldest) = self.seats.oldest(socket, turn.now.moment)
+        {
+            self.crowded(Crowded::Server, turn.now.moment);
+            self.send_away(oldest, turn);
+        }
         let begun = self.sessions.begin(socket, visit.ip, pass, turn.chance);
         let (session, token) = begun.ok_or((ErrorCode::ServerFull.into(), Some(Close::Full)))?;
         Ok((session, token, false))
@@ -84,7 +91,7 @@ impl Switchboard {
             TokenError::Invalid => ErrorCode::Unauthorized,
         })?;
         let only = grant.room.map(RoomName::try_from).transpose().map_err(|_| ErrorCode::Unauthorized)?;
-        Ok(Pass { only })
+        Ok(Pass { only, token: Hashed::of(token.reveal()) })
     }
 
     /// Goes on with a session. Nobody guesses 256 bits, so a wrong token is an old one, and may be tried at any rate.
@@ -123,6 +130,7 @@ impl Switchboard {
             session.replay.acknowledge(last);
             let missed = session.replay.after(last).into_iter().flatten();
             turn.effects.extend(missed.map(|frame| Effect::Send(socket, frame)));
+            session.replay.show();
         }
         let mut post = Post::default();
         self.rooms.set_away(id, false, &mut post);

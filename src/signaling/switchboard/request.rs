@@ -1,9 +1,11 @@
 //! PURE  What a client of a session asks for, and how often it may.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::bounds::rate::Rate;
 use crate::clock::Moment;
+use crate::signaling::guesses::{Guesser, Wrong};
 use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::{PeerId, SessionId};
@@ -77,28 +79,46 @@ impl Switchboard {
         let now = turn.now.moment;
         let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
         let (ip, pass) = (session.ip, session.pass.clone());
-        let allowed = match self.failures.wait(&ip, now) {
-            Duration::ZERO => self.joins.take(ip, now),
-            wait => Err(wait),
-        };
+        let guesser = pass.as_ref().map_or(Guesser::Stranger(ip), |pass| Guesser::Holder(pass.token));
         let caller = Caller { session: id, ip, id: PeerId::random(turn.chance) };
-        let joined = match allowed {
+        let joined = match self.may_join(id, ip, (guesser, join), now) {
             Ok(()) => self
                 .rooms
                 .join(&caller, join, pass.as_ref(), now, (&mut *turn.chance, post))
                 .map_err(Fault::from),
-            Err(wait) => Err(Fault::later(ErrorCode::RateLimited, wait)),
+            Err(fault) => Err(fault),
         };
         joined.inspect_err(|fault| {
             let room = self.relay.credentials.pseudonym(join.room.as_str());
             tracing::debug!(client = %ip, room, reason = fault.code.name(), "join refused");
             self.counters.refused(fault.code);
-            let guessed =
-                [ErrorCode::BadKey, ErrorCode::RoomNotFound, ErrorCode::Unauthorized, ErrorCode::Kicked];
-            if guessed.contains(&fault.code) {
-                // It was looked at above whether there are failures left.
-                let _ = self.failures.take(ip, now);
+            if fault.code == ErrorCode::BadKey {
+                self.guesses.count(guesser, &join.room, Wrong::Key, now);
+            } else if fault.code == ErrorCode::RoomNotFound {
+                self.guesses.count(guesser, &join.room, Wrong::NameOrKey, now);
             }
+        })
+    }
+
+    /// Whether nobody has joined too often, or guessed too often, for whom this join counts.
+    fn may_join(
+        &mut self,
+        id: SessionId,
+        ip: IpAddr,
+        (guesser, join): (Guesser, &Join),
+        now: Moment,
+    ) -> Result<(), Fault> {
+        let later = |wait| Err(Fault::later(ErrorCode::RateLimited, wait));
+        let wait = self.guesses.wait(guesser, &join.room, now);
+        if !wait.is_zero() {
+            self.notices.guessed(now);
+            return later(wait);
+        }
+        let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
+        let taken = self.joins.take(&mut session.joins, ip, now);
+        taken.or_else(|(held, wait)| {
+            self.notices.held(held, now);
+            later(wait)
         })
     }
 

@@ -1,0 +1,63 @@
+//! Tells the operator what is limited in the rooms, once a minute each, and which key raises it.
+
+use crate::bounds::notice::Notice;
+use crate::clock::Moment;
+use crate::signaling::joins::Held;
+use crate::signaling::seats::Crowded;
+
+/// When what was last said.
+#[derive(Debug, Default)]
+pub struct Notices {
+    address_sockets: Notice,
+    network_sockets: Notice,
+    all_sockets: Notice,
+    address_joins: Notice,
+    network_joins: Notice,
+    guesses: Notice,
+}
+
+impl Notices {
+    /// There was no place for a socket, or somebody in no room had to make way for it.
+    pub fn crowded(&self, crowded: Crowded, now: Moment) {
+        match crowded {
+            Crowded::Address => say(&self.address_sockets, now, ADDRESS_SOCKETS),
+            Crowded::Network => say(&self.network_sockets, now, NETWORK_SOCKETS),
+            Crowded::Server => say(&self.all_sockets, now, ALL_SOCKETS),
+            // The log says that the server stops.
+            Crowded::Draining => {}
+        }
+    }
+
+    /// Somebody must wait before the next join.
+    pub fn held(&self, held: Held, now: Moment) {
+        match held {
+            // Nobody else is to blame, or can help.
+            Held::Session => {}
+            Held::Address => say(&self.address_joins, now, ADDRESS_JOINS),
+            Held::Network => say(&self.network_joins, now, NETWORK_JOINS),
+        }
+    }
+
+    /// Somebody must wait before the next join, because something was guessed wrong too often.
+    pub fn guessed(&self, now: Moment) {
+        say(&self.guesses, now, GUESSES);
+    }
+}
+
+fn say(notice: &Notice, now: Moment, what: &str) {
+    if let Some(times) = notice.due(now) {
+        tracing::info!(times, "{what}");
+    }
+}
+
+const ADDRESS_SOCKETS: &str = "one address has as many WebSockets as it may, so who is in no room makes way, or who comes is refused: if many of your \
+     users share one address, raise rooms.sockets_per_ip";
+const NETWORK_SOCKETS: &str = "one network (/24 or /48) has as many WebSockets as four addresses may, so who is in no room makes way, or who comes is \
+     refused: if many of your users are in one network, raise rooms.sockets_per_ip";
+const ALL_SOCKETS: &str = "there are as many WebSockets as there may be, so who is in no room makes way, or who comes is refused: raise \
+     rooms.members if the machine has memory for more";
+const ADDRESS_JOINS: &str = "one address has joined rooms as often as it may, and waits: if many of your users share one address, raise \
+     rooms.joins_per_minute";
+const NETWORK_JOINS: &str = "one network (/24 or /48) has joined rooms as often as four addresses may, and waits: if many of your users are in one \
+     network, raise rooms.joins_per_minute";
+const GUESSES: &str = "the key or the name of a room was guessed wrong too often: whoever guesses waits";
