@@ -91,7 +91,7 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
-        let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
+        let certificates = config.tls.load().map_err(StartError::Certificates)?.map(Arc::new);
         let relay = relay_addresses(config)?;
         let open_files = raise_open_files(config.relay.ports.len() * relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);

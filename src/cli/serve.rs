@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::credential::{issue, show};
 use crate::cli::renewal::Renewal;
-use crate::cli::{ConfigArgument, Failure, bad_certificate, load};
+use crate::cli::{ConfigArgument, Failure, bad_certificates, examine};
 use crate::clock::Clock;
 use crate::config::{Config, Log, LogFormat};
 use crate::daemon::{Addresses, Daemon, Pulse, StartError};
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = load(arguments.config.config.as_deref())?;
+    let (config, _) = examine(arguments.config.config.as_deref())?;
     start_log(config.log);
     for warning in config.warnings(arguments.config.config.as_deref()) {
         tracing::warn!("{warning}");
@@ -47,7 +47,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     let clock = Clock::start();
     let mut daemon = Daemon::start(config, clock).map_err(|error| match &error {
-        StartError::Certificate(error) => bad_certificate(file, error),
+        StartError::Certificates(errors) => bad_certificates(file, errors),
         StartError::Listen(..)
         | StartError::Relay(..)
         | StartError::Disconnected
