@@ -17,6 +17,7 @@
 //! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something | [`throttle`] |
+//! | what is said of all this, and how much of it | [`log`] |
 //! | which files are read | [`files`] |
 //! | what time it is | [`clock`] |
 //!
@@ -34,6 +35,7 @@ pub mod files;
 pub mod front;
 pub mod http;
 pub mod ice;
+pub mod log;
 pub mod metrics;
 pub mod network;
 pub mod origin;

@@ -5,6 +5,8 @@ mod check_config;
 mod credential;
 mod renewal;
 mod serve;
+mod signals;
+mod supervisor;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -15,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use crate::certificates::{CertificateError, Certificates};
 use crate::config::{Config, ConfigError};
+use crate::log;
 
 /// STUN, TURN and time-limited credentials in one daemon.
 #[derive(Debug, Parser)]
@@ -51,9 +54,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let text: String = failure.message.lines().map(|line| format!("hairpin: {line}\n")).collect();
-            // Where standard error cannot be written, there is nowhere to say so.
-            let _ = io::stderr().write_all(text.as_bytes());
+            log::last_words(failure.message.lines().map(|line| format!("hairpin: {line}\n")).collect());
             ExitCode::from(failure.code)
         }
     }

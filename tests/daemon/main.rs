@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod checking;
+mod flooding;
+mod living;
+mod logging;
 mod serving;
 mod starting;
 #[path = "../support/mod.rs"]
