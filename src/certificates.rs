@@ -51,11 +51,21 @@ impl Certificates {
     /// and a [warning](Self::warnings): after a reboot, UDP must be served whatever became of the renewal.
     ///
     /// # Errors
-    /// Which file is wrong, and what to do.
-    pub fn load(files: &[Files], names: &[String]) -> Result<Self, CertificateError> {
-        let pairs: Vec<_> =
-            files.iter().map(|files| Pair::load(files).map(Arc::new)).collect::<Result<_, _>>()?;
-        require(&pairs, names)?;
+    /// Which files are wrong, and what to do; never nothing.
+    pub fn load(files: &[Files], names: &[String]) -> Result<Self, Vec<CertificateError>> {
+        let (mut pairs, mut errors) = (Vec::new(), Vec::new());
+        for files in files {
+            match Pair::load(files) {
+                Ok(pair) => pairs.push(Arc::new(pair)),
+                Err(more) => errors.extend(more),
+            }
+        }
+        if errors.is_empty() {
+            errors = uncovered(&pairs, names);
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
         let current = RwLock::new(Arc::new(server_config(&pairs)));
         Ok(Self { names: names.to_owned(), pairs: Mutex::new(pairs), current })
     }
@@ -79,15 +89,16 @@ impl Certificates {
                     reloaded.taken += 1;
                 }
                 Ok(None) => {}
-                Err(error) => reloaded.refused.push(error),
+                Err(errors) => reloaded.refused.extend(errors),
             }
         }
         if reloaded.taken == 0 {
             return reloaded;
         }
-        if let Err(error) = require(&new, &self.names) {
+        let errors = uncovered(&new, &self.names);
+        if !errors.is_empty() {
             reloaded.taken = 0;
-            reloaded.refused.push(error);
+            reloaded.refused.extend(errors);
             return reloaded;
         }
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(server_config(&new));
@@ -125,17 +136,16 @@ impl Certificates {
     }
 }
 
-/// Each name must be in a certificate.
-fn require(pairs: &[Arc<Pair>], names: &[String]) -> Result<(), CertificateError> {
-    let uncovered = |name: &&String| !pairs.iter().any(|pair| pair.covers(name));
-    match (names.iter().find(uncovered), pairs.first()) {
-        (Some(name), Some(first)) => {
-            let has = pairs.iter().flat_map(|pair| pair.names.iter().cloned()).collect();
-            let fault = Fault::WrongName { name: name.clone(), has };
-            Err(CertificateError { file: first.files.certificate.clone(), fault })
-        }
-        _ => Ok(()),
-    }
+/// The names that are in no certificate, though each must be.
+fn uncovered(pairs: &[Arc<Pair>], names: &[String]) -> Vec<CertificateError> {
+    let Some(first) = pairs.first() else { return Vec::new() };
+    let names = names.iter().filter(|name| !pairs.iter().any(|pair| pair.covers(name)));
+    let error = |name: &String| {
+        let has = pairs.iter().flat_map(|pair| pair.names.iter().cloned()).collect();
+        let fault = Fault::WrongName { name: name.clone(), has };
+        CertificateError { file: first.files.certificate.clone(), fault }
+    };
+    names.map(error).collect()
 }
 
 fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
@@ -231,7 +241,11 @@ mod tests {
         for (files, expected) in [
             (with("/none".into()), "tls.key: /none: cannot be read by this user (No such file"),
             (with(folder.0.clone()), "cannot be read by this user (Is a directory"),
-            (with("/dev/zero".into()), "tls.key: /dev/zero: cannot be read by this user (too long"),
+            (with("/dev/zero".into()), "tls.key: /dev/zero: cannot be read by this user (it is a device"),
+            (
+                file("long", &"\n".repeat(2 << 20)),
+                "tls.key: FOLDER/long: cannot be read by this user (too long",
+            ),
             (with(good.certificate.clone()), "no private key in PEM"),
             (file("bad", &pem("PRIVATE KEY")), "tls.key: FOLDER/bad: the key cannot be used ("),
             (
@@ -247,9 +261,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let folder = Folder::new("everything");
+        let (one, two) = (folder.pair("one", &["one.example"]), folder.pair("two", &["two.example"]));
+        let bad = Files { certificate: folder.file("bad.pem", ""), key: folder.file("bad.key", "") };
+        let mixed = Files { key: two.key.clone(), ..one.clone() };
+        let names = ["a.example", "two.example", "b.example"].map(str::to_owned);
+        let keys = |files: &[Files]| {
+            let errors = Certificates::load(files, &names).unwrap_err();
+            errors.iter().map(CertificateError::key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&[bad, mixed, two.clone()]), ["tls.certificate", "tls.key", "tls.key"]);
+        assert_eq!(keys(&[two]), ["tls.names", "tls.names"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_no_certificate() {
+        let folder = Folder::new("mark");
+        let Files { certificate, key } = folder.pair("a", &["a.example"]);
+        let marked = |name: &str, path: &PathBuf| {
+            folder.file(name, &format!("\u{FEFF}{}", fs::read_to_string(path).unwrap().replace('\n', "\r\n")))
+        };
+        let files = Files { certificate: marked("b.pem", &certificate), key: marked("b.key", &key) };
+        Certificates::load(&[files], &["a.example".to_owned()]).unwrap();
+    }
+
     fn refused(folder: &Folder, files: Files, expected: &str) {
-        let error = Certificates::load(&[files], &["turn.example".to_owned()]).expect_err(expected);
-        let said = format!("{}: {error}", error.key());
+        let errors = Certificates::load(&[files], &["turn.example".to_owned()]).expect_err(expected);
+        let said: Vec<_> = errors.iter().map(|error| format!("{}: {error}", error.key())).collect();
+        assert_eq!(errors.len(), 1, "{said:?}");
+        let said = said.concat();
         let expected = expected.replace("FOLDER", &folder.0.display().to_string());
         assert!(said.contains(&expected), "{said}\nshould contain {expected}");
     }

@@ -6,6 +6,7 @@
 mod checks;
 mod error;
 mod own_ports;
+mod reading;
 mod values;
 
 use std::collections::HashMap;
@@ -19,7 +20,11 @@ use serde::Deserialize;
 
 use crate::api_key::KeyHash;
 use crate::certificates::{CertificateError, Certificates, Files};
+use crate::config::checks::Mistakes;
+use crate::config::error::Fault;
+use crate::config::reading::{Reading, Unread};
 use crate::credentials::{CheckExpiry, Secret};
+use crate::files;
 use crate::ice::{IceServers, Names, Served};
 use crate::origin::{Origin, OriginPattern, host};
 use crate::relay::engine::peers::OwnPorts;
@@ -313,8 +318,8 @@ impl Tls {
     /// Reads the certificates, if there are to be any.
     ///
     /// # Errors
-    /// Which file cannot be used, and why.
-    pub fn load(&self) -> Result<Option<Certificates>, CertificateError> {
+    /// Which files cannot be used, and why; never nothing.
+    pub fn load(&self) -> Result<Option<Certificates>, Vec<CertificateError>> {
         if self.certificate.is_empty() {
             return Ok(None);
         }
@@ -418,10 +423,28 @@ impl Config {
     /// Reads and checks a file, and the secrets file that it names.
     ///
     /// # Errors
-    /// What is wrong, where, and what to do.
+    /// All that is wrong, where, and what to do.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-        Self::parse(&text, path)
+        Self::parse(&read_file(path)?, path)
+    }
+
+    /// The same, with the certificates that it names.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn examine(path: &Path) -> Result<(Self, Option<Certificates>), ConfigError> {
+        let text = read_file(path)?;
+        let (config, mut faults, unread) = Self::judge(&text);
+        let Tls { certificate, key, names: _ } = &config.tls;
+        let paired =
+            certificate.len() == key.len() && unread.leaves(&["tls.certificate", "tls.key", "tls.names"]);
+        let certificates = if paired { config.tls.load() } else { Ok(None) };
+        match certificates {
+            Ok(certificates) if faults.is_empty() => return Ok((config, certificates)),
+            Ok(_) => {}
+            Err(errors) => faults.extend(errors.iter().map(|error| Fault::certificate(&text, error))),
+        }
+        Err(ConfigError::of(path, faults))
     }
 
     /// Checks the text of the file `path`.
@@ -429,13 +452,22 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut config: Self =
-            toml::from_str(text).map_err(|error| ConfigError::invalid(path, text, &error))?;
-        config
-            .read_secrets_file()
-            .and_then(|()| config.check())
-            .map_err(|(key, reason)| ConfigError::contradiction(path, text, key, reason))?;
-        Ok(config)
+        let (config, faults, _) = Self::judge(text);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::of(path, faults)) }
+    }
+
+    /// What a text says, all that is wrong with it, and which keys are not known for that.
+    fn judge(text: &str) -> (Self, Vec<Fault>, Unread) {
+        let Reading { mut config, mut faults, unread } = reading::read(text);
+        if !unread.is_toml() {
+            return (config, faults, unread);
+        }
+        let mut mistakes = Mistakes::new(unread);
+        config.read_secrets_file(&mut mistakes);
+        config.check(&mut mistakes);
+        let (found, unread) = mistakes.into_parts();
+        faults.extend(found.into_iter().map(|(key, reason)| Fault::of_key(text, key, reason)));
+        (config, faults, unread)
     }
 
     /// The URLs by which browsers reach what is `served`.
@@ -450,17 +482,26 @@ impl Config {
         IceServers::new(served, &names)
     }
 
-    fn read_secrets_file(&mut self) -> Result<(), checks::Mistake> {
-        let Some(file) = &self.credentials.secrets_file else { return Ok(()) };
+    fn read_secrets_file(&mut self, mistakes: &mut Mistakes) {
+        let Some(file) = self.credentials.secrets_file.as_ref() else { return };
         if !self.credentials.secrets.is_empty() {
-            let reason =
-                "secrets are given here too: keep them in one place, and remove the other key".to_owned();
-            return Err(("credentials.secrets_file", reason));
+            let reason = "secrets are given here too: keep them in one place, and remove the other key";
+            mistakes.add("credentials.secrets_file", reason);
+            return;
         }
-        self.credentials.secrets =
-            values::read_secrets(file).map_err(|reason| ("credentials.secrets_file", reason))?;
-        Ok(())
+        match values::read_secrets(file) {
+            Ok(secrets) => self.credentials.secrets = secrets,
+            Err(reason) => {
+                mistakes.add("credentials.secrets_file", reason);
+                mistakes.spoil("credentials.secrets");
+            }
+        }
     }
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigError> {
+    let text = files::open(path).and_then(|file| files::read_text(&file));
+    text.map_err(|error| ConfigError::unreadable(path, &error))
 }
 
 #[cfg(test)]
@@ -603,8 +644,129 @@ mod tests {
     fn a_mistake_names_file_line_key_reason_and_remedy() {
         for (text, expected) in MISTAKES {
             let error = parse(text).expect_err(text);
-            assert!(error.starts_with(expected.0), "{text}\n{error}\nshould start with {}", expected.0);
-            assert!(error.contains(expected.1), "{text}\n{error}\nshould contain {}", expected.1);
+            let told = |line: &str| line.starts_with(expected.0) && line.contains(expected.1);
+            assert!(error.lines().any(told), "{text}\n{error}\nshould say {expected:?}");
+        }
+    }
+
+    #[test]
+    fn one_mistake_is_one_line_and_causes_no_other() {
+        let several = [
+            "tls = [\"0.0.0.0:1\"]\ntcp",
+            "id = \"a\"\nhash = \"md5",
+            "id = \"a\"\norigins",
+            "rate = 1",
+            "a = 2",
+            "\"diag\"",
+            "\"a.b\"",
+        ];
+        for (text, _) in MISTAKES.iter().filter(|(text, _)| !several.iter().any(|part| text.contains(part))) {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_said_in_the_order_of_the_file() {
+        for (text, expected) in [
+            // Values that are wrong, and a table that is not known.
+            (
+                "[lisen]\na = 1\n[log]\nlevel = 1\nformat = 2\n[limits]\nx = 1\nchannels = \"y\"",
+                &["1: lisen: ", "4: log.level: ", "5: log.format: ", "7: limits.x: ", "8: limits.channels: "]
+                    [..],
+            ),
+            // Every item of a list, and every part of a table in one; what is cut out is not missing.
+            (
+                "[http]\nproxies = [\"10.0.0.0/8\", \"*\", \"10.0.0.1\"]\n[[http.keys]]\nid = \".\"\nhash = \"\"\nrate = 1\n\
+                 [[http.keys]]\nid = \"a\"",
+                &[
+                    "2: http.proxies: \"*\" is not a range: write \"10.0.0.0/8\" or \"fd00::/8\"; \"10.0.0.1\" has no length",
+                    "4: http.keys.id: ",
+                    "5: http.keys.hash: ",
+                    "6: http.keys.rate: ",
+                    "7: http.keys: missing field `hash`",
+                ][..],
+            ),
+            // A value that is wrong contradicts nothing, and what is right does.
+            (
+                "[listen]\nudp = [\"x\"]\ntcp = []\n[relay]\nports = \"3478\"\n[tls]\ncertificate = 1\nkey = \"a\"\n\
+                 [credentials]\nsecrets = 1\nrealm = \"\"\nttl = \"1s\"",
+                &[
+                    "2: listen.udp: ",
+                    "5: relay.ports: ",
+                    "7: tls.certificate: ",
+                    "10: credentials.secrets: ",
+                    "11: credentials.realm: ",
+                    "12: credentials.ttl: ",
+                ][..],
+            ),
+            // What stands before the first fault of TOML itself, and all of those.
+            (
+                "[log]\nlevel = 1\n[listen]\nudp = [\"x\"\n[peers]\nallow = 1\nloopback = maybe\n",
+                &["2: log.level: ", "5: "][..],
+            ),
+        ] {
+            let error = parse(text).expect_err(text);
+            let found: Vec<_> =
+                error.lines().map(|line| line.strip_prefix("config.toml:").unwrap()).collect();
+            assert!(found.len() >= expected.len(), "{error}");
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(found.starts_with(expected), "{found}\nshould start with {expected}\n{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_mistakes_alone_is_judged_soon() {
+        let text: String = (0..20_000).map(|n| format!("key{n} = {n}\n")).collect();
+        let lines = parse(&text).unwrap_err().lines().count();
+        assert!((50..=110).contains(&lines), "{lines}");
+    }
+
+    #[test]
+    fn an_ipv4_address_written_as_ipv6_is_met_with_how_to_write_it() {
+        for (text, write) in [
+            (
+                "[listen]\nudp = [\"[::ffff:127.0.0.1]:3478\"]",
+                "listen.udp: \"[::ffff:127.0.0.1]:3478\" is IPv4 written as IPv6, which cannot be bound: write \"127.0.0.1:3478\"",
+            ),
+            ("[listen]\ntcp = [\"[::ffff:0:0]:1\"]", "write \"0.0.0.0:1\""),
+            ("[listen]\ntls = [\"[::ffff:1.2.3.4]:1\"]", "listen.tls: \"[::ffff:1.2.3.4]:1\""),
+            ("[http]\nlisten = [\"[::ffff:127.0.0.1]:8080\"]", "write \"127.0.0.1:8080\""),
+            ("[listen]\nproxies = [\"::ffff:10.0.0.0/104\"]", "write \"10.0.0.0/8\""),
+            ("[http]\nproxies = [\"::ffff:127.0.0.1/128\"]", "write \"127.0.0.1/32\""),
+            (
+                "[peers]\nallow = [\"::ffff:10.1.0.0/112\"]",
+                "peers.allow: ::ffff:10.1.0.0/112 is IPv4 written as IPv6, which no packet shows: write \"10.1.0.0/16\"",
+            ),
+            ("[peers]\ndeny = [\"::ffff:0:0/90\"]", "write the range of IPv4"),
+            ("[peers]\nnat64_prefixes = [\"::ffff:0:0/96\"]", "peers.nat64_prefixes: "),
+            ("[relay]\naddresses = [\"::ffff:10.0.0.1\"]", "write \"10.0.0.1\""),
+            (
+                "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"::ffff:192.0.2.1\" }]",
+                "write \"192.0.2.1\"",
+            ),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(write) && error.lines().count() == 1, "{error}\nshould contain {write}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_machine_has_is_none_to_listen_on_or_relay_from() {
+        for (address, reason) in [
+            ("224.0.0.1:1", "no address of one machine"),
+            ("[ff02::1]:1", "no address of one machine"),
+            ("255.255.255.255:1", "no address of one machine"),
+            ("[fe80::1]:1", "write \"[fe80::1%2]:1\""),
+        ] {
+            let error = parse(&format!("[listen]\nudp = [{address:?}]")).expect_err(address);
+            assert!(error.contains(reason), "{error}");
+        }
+        assert!(parse("[listen]\nudp = [\"[fe80::1%2]:1\"]").is_ok());
+        for address in ["224.0.0.1", "255.255.255.255", "fe80::1", "ff02::1"] {
+            let error = parse(&format!("[relay]\naddresses = [{address:?}]")).expect_err(address);
+            assert!(error.contains("cannot be relayed from"), "{error}");
         }
     }
 
@@ -642,6 +804,10 @@ mod tests {
             "[[http.keys]]\nhash = [\"hunter2\"]",
             "[http]\nkeys = [\"hunter2\"]",
             "[http]\nkeys = \"hunter2\"",
+            "[credentials]\nsecrets = [hunter2]",
+            "[credentials]\nsecrets = [\"hunter2]",
+            "[credentials]\nsecrets = [\"hunter2\\u200b\"]",
+            "[credentials]\nsecrets = \"hunter2\"\nttl = \"hunter2\"\nusers = { a = \"hunter2\\u0000\" }\nrealm = [\"hunter2\"]",
         ] {
             let error = parse(text).expect_err(text);
             assert!(error.starts_with("config.toml:") && !error.contains("hunter2"), "{error}");

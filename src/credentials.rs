@@ -107,6 +107,20 @@ pub struct Credential {
 /// nothing that is made with one outlasts it.
 pub const CHECK: &str = "diag";
 
+/// What the user may be called whom we make a credential for.
+pub const USER: &str = "1 to 128 printable ASCII characters, without space and colon";
+
+/// Bytes of a user's name. With expiry, key and room they stay below the 508 of USERNAME (RFC 8489 §14.3).
+const USER_MAX: usize = 128;
+
+/// Whether a user may be called so. Client libraries prepare names before they hash them, each in its own way; what they
+/// all leave alone is ASCII, and a colon would begin another part of the user name.
+#[must_use]
+pub fn is_user(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    (1..=USER_MAX).contains(&name.len()) && name.bytes().all(fits)
+}
+
 /// How a request names its user (RFC 8489 §9.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserId<'a> {

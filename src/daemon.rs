@@ -98,7 +98,7 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
-        let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
+        let certificates = config.tls.load().map_err(StartError::Certificates)?.map(Arc::new);
         let own = surroundings::read()?;
         let relay = relay_addresses(config, &own.addresses)?;
         let open_files = raise_open_files(config.relay.ports.len() * relay.len());

@@ -17,6 +17,8 @@
 //! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something, and how many there may be | [`bounds`] |
+//! | what is said of all this, and how much of it | [`log`] |
+//! | which files are read | [`files`] |
 //! | what time it is | [`clock`] |
 //!
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
@@ -30,9 +32,11 @@ pub mod clock;
 pub mod config;
 pub mod credentials;
 pub mod daemon;
+pub mod files;
 pub mod front;
 pub mod http;
 pub mod ice;
+pub mod log;
 pub mod metrics;
 pub mod network;
 pub mod origin;

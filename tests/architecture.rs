@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&str] = &[
     "clock",
     "bounds",
+    "files",
     "outcome",
     "metrics",
     "credentials",
@@ -19,6 +20,7 @@ const LAYERS: &[&str] = &[
     "api_key",
     "ice",
     "config",
+    "log",
     "signaling",
     "http",
     "front",
@@ -36,6 +38,7 @@ const PURE: &[&str] = &[
     "src/http/formats.rs",
     "src/http/keys.rs",
     "src/ice.rs",
+    "src/log/bound.rs",
     "src/origin.rs",
     "src/origin/",
     "src/room_token.rs",

@@ -11,7 +11,7 @@ use crate::flows::FIRST_CHANNEL;
 use crate::net::loopback;
 
 /// In case that whoever started the stub dies without stopping it.
-const LIFETIME: Duration = Duration::from_hours(1);
+const LIFETIME: Duration = Duration::from_secs(3600);
 const MOST_FLOWS: usize = 1024;
 const CHANNEL_HEADER: usize = 4;
 /// Starts a registration; no channel number begins with it.

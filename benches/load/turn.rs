@@ -29,7 +29,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const TRANSMISSIONS: u32 = 6;
 /// One challenge, one stale nonce, and the answer.
 const ATTEMPTS: u32 = 3;
-const CREDENTIAL_LIFETIME: Duration = Duration::from_hours(1);
+const CREDENTIAL_LIFETIME: Duration = Duration::from_secs(3600);
 
 /// A username and password as a web application would issue them from the shared secret.
 pub struct Credential {

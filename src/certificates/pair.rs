@@ -1,7 +1,6 @@
 //! Reads a certificate with its key, and judges whether they can be used.
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -12,7 +11,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::ParsedCertificate;
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -20,6 +19,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 
 use crate::certificates::{CertificateError, Fault, Files};
+use crate::files;
 
 /// A certificate with its chain and its key.
 #[derive(Debug)]
@@ -35,36 +35,39 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn load(files: &Files) -> Result<Self, CertificateError> {
+    /// Reads both files.
+    ///
+    /// # Errors
+    /// What is wrong with each of them; never nothing.
+    pub(super) fn load(files: &Files) -> Result<Self, Vec<CertificateError>> {
         let Files { certificate, key } = files;
         let bad_certificate = |fault| CertificateError { file: certificate.clone(), fault };
         let bad_key = |fault| CertificateError { file: key.clone(), fault };
-        let text = read(certificate).map_err(|error| bad_certificate(Fault::CertificateUnreadable(error)))?;
-        let chain = read_chain(&text).map_err(bad_certificate)?;
-        let text = read(key).map_err(|error| bad_key(Fault::KeyUnreadable(error)))?;
-        let secret = read_key(&text).map_err(bad_key)?;
-        let secret = ring::default_provider().key_provider.load_private_key(secret);
-        let secret = secret.map_err(|error| bad_key(unusable(&error)))?;
-        let (names, begin, end, lacks_chain) = inspect(&chain).map_err(bad_certificate)?;
+        let chain = load_chain(certificate).map_err(bad_certificate);
+        let secret = load_key(key).map_err(bad_key);
+        let ((chain, (names, begin, end, lacks_chain)), secret) = match (chain, secret) {
+            (Ok(chain), Ok(secret)) => (chain, secret),
+            (chain, secret) => return Err(chain.err().into_iter().chain(secret.err()).collect()),
+        };
         let certified = CertifiedKey::new(chain, secret);
         match certified.keys_match() {
             Ok(()) => {}
             Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-                return Err(bad_key(Fault::KeyMismatch(certificate.clone())));
+                return Err(vec![bad_key(Fault::KeyMismatch(certificate.clone()))]);
             }
-            Err(error) => return Err(bad_certificate(Fault::MalformedCertificate(error.to_string()))),
+            Err(error) => return Err(vec![bad_certificate(Fault::MalformedCertificate(error.to_string()))]),
         }
         Ok(Self { files: files.clone(), certified: Arc::new(certified), names, begin, end, lacks_chain })
     }
 
     /// What the files have now, if that is another certificate, and one that is valid at `unix`.
-    pub(super) fn successor(&self, unix: u64) -> Result<Option<Self>, CertificateError> {
+    pub(super) fn successor(&self, unix: u64) -> Result<Option<Self>, Vec<CertificateError>> {
         let new = Self::load(&self.files)?;
         if new.certified.cert == self.certified.cert {
             return Ok(None);
         }
         match new.invalid(unix) {
-            Some(error) => Err(error),
+            Some(error) => Err(vec![error]),
             None => Ok(Some(new)),
         }
     }
@@ -128,14 +131,24 @@ impl Pair {
     }
 }
 
-/// The file, if it is no longer than a chain can be.
+/// What a certificate is for, from when to when it is valid, and whether the chain to its issuer is missing.
+type Said = (Vec<String>, ASN1Time, ASN1Time, bool);
+
+fn load_chain(file: &Path) -> Result<(Vec<CertificateDer<'static>>, Said), Fault> {
+    let text = read(file).map_err(Fault::CertificateUnreadable)?;
+    let chain = read_chain(&text)?;
+    let said = inspect(&chain)?;
+    Ok((chain, said))
+}
+
+fn load_key(file: &Path) -> Result<Arc<dyn SigningKey>, Fault> {
+    let text = read(file).map_err(Fault::KeyUnreadable)?;
+    let key = read_key(&text)?;
+    ring::default_provider().key_provider.load_private_key(key).map_err(|error| unusable(&error))
+}
+
 fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(file)?.take(LENGTH_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LENGTH_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long for a certificate or a key"));
-    }
-    Ok(bytes)
+    files::read(&files::open(file)?)
 }
 
 fn read_chain(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
@@ -165,8 +178,8 @@ fn unusable(error: &Error) -> Fault {
     Fault::UnusableKey(reason)
 }
 
-/// The names of the first certificate, from when to when it is valid, and whether the chain to its issuer is missing.
-fn inspect(chain: &[CertificateDer<'_>]) -> Result<(Vec<String>, ASN1Time, ASN1Time, bool), Fault> {
+/// What the first certificate says.
+fn inspect(chain: &[CertificateDer<'_>]) -> Result<Said, Fault> {
     let leaf = chain.first().ok_or(Fault::NoCertificate)?;
     let parsed = X509Certificate::from_der(leaf);
     let (_, leaf) = parsed.map_err(|error| Fault::MalformedCertificate(error.to_string()))?;
@@ -198,7 +211,5 @@ fn day(time: ASN1Time) -> String {
     time.to_datetime().date().to_string()
 }
 
-/// Ten times the longest chain that is in use.
-const LENGTH_MAX: u64 = 1 << 20;
 const DAY: u64 = 24 * 3600;
 const SOON: u64 = 14 * DAY;

@@ -4,7 +4,7 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 
 use crate::api_key::{self, ID, KeyHash};
-use crate::cli::Failure;
+use crate::cli::{Failure, print};
 use crate::credentials::Secret;
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
-    print!("{}", show(&arguments.id, &api_key::from_random(bytes)));
-    Ok(())
+    print(&show(&arguments.id, &api_key::from_random(bytes)))
 }
 
 fn show(id: &str, key: &Secret) -> String {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Failure, bad_certificate, load};
+use crate::cli::{Failure, examine, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::StartError;
@@ -17,28 +17,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = load(Some(&arguments.file))?;
-    let certificates = config.tls.load().map_err(|error| bad_certificate(Some(&arguments.file), &error))?;
+    let (config, certificates) = examine(Some(&arguments.file))?;
     let file = arguments.file.display();
-    for warning in config.warnings(Some(&arguments.file)) {
-        println!("{file}: warning: {warning}");
-    }
+    let mut warnings = config.warnings(Some(&arguments.file));
     match network::own() {
-        Ok(own) => {
-            config.needless_openings(&own).iter().for_each(|warning| println!("{file}: warning: {warning}"));
-        }
-        Err(error) => println!("{file}: warning: {}", StartError::Blind(error)),
+        Ok(own) => warnings.extend(config.needless_openings(&own)),
+        Err(error) => warnings.push(StartError::Blind(error).to_string()),
     }
+    let mut hint = String::new();
     if let Some(certificates) = certificates {
-        for warning in certificates.warnings(Clock::start().now().unix) {
-            println!("{file}: warning: {warning}");
-        }
+        warnings.extend(certificates.warnings(Clock::start().now().unix));
         if let Some(key) = certificates.closed_keys().first().filter(|_| is_root()) {
-            println!("{file}: hint: {}", ask_as_the_service(&config, &arguments.file, key));
+            hint = format!("{file}: hint: {}\n", ask_as_the_service(&config, &arguments.file, key));
         }
     }
-    println!("{file}: good");
-    Ok(())
+    let warnings: String = warnings.iter().map(|warning| format!("{file}: warning: {warning}\n")).collect();
+    print(&format!("{warnings}{hint}{file}: good\n"))
 }
 
 /// Whether every file can be read, whoever may.

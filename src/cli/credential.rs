@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::cli::{ConfigArgument, Failure, load};
+use crate::cli::{ConfigArgument, Failure, load, print};
 use crate::clock::Clock;
 use crate::config::TTL;
-use crate::credentials::{Credential, Credentials};
+use crate::credentials::{Credential, Credentials, USER, is_user};
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
     /// Whose credential it is: quotas are counted by this tag.
-    #[arg(long, value_name = "TAG", default_value = "")]
-    user: String,
+    #[arg(long, value_name = "TAG")]
+    user: Option<String>,
     /// How long it is valid, such as "30m" or "1h"; without it, the configured time.
     #[arg(long, value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
@@ -23,19 +23,22 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(user) = arguments.user.as_deref().filter(|user| !is_user(user)) {
+        return Err(Failure::config(format!("--user {user:?}: write {USER}; or leave it out")));
+    }
+    let user = arguments.user.as_deref().unwrap_or_default();
     let config = load(arguments.config.config.as_deref())?.credentials;
     let ttl = arguments.ttl.unwrap_or(config.ttl);
     if !TTL.contains(&ttl) {
         return Err(Failure::config("a credential lives from 1m to 30days: choose a --ttl between"));
     }
     let credentials = Credentials::new(&config.realm, config.secrets, config.users, config.check_expiry);
-    let credential = issue(&credentials, &arguments.user, ttl).ok_or_else(|| {
+    let credential = issue(&credentials, user, ttl).ok_or_else(|| {
         Failure::config(
             "there is no secret to make a credential from: name a file with --config that has one",
         )
     })?;
-    println!("{}", show(&credential, ttl));
-    Ok(())
+    print(&format!("{}\n", show(&credential, ttl)))
 }
 
 /// A credential for `tag` that is valid for `ttl` from now.

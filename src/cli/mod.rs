@@ -5,15 +5,19 @@ mod check_config;
 mod credential;
 mod renewal;
 mod serve;
+mod signals;
+mod supervisor;
 
 use std::fmt::Display;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::certificates::CertificateError;
+use crate::certificates::{CertificateError, Certificates};
 use crate::config::{Config, ConfigError};
+use crate::log;
 
 /// STUN, TURN and time-limited credentials in one daemon.
 #[derive(Debug, Parser)]
@@ -50,7 +54,7 @@ pub fn run() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("hairpin: {}", failure.message);
+            log::last_words(failure.message.lines().map(|line| format!("hairpin: {line}\n")).collect());
             ExitCode::from(failure.code)
         }
     }
@@ -79,11 +83,23 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
     file.map_or_else(|| Ok(Config::default()), |file| Config::load(file).map_err(Failure::config))
 }
 
-/// A certificate that the configuration in `file` names cannot be used.
-fn bad_certificate(file: Option<&Path>, error: &CertificateError) -> Failure {
+/// The same, judged with the certificates that it names, which must be there to start with.
+fn examine(file: Option<&Path>) -> Result<(Config, Option<Certificates>), Failure> {
+    file.map_or_else(|| Ok((Config::default(), None)), |file| Config::examine(file).map_err(Failure::config))
+}
+
+/// Says what the command was run for. Whoever reads it may end early, and a disk may be full.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_err(|error| Failure::system(format!("standard output cannot be written ({error})")))
+}
+
+/// Certificates that the configuration in `file` names cannot be used any more.
+fn bad_certificates(file: Option<&Path>, errors: &[CertificateError]) -> Failure {
     match file {
-        Some(file) => Failure::config(ConfigError::certificate(file, error)),
-        None => Failure::config(error),
+        Some(file) => Failure::config(ConfigError::certificates(file, errors)),
+        None => Failure::config("a certificate cannot be used"),
     }
 }
 

@@ -1,23 +1,20 @@
 //! `hairpin serve`: runs the daemon until it is told to stop.
 
 use std::convert::Infallible;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::Level;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::credential::{issue, show};
 use crate::cli::renewal::Renewal;
-use crate::cli::{ConfigArgument, Failure, bad_certificate, load};
+use crate::cli::{ConfigArgument, Failure, bad_certificates, examine, signals, supervisor};
 use crate::clock::Clock;
-use crate::config::{Config, Log, LogFormat};
-use crate::daemon::{Addresses, Daemon, Pulse, StartError};
+use crate::config::Config;
+use crate::daemon::{Addresses, Daemon, StartError};
+use crate::log;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -27,8 +24,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let config = load(arguments.config.config.as_deref())?;
-    start_log(config.log);
+    let (config, _) = examine(arguments.config.config.as_deref())?;
+    let _log = log::start(config.log).map_err(Failure::system)?;
     for warning in config.warnings(arguments.config.config.as_deref()) {
         tracing::warn!("{warning}");
     }
@@ -45,9 +42,10 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
+    signals::ignore().map_err(Failure::system)?;
     let clock = Clock::start();
     let mut daemon = Daemon::start(config, clock).map_err(|error| match &error {
-        StartError::Certificate(error) => bad_certificate(file, error),
+        StartError::Certificates(errors) => bad_certificates(file, errors),
         StartError::Listen(..)
         | StartError::Relay(..)
         | StartError::Blind(..)
@@ -56,7 +54,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
     })?;
     announce(config, daemon.addresses());
     offer_trial(config, &daemon);
-    notify(&[NotifyState::Ready]);
+    supervisor::notify(NotifyState::Ready).await;
     let renewal = daemon.certificates().cloned();
     let renewal = renewal.map(|certificates| Renewal::new(certificates, daemon.metrics().clone(), clock));
     let pulse = daemon.pulse();
@@ -64,7 +62,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
         _ = terminate.recv() => Some("SIGTERM"),
         _ = interrupt.recv() => Some("Ctrl-C"),
         () = daemon.failed() => None,
-        never = feed_watchdog(pulse) => match never {},
+        never = supervisor::feed_watchdog(pulse) => match never {},
         never = heed_hangup(renewal, hangup) => match never {},
     };
     let Some(reason) = reason else {
@@ -73,7 +71,7 @@ async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
             "a thread of the relay ended by itself; this is a bug, please report it",
         ));
     };
-    notify(&[NotifyState::Stopping]);
+    supervisor::notify(NotifyState::Stopping).await;
     tracing::info!(reason, allocations = daemon.metrics().sum(|shard| shard.allocations.get()), "stopping");
     daemon.stop();
     Ok(())
@@ -129,21 +127,9 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
     }
     let ttl = Duration::from_secs(3600);
     if let Some(credential) = issue(daemon.credentials(), "trial", ttl) {
-        println!("to try it, for an hour: {}", show(&credential, ttl));
-    }
-}
-
-/// The level is for what we say. Libraries say what goes wrong alone: what some of them trace holds the secrets of others.
-fn start_log(log: Log) {
-    let levels = Targets::new().with_target("hairpin", log.level).with_default(log.level.min(Level::WARN));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    let registry = tracing_subscriber::registry();
-    match log.format {
-        LogFormat::Text => registry.with(layer.with_filter(levels)).init(),
-        LogFormat::Json => registry.with(layer.json().with_filter(levels)).init(),
+        let text = format!("to try it, for an hour: {}\n", show(&credential, ttl));
+        // Its own thread: a terminal that is held (Ctrl-S) must not hold us. Who sees nothing has lost an offer.
+        drop(std::thread::Builder::new().spawn(move || std::io::stdout().write_all(text.as_bytes())));
     }
 }
 
@@ -156,27 +142,4 @@ async fn heed_hangup(renewal: Option<Renewal>, mut hangup: Signal) -> Infallible
         tracing::info!("SIGHUP: there are no certificates to read again; anything else needs a restart");
     }
     std::future::pending().await
-}
-
-/// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd
-/// has no watchdog, or a thread no longer answers: then systemd hears nothing, and restarts us.
-async fn feed_watchdog(pulse: Pulse) -> Infallible {
-    let Some(timeout) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
-    let period = timeout / 2;
-    let mut beat = tokio::time::interval(period);
-    loop {
-        beat.tick().await;
-        if pulse.is_alive(period / 2).await {
-            notify(&[NotifyState::Watchdog]);
-        } else {
-            tracing::error!("a thread of the relay does not answer");
-        }
-    }
-}
-
-/// Tells systemd, if it asked to be told. A supervisor that does not listen is no reason to stop serving.
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "systemd could not be told");
-    }
 }

@@ -1,15 +1,16 @@
 //! Finds what is wrong in a configuration whose single values are all right.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 
+use crate::config::reading::Unread;
+use crate::config::values::in_ipv4;
 use crate::config::{ApiKey, Config, Listen, Tls};
 use crate::ice::Served;
 use crate::relay::engine::peers::PeerPolicy;
@@ -18,16 +19,48 @@ use crate::relay::ports::RelayAddress;
 /// The key that is wrong, and what is wrong with it.
 pub(super) type Mistake = (&'static str, String);
 
+/// What was found so far.
+#[derive(Debug)]
+pub(super) struct Mistakes {
+    unread: Unread,
+    found: Vec<Mistake>,
+}
+
+impl Mistakes {
+    pub(super) fn new(unread: Unread) -> Self {
+        Self { unread, found: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, key: &'static str, reason: impl Into<String>) {
+        self.found.push((key, reason.into()));
+    }
+
+    /// Whether it is known what the file says of these keys: a contradiction with a value that is wrong itself, and stands
+    /// here as its default, is none.
+    fn know(&self, keys: &[&str]) -> bool {
+        self.unread.leaves(keys)
+    }
+
+    /// The value of this key is not known.
+    pub(super) fn spoil(&mut self, key: &str) {
+        self.unread.add(key);
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Mistake>, Unread) {
+        (self.found, self.unread)
+    }
+}
+
 impl Config {
-    pub(super) fn check(&self) -> Result<(), Mistake> {
-        self.check_listen()?;
-        self.check_tls()?;
-        self.check_http()?;
-        self.check_relay()?;
-        self.check_credentials()?;
-        self.check_peers()?;
-        self.check_rooms()?;
-        self.check_limits()
+    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+        self.check_listen(mistakes);
+        self.check_tls(mistakes);
+        self.check_http(mistakes);
+        self.check_relay(mistakes);
+        self.check_credentials(mistakes);
+        self.check_peers(mistakes);
+        self.check_rooms(mistakes);
+        self.check_limits(mistakes);
     }
 
     /// What works, but is probably not meant. `file` is where the configuration comes from.
@@ -114,165 +147,163 @@ impl Config {
         self.ice_servers(&served).warnings().to_vec()
     }
 
-    fn check_listen(&self) -> Result<(), Mistake> {
+    fn check_listen(&self, mistakes: &mut Mistakes) {
         let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
-        if udp.is_empty() && tcp.is_empty() && tls.is_empty() {
-            return Err(("listen.udp", "there must be at least one address to listen on".to_owned()));
+        if udp.is_empty()
+            && tcp.is_empty()
+            && tls.is_empty()
+            && mistakes.know(&["listen.udp", "listen.tcp", "listen.tls"])
+        {
+            mistakes.add("listen.udp", "there must be at least one address to listen on");
         }
         let over_tcp = self.relay.tcp;
         for (key, addresses, relayed) in
             [("listen.udp", udp, true), ("listen.tcp", tcp, over_tcp), ("listen.tls", tls, over_tcp)]
         {
             if let Some(reason) = overlap(addresses) {
-                return Err((key, reason));
+                mistakes.add(key, reason);
             }
             let inside = |address: &&SocketAddr| self.relay.ports.contains(&address.port());
-            if let Some(address) = addresses.iter().find(inside).filter(|_| relayed) {
-                return Err((
-                    key,
-                    format!("port {} lies in relay.ports: choose one outside", address.port()),
-                ));
+            let known = mistakes.know(&[key, "relay.ports", "relay.tcp"]);
+            if let Some(address) = addresses.iter().find(inside).filter(|_| relayed && known) {
+                mistakes.add(key, format!("port {} lies in relay.ports: choose one outside", address.port()));
             }
         }
         let shared = |tls: &&SocketAddr| tcp.iter().any(|tcp| includes(tcp, tls) || includes(tls, tcp));
-        match tls.iter().find(shared) {
-            Some(address) => Err((
+        let known = mistakes.know(&["listen.tcp", "listen.tls"]);
+        if let Some(address) = tls.iter().find(shared).filter(|_| known) {
+            mistakes.add(
                 "listen.tls",
                 format!("{address} is in listen.tcp too, which serves TLS beside TCP: remove one of the two"),
-            )),
-            None => Ok(()),
+            );
         }
     }
 
-    fn check_tls(&self) -> Result<(), Mistake> {
+    fn check_tls(&self, mistakes: &mut Mistakes) {
         let Tls { certificate, key, names } = &self.tls;
+        for name in names.iter().filter(|name| ServerName::try_from(name.as_str()).is_err()) {
+            let reason =
+                format!("{name:?} is no host name: write what clients use, such as \"turn.example.org\"");
+            mistakes.add("tls.names", reason);
+        }
+        if !mistakes.know(&["tls.certificate", "tls.key"]) {
+            return;
+        }
         if certificate.is_empty() && key.is_empty() && !self.listen.tls.is_empty() {
             let reason = "there is no certificate for it: name its files in tls.certificate and tls.key";
-            return Err(("listen.tls", reason.to_owned()));
+            mistakes.add("listen.tls", reason);
         }
         if key.is_empty() && !certificate.is_empty() {
-            return Err((
-                "tls.certificate",
-                "its private key is missing: name its file in tls.key".to_owned(),
-            ));
-        }
-        if certificate.is_empty() && !key.is_empty() {
-            let reason = "its certificate is missing: name its file in tls.certificate";
-            return Err(("tls.key", reason.to_owned()));
-        }
-        if certificate.len() != key.len() {
+            mistakes.add("tls.certificate", "its private key is missing: name its file in tls.key");
+        } else if certificate.is_empty() && !key.is_empty() {
+            mistakes.add("tls.key", "its certificate is missing: name its file in tls.certificate");
+        } else if certificate.len() != key.len() {
             let (keys, certificates) = (key.len(), certificate.len());
             let reason = format!(
                 "{keys} for tls.certificate's {certificates}: name the key of each certificate, in the same order"
             );
-            return Err(("tls.key", reason));
+            mistakes.add("tls.key", reason);
         }
         if certificate.is_empty() && !names.is_empty() {
             let reason = "there is no certificate that could be for them: name tls.certificate and tls.key, or remove them";
-            return Err(("tls.names", reason.to_owned()));
-        }
-        match names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
-            Some(name) => {
-                let reason =
-                    format!("{name:?} is no host name: write what clients use, such as \"turn.example.org\"");
-                Err(("tls.names", reason))
-            }
-            None => Ok(()),
+            mistakes.add("tls.names", reason);
         }
     }
 
-    fn check_http(&self) -> Result<(), Mistake> {
+    fn check_http(&self, mistakes: &mut Mistakes) {
         let listen = &self.http.listen;
         if let Some(reason) = overlap(listen) {
-            return Err(("http.listen", reason));
+            mistakes.add("http.listen", reason);
         }
         for (key, others) in [("listen.tcp", &self.listen.tcp), ("listen.tls", &self.listen.tls)] {
             let shared = |http: &&SocketAddr| {
                 others.iter().any(|other| includes(other, http) || includes(http, other))
             };
-            if let Some(address) = listen.iter().find(shared) {
+            let known = mistakes.know(&["http.listen", key]);
+            if let Some(address) = listen.iter().find(shared).filter(|_| known) {
                 let reason = format!("{address} is in {key} too: choose another port, or remove it there");
-                return Err(("http.listen", reason));
+                mistakes.add("http.listen", reason);
             }
         }
-        match self.http.ice_host.as_deref().filter(|host| ServerName::try_from(*host).is_err()) {
-            Some(host) => Err((
-                "http.ice_host",
-                format!("{host:?} is neither a host name nor an address: write \"turn.example.org\""),
-            )),
-            None => self.check_keys(),
+        if let Some(host) = self.http.ice_host.as_deref() {
+            if let Some(ip) = host.parse::<IpAddr>().ok().and_then(in_ipv4) {
+                mistakes.add("http.ice_host", format!("{host:?} is IPv4 written as IPv6: write \"{ip}\""));
+            } else if ServerName::try_from(host).is_err() {
+                let reason = "is neither a host name nor an address: write \"turn.example.org\"";
+                mistakes.add("http.ice_host", format!("{host:?} {reason}"));
+            }
         }
+        self.check_keys(mistakes);
     }
 
-    fn check_keys(&self) -> Result<(), Mistake> {
+    fn check_keys(&self, mistakes: &mut Mistakes) {
         let keys = &self.http.keys;
-        let wrong = |reason: String| Err(("http.keys", reason));
         for (i, ApiKey { id, hash, max_ttl, per_minute, .. }) in keys.iter().enumerate() {
             if let Some(twin) = keys[..i].iter().find(|other| other.id == *id || other.hash == *hash) {
                 let what = if twin.id == *id { "the same id" } else { "the same hash" };
-                return wrong(format!("{:?} and {id:?} have {what}: one key, one id", twin.id));
+                mistakes.add("http.keys", format!("{:?} and {id:?} have {what}: one key, one id", twin.id));
             }
             if !KEY_TTL.contains(max_ttl) {
-                return wrong(format!("max_ttl of {id:?}: a credential lives from \"1m\" to \"1day\""));
+                let reason = format!("max_ttl of {id:?}: a credential lives from \"1m\" to \"1day\"");
+                mistakes.add("http.keys", reason);
             }
             if *per_minute == 0 {
-                return wrong(format!("per_minute of {id:?}: it must be at least 1"));
+                mistakes.add("http.keys", format!("per_minute of {id:?}: it must be at least 1"));
             }
         }
         // Without users either, a secret is made for each run.
         let has_secret = !self.credentials.secrets.is_empty() || self.credentials.users.is_empty();
-        if keys.is_empty() || has_secret {
-            return Ok(());
+        let secrets = ["credentials.secrets", "credentials.secrets_file", "credentials.users"];
+        if !keys.is_empty() && !has_secret && mistakes.know(&secrets) {
+            let reason = "there is no secret to make credentials from: name one in credentials.secrets";
+            mistakes.add("http.keys", reason);
         }
-        wrong("there is no secret to make credentials from: name one in credentials.secrets".to_owned())
     }
 
-    fn check_rooms(&self) -> Result<(), Mistake> {
+    fn check_rooms(&self, mistakes: &mut Mistakes) {
         if CAPACITY.contains(&self.rooms.capacity) {
-            return Ok(());
+            return;
         }
         let (least, most) = CAPACITY.into_inner();
         let reason = format!(
             "a room has from {least} to {most} members: each sends its picture to each other, which more cannot bear"
         );
-        Err(("rooms.capacity", reason))
+        mistakes.add("rooms.capacity", reason);
     }
 
-    fn check_relay(&self) -> Result<(), Mistake> {
+    fn check_relay(&self, mistakes: &mut Mistakes) {
         if self.relay.threads.is_some_and(|threads| threads > THREADS_MAX) {
-            return Err((
+            mistakes.add(
                 "relay.threads",
                 format!("no more than {THREADS_MAX}: one for each core is best, \"auto\""),
-            ));
+            );
         }
-        let Some(addresses) = &self.relay.addresses else { return Ok(()) };
-        let wrong = |reason: String| Err(("relay.addresses", reason));
+        let Some(addresses) = &self.relay.addresses else { return };
         if addresses.is_empty() {
-            return wrong("there is no address: write \"auto\", or name at least one".to_owned());
+            mistakes.add("relay.addresses", "there is no address: write \"auto\", or name at least one");
         }
         for side in [|address: &RelayAddress| address.bind, |address: &RelayAddress| address.public] {
             let mut seen = HashSet::new();
             if let Some(twice) = addresses.iter().map(side).find(|ip| !seen.insert(*ip)) {
-                return wrong(format!("{twice} stands there twice: remove one"));
+                mistakes.add("relay.addresses", format!("{twice} stands there twice: remove one"));
+                break;
             }
         }
-        Ok(())
     }
 
-    fn check_credentials(&self) -> Result<(), Mistake> {
+    fn check_credentials(&self, mistakes: &mut Mistakes) {
         let credentials = &self.credentials;
         let realm = &credentials.realm;
         if realm.is_empty() || realm.chars().count() > REALM_MAX {
             let reason = format!("a realm has 1 to {REALM_MAX} characters; your domain name is a good one");
-            return Err(("credentials.realm", reason));
+            mistakes.add("credentials.realm", reason);
         }
         if realm.contains(['"', '\\', ':']) || realm.chars().any(char::is_control) {
-            return Err((
-                "credentials.realm",
-                "a realm has no quote, backslash, colon or control character".to_owned(),
-            ));
+            let reason = "a realm has no quote, backslash, colon or control character";
+            mistakes.add("credentials.realm", reason);
         }
         if !credentials.allow_weak_secret
+            && mistakes.know(&["credentials.allow_weak_secret"])
             && credentials.secrets.iter().any(crate::credentials::Secret::is_weak)
         {
             let key = if credentials.secrets_file.is_some() {
@@ -282,26 +313,26 @@ impl Config {
             };
             let reason =
                 "a secret can be guessed: make one of 32 random bytes with `openssl rand -base64 32`";
-            return Err((key, reason.to_owned()));
+            mistakes.add(key, reason);
         }
         if !TTL.contains(&credentials.ttl) {
-            return Err(("credentials.ttl", "a credential lives from \"1m\" to \"30days\"".to_owned()));
+            mistakes.add("credentials.ttl", "a credential lives from \"1m\" to \"30days\"");
         }
-        Ok(())
     }
 
-    fn check_peers(&self) -> Result<(), Mistake> {
-        let never = |net: &&IpNet| !PeerPolicy::can_open(net);
-        let Some(net) = self.peers.allow.iter().find(never) else { return self.check_own_ports() };
-        let remedy = if net.addr().is_loopback() {
-            "for tests, write loopback = true instead"
-        } else {
-            "remove it; it can never be opened"
-        };
-        Err(("peers.allow", format!("{net} is never a peer: {remedy}")))
+    fn check_peers(&self, mistakes: &mut Mistakes) {
+        for net in self.peers.allow.iter().filter(|net| !PeerPolicy::can_open(net)) {
+            let remedy = if net.addr().is_loopback() {
+                "for tests, write loopback = true instead"
+            } else {
+                "remove it; it can never be opened"
+            };
+            mistakes.add("peers.allow", format!("{net} is never a peer: {remedy}"));
+        }
+        self.check_own_ports(mistakes);
     }
 
-    fn check_limits(&self) -> Result<(), Mistake> {
+    fn check_limits(&self, mistakes: &mut Mistakes) {
         let limits = &self.limits;
         let zero = [
             ("limits.allocations_per_user", u64::from(limits.allocations_per_user)),
@@ -321,22 +352,18 @@ impl Config {
             ("rooms.sockets_per_ip", self.rooms.sockets_per_ip.into()),
             ("rooms.joins_per_minute", self.rooms.joins_per_minute.into()),
         ];
-        if let Some((key, _)) = zero.iter().find(|(_, limit)| *limit == 0) {
-            return Err((key, "it must be at least 1".to_owned()));
+        for (key, _) in zero.iter().filter(|(_, limit)| *limit == 0) {
+            mistakes.add(key, "it must be at least 1");
         }
-        if let Some((user, _)) = limits.users.iter().find(|(_, most)| **most == 0) {
-            return Err((
-                "limits.users",
-                format!("{user:?} must have at least 1: to shut it out, revoke its credential"),
-            ));
+        for (user, _) in limits.users.iter().filter(|(_, most)| **most == 0) {
+            let reason = format!("{user:?} must have at least 1: to shut it out, revoke its credential");
+            mistakes.add("limits.users", reason);
         }
         let ports = self.relay.ports.len() * self.relay.addresses.as_ref().map_or(2, Vec::len);
-        match limits.allocations {
-            Some(allocations) if allocations as usize > ports => {
-                let reason = format!("relay.ports has room for {ports}: lower this, or widen the range");
-                Err(("limits.allocations", reason))
-            }
-            _ => Ok(()),
+        let too_many = limits.allocations.is_some_and(|allocations| allocations as usize > ports);
+        if too_many && mistakes.know(&["limits.allocations", "relay.ports", "relay.addresses"]) {
+            let reason = format!("relay.ports has room for {ports}: lower this, or widen the range");
+            mistakes.add("limits.allocations", reason);
         }
     }
 }

@@ -6,14 +6,22 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use crate::certificates::CertificateError;
+use crate::files;
 
-/// What is wrong with a configuration. Shown as `file:line: key: reason`.
+/// All that is wrong with a configuration. Each is shown in a line of its own, as `file:line: key: reason`, in the order
+/// of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     file: PathBuf,
+    faults: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
     line: Option<usize>,
     key: String,
     reason: String,
@@ -23,61 +31,76 @@ impl ConfigError {
     pub(super) fn unreadable(file: &Path, error: &io::Error) -> Self {
         let reason =
             format!("cannot be read ({error}): check the path, and that the daemon's user may read it");
-        Self { file: file.to_owned(), line: None, key: String::new(), reason }
+        Self::of(file, vec![Fault { line: None, key: String::new(), reason }])
     }
 
-    /// A value that cannot be read.
-    pub(super) fn invalid(file: &Path, text: &str, error: &toml::de::Error) -> Self {
-        let at = error.span().map_or(0, |span| span.start);
-        let key =
-            DeTable::parse(text).ok().and_then(|table| path_at(table.get_ref(), at)).unwrap_or_default();
-        let holds_secrets = key.starts_with("credentials") || key.starts_with("http.keys");
-        let secret = holds_secrets && error.message().contains("invalid type: string");
-        let reason = if secret {
-            // The message shows the value, and the value may be a secret in the wrong place.
-            "a text cannot stand here".to_owned()
-        } else {
-            error.message().replace('\n', ", ")
-        };
-        Self { file: file.to_owned(), line: Some(line_of(text, at)), key, reason }
+    pub(super) fn of(file: &Path, mut faults: Vec<Fault>) -> Self {
+        // What stands nowhere in the file comes last.
+        faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
+        Self { file: file.to_owned(), faults }
+    }
+
+    /// Files that the file `path` names and that cannot be used, found when they are needed.
+    #[must_use]
+    pub fn certificates(path: &Path, errors: &[CertificateError]) -> Self {
+        let text = files::open(path).and_then(|file| files::read_text(&file)).unwrap_or_default();
+        Self::of(path, errors.iter().map(|error| Fault::certificate(&text, error)).collect())
+    }
+}
+
+impl Fault {
+    /// At a place of the text.
+    pub(super) fn at(text: &str, at: usize, reason: String, key: String) -> Self {
+        Self { line: Some(line_of(text, at)), key, reason }
     }
 
     /// A value that contradicts another, or cannot be meant.
-    pub(super) fn contradiction(file: &Path, text: &str, key: &str, reason: String) -> Self {
+    pub(super) fn of_key(text: &str, key: &str, reason: String) -> Self {
         let at = DeTable::parse(text).ok().and_then(|table| span_of(table.get_ref(), key));
         let line = at.map(|span| line_of(text, span.start));
-        Self { file: file.to_owned(), line, key: key.to_owned(), reason }
+        Self { line, key: key.to_owned(), reason }
     }
 
-    /// A file that the file `path` names and that cannot be used, found when it is needed.
-    #[must_use]
-    pub fn certificate(path: &Path, error: &CertificateError) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        Self::contradiction(path, &text, error.key(), error.to_string())
+    pub(super) fn certificate(text: &str, error: &CertificateError) -> Self {
+        Self::of_key(text, error.key(), error.to_string())
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
+        for (index, Fault { line, key, reason }) in self.faults.iter().enumerate() {
+            let end = if index == 0 { "" } else { "\n" };
+            write!(f, "{end}{}", self.file.display())?;
+            if let Some(line) = line {
+                write!(f, ":{line}")?;
+            }
+            if !key.is_empty() {
+                write!(f, ": {key}")?;
+            }
+            write!(f, ": {reason}")?;
         }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.reason)
+        Ok(())
     }
 }
 
 impl std::error::Error for ConfigError {}
 
-fn line_of(text: &str, at: usize) -> usize {
+/// Why the value of a key cannot be read, without what may be a secret.
+pub(super) fn value_reason(key: &str, message: &str) -> String {
+    let holds_secrets = key.starts_with("credentials") || key.starts_with("http.keys");
+    if holds_secrets && message.contains("invalid type: string") {
+        // The message shows the value, and the value may be a secret in the wrong place.
+        return "a text cannot stand here".to_owned();
+    }
+    message.replace('\n', ", ")
+}
+
+pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// The dotted key whose name or value stands at `at`.
-fn path_at(table: &DeTable<'_>, at: usize) -> Option<String> {
+pub(super) fn path_at(table: &DeTable<'_>, at: usize) -> Option<String> {
     for (key, value) in table {
         let name = key.get_ref();
         let tables: Vec<&DeTable<'_>> = match value.get_ref() {
@@ -92,7 +115,7 @@ fn path_at(table: &DeTable<'_>, at: usize) -> Option<String> {
         if let Some(path) = tables.into_iter().find_map(|table| path_at(table, at)) {
             return Some(format!("{name}.{path}"));
         }
-        if holds(&key.span(), at) || holds(&value.span(), at) {
+        if is_at(key, value, at) {
             return Some(name.to_string());
         }
     }
@@ -110,6 +133,12 @@ fn span_of(table: &DeTable<'_>, path: &str) -> Option<Range<usize>> {
     }
 }
 
-fn holds(span: &Range<usize>, at: usize) -> bool {
+/// Whether a key, its value, or an item of it stands at `at`: `[[http.keys]]` stands there once for each.
+pub(super) fn is_at(key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>, at: usize) -> bool {
+    let mut items = value.get_ref().as_array().into_iter().flat_map(|list| list.iter());
+    holds(&key.span(), at) || holds(&value.span(), at) || items.any(|item| holds(&item.span(), at))
+}
+
+pub(super) fn holds(span: &Range<usize>, at: usize) -> bool {
     (span.start..=span.end).contains(&at)
 }

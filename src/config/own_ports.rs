@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error};
 
-use crate::config::checks::Mistake;
+use crate::config::checks::Mistakes;
 use crate::config::{Config, Listen};
 use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::peers::{Own, OwnPorts, PeerPolicy};
@@ -31,9 +31,10 @@ fn parse(text: &str) -> Result<OwnPorts, String> {
 }
 
 impl Config {
-    pub(super) fn check_own_ports(&self) -> Result<(), Mistake> {
-        let mistake = self.peers.allow_own.iter().find_map(|own| self.mistake_in(own));
-        mistake.map_or(Ok(()), |reason| Err(("peers.allow_own", reason)))
+    pub(super) fn check_own_ports(&self, mistakes: &mut Mistakes) {
+        for reason in self.peers.allow_own.iter().filter_map(|own| self.mistake_in(own)) {
+            mistakes.add("peers.allow_own", reason);
+        }
     }
 
     fn mistake_in(&self, own: &OwnPorts) -> Option<String> {

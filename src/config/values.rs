@@ -2,9 +2,7 @@
 //! write it.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,18 +17,63 @@ use toml::{Table, Value};
 use crate::api_key::{self, ID};
 use crate::config::{Create, LogFormat};
 use crate::credentials::{CheckExpiry, Secret};
+use crate::files;
 use crate::relay::ports::RelayAddress;
 
 pub(super) fn socket_addresses<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<SocketAddr>, D::Error> {
     let texts = Vec::<String>::deserialize(value)?;
-    let parse = |text: &String| {
-        text.parse().map_err(|_| {
-            D::Error::custom(format!(
-                "{text:?} is not an address with a port: write \"0.0.0.0:3478\", or \"[::]:3478\" for IPv6"
-            ))
-        })
-    };
-    texts.iter().map(parse).collect()
+    all(&texts, listener).map_err(D::Error::custom)
+}
+
+/// What every text of a list says, or what is wrong with each that is.
+fn all<T>(texts: &[String], parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for text in texts {
+        match parse(text) {
+            Ok(value) => good.push(value),
+            Err(reason) => wrong.push(reason),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong.join("; ")) }
+}
+
+fn listener(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        format!("{text:?} is not an address with a port: write \"0.0.0.0:3478\", or \"[::]:3478\" for IPv6")
+    })?;
+    if let Some(ip) = in_ipv4(address.ip()) {
+        let port = address.port();
+        return Err(format!(
+            "{text:?} is IPv4 written as IPv6, which cannot be bound: write \"{ip}:{port}\""
+        ));
+    }
+    if is_for_many(address.ip()) {
+        return Err(format!(
+            "{text:?} is no address of one machine: write \"0.0.0.0:3478\" for all of this one"
+        ));
+    }
+    if let SocketAddr::V6(v6) = address
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        let (ip, port) = (v6.ip(), v6.port());
+        return Err(format!(
+            "{text:?} does not say on which link: write \"[{ip}%2]:{port}\", with the number that `ip link` shows"
+        ));
+    }
+    Ok(address)
+}
+
+/// The IPv4 address that an IPv6 one hides (RFC 4291 §2.5.5.2): nothing is bound to such, and no packet comes from one.
+pub(super) fn in_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
+    match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(ip) => ip.to_ipv4_mapped(),
+    }
+}
+
+fn is_for_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 pub(super) fn one_or_more_files<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<PathBuf>, D::Error> {
@@ -64,10 +107,14 @@ fn relay_address(value: &Value) -> Result<RelayAddress, String> {
         None => ip(value).map(|ip| (ip, ip)),
     };
     let (bind, public) = pair.ok_or_else(|| format!("{value} is not an address: {ADDRESSES}"))?;
+    if let Some((hidden, ip)) = [bind, public].into_iter().find_map(|ip| Some((ip, in_ipv4(ip)?))) {
+        return Err(format!("{hidden} is IPv4 written as IPv6: write \"{ip}\""));
+    }
     if bind.is_ipv4() != public.is_ipv4() {
         return Err(format!("{bind} and {public} must be of the same family"));
     }
-    let usable = |ip: IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+    let on_a_link = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let usable = |ip: IpAddr| !ip.is_unspecified() && !is_for_many(ip) && !on_a_link(ip);
     if usable(bind) && usable(public) {
         return Ok(RelayAddress { bind, public });
     }
@@ -121,6 +168,9 @@ pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>
     // The value itself must not be shown: it may be a secret without its brackets.
     let texts =
         texts.ok_or_else(|| D::Error::custom("this is not a list of texts: write [\"the secret\"]"))?;
+    if texts.iter().any(|text| text.contains(is_unseen)) {
+        return Err(D::Error::custom(format!("a secret has {UNSEEN}")));
+    }
     Ok(texts.into_iter().map(Secret::new).collect())
 }
 
@@ -197,31 +247,27 @@ fn one_of<'de, D: Deserializer<'de>, T: Copy>(value: D, choices: &[(&str, T)]) -
 }
 
 pub(super) fn networks<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<IpNet>, D::Error> {
-    let parse =
-        |text: &String| match (text.parse::<IpNet>(), text.parse::<IpAddr>().map(|ip| ip.to_canonical())) {
-            (Ok(net), _) => match v4_inside(&net) {
-                // Addresses are compared as IPv4 wherever they are, so it would match none.
-                Some(v4) => {
-                    Err(D::Error::custom(format!("{text:?} is IPv4 written as IPv6: write \"{v4}\"")))
-                }
-                None => Ok(net),
-            },
-            (Err(_), Ok(ip)) => Err(D::Error::custom(format!(
-                "{text:?} has no length: for this address alone write \"{}\"",
-                IpNet::from(ip)
-            ))),
-            _ => Err(D::Error::custom(format!(
-                "{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\""
-            ))),
-        };
-    Vec::<String>::deserialize(value)?.iter().map(parse).collect()
+    all(&Vec::<String>::deserialize(value)?, network).map_err(D::Error::custom)
 }
 
-/// The IPv4 range that an IPv6 one stands for, if it is of mapped addresses alone (RFC 4291 §2.5.5.2).
-fn v4_inside(net: &IpNet) -> Option<IpNet> {
-    let IpNet::V6(net) = net else { return None };
-    let length = net.prefix_len().checked_sub(96)?;
-    Ipv4Net::new(net.addr().to_ipv4_mapped()?, length).ok().map(|net| IpNet::V4(net.trunc()))
+fn network(text: &str) -> Result<IpNet, String> {
+    match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
+        (Ok(net), _) => plain(net),
+        (Err(_), Ok(ip)) => {
+            let ip = in_ipv4(ip).map_or(ip, IpAddr::V4);
+            Err(format!("{text:?} has no length: for this address alone write \"{}\"", IpNet::from(ip)))
+        }
+        _ => Err(format!("{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\"")),
+    }
+}
+
+/// A range as packets show their addresses, which are never IPv4 written as IPv6.
+fn plain(net: IpNet) -> Result<IpNet, String> {
+    let Some(ip) = in_ipv4(net.addr()) else { return Ok(net) };
+    let length = net.prefix_len().checked_sub(96);
+    let write = length.and_then(|length| Ipv4Net::new(ip, length).ok()).map(|net| format!("write \"{net}\""));
+    let write = write.unwrap_or_else(|| "write the range of IPv4, such as \"10.0.0.0/8\"".to_owned());
+    Err(format!("{net} is IPv4 written as IPv6, which no packet shows: {write}"))
 }
 
 pub(super) fn networks_v6<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Ipv6Net>, D::Error> {
@@ -241,13 +287,12 @@ pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
     let unreadable = |error| {
         format!("{shown} cannot be read ({error}): check the path, and that the daemon's user may read it")
     };
-    let mut open = File::open(&path).map_err(unreadable)?;
+    let open = files::open(&path).map_err(unreadable)?;
     let mode = open.metadata().map_err(unreadable)?.permissions().mode();
     if mode & 0o007 != 0 {
         return Err(format!("everybody on this machine can read {shown}: run `chmod o= {shown}`"));
     }
-    let mut text = String::new();
-    open.read_to_string(&mut text).map_err(unreadable)?;
+    let text = files::read_text(&open).map_err(unreadable)?;
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() {
         return Err(format!("{shown} has no secret: write one a line"));
@@ -257,8 +302,24 @@ pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
             "{shown} has a line that is no secret: there are no comments and no spaces in it"
         ));
     }
+    if lines.iter().any(|line| line.contains(is_unseen)) {
+        return Err(format!("{shown} has a secret with {UNSEEN}"));
+    }
     Ok(lines.into_iter().map(Secret::new).collect())
 }
+
+/// Whether a character is there and cannot be seen, so that whoever copies a secret by hand or by eye copies another: control
+/// characters, a byte order mark, marks of direction, and spaces and joiners of no width.
+fn is_unseen(character: char) -> bool {
+    let invisible = ['\u{AD}', '\u{61C}', '\u{180E}', '\u{FEFF}'];
+    let ranges = ['\u{200B}'..='\u{200F}', '\u{2028}'..='\u{202E}', '\u{2060}'..='\u{206F}'];
+    character.is_control()
+        || invisible.contains(&character)
+        || ranges.iter().any(|range| range.contains(&character))
+}
+
+const UNSEEN: &str =
+    "a character that cannot be seen: write it anew, or make another with `openssl rand -base64 32`";
 
 /// Replaces a leading `$CREDENTIALS_DIRECTORY` by what systemd set.
 fn expand(file: &Path) -> Result<PathBuf, String> {

@@ -17,8 +17,8 @@ pub enum StartError {
     Blind(io::Error),
     /// There is no address to relay from.
     Disconnected,
-    /// A certificate or its key cannot be used.
-    Certificate(CertificateError),
+    /// Certificates or their keys cannot be used.
+    Certificates(Vec<CertificateError>),
     /// The system denies something that every program needs.
     System(&'static str, io::Error),
 }
@@ -73,7 +73,10 @@ impl fmt::Display for StartError {
                 "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
                  [\"127.0.0.1\"] will do for tests on this machine alone"
             ),
-            Self::Certificate(error) => write!(f, "{}: {error}", error.key()),
+            Self::Certificates(errors) => {
+                let lines = errors.iter().map(|error| format!("{}: {error}", error.key()));
+                f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+            }
             Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
         }
     }

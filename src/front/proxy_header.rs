@@ -23,6 +23,8 @@ const SIGNATURE: usize = v2::PROTOCOL_PREFIX.len();
 const FIXED: usize = SIGNATURE + 4;
 /// The longest header of version 1, its end of line included.
 const LINE_MAX: usize = 107;
+/// Type and length in front of what may follow the addresses.
+const TLV_HEAD: usize = 3;
 /// The longest header of version 2 that is read. Its length field could say 64 KiB.
 const HEADER_MAX: usize = 4096;
 
@@ -68,6 +70,7 @@ fn parse(header: &[u8]) -> Option<Option<Ends>> {
         },
         HeaderResult::V2(Ok(header)) => match (header.command, header.protocol, header.addresses) {
             (v2::Command::Local, _, _) => Some(None),
+            _ if !are_whole(header.tlvs(), header.as_bytes()) => None,
             (v2::Command::Proxy, v2::Protocol::Stream, v2::Addresses::IPv4(tcp)) => ends(
                 (tcp.source_address, tcp.source_port).into(),
                 (tcp.destination_address, tcp.destination_port).into(),
@@ -80,6 +83,38 @@ fn parse(header: &[u8]) -> Option<Option<Ends>> {
         },
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => None,
     }
+}
+
+/// Whether what follows the addresses (§2.2) fills its place exactly, and a checksum in it is right. The specification lets
+/// a receiver skip all of it, and wants whoever reads checksums to end the connection for a wrong one (§2.2.3). We read:
+/// where the two ends do not agree on what the header says, who the client is has been said by nobody.
+fn are_whole(tlvs: v2::TypeLengthValues<'_>, header: &[u8]) -> bool {
+    let mut at = header.len() - tlvs.as_bytes().len();
+    for tlv in tlvs {
+        let Ok(tlv) = tlv else { return false };
+        let value = at + TLV_HEAD;
+        at = value + tlv.value.len();
+        if tlv.kind == v2::Type::CRC32C as u8 {
+            let Ok(sum) = <[u8; 4]>::try_from(tlv.value.as_ref()) else { return false };
+            let blank = [&header[..value], &[0; 4], &header[at..]].concat();
+            if crc32c(&blank) != u32::from_be_bytes(sum) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Castagnoli's CRC-32 (RFC 4960 appendix B), bit by bit: once for a connection from a proxy that wants it.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ 0x82F6_3B78 } else { crc >> 1 };
+        }
+    }
+    !crc
 }
 
 /// A proxy that listens on IPv6 for both families writes IPv4 clients as IPv6.
@@ -146,6 +181,52 @@ mod tests {
         let header = b"PROXY TCP6 ::ffff:198.51.100.7 ::ffff:192.0.2.1 40000 3478\r\n";
         let found = read_from(header).0.unwrap().unwrap();
         assert_eq!(found.client, "198.51.100.7:40000".parse().unwrap());
+    }
+
+    /// A header with a checksum, all of whose bytes but those of the checksum are as given.
+    fn summed(before: &[u8], after: &[u8]) -> Vec<u8> {
+        let mut header = version_2(0x21, 0x11, &[&V4[..], before, &[0x03, 0, 4], &[0; 4], after].concat());
+        let at = FIXED + V4.len() + before.len() + TLV_HEAD;
+        let sum = crc32c(&header);
+        header[at..at + 4].copy_from_slice(&sum.to_be_bytes());
+        header
+    }
+
+    /// F25
+    #[test]
+    fn what_follows_the_addresses_is_whole_or_the_header_is_refused() {
+        let with = |tlvs: &[u8]| version_2(0x21, 0x11, &[&V4[..], tlvs].concat());
+        // RFC 3720 appendix B.4 has the checksum of 32 zeros; RFC 4960's of this text is in every list of CRCs.
+        assert_eq!((crc32c(&[0; 32]), crc32c(b"123456789")), (0x8A91_36AA, 0xE306_9283));
+        let good = summed(&[0x02, 0, 1, b'a'], &[0x04, 0, 0]);
+        let mut wrong = good.clone();
+        wrong[FIXED] ^= 1;
+        for header in [with(&[0x04, 0, 0]), with(&[0xEE, 0, 2, 1, 2, 0x20, 0, 0]), good] {
+            assert_eq!(
+                read_from(&header).0.unwrap(),
+                ends("198.51.100.7:40000", "192.0.2.1:3478"),
+                "{header:?}"
+            );
+        }
+        for header in [
+            with(&[0x04]),
+            with(&[0x04, 0]),
+            with(&[0x04, 0, 1]),
+            with(&[0x02, 0, 9, b'a']),
+            with(&[0x02, 0xFF, 0xFF, b'a']),
+            with(&[0x02, 0, 1, b'a', 0]),
+            with(&[0x03, 0, 3, 1, 2, 3]),
+            with(&[0x03, 0, 4, 1, 2, 3, 4]),
+            wrong,
+        ] {
+            assert!(read_from(&header).0.is_err(), "{header:?}");
+        }
+        let local = version_2(0x20, 0x11, &[&V4[..], &[0x04, 0, 9]].concat());
+        assert_eq!(
+            read_from(&local).0.unwrap(),
+            None,
+            "who speaks for itself says nothing that counts (§2.2)"
+        );
     }
 
     #[test]

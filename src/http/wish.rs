@@ -5,7 +5,7 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 
 use crate::config::{ApiKey, KEY_TTL};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, USER, is_user};
 use crate::http::problem::{Problem, bad};
 use crate::ice::Transport;
 use crate::signaling::protocol::names::RoomName;
@@ -38,8 +38,6 @@ pub(super) struct WishInUrl {
 const USUAL: u64 = 3600;
 /// So many seconds are a date, or milliseconds. What is less is cut to what the key may have.
 const ABSURD: u64 = 1 << 32;
-/// Bytes of a user's name. With expiry, key and room they stay below the 508 of USERNAME (RFC 8489 §14.3).
-const USER_MAX: usize = 128;
 
 impl Wish {
     /// What the quota is counted by: `<key>.<user>`, or `<key>.<pseudonym of the room>.<user>`. The key in front keeps its
@@ -52,9 +50,8 @@ impl Wish {
         somebody: &str,
     ) -> Result<String, Problem> {
         let user = self.user.as_deref().unwrap_or(somebody);
-        let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
-        if !(1..=USER_MAX).contains(&user.len()) || !user.bytes().all(fits) {
-            return Err(bad(BAD_USER));
+        if !is_user(user) {
+            return Err(bad(format!("user has {USER}: name an id of yours, not a person")));
         }
         let room = self.room.clone().map(room).transpose()?;
         let room = room.and_then(|room| credentials.pseudonym(room.as_str()));
@@ -97,8 +94,6 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
     RoomName::try_from(name).map_err(|why| bad(format!("room: this cannot be a name: {why}")))
 }
-
-const BAD_USER: &str = "user has 1 to 128 printable ASCII characters, without space and colon: name an id of yours, not a person";
 
 #[cfg(test)]
 mod tests {

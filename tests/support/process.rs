@@ -3,8 +3,12 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use hairpin::clock::{Clock, Moment};
 
 use super::daemon::PATIENCE;
 
@@ -16,6 +20,14 @@ pub struct Process {
     pub tls: Vec<SocketAddr>,
     /// What it says, line by line.
     pub log: Receiver<String>,
+    valve: Arc<Valve>,
+}
+
+/// Whether what the daemon says is read.
+#[derive(Default)]
+struct Valve {
+    closed: Mutex<bool>,
+    turned: Condvar,
 }
 
 impl Process {
@@ -32,15 +44,23 @@ impl Process {
         Self::run(name, config, shell)
     }
 
-    fn run(name: &str, config: &str, mut command: Command) -> Self {
-        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::write(&file, config).unwrap();
-        let mut child = command.arg("--config").arg(&file).stderr(Stdio::piped()).spawn().unwrap();
+    /// The same, by a command that the test has changed something in.
+    pub fn run(name: &str, config: &str, mut command: Command) -> Self {
+        let mut child =
+            command.arg("--config").arg(file(name, config)).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (say, log) = channel();
+        let valve = Arc::new(Valve::default());
+        let through = Arc::clone(&valve);
         // Ends with the process, whose end of the pipe then closes.
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
-        let mut process = Self { child, udp: Vec::new(), tcp: Vec::new(), tls: Vec::new(), log };
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).try_for_each(|line| {
+                let closed = through.closed.lock().unwrap();
+                drop(through.turned.wait_while(closed, |closed| *closed).unwrap());
+                say.send(line)
+            })
+        });
+        let mut process = Self { child, udp: Vec::new(), tcp: Vec::new(), tls: Vec::new(), log, valve };
         let ready = process.line("serves STUN and TURN on ");
         process.learn(&ready);
         process
@@ -63,8 +83,29 @@ impl Process {
 
     /// Has it read its certificates again.
     pub fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
         let id = self.id().to_string();
-        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success(), "{name}");
+    }
+
+    /// From now on nobody reads what it says, but for what has been read already.
+    pub fn stop_reading(&self) {
+        *self.valve.closed.lock().unwrap() = true;
+    }
+
+    /// From now on it is read again.
+    pub fn read_on(&self) {
+        *self.valve.closed.lock().unwrap() = false;
+        self.valve.turned.notify_all();
+    }
+
+    /// How it ends; `None` if it does not within `patience`.
+    pub fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        ended(&mut self.child, patience)
     }
 
     /// Reads the addresses: "UDP a, b, TCP c, d, TLS e, relays from f".
@@ -86,8 +127,31 @@ impl Process {
     }
 }
 
+/// Writes a file for one test; returns its path.
+pub fn file(name: &str, text: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// How a child ends; `None` if it does not within `patience`.
+pub fn ended(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
+    let clock = Clock::start();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if clock.now().moment.since(Moment::default()) > patience {
+            return None;
+        }
+        // Between two looks, not instead of one: std has no wait that ends.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
+        self.read_on();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -1,0 +1,178 @@
+//! PURE  How much one place of the program may say, and the sum of what it did not.
+//!
+//! There are as many places as lines of code that log, so this cannot grow by what strangers do.
+
+use std::time::Duration;
+
+use tracing::{Level, Metadata};
+
+use crate::bounds::rate::{Bucket, Rate};
+use crate::clock::Moment;
+
+/// What each place has said.
+#[derive(Debug, Default)]
+pub(super) struct Bound {
+    places: Vec<Place>,
+    /// How many of them were held back, and it is not said yet.
+    held: usize,
+}
+
+/// What was held back of one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sum {
+    pub(super) place: &'static Metadata<'static>,
+    pub(super) left_out: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    metadata: &'static Metadata<'static>,
+    bucket: Bucket,
+    left_out: u64,
+    /// When it was held back first since the last sum, and last.
+    since: Moment,
+    last: Moment,
+}
+
+/// Lines of one place: so many each second in the long run, and so many at once. A large server ends so many calls; and
+/// journald, which by itself takes 333 a second of a service, has room for a few places that say as much as they may.
+const LINES: (u64, u64) = (100, 1_000);
+/// Who sets the level debug or trace wants more, and has no use for everything.
+const DETAILS: (u64, u64) = (1_000, 2_000);
+const SECOND: Duration = Duration::from_secs(1);
+/// How long without one more a flood is over, and after how long one that is not is summed up all the same.
+pub(super) const OVER: Duration = SECOND;
+const LONG: Duration = Duration::from_secs(60);
+
+impl Bound {
+    /// Whether a line from here may be said; it is counted if not.
+    pub(super) fn admit(&mut self, metadata: &'static Metadata<'static>, now: Moment) -> bool {
+        let known = self.places.iter().position(|place| std::ptr::eq(place.metadata, metadata));
+        let index = known.unwrap_or_else(|| {
+            self.places.push(Place::new(metadata));
+            self.places.len() - 1
+        });
+        let place = &mut self.places[index];
+        if place.bucket.take(rate(*metadata.level()), 1, now) {
+            return true;
+        }
+        if place.left_out == 0 {
+            self.held += 1;
+            place.since = now;
+        }
+        place.left_out += 1;
+        place.last = now;
+        false
+    }
+
+    /// Whether there is a sum that is to be said.
+    pub(super) fn holds_any(&self) -> bool {
+        self.held > 0
+    }
+
+    /// The sums that are due.
+    pub(super) fn due(&mut self, now: Moment) -> Vec<Sum> {
+        let is_due = |place: &&mut Place| {
+            place.left_out > 0 && (now.since(place.last) >= OVER || now.since(place.since) >= LONG)
+        };
+        let sums = self.places.iter_mut().filter(is_due).map(Place::sum).collect::<Vec<_>>();
+        self.held -= sums.len();
+        sums
+    }
+
+    /// All sums, at the end.
+    pub(super) fn rest(&mut self) -> Vec<Sum> {
+        self.held = 0;
+        self.places.iter_mut().filter(|place| place.left_out > 0).map(Place::sum).collect()
+    }
+}
+
+impl Place {
+    fn new(metadata: &'static Metadata<'static>) -> Self {
+        let (bucket, begin) = (Bucket::default(), Moment::default());
+        Self { metadata, bucket, left_out: 0, since: begin, last: begin }
+    }
+
+    fn sum(&mut self) -> Sum {
+        Sum { place: self.metadata, left_out: std::mem::take(&mut self.left_out) }
+    }
+}
+
+fn rate(level: Level) -> Rate {
+    let (each_second, burst) = if level <= Level::INFO { LINES } else { DETAILS };
+    Rate::new(each_second, SECOND, burst)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Callsite as _;
+    use tracing::callsite::DefaultCallsite;
+    use tracing::metadata::Kind;
+
+    use super::*;
+
+    /// A place of this level.
+    macro_rules! place {
+        ($level:expr) => {{
+            static SITE: DefaultCallsite = DefaultCallsite::new(&PLACE);
+            static PLACE: Metadata<'static> = tracing::metadata! {
+                name: "a place",
+                target: "hairpin::test",
+                level: $level,
+                fields: &["message"],
+                callsite: &SITE,
+                kind: Kind::EVENT,
+            };
+            SITE.metadata()
+        }};
+    }
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_place_says_1000_lines_at_once_and_100_a_second_and_others_are_not_held_back_by_it() {
+        let (mut bound, loud, other) = (Bound::default(), place!(Level::INFO), place!(Level::WARN));
+        let mut passed = 0;
+        for tenth in 0..100_000 {
+            passed += usize::from(bound.admit(loud, at(tenth / 10)));
+        }
+        assert!((1_995..=2_001).contains(&passed), "{passed}");
+        assert!(bound.admit(other, at(9_999)));
+    }
+
+    #[test]
+    fn who_asks_for_details_gets_a_thousand_a_second() {
+        for place in [place!(Level::DEBUG), place!(Level::TRACE)] {
+            let mut bound = Bound::default();
+            let passed = (0..100_000).filter(|n| bound.admit(place, at(n / 100))).count();
+            assert!((2_990..=3_001).contains(&passed), "{passed}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_summed_up_once_when_it_is_over() {
+        let (mut bound, place) = (Bound::default(), place!(Level::ERROR));
+        let passed = (0..5_000).filter(|_| bound.admit(place, at(0))).count() as u64;
+        assert!(bound.holds_any());
+        assert_eq!(bound.due(at(999)), []);
+
+        assert_eq!(bound.due(at(1_000)), [Sum { place, left_out: 5_000 - passed }]);
+
+        assert_eq!((bound.due(at(2_000)), bound.rest(), bound.holds_any()), (vec![], vec![], false));
+    }
+
+    #[test]
+    fn a_flood_that_is_never_over_is_summed_up_each_minute_and_at_the_end() {
+        let (mut bound, place) = (Bound::default(), place!(Level::INFO));
+        let (mut sums, mut passed) = (Vec::new(), 0);
+        for tenth in 0..1_300 {
+            passed += (0..50).filter(|_| bound.admit(place, at(tenth * 100))).count() as u64;
+            sums.extend(bound.due(at(tenth * 100)));
+        }
+        assert_eq!(sums.len(), 2);
+        sums.extend(bound.rest());
+        assert_eq!(sums.iter().map(|sum| sum.left_out).sum::<u64>() + passed, 65_000);
+    }
+}

@@ -1,0 +1,224 @@
+//! The one thread that waits for whoever reads the log; it says what they have missed, too.
+
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::clock::{Clock, Moment};
+use crate::log::bound::{Bound, OVER, Sum};
+use crate::log::queue::{Next, Queue};
+
+/// Takes lines out of the queue, to `sink`.
+pub(super) struct Writer<S> {
+    queue: Arc<Queue>,
+    bound: Arc<Mutex<Bound>>,
+    sink: S,
+    clock: Clock,
+    /// Whether the sink has taken all of what it was given last.
+    takes: bool,
+    /// Whether it has a part of a line, without its end.
+    torn: bool,
+    /// How many lost lines have been told of, and when.
+    told: u64,
+    told_at: Option<Moment>,
+}
+
+/// How often lost lines are told of at most.
+const TELL: Duration = Duration::from_secs(1);
+/// How long to leave a sink alone that is not to be waited for and has no room.
+const PAUSE: Duration = Duration::from_millis(50);
+
+impl<S: Write> Writer<S> {
+    pub(super) fn new(queue: Arc<Queue>, bound: Arc<Mutex<Bound>>, sink: S, clock: Clock) -> Self {
+        Self { queue, bound, sink, clock, takes: true, torn: false, told: 0, told_at: None }
+    }
+
+    /// Writes until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            let next = self.queue.take(&mut batch, self.patience());
+            if !batch.is_empty() {
+                self.takes = self.write(&batch);
+            }
+            let now = self.clock.now().moment;
+            let sums = match next {
+                Next::GoOn => self.bound().due(now),
+                Next::End => self.bound().rest(),
+            };
+            sums.into_iter().for_each(tell_sum);
+            self.tell_losses(next, now);
+            if next == Next::End && self.queue.end() {
+                return;
+            }
+        }
+    }
+
+    /// How long to wait for a line: no longer than until there may be something to tell.
+    fn patience(&self) -> Option<Duration> {
+        let owes = self.bound().holds_any() || (self.takes && self.lost() > self.told);
+        owes.then_some(OVER)
+    }
+
+    /// Whether all was taken. What was not is lost.
+    fn write(&mut self, batch: &[u8]) -> bool {
+        if self.torn && self.put(b"\n").is_err() {
+            self.queue.lose(lines(batch));
+            return false;
+        }
+        self.torn = false;
+        match self.put(batch) {
+            Ok(()) => true,
+            Err(written) => {
+                self.torn = batch[..written].last().is_some_and(|last| *last != b'\n');
+                self.queue.lose(lines(&batch[written..]));
+                false
+            }
+        }
+    }
+
+    /// Puts bytes into the sink.
+    ///
+    /// # Errors
+    /// How many it took, if it does not take them all.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), usize> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.sink.write(&bytes[written..]) {
+                Ok(0) => return Err(written),
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Somebody who shares it has made it so.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+                Err(_) => return Err(written),
+            }
+        }
+        Ok(())
+    }
+
+    /// Says how many lines are lost, once the sink takes lines again.
+    fn tell_losses(&mut self, next: Next, now: Moment) {
+        let lost = self.lost();
+        let early = self.told_at.is_some_and(|told| now.since(told) < TELL) && next == Next::GoOn;
+        if !self.takes || lost == self.told || early {
+            return;
+        }
+        let more = lost - self.told;
+        (self.told, self.told_at) = (lost, Some(now));
+        tracing::warn!(
+            lost = more,
+            in_all = lost,
+            "lines of this log are lost: it was not read, or could not be written"
+        );
+    }
+
+    fn lost(&self) -> u64 {
+        self.queue.lost.load(Ordering::Relaxed)
+    }
+
+    fn bound(&self) -> MutexGuard<'_, Bound> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// At the level of what was left out, so that who sees the one sees the other.
+fn tell_sum(Sum { place, left_out }: Sum) {
+    let (target, line) = (place.target(), place.line().unwrap_or(0));
+    if *place.level() == Level::ERROR {
+        tracing::error!(
+            left_out,
+            from = format_args!("{target}:{line}"),
+            "lines like these were left out: too many"
+        );
+    } else {
+        tracing::warn!(
+            left_out,
+            from = format_args!("{target}:{line}"),
+            "lines like these were left out: too many"
+        );
+    }
+}
+
+fn lines(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// A sink that does with each write what it is told, and then takes everything.
+    struct Moody {
+        moods: VecDeque<io::Result<usize>>,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = self.moods.pop_front().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+            self.taken.lock().unwrap().extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What arrives of `batches` in such a sink, and how many lines are lost.
+    fn written(moods: Vec<io::Result<usize>>, batches: &[&str]) -> (String, u64) {
+        let (queue, taken) = (Arc::new(Queue::default()), Arc::default());
+        let sink = Moody { moods: moods.into(), taken: Arc::clone(&taken) };
+        let mut writer = Writer::new(Arc::clone(&queue), Arc::default(), sink, Clock::start());
+        for batch in batches {
+            writer.takes = writer.write(batch.as_bytes());
+        }
+        let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+        (text, queue.lost.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_sink_that_takes_pieces_or_has_no_room_for_a_moment_gets_everything() {
+        let error = |kind: io::ErrorKind| Err(kind.into());
+        let moods =
+            vec![Ok(1), error(io::ErrorKind::WouldBlock), error(io::ErrorKind::Interrupted), Ok(2), Ok(1)];
+        assert_eq!(written(moods, &["one\ntwo\n"]), ("one\ntwo\n".to_owned(), 0));
+    }
+
+    #[test]
+    fn what_a_sink_refuses_is_counted_in_lines_and_the_next_line_begins_where_lines_begin() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        assert_eq!(
+            written(vec![Ok(5), full()], &["one\ntwo\nthree\n", "four\n"]),
+            ("one\nt\nfour\n".to_owned(), 2)
+        );
+        assert_eq!(
+            written(vec![full(), full(), Ok(0)], &["one\n", "two\n", "x\n", "y\n"]),
+            ("y\n".to_owned(), 3)
+        );
+        assert_eq!(
+            written(vec![Ok(1), full(), full()], &["one\n", "two\n", "y\n"]),
+            ("o\ny\n".to_owned(), 2)
+        );
+    }
+
+    #[test]
+    fn all_that_was_said_is_written_before_the_end() {
+        let (queue, taken) = (Arc::new(Queue::default()), Arc::default());
+        let sink = Moody { moods: VecDeque::new(), taken: Arc::clone(&taken) };
+        let writer = Writer::new(Arc::clone(&queue), Arc::default(), sink, Clock::start());
+        let thread = std::thread::spawn(|| writer.run());
+        for n in 0..1000 {
+            queue.push(format!("{n}\n").as_bytes());
+        }
+        queue.close(Duration::from_secs(60));
+        let text: String = (0..1000).map(|n| format!("{n}\n")).collect();
+        assert_eq!(String::from_utf8(taken.lock().unwrap().clone()).unwrap(), text);
+        thread.join().unwrap();
+    }
+}

@@ -1,0 +1,194 @@
+//! A log that takes no lines stops neither the relay nor its end, and says how much it missed.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use hairpin::credentials::Secret;
+
+use crate::support::daemon::{Client, config_text, peer, receive};
+use crate::support::process::{Process, ended, file};
+use crate::support::session::Turn;
+use crate::support::stun::{BINDING, LIFETIME, REFRESH, XOR_MAPPED_ADDRESS, channel_data};
+
+const SECRET: &str = "6f0c1d3a8b5e4f7096a2c4d8e1b3f507";
+const CHANNEL: u16 = 0x4000;
+/// How long the end may take.
+const END: Duration = Duration::from_secs(3);
+
+/// A configuration at the level debug, with a secret, for which names are as long as who comes likes.
+fn talkative(ports: &str, udp: &str) -> String {
+    let text = config_text(ports, &[udp]) + "[log]\nlevel = \"debug\"\n";
+    text.replace("[credentials]\n", &format!("[credentials]\nsecrets = [{SECRET:?}]\n"))
+}
+
+/// A client with a name of which the log's line has some 2,400 bytes.
+fn long_named(server: SocketAddr) -> Client {
+    let name = format!("4000000000:{}", "\u{1}".repeat(480));
+    let password = Secret::new(SECRET).password(&name);
+    Client::to(server, [127, 0, 0, 1].into()).with(&name, password.reveal())
+}
+
+/// Makes the daemon say more than a pipe of 64 KiB and every bound behind it can hold.
+fn fill_the_log(server: SocketAddr) {
+    let mut client = long_named(server);
+    for _ in 0..400 {
+        client.allocate();
+        let request = client.request(REFRESH).attr(LIFETIME, &[0; 4]);
+        assert_eq!(client.ask(request).code(), None);
+    }
+}
+
+fn is_served(server: SocketAddr) -> bool {
+    let mut client = Client::to(server, [127, 0, 0, 1].into());
+    let request = client.request(BINDING);
+    client.exchange(&request.0).address(XOR_MAPPED_ADDRESS) == client.socket.local_addr().unwrap()
+}
+
+/// F1
+#[test]
+fn a_log_that_nobody_reads_stops_nothing_and_says_later_what_it_missed() {
+    let mut process = Process::start("unread.toml", &talkative("22000-22099", "127.0.0.1:0"));
+    let server = process.udp[0];
+    let mut client = Client::to(server, [127, 0, 0, 1].into());
+    let relayed = client.allocate();
+    let peer = peer([127, 0, 0, 1].into());
+    client.bind(CHANNEL, peer.local_addr().unwrap());
+
+    process.stop_reading();
+    fill_the_log(server);
+
+    for _ in 0..20 {
+        assert!(is_served(server));
+        client.send(&channel_data(CHANNEL, b"up"));
+        assert_eq!(receive(&peer), (b"up".to_vec(), relayed));
+        peer.send_to(b"down", relayed).unwrap();
+        assert_eq!(client.receive(), channel_data(CHANNEL, b"down"));
+    }
+    process.read_on();
+    let missed = process.line("lines of this log are lost");
+    assert!(missed.contains("WARN") && missed.contains("lost="), "{missed}");
+
+    process.stop_reading();
+    fill_the_log(server);
+    process.signal("TERM");
+    let status = process.end(END).expect("nobody reads, and it ends all the same");
+    assert!(status.success(), "{status}");
+}
+
+/// F1: what is said at the end is said, though nobody had read for long.
+#[test]
+fn what_is_lost_is_said_at_the_end_if_somebody_reads_then() {
+    let mut process = Process::start("unread-end.toml", &talkative("22100-22199", "127.0.0.1:0"));
+    process.stop_reading();
+    fill_the_log(process.udp[0]);
+    process.signal("TERM");
+    process.read_on();
+    process.line("lines of this log are lost");
+    assert!(process.end(END).is_some_and(|status| status.success()));
+}
+
+/// Starts a daemon that says what it says to `stderr`, and waits until it serves.
+fn start_into(stderr: impl Into<Stdio>, name: &str, ports: &str, server: SocketAddr) -> Child {
+    let config = file(name, &talkative(ports, &server.to_string()));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+    let child = command.args(["--config", &config]).stderr(stderr).spawn().unwrap();
+    wait_for(server);
+    child
+}
+
+/// Until it listens, the kernel says that nobody does.
+fn wait_for(server: SocketAddr) {
+    let socket = peer([127, 0, 0, 1].into());
+    socket.connect(server).unwrap();
+    let mut client = Client::to(server, [127, 0, 0, 1].into());
+    let request = client.request(BINDING).0;
+    let answered = || {
+        socket.send(&request)?;
+        socket.recv(&mut [0; 512])
+    };
+    assert!((0..1_000_000).any(|_| answered().is_ok()), "it never serves");
+}
+
+/// Asks it to end, which it must.
+fn end(child: &mut Child) {
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let status = ended(child, END);
+    if status.is_none() {
+        child.kill().unwrap();
+    }
+    assert!(status.expect("it ends").success());
+}
+
+/// F1
+#[test]
+fn a_full_disk_and_a_closed_pipe_stop_nothing() {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    for (stderr, name, port) in
+        [(Stdio::from(full), "full.toml", 22_290), (Stdio::from(closed), "closed.toml", 22_291)]
+    {
+        let server = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut child = start_into(stderr, name, "22200-22289", server);
+        fill_the_log(server);
+        assert!(is_served(server));
+        end(&mut child);
+    }
+}
+
+/// The kernel's signal for a file that may grow no more ends a program that does not expect it.
+#[test]
+fn a_log_in_a_file_that_may_grow_no_more_stops_nothing() {
+    let server = SocketAddr::from(([127, 0, 0, 1], 22_391));
+    let config = file("limited.toml", &talkative("22300-22389", &server.to_string()));
+    let log = file("limited.log", "");
+    let script = "ulimit -f 64 && exec \"$0\" --config \"$1\" 2>\"$2\"";
+    let mut shell = Command::new("bash");
+    let mut child = shell.args(["-c", script, env!("CARGO_BIN_EXE_hairpin"), &config, &log]).spawn().unwrap();
+    wait_for(server);
+
+    fill_the_log(server);
+
+    assert!(is_served(server));
+    end(&mut child);
+    let mut text = Vec::new();
+    File::open(&log).unwrap().read_to_end(&mut text).unwrap();
+    assert_eq!(text.len(), 64 << 10, "the limit was reached");
+}
+
+/// Where nobody reads why it does not start, it still ends.
+#[test]
+fn a_start_that_fails_ends_though_nobody_reads_why() {
+    let (_reader, full) = std::io::pipe().unwrap();
+    let mut filler = full.try_clone().unwrap();
+    std::io::Write::write_all(&mut filler, &[b'\n'; 65_536]).unwrap();
+    let config = file("unread-start.toml", "[listen]\nudq = []\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+    let mut child = command.args(["--config", &config]).stderr(full).spawn().unwrap();
+    let status = ended(&mut child, END);
+    if status.is_none() {
+        child.kill().unwrap();
+    }
+    assert_eq!(status.expect("it ends").code(), Some(78));
+}
+
+/// What was said before the end is there after it.
+#[test]
+fn a_start_that_fails_says_why_before_it_ends() {
+    let taken = peer([127, 0, 0, 1].into());
+    let address = taken.local_addr().unwrap().to_string();
+    let text = config_text("22400-22499", &[&address]) + "[log]\nformat = \"json\"\n";
+    let config = file("taken.toml", &text);
+    for _ in 0..10 {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        let output = command.args(["--config", &config]).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(71), "{said}");
+        let mut lines = said.lines().rev();
+        assert!(lines.next().unwrap().contains("ss -ulpn"), "{said}");
+        assert!(lines.next().unwrap().contains("peers.loopback"), "what was said before it: {said}");
+    }
+}
