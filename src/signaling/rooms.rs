@@ -121,7 +121,10 @@ impl Rooms {
                 Ok(ServerMessage::Joined(Box::new(Joined { host_token, ..joined })))
             }
             (Entrance::Entered, None) => Err(ErrorCode::Internal),
-            (Entrance::Waits, _) => Ok(ServerMessage::Waiting { you: caller.id }),
+            (Entrance::Waits { instead_of }, _) => {
+                instead_of.into_iter().for_each(|session| self.forget(session));
+                Ok(ServerMessage::Waiting { you: caller.id })
+            }
         }
     }
 

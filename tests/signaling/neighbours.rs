@@ -400,6 +400,30 @@ fn knocks_do_not_make_the_resume_of_a_host_fail() {
     assert_eq!((&last["t"], &last["peer"]), (&json!("knock"), &peer));
 }
 
+/// F17's kind: a room has eight places for those who knock.
+#[test]
+fn who_knocks_eight_times_keeps_nobody_of_another_network_out() {
+    let mut world = World::new(Rules { knock: true, ..RULES });
+    let owner = world.member("garden");
+    let knock = |world: &mut World, ip: IpAddr| {
+        let socket = client_at(world, ip, None);
+        (socket, world.ask(socket, join("garden", "")))
+    };
+    let crowd: Vec<_> = (0..8).map(|n| knock(&mut world, host(1, n))).collect();
+    world.heard(owner.socket);
+    let (_, guest) = knock(&mut world, host(2, 1));
+    assert_eq!(guest["t"], "waiting");
+    let (last, waiting) = &crowd[7];
+    assert_eq!(world.heard(*last)[0]["code"], "knock_denied");
+    let heard = world.heard(owner.socket);
+    assert_eq!((&heard[0]["t"], &heard[0]["peer"]), (&json!("peer_left"), &waiting["you"]));
+    assert_eq!((&heard[1]["t"], &heard[1]["peer"]), (&json!("knock"), &guest["you"]));
+    assert_eq!(knock(&mut world, host(1, 99)).1["code"], "room_full", "they had their share");
+    let again = world.ask(*last, join("garden", ""));
+    assert_eq!(again["code"], "room_full");
+    assert_eq!(world.ask(owner.socket, json!({"t": "admit", "peer": guest["you"]}))["t"], "ok");
+}
+
 // Names.
 
 /// F16.
