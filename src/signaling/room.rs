@@ -114,7 +114,7 @@ impl Room {
         now: Moment,
         post: &mut Post,
     ) -> Result<Entrance, ErrorCode> {
-        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()));
+        let is_host = self.is_creator(join);
         if !is_host {
             self.check(caller, join, now)?;
         }
@@ -286,6 +286,12 @@ impl Room {
             self.tell_host(ServerMessage::PeerLeft { peer, reason: LeaveReason::Timeout }, post);
         }
         self.turn_away(late, post)
+    }
+
+    /// Whether the token of whoever created the room is shown.
+    #[must_use]
+    pub fn is_creator(&self, join: &Join) -> bool {
+        join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()))
     }
 
     /// Whether nobody is in the room.

@@ -71,9 +71,12 @@ fn guess(world: &mut World, ip: IpAddr, room: &str) -> usize {
     count
 }
 
-fn keyed_room(world: &mut World, room: &str) {
+/// Returns what whoever created it was told.
+fn keyed_room(world: &mut World, room: &str) -> Value {
     let (owner, _) = world.client();
-    assert_eq!(world.ask(owner, join(room, "tulips"))["t"], "joined");
+    let joined = world.ask(owner, join(room, "tulips"));
+    assert_eq!(joined["t"], "joined", "{joined}");
+    joined
 }
 
 /// The daemon with the limits of the default configuration, behind a proxy that says who comes.
@@ -237,12 +240,15 @@ fn a_network_has_the_joins_of_four_addresses_and_another_network_its_own() {
 #[test]
 fn who_guesses_at_one_room_closes_no_other_to_the_neighbour() {
     let mut world = World::new(RULES);
-    keyed_room(&mut world, "garden");
+    let owner = keyed_room(&mut world, "garden");
     keyed_room(&mut world, "attic");
     assert_eq!(guess(&mut world, HERE.parse().unwrap(), "garden"), 10);
     let neighbour = client_here(&mut world);
     let late = world.ask(neighbour, join("garden", "tulips"));
     assert_eq!((&late["code"], &late["retry_after_ms"]), (&json!("rate_limited"), &json!(6000)));
+    let with_token = json!({"t": "join", "room": "garden", "host_token": owner["host_token"]});
+    let back = client_here(&mut world);
+    assert_eq!(world.ask(back, with_token)["t"], "joined", "whoever created it comes back");
     assert_eq!(world.ask(neighbour, join("attic", "tulips"))["t"], "joined");
     world.ask(neighbour, json!({"t": "leave"}));
     assert_eq!(world.ask(neighbour, join("a room of its own", ""))["t"], "joined");
