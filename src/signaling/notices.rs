@@ -61,3 +61,58 @@ const ADDRESS_JOINS: &str = "one address has joined rooms as often as it may, an
 const NETWORK_JOINS: &str = "one network (/24 or /48) has joined rooms as often as four addresses may, and waits: if many of your users are in one \
      network, raise rooms.joins_per_minute";
 const GUESSES: &str = "the key or the name of a room was guessed wrong too often: whoever guesses waits";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_limited_is_said_once_a_minute_with_the_key_that_raises_it() {
+        let (log, notices) = (Log::default(), Notices::default());
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let start = Moment::default() + Duration::from_secs(5);
+        tracing::subscriber::with_default(subscriber, || {
+            for moment in [start, start + Duration::from_secs(30), start + Duration::from_secs(60)] {
+                for crowded in [Crowded::Address, Crowded::Network, Crowded::Server, Crowded::Draining] {
+                    notices.crowded(crowded, moment);
+                }
+                for held in [Held::Session, Held::Address, Held::Network] {
+                    notices.held(held, moment);
+                }
+                notices.guessed(moment);
+            }
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let said =
+            |what: &str| text.lines().filter(|line| line.contains(" INFO ") && line.contains(what)).count();
+        for (what, times) in [
+            ("raise rooms.sockets_per_ip", 4),
+            ("raise rooms.members", 2),
+            ("raise rooms.joins_per_minute", 4),
+            ("guessed wrong", 2),
+        ] {
+            assert_eq!(said(what), times, "{what}: {text}");
+        }
+        assert_eq!(text.lines().count(), 12, "{text}");
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::bounds::client_net::network;
 use crate::clock::Moment;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
@@ -13,7 +14,7 @@ use crate::signaling::protocol::{
 };
 use crate::signaling::secret::{Hashed, Token};
 
-/// Who may knock at once; for more, the room is full.
+/// Who may knock at once; for more, the room is full, unless most of them are of one network.
 pub const WAITING_MAX: usize = 8;
 /// Who may be kept out at once; of more, the oldest may come back.
 pub const BANS_MAX: usize = 64;
@@ -56,8 +57,11 @@ pub struct Caller {
 pub enum Entrance {
     /// In.
     Entered,
-    /// The host is asked.
-    Waits,
+    /// The host is asked; somebody who knocked may have had to make way.
+    Waits {
+        /// Who that was.
+        instead_of: Option<SessionId>,
+    },
 }
 
 #[derive(Debug)]
@@ -110,7 +114,7 @@ impl Room {
         now: Moment,
         post: &mut Post,
     ) -> Result<Entrance, ErrorCode> {
-        let is_host = join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()));
+        let is_host = self.is_creator(join);
         if !is_host {
             self.check(caller, join, now)?;
         }
@@ -284,6 +288,12 @@ impl Room {
         self.turn_away(late, post)
     }
 
+    /// Whether the token of whoever created the room is shown.
+    #[must_use]
+    pub fn is_creator(&self, join: &Join) -> bool {
+        join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()))
+    }
+
     /// Whether nobody is in the room.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -352,13 +362,28 @@ impl Room {
     }
 
     fn wait(&mut self, member: Member, now: Moment, post: &mut Post) -> Result<Entrance, ErrorCode> {
-        if self.waiting.len() >= WAITING_MAX {
-            return Err(ErrorCode::RoomFull);
-        }
+        let instead_of = match self.waiting.len() >= WAITING_MAX {
+            true => Some(self.make_way(member.ip, post).ok_or(ErrorCode::RoomFull)?),
+            false => None,
+        };
         let knock = ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() };
         self.tell_host(knock, post);
         self.waiting.push(Waiting { member, since: now });
-        Ok(Entrance::Waits)
+        Ok(Entrance::Waits { instead_of })
+    }
+
+    /// Turns the last away of the network that most of those are of who wait, for one of another: nobody shall keep a door
+    /// closed by knocking at it.
+    fn make_way(&mut self, ip: IpAddr, post: &mut Post) -> Option<SessionId> {
+        let of =
+            |net: IpAddr| self.waiting.iter().filter(|waiting| network(waiting.member.ip) == net).count();
+        let last = self.waiting.iter().max_by_key(|waiting| of(network(waiting.member.ip)))?;
+        let (peer, net) = (last.member.peer.id, network(last.member.ip));
+        if of(net) <= of(network(ip)) + 1 {
+            return None;
+        }
+        self.tell_host(ServerMessage::PeerLeft { peer, reason: LeaveReason::Timeout }, post);
+        self.turn_away(|waiting| waiting.member.peer.id == peer, post).pop()
     }
 
     fn enter(&mut self, mut member: Member, is_host: bool, post: &mut Post) {

@@ -86,6 +86,12 @@ impl Rooms {
         self.rooms.get(name)?.role(session).map(|(peer, _)| (name, peer))
     }
 
+    /// Whether this is whoever created the room that is to be joined. Nobody guesses 256 bits, so it may be asked at any rate.
+    #[must_use]
+    pub fn is_creator(&self, join: &Join) -> bool {
+        self.rooms.get(&join.room).is_some_and(|room| room.is_creator(join))
+    }
+
     /// Lets a session into a room, which is created if need be.
     ///
     /// # Errors
@@ -121,7 +127,10 @@ impl Rooms {
                 Ok(ServerMessage::Joined(Box::new(Joined { host_token, ..joined })))
             }
             (Entrance::Entered, None) => Err(ErrorCode::Internal),
-            (Entrance::Waits, _) => Ok(ServerMessage::Waiting { you: caller.id }),
+            (Entrance::Waits { instead_of }, _) => {
+                instead_of.into_iter().for_each(|session| self.forget(session));
+                Ok(ServerMessage::Waiting { you: caller.id })
+            }
         }
     }
 

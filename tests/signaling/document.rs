@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hairpin::config::Rooms;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::protocol::names::NAME_MAX;
 use hairpin::signaling::protocol::parse::parse;
@@ -11,7 +12,7 @@ use hairpin::signaling::protocol::{
 };
 use hairpin::signaling::room::{BANS_MAX, EMPTY, KNOCK, WAITING_MAX};
 use hairpin::signaling::sessions::GRACE;
-use hairpin::signaling::{heartbeat, outbox, pace, replay, socket};
+use hairpin::signaling::{guesses, heartbeat, joins, outbox, pace, replay, seats, socket};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../docs/signaling.md");
@@ -124,6 +125,21 @@ fn every_limit_is_as_the_document_says() {
         format!("ping at least every {} s", heartbeat::PING.as_secs()),
         format!("sent nothing for {} s", heartbeat::DEAD.as_secs()),
         format!("within {} seconds", socket::HELLO.as_secs()),
+        format!("for at least {} s", seats::SETTLING.as_secs()),
+        format!("| joins of one session | {} a minute |", joins::BY_SESSION),
+        format!("{} a minute (`rooms.joins_per_minute`)", Rooms::default().joins_per_minute),
+        format!("{} (`rooms.sockets_per_ip`)", Rooms::default().sockets_per_ip),
+        format!(
+            "{} a minute of one address, {} of one network, {} of all",
+            guesses::AT_ROOM_BY_ADDRESS,
+            guesses::AT_ROOM_BY_NETWORK,
+            guesses::AT_ROOM
+        ),
+        format!(
+            "{} a minute of one address, {} of one network |",
+            guesses::ROOMS_BY_ADDRESS,
+            guesses::ROOMS_BY_NETWORK
+        ),
     ] {
         assert!(DOCUMENT.contains(&stated), "{stated}");
     }

@@ -71,9 +71,12 @@ fn guess(world: &mut World, ip: IpAddr, room: &str) -> usize {
     count
 }
 
-fn keyed_room(world: &mut World, room: &str) {
+/// Returns what whoever created it was told.
+fn keyed_room(world: &mut World, room: &str) -> Value {
     let (owner, _) = world.client();
-    assert_eq!(world.ask(owner, join(room, "tulips"))["t"], "joined");
+    let joined = world.ask(owner, join(room, "tulips"));
+    assert_eq!(joined["t"], "joined", "{joined}");
+    joined
 }
 
 /// The daemon with the limits of the default configuration, behind a proxy that says who comes.
@@ -237,12 +240,15 @@ fn a_network_has_the_joins_of_four_addresses_and_another_network_its_own() {
 #[test]
 fn who_guesses_at_one_room_closes_no_other_to_the_neighbour() {
     let mut world = World::new(RULES);
-    keyed_room(&mut world, "garden");
+    let owner = keyed_room(&mut world, "garden");
     keyed_room(&mut world, "attic");
     assert_eq!(guess(&mut world, HERE.parse().unwrap(), "garden"), 10);
     let neighbour = client_here(&mut world);
     let late = world.ask(neighbour, join("garden", "tulips"));
     assert_eq!((&late["code"], &late["retry_after_ms"]), (&json!("rate_limited"), &json!(6000)));
+    let with_token = json!({"t": "join", "room": "garden", "host_token": owner["host_token"]});
+    let back = client_here(&mut world);
+    assert_eq!(world.ask(back, with_token)["t"], "joined", "whoever created it comes back");
     assert_eq!(world.ask(neighbour, join("attic", "tulips"))["t"], "joined");
     world.ask(neighbour, json!({"t": "leave"}));
     assert_eq!(world.ask(neighbour, join("a room of its own", ""))["t"], "joined");
@@ -398,6 +404,30 @@ fn knocks_do_not_make_the_resume_of_a_host_fail() {
     assert_eq!(sent[0]["resumed"], true, "{sent:?}");
     let last = sent.last().unwrap();
     assert_eq!((&last["t"], &last["peer"]), (&json!("knock"), &peer));
+}
+
+/// F17's kind: a room has eight places for those who knock.
+#[test]
+fn who_knocks_eight_times_keeps_nobody_of_another_network_out() {
+    let mut world = World::new(Rules { knock: true, ..RULES });
+    let owner = world.member("garden");
+    let knock = |world: &mut World, ip: IpAddr| {
+        let socket = client_at(world, ip, None);
+        (socket, world.ask(socket, join("garden", "")))
+    };
+    let crowd: Vec<_> = (0..8).map(|n| knock(&mut world, host(1, n))).collect();
+    world.heard(owner.socket);
+    let (_, guest) = knock(&mut world, host(2, 1));
+    assert_eq!(guest["t"], "waiting");
+    let (last, waiting) = &crowd[7];
+    assert_eq!(world.heard(*last)[0]["code"], "knock_denied");
+    let heard = world.heard(owner.socket);
+    assert_eq!((&heard[0]["t"], &heard[0]["peer"]), (&json!("peer_left"), &waiting["you"]));
+    assert_eq!((&heard[1]["t"], &heard[1]["peer"]), (&json!("knock"), &guest["you"]));
+    assert_eq!(knock(&mut world, host(1, 99)).1["code"], "room_full", "they had their share");
+    let again = world.ask(*last, join("garden", ""));
+    assert_eq!(again["code"], "room_full");
+    assert_eq!(world.ask(owner.socket, json!({"t": "admit", "peer": guest["you"]}))["t"], "ok");
 }
 
 // Names.
