@@ -4,6 +4,7 @@
 
 mod error;
 mod listen;
+mod resources;
 mod site;
 
 use std::collections::BTreeSet;
@@ -28,7 +29,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
-use crate::front::{Front, Order};
+use crate::daemon::resources::{Plan, Resources};
+use crate::front::{Front, Handshakes, Order};
 use crate::metrics::Metrics;
 use crate::network;
 use crate::relay::admission::Admission;
@@ -94,7 +96,7 @@ impl Daemon {
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let certificates = config.tls.load().map_err(StartError::Certificate)?.map(Arc::new);
         let relay = relay_addresses(config)?;
-        let open_files = raise_open_files(config.relay.ports.len() * relay.len());
+        let admission = admission(config, relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
         let (udp, listeners) = listen::sockets(&config.listen.udp, threads)?;
         let mut doors = Vec::new();
@@ -103,8 +105,6 @@ impl Daemon {
         let http = listen::doors(Listener::Http, &config.http.listen, &mut doors)?;
         let addresses = Addresses { udp, tcp, tls, http, relay, ports: config.relay.ports.clone() };
         let settings = Arc::new(settings(config, &addresses)?);
-        let connections = config.limits.connections.map_or(open_files, |most| most as usize);
-        let admission = Admission::new(connections, config.limits.connections_per_ip as usize);
         let parts = parts(&settings, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
@@ -113,6 +113,7 @@ impl Daemon {
             shards: handles.clone(),
             admission: parts.admission,
             certificates: certificates.clone(),
+            handshakes: Handshakes::new(config.limits.handshakes_per_ip.into()),
             proxies: config.listen.proxies.clone(),
             http,
             hub: Arc::clone(&hub),
@@ -217,6 +218,15 @@ impl Pulse {
         };
         tokio::time::timeout(patience, all).await.unwrap_or(false)
     }
+}
+
+/// Every allocation needs a socket, so the daemon takes as many open files as the system allows.
+fn admission(config: &Config, relay_addresses: usize) -> Admission {
+    let relay_sockets = config.relay.ports.len() * relay_addresses;
+    let resources = Resources::take(relay_sockets);
+    let plan = Plan::new(&config.limits, relay_sockets, &resources);
+    plan.say(&config.limits, &resources);
+    Admission::new(plan.bounds)
 }
 
 fn parts(
@@ -353,29 +363,6 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
         failures: Rate::new(failures, Duration::from_secs(60), failures),
     }
 }
-
-/// Every allocation needs a socket, so as many open files as the system allows; returns how many of them are for
-/// connections: what relay sockets can never use, and a quarter at least, because they seldom use all that they may.
-fn raise_open_files(relay_sockets: usize) -> usize {
-    let needed = relay_sockets as u64 + 100;
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-        0
-    });
-    if (1..needed).contains(&limit) {
-        tracing::warn!(
-            limit,
-            needed,
-            "fewer open files are allowed than relay ports configured: raise LimitNOFILE"
-        );
-    }
-    let left = limit.saturating_sub(needed).max(limit / 4);
-    usize::try_from(left).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
-}
-
-/// How many connections "auto" allows at least and at most: the most, each with TLS and a full outbox, take 6 GB.
-const CONNECTIONS_MIN: usize = 128;
-const CONNECTIONS_MAX: usize = 20_000;
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)

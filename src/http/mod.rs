@@ -13,6 +13,7 @@ pub mod connection;
 mod cors;
 mod credentials;
 mod formats;
+mod frames;
 pub mod keys;
 pub mod line;
 pub mod origins;

@@ -53,7 +53,7 @@ pub async fn upgrade(
     match site.hub.connect(Visit { ip: visitor.ip, needs_token }) {
         Ok(connection) => bounded(upgrade).on_upgrade(move |socket| {
             meter.start();
-            socket::serve(socket, connection)
+            socket::serve(socket, connection, meter.permit())
         }),
         Err(Crowded::Address) => Problem::too_often(LATER).into_response(),
         Err(Crowded::Server | Crowded::Draining) => {

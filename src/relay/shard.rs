@@ -64,6 +64,8 @@ pub enum Command {
     Ping(oneshot::Sender<()>),
     /// Serve this connection from now on.
     Adopt(Box<Arrival>),
+    /// Close this connection, if it still has to make way for another.
+    MakeWay(StreamId),
     /// End the allocations that were made with the credential of this user name.
     Revoke(Arc<str>),
     /// End.
@@ -205,16 +207,29 @@ impl Shard {
 
     /// Carries out what came from outside; whether it was the order to stop.
     fn obey(&mut self, now: Now) -> bool {
-        for command in self.inbox.try_iter() {
+        while let Ok(command) = self.inbox.try_recv() {
             match command {
                 // Who asked may have gone; then nobody needs the answer.
                 Command::Ping(answer) => drop(answer.send(())),
-                Command::Adopt(arrival) => self.streams.adopt(*arrival),
+                Command::Adopt(arrival) => self.adopt(*arrival),
+                Command::MakeWay(id) if self.streams.must_make_way(id) => {
+                    self.end_stream(id, Ending::MadeWay, now);
+                }
+                // Another has its place by now.
+                Command::MakeWay(_) => {}
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
                 Command::Stop => return true,
             }
         }
         false
+    }
+
+    fn adopt(&mut self, arrival: Arrival) {
+        let Some(id) = self.streams.adopt(arrival) else { return };
+        let own = self.neighbours.get().and_then(|all| all.get(self.place.index as usize)).cloned();
+        if let Some(own) = own {
+            self.streams.watch(id, move || own.tell(Command::MakeWay(id)));
+        }
     }
 
     /// The poll says that a socket has something to read. It says so once; so the socket is read until it is empty.
@@ -503,6 +518,7 @@ mod tests {
     use super::*;
     use crate::credentials::{CheckExpiry, Credentials};
     use crate::relay::address::Family;
+    use crate::relay::admission::Bounds;
     use crate::relay::engine::Settings;
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::generous;
@@ -532,7 +548,7 @@ mod tests {
         let parts = Parts {
             shared,
             pool: Arc::new(pool),
-            admission: Arc::new(Admission::new(10, 10)),
+            admission: Arc::new(Admission::new(Bounds { most: 10, per_network: 10, per_address: 10 })),
             neighbours: Neighbours::default(),
             clock: Clock::start(),
         };

@@ -88,17 +88,30 @@ impl Streams {
     }
 
     /// Takes in a client's connection. One that the kernel refuses to poll is closed.
-    pub fn adopt(&mut self, arrival: Arrival) {
+    pub fn adopt(&mut self, arrival: Arrival) -> Option<StreamId> {
         let Arrival { socket, tls, client, server, since, permit, said } = arrival;
         let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
         let socket = TcpStream::from_std(socket);
         let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
         (stream.flags.backlog, stream.flags.moved) = (!said.is_empty(), !said.is_empty());
         stream.unfinished = said;
-        if let Some(id) = self.insert(stream) {
-            // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
-            self.expect_reading(id);
+        let id = self.insert(stream)?;
+        // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
+        self.expect_reading(id);
+        Some(id)
+    }
+
+    /// Has `tell` called when a connection must make way for another.
+    pub fn watch(&self, id: StreamId, tell: impl FnOnce() + Send + 'static) {
+        if let Some(stream) = self.slots.get(id.0 as usize) {
+            stream.permit.watch(tell);
         }
+    }
+
+    /// Whether a connection must make way for another.
+    #[must_use]
+    pub fn must_make_way(&self, id: StreamId) -> bool {
+        self.slots.get(id.0 as usize).is_some_and(|stream| stream.permit.must_make_way())
     }
 
     /// Takes in a connection with a peer; false if the kernel refuses to poll it.
@@ -216,6 +229,7 @@ impl Streams {
         stream.role = role;
         match role {
             Role::Peer(_) | Role::Data(_) => {
+                stream.permit.settle();
                 stream.patience.bound();
                 stream.be_patient();
             }
@@ -295,6 +309,9 @@ impl Streams {
 
     /// Sends an answer, when [`Self::flush`] is called. For strangers little is held.
     pub fn answer(&mut self, id: StreamId, message: &[u8], allocated: bool) {
+        if let Some(stream) = self.slots.get_mut(id.0 as usize) {
+            stream.stand(allocated);
+        }
         self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 

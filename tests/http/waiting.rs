@@ -79,7 +79,7 @@ fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
     let daemon = crate::support::daemon::start_with("17620-17629", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.http.proxies = Vec::new();
-        config.limits.connections_per_ip = 2;
+        config.limits.connections_per_ip = Some(2);
     });
     let mut held = [Http::of(&daemon), Http::of(&daemon)];
     held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));
@@ -97,7 +97,7 @@ fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
 fn clients_behind_a_proxy_are_not_counted_as_one() {
     let daemon = crate::support::daemon::start_with("17660-17669", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.limits.connections_per_ip = 2;
+        config.limits.connections_per_ip = Some(2);
         config.limits.connections = Some(12);
     });
     let mut held: Vec<Http> = (0..10).map(|_| Http::of(&daemon)).collect();
