@@ -157,7 +157,7 @@ impl Admission {
     fn change<T>(
         &self,
         now: Moment,
-        change: impl FnOnce(&mut Crowd, &mut Vec<(Full, Tell)>) -> Result<T, Full>,
+        change: impl FnOnce(&mut Crowd, &mut Vec<(Full, Option<Tell>)>) -> Result<T, Full>,
     ) -> Result<T, Full> {
         let mut told = Vec::new();
         let changed = change(&mut self.crowd(), &mut told);
@@ -166,7 +166,7 @@ impl Admission {
             self.full.say(full, now);
         }
         // Without the lock: it may take a while.
-        told.into_iter().for_each(|(_, tell)| tell());
+        told.into_iter().filter_map(|(_, tell)| tell).for_each(|tell| tell());
         changed
     }
 
@@ -238,7 +238,7 @@ impl Crowd {
     }
 
     /// Makes room for one more, whoever it is.
-    fn make_room(&mut self, bounds: &Bounds, told: &mut Vec<(Full, Tell)>) -> Result<(), Full> {
+    fn make_room(&mut self, bounds: &Bounds, told: &mut Vec<(Full, Option<Tell>)>) -> Result<(), Full> {
         if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Queue::All, bounds, told) }
     }
 
@@ -247,7 +247,7 @@ impl Crowd {
         &mut self,
         ip: IpAddr,
         bounds: &Bounds,
-        told: &mut Vec<(Full, Tell)>,
+        told: &mut Vec<(Full, Option<Tell>)>,
     ) -> Result<(), Full> {
         while let Err(crowded) = self.counts.room(ip) {
             let (full, queue) = match crowded {
@@ -266,7 +266,7 @@ impl Crowd {
         full: Full,
         queue: Queue,
         bounds: &Bounds,
-        told: &mut Vec<(Full, Tell)>,
+        told: &mut Vec<(Full, Option<Tell>)>,
     ) -> Result<(), Full> {
         let leaving_most = bounds.most / 8 + 8;
         let oldest = self.strangers.range((queue, Age(0))..).next();
@@ -276,7 +276,7 @@ impl Crowd {
         let place = self.places.get_mut(&number).ok_or(full)?;
         place.standing = Standing::Leaving;
         self.leaving += 1;
-        told.extend(place.tell.take().map(|tell| (full, tell)));
+        told.push((full, place.tell.take()));
         if let Some(ip) = place.ip {
             self.counts.leave(ip);
         }

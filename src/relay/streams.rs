@@ -479,3 +479,87 @@ impl Streams {
         tracing::debug!(%remote, reason = ending.name(), "connection ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::relay::admission::{Admission, Bounds, Permit};
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default() + Duration::from_secs(seconds)
+    }
+
+    struct World {
+        streams: Streams,
+        admission: Arc<Admission>,
+        /// The other ends.
+        clients: Vec<std::net::TcpStream>,
+        poll: mio::Poll,
+    }
+
+    impl World {
+        fn new(most: usize) -> Self {
+            let poll = mio::Poll::new().unwrap();
+            let streams = Streams::new(poll.registry().try_clone().unwrap(), Arc::default());
+            let bounds = Bounds { most, per_network: most, per_address: most };
+            Self { streams, admission: Arc::new(Admission::new(bounds)), clients: Vec::new(), poll }
+        }
+
+        /// A client that has connected at 100 s, and its place.
+        fn client(&mut self) -> StreamId {
+            let _open = &self.poll;
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let server = listener.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(server).unwrap();
+            let (socket, from) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            self.clients.push(client);
+            let permit: Permit = self.admission.admit(Some(from.ip()), at(100)).unwrap();
+            let arrival =
+                Arrival { socket, tls: None, client: from, server, since: at(100), permit, said: Vec::new() };
+            self.streams.adopt(arrival).unwrap()
+        }
+
+        /// How the client's connection ends if it asks something every 95 seconds until 1000 s; and when.
+        fn end(&mut self, id: StreamId, allocated: bool) -> Option<(u64, Ending)> {
+            self.streams.keep(id, 1, &[], false, at(101));
+            self.streams.answer(id, b"", allocated);
+            (102..1000).find_map(|second| {
+                if second % 95 == 0 {
+                    self.streams.keep(id, 1, &[], false, at(second));
+                    self.streams.answer(id, b"", false);
+                }
+                let (ended, ending) = self.streams.impatient(at(second), |_| false)?;
+                assert_eq!(ended, id);
+                Some((second, ending))
+            })
+        }
+    }
+
+    /// F6: twenty bytes now and then held a connection for ever.
+    #[test]
+    fn a_stranger_has_two_minutes_however_often_it_asks_and_who_has_had_an_allocation_is_waited_for() {
+        let mut world = World::new(2);
+        let stranger = world.client();
+        assert_eq!(world.end(stranger, false), Some((220, Ending::NoCredential)));
+        world.streams.close(stranger, Ending::NoCredential);
+        let known = world.client();
+        assert_eq!(world.end(known, true), None);
+    }
+
+    #[test]
+    fn whoever_has_an_allocation_keeps_its_place_until_it_has_none() {
+        let mut world = World::new(2);
+        let [served, stranger] = [world.client(), world.client()];
+        world.streams.answer(served, b"", true);
+        let newcomer = world.client();
+        assert!(world.streams.must_make_way(stranger) && !world.streams.must_make_way(served));
+        world.streams.close(stranger, Ending::MadeWay);
+        world.streams.answer(newcomer, b"", true);
+        world.streams.answer(served, b"", false);
+        world.client();
+        assert!(world.streams.must_make_way(served) && !world.streams.must_make_way(newcomer));
+    }
+}
