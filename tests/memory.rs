@@ -218,7 +218,8 @@ fn http_2_clients_that_take_no_answer_cost_less_than_is_allowed_for_each() {
 fn what_a_crowd_took_is_given_back_when_it_has_left() {
     const CROWD: usize = 400;
     let _alone = ALONE.lock();
-    let text = config_text("28500-28599", &["127.0.0.1:0"]);
+    let limits = "[limits]\nconnections = 2000\nconnections_per_ip = 1000\n";
+    let text = config_text("28500-28599", &["127.0.0.1:0"]).replace("[limits]\n", limits);
     let folder = Folder::new("28500");
     folder.pair("turn", "turn.example");
     let daemon = Process::start("crowd.toml", &folder.configure_text(&text, "turn"));

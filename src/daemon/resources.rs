@@ -36,8 +36,8 @@ const MOST_PER_ADDRESS: usize = 1_000;
 const PART: usize = 4;
 /// Files that the daemon needs for itself: listeners, polls, the log.
 const OWN_FILES: u64 = 100;
-/// What a connection costs at worst (`tests/memory.rs`): a WebSocket that does not read what its room sends. HTTP/2 with
-/// 32 answers that are not taken is 124 KiB, TLS with an unfinished message 94 KiB.
+/// What a connection costs at worst, as measured: a WebSocket that does not read what its room sends. HTTP/2 with 32 answers
+/// that are not taken is 124 KiB (`tests/memory.rs`), TLS with an unfinished message 94 KiB.
 const WORST: u64 = 270 << 10;
 /// Connections get no more than this part of the memory: what they do not use, allocations and other programs have.
 const SHARE: u64 = 2;
@@ -107,6 +107,12 @@ impl Plan {
                 "limits.connections is more than the limit of open files allows beside the relay's: raise LimitNOFILE"
             );
         }
+        if limits.connections_per_ip.is_some() && per_address > (most / PART).max(1) {
+            tracing::warn!(
+                limit = most,
+                "limits.connections_per_ip lets one address have more than a quarter of all connections: lower it, or write \"auto\""
+            );
+        }
         let worst = most as u64 * WORST;
         if let Some(Memory { bytes, source }) = resources.memory.filter(|memory| worst > memory.bytes) {
             tracing::warn!(
@@ -122,7 +128,7 @@ impl Plan {
 const FILES_BOUND: &str = "the limit of open files (LimitNOFILE)";
 
 /// How much memory there is: what the machine has available, or less, if the control group of the daemon, or one above it,
-/// or the limit of its addresses says so.
+/// or the limit of its addresses says so. Our systemd unit hides `/proc/meminfo` (ProcSubset) and has MemoryHigh instead.
 fn memory(read: impl Fn(&Path) -> Option<String>) -> Option<Memory> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));

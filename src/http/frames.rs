@@ -1,4 +1,4 @@
-//! Counts the frames of an HTTP/2 client that ask for nothing, and says when they are too many.
+//! PURE  Counts the frames of an HTTP/2 client that ask for nothing, and says when they are too many.
 //!
 //! A frame of control costs its sender a few bytes and us a few microseconds, on the thread that everybody's signals and
 //! pages wait for. What a client needs of them has a natural measure: a few at the beginning, a few for each request, and
