@@ -128,7 +128,7 @@ impl Plan {
 const FILES_BOUND: &str = "the limit of open files (LimitNOFILE)";
 
 /// How much memory there is: what the machine has available, or less, if the control group of the daemon, or one above it,
-/// or the limit of its addresses says so. Our systemd unit hides `/proc/meminfo` (ProcSubset) and has MemoryHigh instead.
+/// or the limit of its addresses says so. Our systemd unit hides `/proc/meminfo` (`ProcSubset`) and has `MemoryHigh` instead.
 fn memory(read: impl Fn(&Path) -> Option<String>) -> Option<Memory> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| {
         let field = |name| text.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"));

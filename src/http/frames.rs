@@ -32,13 +32,12 @@ pub(super) struct TooMany;
 const PREFACE: usize = 24;
 /// A frame's header (§4.1): three bytes of length, the type, and what else there is to it.
 const HEADER: usize = 9;
-/// The types of frames that carry requests (§6.1, §6.2, §6.10). hyper bounds them, and the streams they open.
-const DATA: u8 = 0;
+/// The type of the frame that a request begins with (§6.2). hyper bounds the streams that it opens. What follows it counts,
+/// its body as well: none is larger than one frame may be.
 const HEADERS: u8 = 1;
-const CONTINUATION: u8 = 9;
 /// Frames that any client may send: settings, a sign of life now and then, an early window.
 const FREE: u32 = 64;
-/// Frames that each request is worth: its priority, its end, a window for what answers it.
+/// Frames that each request is worth: its priority, its body and its end, a window for what answers it.
 const FOR_A_REQUEST: u32 = 8;
 /// Bytes that it is sent for each frame more. The most diligent clients open two windows for each 4 KiB.
 const FOR_A_FRAME: usize = 1 << 10;
@@ -86,9 +85,8 @@ impl Frames {
 
     fn count(&mut self, kind: u8) -> Result<(), TooMany> {
         match kind {
-            DATA | CONTINUATION => {}
             HEADERS => self.earn(FOR_A_REQUEST),
-            // What is not known is control as well (§5.5).
+            // What is not known is of that kind as well (§5.5), and so is an empty piece of a body.
             _ => self.left = self.left.checked_sub(1).ok_or(TooMany)?,
         }
         Ok(())
@@ -105,7 +103,9 @@ mod tests {
 
     use super::*;
 
+    const DATA: u8 = 0;
     const PING: u8 = 6;
+    const CONTINUATION: u8 = 9;
 
     fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
         let length = (payload.len() as u32).to_be_bytes();
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_few_dozen_frames_that_ask_for_nothing_are_enough() {
-        for kind in [2, 3, 4, PING, 7, 8, 0xBB] {
+        for kind in [DATA, 2, 3, 4, PING, 7, 8, CONTINUATION, 0xBB] {
             let mut frames = begun();
             let passed = (0..1000).take_while(|_| frames.heard(&frame(kind, &[7; 8])).is_ok()).count();
             assert_eq!(passed, FREE as usize, "{kind}");
@@ -160,12 +160,13 @@ mod tests {
         ) {
             let mut all = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
             for (length, control) in &lengths {
-                all.extend(frame(if *control { PING } else { DATA }, &vec![6; *length]));
+                all.extend(frame(if *control { PING } else { HEADERS }, &vec![6; *length]));
             }
             let mut frames = Frames::new();
             all.chunks(cut).for_each(|chunk| frames.heard(chunk).unwrap());
             let controls = lengths.iter().filter(|(_, control)| *control).count() as u32;
-            prop_assert_eq!(frames.left, FREE - controls);
+            let requests = lengths.len() as u32 - controls;
+            prop_assert_eq!(frames.left, FREE + requests * FOR_A_REQUEST - controls);
         }
     }
 }
