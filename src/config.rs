@@ -261,8 +261,14 @@ pub struct Limits {
     /// Connections in all; `None` is "auto".
     #[serde(deserialize_with = "values::auto_or_count")]
     pub connections: Option<u32>,
-    /// Connections of one address.
-    pub connections_per_ip: u32,
+    /// Connections of one network, a /24 or /48; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub connections_per_network: Option<u32>,
+    /// Connections of one address; `None` is "auto".
+    #[serde(deserialize_with = "values::auto_or_count")]
+    pub connections_per_ip: Option<u32>,
+    /// TLS handshakes of one address, each second.
+    pub handshakes_per_ip: u32,
     /// Permissions of one allocation.
     pub permissions: u32,
     /// Channels of one allocation.
@@ -395,7 +401,9 @@ impl Default for Limits {
             users: HashMap::new(),
             allocations_per_ip: None,
             connections: None,
-            connections_per_ip: 128,
+            connections_per_network: None,
+            connections_per_ip: None,
+            handshakes_per_ip: 50,
             permissions: 32,
             channels: 32,
             new_peers_per_second: 5,
@@ -936,7 +944,12 @@ mod tests {
         ),
         ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
         ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
-        ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "at least 1")),
+        ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "auto")),
+        (
+            "[limits]\nconnections_per_network = 0",
+            ("config.toml:2: limits.connections_per_network: ", "auto"),
+        ),
+        ("[limits]\nhandshakes_per_ip = 0", ("config.toml:2: limits.handshakes_per_ip: ", "at least 1")),
         ("[limits]\nconnections = 0", ("config.toml:2: limits.connections: ", "auto")),
         ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
         ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),

@@ -4,6 +4,7 @@
 
 mod error;
 mod listen;
+mod resources;
 mod site;
 mod surroundings;
 
@@ -29,8 +30,9 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
+use crate::daemon::resources::{Plan, Resources};
 use crate::daemon::surroundings::Surroundings;
-use crate::front::{Front, Order};
+use crate::front::{Front, Handshakes, Order};
 use crate::metrics::Metrics;
 use crate::network;
 use crate::relay::admission::Admission;
@@ -101,7 +103,7 @@ impl Daemon {
         let certificates = config.tls.load().map_err(StartError::Certificates)?.map(Arc::new);
         let own = surroundings::read()?;
         let relay = relay_addresses(config, &own.addresses)?;
-        let open_files = raise_open_files(config.relay.ports.len() * relay.len());
+        let admission = admission(config, relay.len());
         let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
         let (udp, listeners) = listen::sockets(&config.listen.udp, threads)?;
         let mut doors = Vec::new();
@@ -112,8 +114,6 @@ impl Daemon {
         let settings = Arc::new(settings(config, &addresses.relay)?);
         let surroundings = Surroundings::new(own.clone(), &addresses);
         let peers = surroundings.policy(config, &addresses);
-        let connections = config.limits.connections.map_or(open_files, |most| most as usize);
-        let admission = Admission::new(connections, config.limits.connections_per_ip as usize);
         let parts = parts(&settings, peers, &addresses, Arc::new(admission), clock)?;
         let metrics = Metrics::new(threads);
         let (shards, handles) = shards(&parts, listeners, &metrics)?;
@@ -122,6 +122,7 @@ impl Daemon {
             shards: handles.clone(),
             admission: parts.admission,
             certificates: certificates.clone(),
+            handshakes: Handshakes::new(config.limits.handshakes_per_ip.into()),
             proxies: config.listen.proxies.clone(),
             http,
             hub: Arc::clone(&hub),
@@ -230,6 +231,15 @@ impl Pulse {
         };
         tokio::time::timeout(patience, all).await.unwrap_or(false)
     }
+}
+
+/// Every allocation needs a socket, so the daemon takes as many open files as the system allows.
+fn admission(config: &Config, relay_addresses: usize) -> Admission {
+    let relay_sockets = config.relay.ports.len() * relay_addresses;
+    let resources = Resources::take(relay_sockets);
+    let plan = Plan::new(&config.limits, relay_sockets, &resources);
+    plan.say(&config.limits, &resources);
+    Admission::new(plan.bounds)
 }
 
 fn parts(
@@ -369,29 +379,6 @@ fn bytes(bits_per_second: u64) -> Rate {
     let burst = (bits_per_second / 8).max(u64::from(u16::MAX) + CHUNK);
     Rate::new(bits_per_second.div_ceil(8), Duration::from_secs(1), burst)
 }
-
-/// Every allocation needs a socket, so as many open files as the system allows; returns how many of them are for
-/// connections: what relay sockets can never use, and a quarter at least, because they seldom use all that they may.
-fn raise_open_files(relay_sockets: usize) -> usize {
-    let needed = relay_sockets as u64 + 100;
-    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-        0
-    });
-    if (1..needed).contains(&limit) {
-        tracing::warn!(
-            limit,
-            needed,
-            "fewer open files are allowed than relay ports configured: raise LimitNOFILE"
-        );
-    }
-    let left = limit.saturating_sub(needed).max(limit / 4);
-    usize::try_from(left).unwrap_or(usize::MAX).clamp(CONNECTIONS_MIN, CONNECTIONS_MAX)
-}
-
-/// How many connections "auto" allows at least and at most: the most, each with TLS and a full outbox, take 6 GB.
-const CONNECTIONS_MIN: usize = 128;
-const CONNECTIONS_MAX: usize = 20_000;
 
 fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)

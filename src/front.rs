@@ -5,10 +5,11 @@
 //! handshakes cost the shards' packets nothing. From its first message on, a connection that speaks TURN belongs to a
 //! shard; one that speaks HTTP stays.
 
+mod handshakes;
 mod proxy_header;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -28,11 +29,14 @@ use crate::http::connection::{self, Protocol, Server};
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
+use crate::relay::datagrams::give_back_memory;
 use crate::relay::patience::FIRST_MESSAGE;
 use crate::relay::shard::{Command, Handle};
 use crate::relay::streams::Arrival;
 use crate::relay::tcp;
 use crate::signaling::hub::Hub;
+
+pub use handshakes::Handshakes;
 
 /// A listening TCP socket.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct Front {
     pub admission: Arc<Admission>,
     /// What TLS clients are shown; without it, no TLS is spoken.
     pub certificates: Option<Arc<Certificates>>,
+    /// How many TLS handshakes may begin.
+    pub handshakes: Handshakes,
     /// Whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
     /// Who serves those that speak HTTP.
@@ -99,6 +105,8 @@ const BACKLOG: i32 = 1024;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often the log says so.
 const WARNING: Duration = Duration::from_secs(60);
+/// How often it is looked whether a crowd has left.
+const TIDYING: Duration = Duration::from_secs(5);
 /// How long those in rooms may take to hear that we stop.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
@@ -134,6 +142,7 @@ impl Front {
             // None of these ends by itself.
             let mut duties = JoinSet::new();
             duties.spawn(Arc::clone(&front.hub).keep_time());
+            duties.spawn(Arc::clone(&front).tidy());
             for Door { socket, kind } in doors {
                 let listener = TcpListener::from_std(socket)?;
                 duties.spawn(Arc::clone(&front).accept(listener, kind));
@@ -156,12 +165,25 @@ impl Front {
         })
     }
 
+    /// Gives back what memory a crowd took, when it has left: what is freed stays with the process otherwise, because
+    /// something still used lies behind it.
+    async fn tidy(self: Arc<Self>) {
+        loop {
+            sleep(TIDYING).await;
+            if self.admission.has_emptied() {
+                give_back_memory();
+            }
+        }
+    }
+
     async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
         let mut warned = None;
         loop {
             match listener.accept().await {
                 Ok((socket, from)) => {
-                    let Some(permit) = self.admission.admit() else {
+                    // A proxy speaks for many, who are counted where they are known.
+                    let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, kind));
+                    let Ok(permit) = self.admission.admit(ip, self.clock.now().moment) else {
                         self.refuse(from, Ending::Crowded);
                         continue;
                     };
@@ -183,8 +205,15 @@ impl Front {
 
     /// Finds out in time what a connection is, and lets it be served.
     async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, kind: Kind) {
+        let told = Arc::new(Notify::new());
+        let tell = Arc::clone(&told);
+        permit.watch(move || tell.notify_one());
         let met = timeout(FIRST_MESSAGE, self.meet(socket, from, permit, kind));
-        match met.await.unwrap_or(Err(Ending::Silent)) {
+        let met = tokio::select! {
+            met = met => met.unwrap_or(Err(Ending::Silent)),
+            () = told.notified() => Err(Ending::MadeWay),
+        };
+        match met {
             Ok(Met::Turn(arrival)) => {
                 let next = self.last.fetch_add(1, Ordering::Relaxed) % self.shards.len();
                 self.shards[next].tell(Command::Adopt(arrival));
@@ -204,21 +233,19 @@ impl Front {
     ) -> Result<Met, Ending> {
         let since = self.clock.now().moment;
         let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
-        if kind != Kind::Http && self.proxies.iter().any(|net| net.contains(&from.ip())) {
+        if kind != Kind::Http && self.is_proxy(from.ip(), kind) {
             let ends = proxy_header::read(&mut socket).await.map_err(|_| Ending::BadHeader)?;
             if let Some(ends) = ends {
                 (client, server) = (ends.client, ends.server);
             }
+            permit.claim(client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
         }
         let peer = client.ip();
         let http = |secure, protocol, permit| connection::Met { peer, secure, protocol, permit };
         if kind == Kind::Http {
-            // A proxy speaks for many, who are counted where they are known.
-            let permit = if self.http.is_proxy(peer) { Some(permit) } else { permit.claim(peer) };
             socket.set_nodelay(true).map_err(gone)?;
-            return Ok(Met::Http(socket, http(false, Protocol::Http1, permit.ok_or(Ending::Crowded)?)));
+            return Ok(Met::Http(socket, http(false, Protocol::Http1, permit)));
         }
-        let permit = permit.claim(peer).ok_or(Ending::Crowded)?;
         let turn = |socket: TcpStream, tls, since, permit| {
             let socket = socket.into_std().map_err(gone)?;
             Ok(Met::Turn(Box::new(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })))
@@ -226,6 +253,9 @@ impl Front {
         let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
         if kind == Kind::Any && !speaks_tls(&socket).await? {
             return turn(socket, None, since, permit);
+        }
+        if !self.handshakes.may_begin(peer, self.clock.now().moment) {
+            return Err(Ending::TooManyHandshakes);
         }
         match TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await {
             Ok(mut stream) => match protocol(&mut stream).await? {
@@ -245,6 +275,14 @@ impl Front {
                 drop(socket);
                 Err(Ending::BadHandshake)
             }
+        }
+    }
+
+    /// Whether an address is that of a proxy, which speaks for others.
+    fn is_proxy(&self, ip: IpAddr, kind: Kind) -> bool {
+        match kind {
+            Kind::Http => self.http.is_proxy(ip),
+            Kind::Any | Kind::Tls => self.proxies.iter().any(|net| net.contains(&ip)),
         }
     }
 

@@ -333,7 +333,7 @@ impl Ignored {
 pub enum Ending {
     /// The other end closed it, or what it was for has ended, or the network failed.
     Closed,
-    /// The daemon has as many connections as allowed, or the client's address has.
+    /// The daemon has as many connections as allowed, or the client's address or network has.
     Crowded,
     /// A proxy did not begin with a PROXY protocol header.
     BadHeader,
@@ -353,11 +353,17 @@ pub enum Ending {
     Refused,
     /// Nobody bound the connection with a peer in time, or the peer did not answer.
     Unbound,
+    /// Its client showed no credential for two minutes.
+    NoCredential,
+    /// It was a stranger's, and made way for another.
+    MadeWay,
+    /// Its address, or its network, began too many TLS handshakes.
+    TooManyHandshakes,
 }
 
 impl Ending {
     /// Every ending, in the order of its index.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Closed,
         Self::Crowded,
         Self::BadHeader,
@@ -369,6 +375,9 @@ impl Ending {
         Self::Stalled,
         Self::Refused,
         Self::Unbound,
+        Self::NoCredential,
+        Self::MadeWay,
+        Self::TooManyHandshakes,
     ];
 
     /// The ending's label in metrics and logs.
@@ -386,6 +395,9 @@ impl Ending {
             Self::Stalled => "stalled",
             Self::Refused => "refused",
             Self::Unbound => "unbound",
+            Self::NoCredential => "no_credential",
+            Self::MadeWay => "made_way",
+            Self::TooManyHandshakes => "too_many_handshakes",
         }
     }
 }

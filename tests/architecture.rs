@@ -36,6 +36,7 @@ const PURE: &[&str] = &[
     "src/credentials.rs",
     "src/credentials/",
     "src/http/formats.rs",
+    "src/http/frames.rs",
     "src/http/keys.rs",
     "src/ice.rs",
     "src/log/bound.rs",

@@ -11,7 +11,9 @@ use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
 use socket2::{Domain, Socket, Type};
+use support::certificate::Folder;
 use support::daemon::{Client, config_text, peer, start_on, start_secure};
+use support::http::Http;
 use support::process::{Process, resident};
 use support::session::Turn;
 use support::stream::{self, End, connect, eventually, rest, within};
@@ -175,6 +177,78 @@ fn strangers_that_ask_and_do_not_read_cost_less_than_96_kib_each() {
     assert!(dropped() > already);
     drop(strangers);
     daemon.stop();
+}
+
+/// F8: what the daemon allows for a connection where it decides from the machine's memory how many there may be.
+#[test]
+fn http_2_clients_that_take_no_answer_cost_less_than_is_allowed_for_each() {
+    const CLIENTS: usize = 100;
+    const ALLOWED: f64 = 270.0;
+    let _alone = ALONE.lock();
+    let text = config_text("28400-28499", &["127.0.0.1:0"]);
+    let folder = Folder::new("28400");
+    folder.pair("turn", "turn.example");
+    let daemon = Process::start("zero_window.toml", &folder.configure_text(&text, "turn"));
+    // 32 requests, and an initial window of nothing (RFC 9113 §6.5.2).
+    let mut said = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0".to_vec();
+    for stream in (1..=63).step_by(2) {
+        said.extend([0, 0, 9, 1, 5, 0, 0, 0, stream]);
+        said.extend(b"\x82\x87\x84\x41\x04a.bc");
+    }
+    let ask = || {
+        let mut http = Http::secure(daemon.tls[0], &["h2"]);
+        http.send(&said);
+        // Its settings have come, and so has the header of each answer.
+        http.bytes(500).unwrap();
+        http
+    };
+    drop([(); 8].map(|()| ask()));
+
+    let before = resident(daemon.id());
+    let clients: Vec<_> = (0..CLIENTS).map(|_| ask()).collect();
+    let each = (resident(daemon.id()) - before) / KIB / CLIENTS as f64;
+
+    println!("HTTP/2 clients that take no answer: {each:.0} KiB of RSS each");
+    assert!(each <= ALLOWED);
+    drop(clients);
+}
+
+/// F24
+#[test]
+fn what_a_crowd_took_is_given_back_when_it_has_left() {
+    const CROWD: usize = 400;
+    let _alone = ALONE.lock();
+    let limits = "[limits]\nconnections = 2000\nconnections_per_ip = 1000\n";
+    let text = config_text("28500-28599", &["127.0.0.1:0"]).replace("[limits]\n", limits);
+    let folder = Folder::new("28500");
+    folder.pair("turn", "turn.example");
+    let daemon = Process::start("crowd.toml", &folder.configure_text(&text, "turn"));
+    let unfinished = [&[0, 1, 0xFF, 0, 0x21, 0x12, 0xA4, 0x42][..], &[7; 60 << 10]].concat();
+    let round = || {
+        let before = resident(daemon.id());
+        let crowd: Vec<_> = (0..CROWD)
+            .map(|_| {
+                let mut client = stream::Client::tls(daemon.tls[0]);
+                client.mapped();
+                client.send(&unfinished);
+                client
+            })
+            .collect();
+        within(Duration::from_secs(5), "all is there", || {
+            resident(daemon.id()) - before > (CROWD * (40 << 10)) as f64
+        });
+        drop(crowd);
+        before
+    };
+    let before = round();
+    let most = before + 6.0 * KIB * KIB;
+    let took = within(Duration::from_secs(15), "it is given back", || resident(daemon.id()) < most);
+    round();
+    within(Duration::from_secs(15), "it is given back again", || resident(daemon.id()) < most);
+    let [before, after] = [before, resident(daemon.id())].map(|bytes| bytes / KIB);
+    println!(
+        "{CROWD} TLS clients: {before:.0} KiB before, {after:.0} KiB after two rounds, the first in {took:?}"
+    );
 }
 
 /// C12

@@ -85,6 +85,7 @@ fn config(folder: &Path, capacity: usize) -> String {
         joins_per_minute = 1000000
         [limits]
         connections_per_ip = 100000
+        handshakes_per_ip = 100000
         "#
     )
 }

@@ -154,6 +154,7 @@ fn config(folder: &Path, threads: &str) -> String {
         allocations_per_user = 100000000
         allocations_per_ip = 100000000
         connections_per_ip = 100000
+        handshakes_per_ip = 100000
         packets_per_second = 1000000
         bits_per_second = 100000000000
         answers_per_ip = 1000000

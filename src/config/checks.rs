@@ -336,7 +336,7 @@ impl Config {
         let limits = &self.limits;
         let zero = [
             ("limits.allocations_per_user", u64::from(limits.allocations_per_user)),
-            ("limits.connections_per_ip", limits.connections_per_ip.into()),
+            ("limits.handshakes_per_ip", limits.handshakes_per_ip.into()),
             ("limits.permissions", limits.permissions.into()),
             ("limits.channels", limits.channels.into()),
             ("limits.new_peers_per_second", limits.new_peers_per_second.into()),

@@ -22,6 +22,7 @@ use tower_service::Service as _;
 
 use crate::clock::Clock;
 use crate::http::Visitor;
+use crate::http::frames::Frames;
 use crate::http::line::{Line, Meter};
 use crate::relay::admission::Permit;
 
@@ -104,7 +105,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Met { peer, secure, protocol, permit } = met;
-        let (line, meter) = Line::new(stream, permit, self.clock);
+        let frames = (protocol == Protocol::Http2).then(Frames::new);
+        let (line, meter) = Line::new(stream, permit, frames, self.clock);
         let io = TokioIo::new(line);
         let (count, requests) = watch::channel(Requests::default());
         let service = service_fn(move |request| {
@@ -141,6 +143,9 @@ impl Server {
         meter: Meter,
         _open: Open,
     ) -> Result<Response, Infallible> {
+        if let Some(permit) = meter.permit().upgrade() {
+            permit.renew();
+        }
         let mut request = request.map(Body::new);
         let visitor = Visitor::of(peer, secure, request.headers(), &self.proxies);
         request.extensions_mut().insert(visitor);

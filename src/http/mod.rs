@@ -14,6 +14,7 @@ mod cors;
 mod credentials;
 mod door;
 mod formats;
+mod frames;
 pub mod keys;
 pub mod line;
 pub mod origins;

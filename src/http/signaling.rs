@@ -45,7 +45,7 @@ pub async fn upgrade(
         Ok((upgrade, connection)) => {
             return bounded(upgrade).on_upgrade(move |socket| {
                 meter.start();
-                socket::serve(socket, connection)
+                socket::serve(socket, connection, meter.permit())
             });
         }
         Err(problem) => problem,

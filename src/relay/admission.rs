@@ -1,56 +1,173 @@
-//! Counts connections: for each client address, and in all.
+//! Gives out the places that connections take, and decides who makes way when all are taken.
 //!
-//! One count serves the whole daemon; it is looked at when a connection begins or ends.
+//! One count serves the whole daemon: in all, for each client network, and for each address. Whoever has shown a credential,
+//! or sits in a room, keeps its place. Everybody else is a stranger, and where there is no place left, the oldest stranger
+//! gives up its own to the newcomer: so a crowd that only holds connections keeps nobody out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bounds::client_net::address;
+use crate::bounds::client_net::{address, network};
+use crate::bounds::headcount::{Crowded, Headcount};
+use crate::bounds::notice::Notice;
+use crate::clock::Moment;
 
-/// The count.
-#[derive(Debug)]
+/// The places.
 pub struct Admission {
-    most: usize,
-    most_per_ip: usize,
+    bounds: Bounds,
     crowd: Mutex<Crowd>,
+    full: Notices,
 }
 
-#[derive(Debug, Default)]
-struct Crowd {
-    total: usize,
-    addresses: HashMap<IpAddr, usize>,
+/// How many places there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// In all.
+    pub most: usize,
+    /// For one network: an IPv4 /24, or an IPv6 /48.
+    pub per_network: usize,
+    /// For one address: an IPv4 address, or an IPv6 /64.
+    pub per_address: usize,
 }
 
 /// The right to one connection; given back when dropped.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
-    ip: Option<IpAddr>,
+    number: u64,
 }
 
+/// Whose places are all taken, and by others than strangers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Full {
+    /// Those of all.
+    All,
+    /// Those of the network.
+    Network,
+    /// Those of the address.
+    Address,
+}
+
+/// How the holder of a place is told that it must make way.
+type Tell = Box<dyn FnOnce() + Send>;
+
+struct Crowd {
+    places: HashMap<u64, Place>,
+    counts: Headcount,
+    /// The strangers, the oldest first: among all, in each network and at each address.
+    strangers: BTreeMap<(Queue, Age), u64>,
+    /// Those that have to make way and have not gone yet. They no longer count.
+    leaving: usize,
+    /// The last number, and the last age, that was given to somebody.
+    last: u64,
+    /// The most places that were taken since it was last asked for.
+    peak: usize,
+}
+
+/// Strangers that stand in one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Queue {
+    All,
+    Network(IpAddr),
+    Address(IpAddr),
+}
+
+/// Who has the smaller one is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Age(u64);
+
+struct Place {
+    /// Whose it is, if that is known, and if it is one client's.
+    ip: Option<IpAddr>,
+    standing: Standing,
+    tell: Option<Tell>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It may have to make way.
+    Stranger(Age),
+    /// It keeps its place.
+    Settled,
+    /// It has been told to go.
+    Leaving,
+}
+
+/// When the log last said whose places are all taken.
+#[derive(Default)]
+struct Notices {
+    all: Notice,
+    network: Notice,
+    address: Notice,
+}
+
+/// A crowd was there if so many have left.
+const CROWD: usize = 100;
+
 impl Admission {
-    /// At most `most` connections in all, and `most_per_ip` from one address (one /64 for IPv6).
+    /// Nobody is there.
     #[must_use]
-    pub fn new(most: usize, most_per_ip: usize) -> Self {
-        Self { most, most_per_ip, crowd: Mutex::default() }
+    pub fn new(bounds: Bounds) -> Self {
+        let crowd = Crowd {
+            places: HashMap::new(),
+            counts: Headcount::new(bounds.per_address, bounds.per_network),
+            strangers: BTreeMap::new(),
+            leaving: 0,
+            last: 0,
+            peak: 0,
+        };
+        Self { bounds, crowd: Mutex::new(crowd), full: Notices::default() }
     }
 
-    /// Admits one more connection, whoever it is from; `None` if there are too many.
-    #[must_use]
-    pub fn admit(self: &Arc<Self>) -> Option<Permit> {
-        let mut crowd = self.crowd();
-        if crowd.total >= self.most {
-            return None;
-        }
-        crowd.total += 1;
-        Some(Permit { admission: Arc::clone(self), ip: None })
+    /// Admits one more connection, of a stranger. `ip` is the client's, if that is known by now.
+    ///
+    /// # Errors
+    /// If all places are taken, and no stranger can make way.
+    pub fn admit(self: &Arc<Self>, ip: Option<IpAddr>, now: Moment) -> Result<Permit, Full> {
+        self.change(now, |crowd, told| {
+            if let Some(ip) = ip {
+                crowd.make_room_for(ip, &self.bounds, told)?;
+            }
+            crowd.make_room(&self.bounds, told)?;
+            let number = crowd.enter(ip);
+            Ok(Permit { admission: Arc::clone(self), number })
+        })
     }
 
     /// How many connections there are.
     #[must_use]
     pub fn total(&self) -> usize {
-        self.crowd().total
+        self.crowd().taken()
+    }
+
+    /// Whether a crowd was there since this was last asked, and most of it has left.
+    pub fn has_emptied(&self) -> bool {
+        let mut crowd = self.crowd();
+        let taken = crowd.taken();
+        let emptied = crowd.peak >= taken + CROWD && crowd.peak / 2 >= taken;
+        if emptied {
+            crowd.peak = taken;
+        }
+        emptied
+    }
+
+    /// Changes something, tells those who have to make way, and says what was full.
+    fn change<T>(
+        &self,
+        now: Moment,
+        change: impl FnOnce(&mut Crowd, &mut Vec<(Full, Option<Tell>)>) -> Result<T, Full>,
+    ) -> Result<T, Full> {
+        let mut told = Vec::new();
+        let changed = change(&mut self.crowd(), &mut told);
+        let refused = changed.as_ref().err().copied();
+        for full in told.iter().map(|(full, _)| *full).chain(refused) {
+            self.full.say(full, now);
+        }
+        // Without the lock: it may take a while.
+        told.into_iter().filter_map(|(_, tell)| tell).for_each(|tell| tell());
+        changed
     }
 
     /// The counts are right between any two statements, so a panic elsewhere spoils nothing.
@@ -59,67 +176,369 @@ impl Admission {
     }
 }
 
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("bounds", &self.bounds).finish_non_exhaustive()
+    }
+}
+
 impl Permit {
-    /// Counts the connection on its client's address, once that is known; `None` if that has too many.
-    #[must_use]
-    pub fn claim(mut self, ip: IpAddr) -> Option<Self> {
-        let ip = address(ip);
+    /// Counts the connection on its client's address, once that is known.
+    ///
+    /// # Errors
+    /// If that has too many already, and no stranger among them.
+    pub fn claim(&self, ip: IpAddr, now: Moment) -> Result<(), Full> {
+        let Admission { bounds, .. } = &*self.admission;
+        self.admission.change(now, |crowd, told| {
+            crowd.make_room_for(ip, bounds, told)?;
+            crowd.claim(self.number, ip);
+            Ok(())
+        })
+    }
+
+    /// Has `tell` called if the connection must make way; at once, if it has been told before.
+    pub fn watch(&self, tell: impl FnOnce() + Send + 'static) {
         let mut crowd = self.admission.crowd();
-        let held = crowd.addresses.entry(ip).or_default();
-        let free = *held < self.admission.most_per_ip;
-        if free {
-            *held += 1;
+        let Some(place) = crowd.places.get_mut(&self.number) else { return };
+        if place.standing != Standing::Leaving {
+            place.tell = Some(Box::new(tell));
+            return;
         }
         drop(crowd);
-        free.then(|| {
-            self.ip = Some(ip);
-            self
-        })
+        tell();
+    }
+
+    /// The connection keeps its place from now on.
+    pub fn settle(&self) {
+        self.admission.crowd().stand(self.number, false);
+    }
+
+    /// The connection is a stranger's, and the youngest.
+    pub fn renew(&self) {
+        self.admission.crowd().stand(self.number, true);
+    }
+
+    /// Whether the connection has to make way.
+    #[must_use]
+    pub fn must_make_way(&self) -> bool {
+        let crowd = self.admission.crowd();
+        crowd.places.get(&self.number).is_some_and(|place| place.standing == Standing::Leaving)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut crowd = self.admission.crowd();
-        crowd.total -= 1;
-        let Some(ip) = self.ip else { return };
-        let Some(held) = crowd.addresses.get_mut(&ip) else { return };
-        *held -= 1;
-        if *held == 0 {
-            crowd.addresses.remove(&ip);
+        self.admission.crowd().leave(self.number);
+    }
+}
+
+impl Crowd {
+    fn taken(&self) -> usize {
+        self.places.len() - self.leaving
+    }
+
+    /// Makes room for one more, whoever it is.
+    fn make_room(&mut self, bounds: &Bounds, told: &mut Vec<(Full, Option<Tell>)>) -> Result<(), Full> {
+        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Queue::All, bounds, told) }
+    }
+
+    /// Makes room for one more of an address.
+    fn make_room_for(
+        &mut self,
+        ip: IpAddr,
+        bounds: &Bounds,
+        told: &mut Vec<(Full, Option<Tell>)>,
+    ) -> Result<(), Full> {
+        while let Err(crowded) = self.counts.room(ip) {
+            let (full, queue) = match crowded {
+                Crowded::Address => (Full::Address, Queue::Address(address(ip))),
+                Crowded::Network => (Full::Network, Queue::Network(network(ip))),
+            };
+            self.evict(full, queue, bounds, told)?;
+        }
+        Ok(())
+    }
+
+    /// Has the oldest stranger of a line make way. Few may be on their way out at a time: whoever comes faster than others
+    /// can leave is refused.
+    fn evict(
+        &mut self,
+        full: Full,
+        queue: Queue,
+        bounds: &Bounds,
+        told: &mut Vec<(Full, Option<Tell>)>,
+    ) -> Result<(), Full> {
+        let leaving_most = bounds.most / 8 + 8;
+        let oldest = self.strangers.range((queue, Age(0))..).next();
+        let oldest = oldest.filter(|((of, _), _)| *of == queue && self.leaving < leaving_most);
+        let number = *oldest.ok_or(full)?.1;
+        self.unqueue(number);
+        let place = self.places.get_mut(&number).ok_or(full)?;
+        place.standing = Standing::Leaving;
+        self.leaving += 1;
+        told.push((full, place.tell.take()));
+        if let Some(ip) = place.ip {
+            self.counts.leave(ip);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, ip: Option<IpAddr>) -> u64 {
+        self.last += 1;
+        let number = self.last;
+        self.places.insert(number, Place { ip: None, standing: Standing::Settled, tell: None });
+        if let Some(ip) = ip {
+            self.claim(number, ip);
+        }
+        self.stand(number, true);
+        self.peak = self.peak.max(self.taken());
+        number
+    }
+
+    fn claim(&mut self, number: u64, ip: IpAddr) {
+        let Some(place) = self.places.get(&number) else { return };
+        // There is room: it was made under the same lock. Who has to go counts no more.
+        if place.standing == Standing::Leaving || self.counts.enter(ip).is_err() {
+            return;
+        }
+        let age = self.unqueue(number);
+        if let Some(place) = self.places.get_mut(&number) {
+            place.ip = Some(ip);
+        }
+        if let Some(age) = age {
+            self.queue(number, age);
+        }
+    }
+
+    /// Makes it the youngest stranger, or one that is none.
+    fn stand(&mut self, number: u64, stranger: bool) {
+        self.unqueue(number);
+        self.last += 1;
+        let age = Age(self.last);
+        let Some(place) = self.places.get_mut(&number) else { return };
+        if place.standing == Standing::Leaving {
+            return;
+        }
+        place.standing = if stranger { Standing::Stranger(age) } else { Standing::Settled };
+        if stranger {
+            self.queue(number, age);
+        }
+    }
+
+    fn leave(&mut self, number: u64) {
+        self.unqueue(number);
+        let Some(place) = self.places.remove(&number) else { return };
+        match (place.standing, place.ip) {
+            (Standing::Leaving, _) => self.leaving -= 1,
+            (Standing::Stranger(_) | Standing::Settled, Some(ip)) => self.counts.leave(ip),
+            (Standing::Stranger(_) | Standing::Settled, None) => {}
+        }
+    }
+
+    fn queue(&mut self, number: u64, age: Age) {
+        for queue in self.queues(number) {
+            self.strangers.insert((queue, age), number);
+        }
+    }
+
+    /// Takes a stranger out of every line; its age, if it is one.
+    fn unqueue(&mut self, number: u64) -> Option<Age> {
+        let Standing::Stranger(age) = self.places.get(&number)?.standing else { return None };
+        for queue in self.queues(number) {
+            self.strangers.remove(&(queue, age));
+        }
+        Some(age)
+    }
+
+    fn queues(&self, number: u64) -> impl Iterator<Item = Queue> + use<> {
+        let ip = self.places.get(&number).and_then(|place| place.ip);
+        let own = ip.map(|ip| [Queue::Network(network(ip)), Queue::Address(address(ip))]);
+        own.into_iter().flatten().chain([Queue::All])
+    }
+}
+
+impl Notices {
+    /// Says what is full, once a minute, and what the operator can do.
+    fn say(&self, full: Full, now: Moment) {
+        let notice = match full {
+            Full::All => &self.all,
+            Full::Network => &self.network,
+            Full::Address => &self.address,
+        };
+        let Some(times) = notice.due(now) else { return };
+        match full {
+            Full::All => tracing::info!(
+                times,
+                "all connections are taken (limits.connections): the oldest without a credential makes way for a new one, or else the new one is closed"
+            ),
+            Full::Network => tracing::info!(
+                times,
+                "a network (/24 or /48) has all of its connections: its oldest without a credential makes way for a new one, or else the new one is closed; if many of your users share a network, raise limits.connections_per_network"
+            ),
+            Full::Address => tracing::info!(
+                times,
+                "an address has all of its connections: its oldest without a credential makes way for a new one, or else the new one is closed; if many of your users share one NAT, raise limits.connections_per_ip"
+            ),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
+    use std::net::Ipv6Addr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 2));
 
-    #[test]
-    fn an_address_has_its_share_and_the_daemon_its_limit() {
-        let admission = Arc::new(Admission::new(3, 2));
-        let one = admission.admit().and_then(|permit| permit.claim(HOME)).unwrap();
-        let _two = admission.admit().and_then(|permit| permit.claim(HOME)).unwrap();
-        assert!(admission.admit().and_then(|permit| permit.claim(HOME)).is_none());
-        let _three = admission.admit().and_then(|permit| permit.claim(CAFE)).unwrap();
-        assert!(admission.admit().is_none());
-        drop(one);
-        assert!(admission.admit().and_then(|permit| permit.claim(HOME)).is_some());
+    fn admission(most: usize, per_network: usize, per_address: usize) -> Arc<Admission> {
+        Arc::new(Admission::new(Bounds { most, per_network, per_address }))
+    }
+
+    fn admit(admission: &Arc<Admission>, ip: IpAddr) -> Result<Permit, Full> {
+        admission.admit(Some(ip), Moment::default())
+    }
+
+    fn settled(admission: &Arc<Admission>, ip: IpAddr) -> Result<Permit, Full> {
+        admit(admission, ip).inspect(Permit::settle)
+    }
+
+    /// An address of the /64 `subnet` of the /48 `site`.
+    fn v6(site: u16, subnet: u16) -> IpAddr {
+        Ipv6Addr::new(0x2a00, 1, site, subnet, 0, 0, 0, 1).into()
     }
 
     #[test]
-    fn what_was_refused_or_given_back_is_not_counted() {
-        let admission = Arc::new(Admission::new(10, 1));
-        let kept = admission.admit().and_then(|permit| permit.claim(HOME));
+    fn an_address_has_its_share_and_the_daemon_its_limit() {
+        let admission = admission(3, 3, 2);
+        let one = settled(&admission, HOME).unwrap();
+        let _two = settled(&admission, HOME).unwrap();
+        assert_eq!(admit(&admission, HOME).unwrap_err(), Full::Address);
+        let _three = settled(&admission, CAFE).unwrap();
+        assert_eq!(admit(&admission, CAFE).unwrap_err(), Full::All);
+        drop(one);
+        admit(&admission, HOME).unwrap();
+    }
+
+    /// F6: one customer's IPv6 /48 has 65,536 addresses.
+    #[test]
+    fn twenty_thousand_held_from_one_network_are_a_quarter_and_neighbours_and_others_find_a_place() {
+        let admission = admission(20_000, 5_000, 1_000);
+        let mut held = VecDeque::new();
+        let mut hold = |subnet| {
+            held.push_back(admit(&admission, v6(7, subnet)).unwrap());
+            // Whoever is told to go goes.
+            while held.front().is_some_and(Permit::must_make_way) {
+                held.pop_front();
+            }
+        };
+        (0..20_000).for_each(|n| hold(n / 100));
+        assert_eq!(admission.total(), 5_000);
+        // In the same /64, in the same /48, and elsewhere.
+        let newcomers = [v6(7, 199), v6(7, 9_999), v6(8, 0), HOME].map(|ip| {
+            let newcomer = settled(&admission, ip).unwrap();
+            (0..10_000).for_each(|n| hold(n / 100));
+            newcomer
+        });
+        assert!(!newcomers.iter().any(Permit::must_make_way));
+        assert_eq!(admission.total(), 5_002);
+    }
+
+    #[test]
+    fn the_oldest_stranger_of_the_same_address_network_or_all_makes_way() {
+        let admission = admission(6, 4, 2);
+        let told = Arc::new(AtomicUsize::new(0));
+        let watched = |ip, n| {
+            let permit = admit(&admission, ip).unwrap();
+            let told = Arc::clone(&told);
+            permit.watch(move || told.store(n, Ordering::Relaxed));
+            permit
+        };
+        let _others = [watched(CAFE, 1), watched(CAFE, 2)];
+        let neighbours = [watched(v6(1, 1), 3), watched(v6(1, 1), 4)];
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+        let more = [watched(v6(1, 1), 5), watched(v6(1, 2), 6), watched(v6(1, 3), 7)];
+        assert_eq!(told.load(Ordering::Relaxed), 3, "of its address, though others are older");
+        let _again = watched(v6(1, 3), 8);
+        assert_eq!(told.load(Ordering::Relaxed), 4, "of its network");
+        let _elsewhere = watched(HOME, 9);
+        assert_eq!(told.load(Ordering::Relaxed), 1, "of all");
+        assert_eq!(admission.total(), 6);
+        drop((neighbours, more));
+        assert_eq!(admission.total(), 3);
+    }
+
+    #[test]
+    fn whoever_settles_is_never_told_and_whoever_is_renewed_comes_last() {
+        let admission = admission(3, 3, 3);
+        let [settled, renewed, idle] = [(); 3].map(|()| admit(&admission, HOME).unwrap());
+        settled.settle();
+        renewed.renew();
+        let _four = admit(&admission, CAFE).unwrap();
+        assert!(idle.must_make_way() && !renewed.must_make_way());
+        let _five = admit(&admission, CAFE).unwrap();
+        assert!(renewed.must_make_way());
+        settled.renew();
+        let _six = admit(&admission, CAFE).unwrap();
+        assert!(!settled.must_make_way(), "it is the youngest stranger");
+        idle.settle();
+        assert!(idle.must_make_way(), "it is too late");
+        let told = Arc::new(AtomicUsize::new(0));
+        let tell = Arc::clone(&told);
+        idle.watch(move || tell.store(1, Ordering::Relaxed));
+        assert_eq!(told.load(Ordering::Relaxed), 1, "whoever asks later hears it at once");
+    }
+
+    #[test]
+    fn a_client_that_is_known_later_counts_from_then_on() {
+        let admission = admission(10, 2, 1);
+        let now = Moment::default();
+        let behind_a_proxy: Vec<_> = (0..5).map(|_| admission.admit(None, now).unwrap()).collect();
+        behind_a_proxy[1].claim(HOME, now).unwrap();
+        behind_a_proxy[0].claim(HOME, now).unwrap();
+        assert!(behind_a_proxy[1].must_make_way(), "it is the only one of that address");
+        behind_a_proxy[0].settle();
+        assert_eq!(behind_a_proxy[2].claim(HOME, now), Err(Full::Address));
+        drop(behind_a_proxy);
+        assert_eq!(admission.total(), 0);
+    }
+
+    #[test]
+    fn faster_than_others_leave_nobody_comes() {
+        let admission = admission(16, 16, 16);
+        let held: Vec<_> = std::iter::from_fn(|| admit(&admission, HOME).ok()).take(1_000).collect();
+        assert_eq!(held.len(), 16 + 16 / 8 + 8);
+        assert_eq!(admit(&admission, CAFE).unwrap_err(), Full::All);
+        drop(held);
+        admit(&admission, CAFE).unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_or_given_back_leaves_no_trace() {
+        let admission = admission(10, 2, 1);
+        let kept = settled(&admission, HOME).unwrap();
         for _ in 0..100 {
-            assert!(admission.admit().and_then(|permit| permit.claim(HOME)).is_none());
+            admit(&admission, HOME).unwrap_err();
+            drop(admit(&admission, CAFE).unwrap());
         }
         assert_eq!(admission.total(), 1);
         drop(kept);
-        assert_eq!(admission.total(), 0);
-        assert!(admission.crowd().addresses.is_empty());
+        let crowd = admission.crowd();
+        assert!(crowd.places.is_empty() && crowd.counts.is_empty() && crowd.strangers.is_empty());
+        assert_eq!(crowd.leaving, 0);
+    }
+
+    #[test]
+    fn a_crowd_that_has_left_is_noticed_once() {
+        let admission = admission(1_000, 1_000, 1_000);
+        let crowd: Vec<_> = (0..300).map(|_| admit(&admission, HOME).unwrap()).collect();
+        assert!(!admission.has_emptied());
+        drop(crowd);
+        assert!(admission.has_emptied() && !admission.has_emptied());
+        drop(admit(&admission, HOME));
+        assert!(!admission.has_emptied());
     }
 }

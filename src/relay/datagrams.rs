@@ -5,7 +5,8 @@
 //! and behind it for the longest padding that framing can add.
 //!
 //! This is the one file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
-//! that carry the local address and the traffic class, and the safe wrappers allocate for each call.
+//! that carry the local address and the traffic class, and the safe wrappers allocate for each call. So the one
+//! call about memory is here as well.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
 use std::io;
@@ -35,6 +36,15 @@ const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header m
 
 /// What the kernel may queue for a listener before it drops. It grants up to `net.core.rmem_max`.
 const LISTENER_BUFFER: usize = 4 << 20;
+
+/// Gives the system back the pages of which nothing is used. What glibc frees stays with the process as long as something
+/// that is still used lies behind it. It holds up whoever allocates meanwhile, so it is for when a crowd has left. Other C
+/// libraries give back by themselves.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer, and locks what it changes (malloc_trim(3): MT-Safe).
+    let _ = unsafe { libc::malloc_trim(0) };
+}
 
 /// A UDP socket.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use crate::outcome::Ending;
 pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
 pub const MESSAGE: Duration = Duration::from_secs(10);
-/// How long a client without an allocation may be silent.
+/// How long a client that has no allocation may be silent; and how long one that never had any may be there at all.
 pub const IDLE: Duration = Duration::from_secs(120);
 /// How long a client may leave unread what waits for it.
 pub const STALLED: Duration = Duration::from_secs(30);
@@ -20,10 +20,14 @@ pub const BIND: Duration = Duration::from_secs(30);
 /// What one connection is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
+    /// When the connection was made.
+    made: Moment,
     /// When the connection was made, or its last message came.
     since: Moment,
     /// Whether a message ever came.
     heard: bool,
+    /// Whether its client has ever had an allocation.
+    authenticated: bool,
     /// When the message began that is not whole yet.
     unfinished: Option<Moment>,
     /// When the client last took something of what waits for it.
@@ -36,7 +40,15 @@ impl Patience {
     /// For a connection that was made at `since`.
     #[must_use]
     pub fn new(since: Moment) -> Self {
-        Self { since, heard: false, unfinished: None, stalled: None, limit: None }
+        Self {
+            made: since,
+            since,
+            heard: false,
+            authenticated: false,
+            unfinished: None,
+            stalled: None,
+            limit: None,
+        }
     }
 
     /// For a connection with a peer, that is being made or was just made at `since`. Peers owe no messages.
@@ -53,6 +65,11 @@ impl Patience {
     /// The connection has nothing more to say, and the other end a while to notice.
     pub fn leaving(&mut self, now: Moment) {
         self.limit = Some((now + STALLED, Ending::Stalled));
+    }
+
+    /// The client has an allocation, and is no stranger.
+    pub fn authenticate(&mut self) {
+        self.authenticated = true;
     }
 
     /// Whether no message has come yet.
@@ -76,13 +93,15 @@ impl Patience {
         self.stalled = waiting.then_some(since);
     }
 
-    /// When patience ends, and what it then was that took too long. With an allocation a client may be silent.
+    /// When patience ends, and what it then was that took too long. With an allocation a client may be silent. What a
+    /// stranger says wins it no time: a Binding now and then would otherwise hold a connection for ever.
     #[must_use]
     pub fn end(&self, allocated: bool) -> (Moment, Ending) {
-        let first = match (self.heard, allocated) {
-            (false, _) => Some((self.since + FIRST_MESSAGE, Ending::Silent)),
-            (true, false) => Some((self.since + IDLE, Ending::Idle)),
-            (true, true) => None,
+        let first = match (self.heard, allocated, self.authenticated) {
+            (false, _, _) => Some((self.since + FIRST_MESSAGE, Ending::Silent)),
+            (true, true, _) => None,
+            (true, false, true) => Some((self.since + IDLE, Ending::Idle)),
+            (true, false, false) => Some((self.made + IDLE, Ending::NoCredential)),
         };
         let unfinished = self.unfinished.map(|begun| (begun + MESSAGE, Ending::Unfinished));
         let stalled = self.stalled.map(|since| (since + STALLED, Ending::Stalled));
@@ -124,7 +143,7 @@ mod tests {
         assert_eq!(patience.end(false), (at(130), Ending::Unfinished));
         assert_eq!(patience.end(true), (at(130), Ending::Unfinished));
         patience.received(0, false, at(129));
-        assert_eq!(patience.end(false), (at(221), Ending::Idle));
+        assert_eq!(patience.end(false), (at(220), Ending::NoCredential));
     }
 
     #[test]
@@ -139,9 +158,26 @@ mod tests {
     #[test]
     fn without_an_allocation_two_silent_minutes_are_the_end() {
         let mut patience = patience();
+        patience.authenticate();
         patience.received(1, false, at(105));
         assert_eq!(patience.end(false), (at(225), Ending::Idle));
         assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+
+    /// F6: twenty bytes every 95 seconds.
+    #[test]
+    fn who_never_authenticates_has_two_minutes_in_all_however_often_it_asks() {
+        let mut patience = patience();
+        for second in [101, 150, 195, 219] {
+            patience.received(1, false, at(second));
+            assert_eq!(patience.end(false), (at(220), Ending::NoCredential));
+        }
+        patience.authenticate();
+        assert_eq!(
+            patience.end(false),
+            (at(339), Ending::Idle),
+            "who was allowed in is waited for as before"
+        );
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Command {
     Ping(oneshot::Sender<()>),
     /// Serve this connection from now on.
     Adopt(Box<Arrival>),
+    /// Close this connection, if it still has to make way for another.
+    MakeWay(StreamId),
     /// End the allocations that were made with the credential of this user name.
     Revoke(Arc<str>),
     /// The machine has these addresses and networks now.
@@ -208,26 +210,42 @@ impl Shard {
 
     /// Carries out what came from outside; whether it was the order to stop.
     fn obey(&mut self, now: Now) -> bool {
-        let mut denied = Vec::new();
-        for command in self.inbox.try_iter() {
+        while let Ok(command) = self.inbox.try_recv() {
             match command {
                 // Who asked may have gone; then nobody needs the answer.
                 Command::Ping(answer) => drop(answer.send(())),
-                Command::Adopt(arrival) => self.streams.adopt(*arrival),
+                Command::Adopt(arrival) => self.adopt(*arrival),
+                Command::MakeWay(id) if self.streams.must_make_way(id) => {
+                    self.end_stream(id, Ending::MadeWay, now);
+                }
+                // Another has its place by now.
+                Command::MakeWay(_) => {}
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
-                Command::Move(own) => denied.extend(self.engine.set_own(Own::clone(&own), &self.ports)),
+                Command::Move(own) => self.move_to(&own, now),
                 Command::Stop => {
                     self.engine.conclude();
                     return true;
                 }
             }
         }
-        for stream in
-            denied.into_iter().filter_map(|connection| self.streams.peer(connection)).collect::<Vec<_>>()
-        {
-            self.end_stream(stream, Ending::Refused, now);
-        }
         false
+    }
+
+    fn adopt(&mut self, arrival: Arrival) {
+        let Some(id) = self.streams.adopt(arrival) else { return };
+        let own = self.neighbours.get().and_then(|all| all.get(self.place.index as usize)).cloned();
+        if let Some(own) = own {
+            self.streams.watch(id, move || own.tell(Command::MakeWay(id)));
+        }
+    }
+
+    /// The machine is another now: what is denied from now on ends.
+    fn move_to(&mut self, own: &Own, now: Now) {
+        for connection in self.engine.set_own(own.clone(), &self.ports) {
+            if let Some(stream) = self.streams.peer(connection) {
+                self.end_stream(stream, Ending::Refused, now);
+            }
+        }
     }
 
     /// The poll says that a socket has something to read. It says so once; so the socket is read until it is empty.
@@ -521,6 +539,7 @@ mod tests {
     use super::*;
     use crate::credentials::{CheckExpiry, Credentials};
     use crate::relay::address::Family;
+    use crate::relay::admission::Bounds;
     use crate::relay::engine::Settings;
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::generous;
@@ -557,7 +576,7 @@ mod tests {
         let parts = Parts {
             shared,
             pool: Arc::new(pool),
-            admission: Arc::new(Admission::new(10, 10)),
+            admission: Arc::new(Admission::new(Bounds { most: 10, per_network: 10, per_address: 10 })),
             neighbours: Neighbours::default(),
             clock: Clock::start(),
         };

@@ -88,17 +88,30 @@ impl Streams {
     }
 
     /// Takes in a client's connection. One that the kernel refuses to poll is closed.
-    pub fn adopt(&mut self, arrival: Arrival) {
+    pub fn adopt(&mut self, arrival: Arrival) -> Option<StreamId> {
         let Arrival { socket, tls, client, server, since, permit, said } = arrival;
         let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
         let socket = TcpStream::from_std(socket);
         let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
         (stream.flags.backlog, stream.flags.moved) = (!said.is_empty(), !said.is_empty());
         stream.unfinished = said;
-        if let Some(id) = self.insert(stream) {
-            // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
-            self.expect_reading(id);
+        let id = self.insert(stream)?;
+        // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
+        self.expect_reading(id);
+        Some(id)
+    }
+
+    /// Has `tell` called when a connection must make way for another.
+    pub fn watch(&self, id: StreamId, tell: impl FnOnce() + Send + 'static) {
+        if let Some(stream) = self.slots.get(id.0 as usize) {
+            stream.permit.watch(tell);
         }
+    }
+
+    /// Whether a connection must make way for another.
+    #[must_use]
+    pub fn must_make_way(&self, id: StreamId) -> bool {
+        self.slots.get(id.0 as usize).is_some_and(|stream| stream.permit.must_make_way())
     }
 
     /// Takes in a connection with a peer; false if the kernel refuses to poll it.
@@ -216,6 +229,7 @@ impl Streams {
         stream.role = role;
         match role {
             Role::Peer(_) | Role::Data(_) => {
+                stream.permit.settle();
                 stream.patience.bound();
                 stream.be_patient();
             }
@@ -295,6 +309,9 @@ impl Streams {
 
     /// Sends an answer, when [`Self::flush`] is called. For strangers little is held.
     pub fn answer(&mut self, id: StreamId, message: &[u8], allocated: bool) {
+        if let Some(stream) = self.slots.get_mut(id.0 as usize) {
+            stream.stand(allocated);
+        }
         self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 
@@ -460,5 +477,89 @@ impl Streams {
         self.counters.streams.sub(1);
         self.counters.ended(ending);
         tracing::debug!(%remote, reason = ending.name(), "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use super::*;
+    use crate::relay::admission::{Admission, Bounds, Permit};
+
+    fn at(seconds: u64) -> Moment {
+        Moment::default() + Duration::from_secs(seconds)
+    }
+
+    struct World {
+        streams: Streams,
+        admission: Arc<Admission>,
+        /// The other ends.
+        clients: Vec<std::net::TcpStream>,
+        poll: mio::Poll,
+    }
+
+    impl World {
+        fn new(most: usize) -> Self {
+            let poll = mio::Poll::new().unwrap();
+            let streams = Streams::new(poll.registry().try_clone().unwrap(), Arc::default());
+            let bounds = Bounds { most, per_network: most, per_address: most };
+            Self { streams, admission: Arc::new(Admission::new(bounds)), clients: Vec::new(), poll }
+        }
+
+        /// A client that has connected at 100 s, and its place.
+        fn client(&mut self) -> StreamId {
+            let _open = &self.poll;
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let server = listener.local_addr().unwrap();
+            let client = std::net::TcpStream::connect(server).unwrap();
+            let (socket, from) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            self.clients.push(client);
+            let permit: Permit = self.admission.admit(Some(from.ip()), at(100)).unwrap();
+            let arrival =
+                Arrival { socket, tls: None, client: from, server, since: at(100), permit, said: Vec::new() };
+            self.streams.adopt(arrival).unwrap()
+        }
+
+        /// How the client's connection ends if it asks something every 95 seconds until 1000 s; and when.
+        fn end(&mut self, id: StreamId, allocated: bool) -> Option<(u64, Ending)> {
+            self.streams.keep(id, 1, &[], false, at(101));
+            self.streams.answer(id, b"", allocated);
+            (102..1000).find_map(|second| {
+                if second % 95 == 0 {
+                    self.streams.keep(id, 1, &[], false, at(second));
+                    self.streams.answer(id, b"", false);
+                }
+                let (ended, ending) = self.streams.impatient(at(second), |_| false)?;
+                assert_eq!(ended, id);
+                Some((second, ending))
+            })
+        }
+    }
+
+    /// F6: twenty bytes now and then held a connection for ever.
+    #[test]
+    fn a_stranger_has_two_minutes_however_often_it_asks_and_who_has_had_an_allocation_is_waited_for() {
+        let mut world = World::new(2);
+        let stranger = world.client();
+        assert_eq!(world.end(stranger, false), Some((220, Ending::NoCredential)));
+        world.streams.close(stranger, Ending::NoCredential);
+        let known = world.client();
+        assert_eq!(world.end(known, true), None);
+    }
+
+    #[test]
+    fn whoever_has_an_allocation_keeps_its_place_until_it_has_none() {
+        let mut world = World::new(2);
+        let [served, stranger] = [world.client(), world.client()];
+        world.streams.answer(served, b"", true);
+        let newcomer = world.client();
+        assert!(world.streams.must_make_way(stranger) && !world.streams.must_make_way(served));
+        world.streams.close(stranger, Ending::MadeWay);
+        world.streams.answer(newcomer, b"", true);
+        world.streams.answer(served, b"", false);
+        world.client();
+        assert!(world.streams.must_make_way(served) && !world.streams.must_make_way(newcomer));
     }
 }

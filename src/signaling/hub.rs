@@ -161,6 +161,12 @@ impl Connection {
         welcome
     }
 
+    /// Whether the socket's session is in a room.
+    #[must_use]
+    pub fn is_in_room(&self) -> bool {
+        self.hub.state().board.is_in_room(self.socket)
+    }
+
     /// Everything up to `n` has arrived.
     pub fn acknowledge(&self, n: u64) {
         self.hub.state().board.acknowledge(self.socket, n);

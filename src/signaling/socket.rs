@@ -1,5 +1,6 @@
 //! One WebSocket: carries frames between a client and the hub, within bounds on time, size and pace.
 
+use std::sync::Weak;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -7,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use tungstenite::Error;
 
 use crate::clock::Moment;
+use crate::relay::admission::Permit;
 use crate::signaling::heartbeat::{DEAD, Heartbeat};
 use crate::signaling::hub::Connection;
 use crate::signaling::outbox::Next;
@@ -32,13 +34,16 @@ struct Talk {
     pace: Pace,
     /// Until when hello must have come; `None` once it has.
     hello_by: Option<Moment>,
+    /// The place among the connections, which it keeps once it has been in a room; `None` from then on.
+    stranger: Option<Weak<Permit>>,
 }
 
-/// Serves a socket until it ends.
-pub async fn serve(socket: WebSocket, connection: Connection) {
+/// Serves a socket until it ends. `permit` is its place among the connections.
+pub async fn serve(socket: WebSocket, connection: Connection, permit: Weak<Permit>) {
     let now = connection.now();
     let (heartbeat, hello_by) = (Heartbeat::new(now), Some(now + HELLO));
-    let mut talk = Talk { socket, connection, heartbeat, pace: Pace::default(), hello_by };
+    let stranger = Some(permit);
+    let mut talk = Talk { socket, connection, heartbeat, pace: Pace::default(), hello_by, stranger };
     let end = talk.run().await;
     let Talk { socket, connection, .. } = talk;
     if let Some(close) = end {
@@ -119,6 +124,7 @@ impl Talk {
                 if self.connection.hear(heard) {
                     self.hello_by = None;
                 }
+                self.settle();
             }
             Message::Binary(_) => {
                 self.refuse(ErrorCode::BadJson).await;
@@ -128,6 +134,15 @@ impl Talk {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
         }
         Ok(())
+    }
+
+    /// Whoever is in a room keeps its place among the connections.
+    fn settle(&mut self) {
+        if let Some(permit) =
+            self.stranger.take_if(|_| self.connection.is_in_room()).and_then(|permit| permit.upgrade())
+        {
+            permit.settle();
+        }
     }
 
     async fn too_fast(&mut self) -> Result<(), End> {

@@ -273,6 +273,12 @@ impl Switchboard {
         self.session_of(socket).is_some()
     }
 
+    /// Whether a socket's session is in a room.
+    #[must_use]
+    pub fn is_in_room(&self, socket: SocketId) -> bool {
+        self.session_of(socket).is_some_and(|session| self.rooms.has(session))
+    }
+
     fn session_of(&self, socket: SocketId) -> Option<SessionId> {
         self.sockets.get(&socket)?.session
     }

@@ -1,6 +1,7 @@
 //! A daemon starts with every socket bound or not at all, says why not, and leaves nothing behind.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use hairpin::outcome::Method;
 use rcgen::{CertificateParams, KeyPair};
 use tokio::runtime;
 
-use crate::support::daemon::{Client, config, start, start_on};
+use crate::support::daemon::{Client, config, config_text, start, start_on};
 use crate::support::session::Turn;
 use crate::support::stun::{BINDING, XOR_MAPPED_ADDRESS};
 
@@ -75,6 +76,28 @@ fn what_stops_can_start_again_at_once_on_the_same_port() {
     let second = start_on("21300-21399", &[&address]);
     Client::of(&second, "127.0.0.1").allocate();
     second.stop();
+}
+
+/// F8: whoever wonders why connections are refused finds the reason.
+#[test]
+fn the_log_says_how_many_connections_there_may_be_and_what_bounds_them() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("bounded.toml");
+    fs::write(&file, config_text("21430-21439", &["127.0.0.1:0"])).unwrap();
+    for (limit, bounds) in [
+        ("-n 300", ["limit=180", "the limit of open files (LimitNOFILE)", "per_ip=45"]),
+        ("-v 1048576", ["limit=1988", "the limit of address space (ulimit -v)", "per_ip=497"]),
+    ] {
+        let script = format!("ulimit {limit} && exec \"$0\" --config \"$1\"");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_hairpin")]).arg(&file).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let said = lines.into_iter().find(|line| line.contains("connections over TCP and TLS"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let said = said.expect("it is said");
+        assert!(said.contains("INFO") && bounds.iter().all(|bound| said.contains(bound)), "{limit}: {said}");
+    }
 }
 
 /// Otherwise IPv4 clients would be told that they are `::ffff:a.b.c.d`, which is no address of theirs.

@@ -1,5 +1,6 @@
 //! HTTP/2 is spoken where it is asked for, and its own ways to make a server work for nothing are closed.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use hairpin::clock::Clock;
@@ -19,9 +20,13 @@ struct Frame {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const ACK: u8 = 1;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -134,6 +139,65 @@ fn no_more_streams_are_served_at_a_time_than_were_announced() {
     }
     let reset = next(&mut http, RST_STREAM).unwrap();
     assert_eq!((reset.stream, reset.payload), (65, REFUSED_STREAM.to_be_bytes().to_vec()));
+    daemon.stop();
+}
+
+/// F7: each costs a few bytes and takes the thread that signals and pages wait for.
+#[test]
+fn a_client_that_sends_frames_that_ask_for_nothing_is_closed_after_a_few_dozen() {
+    let daemon = start_secure("17750-17759", |_| {});
+    for (name, frame) in [
+        ("PING with ACK", frame(PING, ACK, 0, &[7; 8])),
+        ("PING", frame(PING, 0, 0, &[7; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("PRIORITY", frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1])),
+        ("unknown", frame(0xBB, 0, 0, &[])),
+    ] {
+        let mut http = open(&daemon);
+        let sent = (0..100_000).take_while(|_| {
+            // One at a time, so that what the daemon has read is known, and not what the kernel holds.
+            http.connection.write_all(&frame.repeat(64)).and_then(|()| http.connection.flush()).is_ok()
+        });
+        // The kernel takes some until it hears that nobody reads any more.
+        let sent = sent.count();
+        assert!(sent < 20_000, "{name}: {sent} times 64");
+        while receive(&mut http).is_some() {}
+    }
+    assert_eq!(Http::secure(daemon.addresses().tls[0], &[]).get("/healthz").status, 200, "others are served");
+    daemon.stop();
+}
+
+/// The other side of it: what browsers send, and Go's client, which opens its windows most often.
+#[test]
+fn a_client_that_asks_for_pages_may_send_the_control_frames_that_they_need() {
+    let daemon = start_secure("17760-17769", |_| {});
+    let mut http = open(&daemon);
+    (3..=11).step_by(2).for_each(|stream| send(&mut http, PRIORITY, 0, stream, &[0, 0, 0, 0, 200]));
+    for stream in (13..613).step_by(2) {
+        send(&mut http, HEADERS, END_HEADERS | END_STREAM, stream, &header(GET, "/"));
+        send(&mut http, PRIORITY, 0, stream, &[0, 0, 0, 0, 1]);
+        let mut more = true;
+        while more {
+            let frame = receive(&mut http).expect("it is served to the end");
+            more = frame.kind != DATA || frame.flags & END_STREAM == 0;
+            match (frame.kind, frame.flags & ACK) {
+                (DATA, _) => {
+                    for window in [0, stream] {
+                        for _ in 0..frame.payload.len() / 4096 + 1 {
+                            send(&mut http, WINDOW_UPDATE, 0, window, &[0, 0, 16, 0]);
+                        }
+                    }
+                }
+                (SETTINGS, 0) => send(&mut http, SETTINGS, ACK, 0, &[]),
+                (PING, 0) => send(&mut http, PING, ACK, 0, &frame.payload),
+                _ => {}
+            }
+        }
+        if stream % 10 == 3 {
+            send(&mut http, PING, 0, 0, &[1; 8]);
+        }
+    }
     daemon.stop();
 }
 

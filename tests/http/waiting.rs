@@ -4,10 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use hairpin::clock::Clock;
+use serde_json::json;
 
 use crate::pages::start;
 use crate::support::http::Http;
 use crate::support::stream::{End, rest, within};
+use crate::support::websocket::WebSocket;
 
 /// W4: what slowhttptest does with headers. One byte a second, for as long as it is let.
 #[test]
@@ -75,21 +77,49 @@ fn who_reads_nothing_of_an_answer_is_closed_after_half_a_minute() {
 }
 
 #[test]
-fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
+fn where_all_connections_are_taken_the_one_that_asked_for_something_longest_ago_makes_way() {
     let daemon = crate::support::daemon::start_with("17620-17629", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.http.proxies = Vec::new();
-        config.limits.connections_per_ip = 2;
+        config.limits.connections_per_ip = Some(2);
     });
-    let mut held = [Http::of(&daemon), Http::of(&daemon)];
-    held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));
-    assert_eq!(rest(&Http::of(&daemon).connection.socket).1, End::Closed);
-    drop(held);
-    within(Duration::from_secs(5), "a place is free again", || {
-        let mut http = Http::of(&daemon);
-        drop(http.connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"));
-        http.try_answer().is_some()
+    let [mut busy, mut idle] = [Http::of(&daemon), Http::of(&daemon)];
+    assert_eq!([&mut busy, &mut idle].map(|http| http.get("/healthz").status), [200, 200]);
+    assert_eq!(busy.get("/healthz").status, 200);
+    let mut third = Http::of(&daemon);
+    assert_eq!(third.get("/healthz").status, 200);
+    assert_eq!(rest(&idle.connection.socket), (Vec::new(), End::Closed));
+    assert_eq!(busy.get("/healthz").status, 200);
+    // One that has asked for nothing yet makes way as well.
+    let silent = Http::of(&daemon);
+    assert_eq!(rest(&third.connection.socket).1, End::Closed);
+    assert_eq!(busy.get("/healthz").status, 200);
+    let mut fourth = Http::of(&daemon);
+    assert_eq!(fourth.get("/healthz").status, 200);
+    assert_eq!(rest(&silent.connection.socket).1, End::Closed);
+    daemon.stop();
+}
+
+/// F6: a crowd at the door ends no call.
+#[test]
+fn a_member_of_a_room_keeps_its_place_and_a_socket_that_joins_none_does_not() {
+    let daemon = crate::support::daemon::start_with("17630-17639", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.proxies = Vec::new();
+        config.limits.connections_per_ip = Some(3);
     });
+    let (mut member, _) = WebSocket::member(&daemon, "a room");
+    let (mut outside, _) = WebSocket::welcome(&daemon);
+    let mut crowd: Vec<Http> = (0..10)
+        .map(|_| {
+            let mut http = Http::of(&daemon);
+            assert_eq!(http.get("/healthz").status, 200);
+            http
+        })
+        .collect();
+    assert_eq!(outside.http.try_answer(), None, "it is closed");
+    assert_eq!(member.ask(json!({"t": "ping"}))["t"], "pong", "and the member is heard");
+    assert_eq!(crowd.pop().unwrap().get("/healthz").status, 200);
     daemon.stop();
 }
 
@@ -97,12 +127,14 @@ fn when_the_daemon_has_all_its_connections_the_next_is_closed() {
 fn clients_behind_a_proxy_are_not_counted_as_one() {
     let daemon = crate::support::daemon::start_with("17660-17669", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.limits.connections_per_ip = 2;
+        config.limits.connections_per_ip = Some(2);
         config.limits.connections = Some(12);
     });
     let mut held: Vec<Http> = (0..10).map(|_| Http::of(&daemon)).collect();
     held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));
     held.extend([Http::of(&daemon), Http::of(&daemon)]);
-    assert_eq!(rest(&Http::of(&daemon).connection.socket).1, End::Closed, "in all there may be twelve");
+    let mut newcomer = Http::of(&daemon);
+    assert_eq!(newcomer.get("/healthz").status, 200);
+    assert_eq!(rest(&held[0].connection.socket).1, End::Closed, "in all there may be twelve");
     daemon.stop();
 }

@@ -10,7 +10,7 @@ use axum::routing::any;
 use hairpin::clock::Clock;
 use hairpin::http::connection::{Met, Protocol, Server};
 use hairpin::http::signaling::bounded;
-use hairpin::relay::admission::Admission;
+use hairpin::relay::admission::{Admission, Bounds};
 use hairpin::signaling::socket::{blame, goodbye};
 use tokio::net::TcpListener;
 
@@ -22,14 +22,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
     let upgrade = async |upgrade: WebSocketUpgrade| bounded(upgrade).on_upgrade(echo);
-    let server = Server::new(Router::new().route("/", any(upgrade)), &[], Clock::start());
-    let admission = Arc::new(Admission::new(1000, 1000));
+    let clock = Clock::start();
+    let server = Server::new(Router::new().route("/", any(upgrade)), &[], clock);
+    let admission = Arc::new(Admission::new(Bounds { most: 1000, per_network: 1000, per_address: 1000 }));
     let listener = TcpListener::bind(address).await?;
     println!("listening");
     loop {
         let (socket, from) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let permit = admission.admit().ok_or("too many connections")?;
+        let permit = admission
+            .admit(None, clock.now().moment)
+            .map_err(|full| format!("too many connections: {full:?}"))?;
         let met = Met { peer: from.ip(), secure: false, protocol: Protocol::Http1, permit };
         tokio::spawn(server.clone().serve(socket, met));
     }

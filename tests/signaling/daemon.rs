@@ -19,7 +19,7 @@ pub fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
         config.http.allowed_origins = vec![OriginPattern::parse("https://friend.example").unwrap()];
         config.credentials.secrets = vec![Secret::new(SECRET)];
         config.limits.connections = Some(4000);
-        config.limits.connections_per_ip = 4000;
+        config.limits.connections_per_ip = Some(4000);
         config.rooms.sockets_per_ip = 2000;
         config.rooms.joins_per_minute = 10_000;
         change(config);

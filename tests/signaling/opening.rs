@@ -79,7 +79,7 @@ fn without_a_public_url_nobody_comes_in_over_tls_or_through_a_proxy() {
 fn a_proxy_may_bring_more_than_one_client_may_open() {
     let daemon = start_changed("15280-15299", |config| {
         config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
-        config.limits.connections_per_ip = 4;
+        config.limits.connections_per_ip = Some(4);
         config.rooms.sockets_per_ip = 2;
     });
     let open = |client: usize| {

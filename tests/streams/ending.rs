@@ -111,7 +111,7 @@ fn what_was_asked_before_the_end_is_answered() {
 /// C8
 #[test]
 fn who_leaves_before_the_first_message_leaves_nothing_behind() {
-    let daemon = start_secure("30500-30599", |config| config.limits.connections_per_ip = 1);
+    let daemon = start_secure("30500-30599", |config| config.limits.connections_per_ip = Some(1));
     let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
     let hello = client_hello();
     let beginnings: [&[u8]; 4] = [&[], &hello[..1], &hello[..hello.len() / 2], &[0, 1]];

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::config::Config;
@@ -14,7 +15,9 @@ use rustls::{AlertDescription, ClientConfig, HandshakeKind, ProtocolVersion};
 use crate::support::certificate::Folder;
 use crate::support::daemon::{peer, receive, start_secure, start_with};
 use crate::support::session::Turn;
-use crate::support::stream::{Client, Connection, End, client_hello, connect, eventually, rest, tls_config};
+use crate::support::stream::{
+    Client, Connection, End, client_hello, connect, connect_from, eventually, rest, tls_config, within,
+};
 use crate::support::stun::{BINDING, Builder, Class};
 
 /// Connects with a configuration and a server name.
@@ -29,6 +32,32 @@ fn alert(met: io::Result<Connection>) -> AlertDescription {
         Some(rustls::Error::AlertReceived(alert)) => *alert,
         other => panic!("no alert: {other:?}"),
     }
+}
+
+/// F7: who is refused has cost us nothing but a message.
+#[test]
+fn handshakes_of_an_address_have_a_rate_and_neighbours_are_served() {
+    let daemon = start_secure("31100-31109", |config| config.limits.handshakes_per_ip = 1);
+    let server = daemon.addresses().tls[0];
+    let config = Arc::new(tls_config(&TLS13, &["stun.turn"]));
+    let from =
+        |last| Connection::secure(connect_from([127, 0, 0, last].into(), server), &config, "turn.example");
+    // A room full of people, at once.
+    let mut served: Vec<Client> = (0..20).map(|_| Client::over(from(1).unwrap())).collect();
+    served.iter_mut().for_each(|client| assert_eq!(client.mapped().ip(), server.ip()));
+
+    let mut refused = connect(server);
+    refused.write_all(&client_hello()).unwrap();
+    assert_eq!(rest(&refused), (Vec::new(), End::Closed), "not even a ServerHello");
+    (0..20).for_each(|_| drop(from(1)));
+
+    served.iter_mut().for_each(|client| assert_eq!(client.mapped().ip(), server.ip()));
+    assert_eq!(Client::over(from(2).unwrap()).mapped().ip().to_string(), "127.0.0.2");
+    let refused = || daemon.metrics().sum(|shard| shard.endings(Ending::TooManyHandshakes));
+    // While that took a second, one more was allowed.
+    eventually("they are counted", || (15..=21).contains(&refused()));
+    within(Duration::from_secs(5), "a second later one more is allowed", || from(1).is_ok());
+    daemon.stop();
 }
 
 /// C9

@@ -18,7 +18,7 @@ const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 fn behind_proxy(ports: &str, connections_per_ip: u32) -> Daemon {
     start_secure(ports, |config| {
         config.listen.proxies = vec!["127.0.0.2/32".parse().unwrap()];
-        config.limits.connections_per_ip = connections_per_ip;
+        config.limits.connections_per_ip = Some(connections_per_ip);
     })
 }
 
@@ -94,6 +94,7 @@ fn connections_through_a_proxy_count_on_their_clients() {
     let mut held = ["192.0.2.7:1", "192.0.2.7:2", "192.0.2.8:1", "192.0.2.8:2", "192.0.2.9:1"]
         .map(|client| Client::over(connect(client)));
     let mapped = held.each_mut().map(|client| client.mapped().to_string());
+    held.iter_mut().for_each(|client| assert_eq!(client.allocate().ip().to_string(), "127.0.0.1"));
     assert_eq!(mapped, ["192.0.2.7:1", "192.0.2.7:2", "192.0.2.8:1", "192.0.2.8:2", "192.0.2.9:1"]);
 
     assert_eq!(rest(connect("192.0.2.7:3")), (Vec::new(), End::Closed));

@@ -9,6 +9,7 @@ use crate::clock::{Moment, Now};
 use crate::metrics::Direction;
 use crate::outcome::Ending;
 use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, StreamId, Via};
+use crate::relay::admission::Permit;
 use crate::relay::shard::{Command, RELAY_TURN, Shard};
 use crate::relay::streams::{Bridge, PeerArrival, Receipt, Role};
 use crate::relay::tcp;
@@ -21,7 +22,8 @@ impl Shard {
     /// Begins to connect to a peer.
     pub(super) fn connect(&mut self, connection: ConnectionId, relay: RelayId, peer: PeerAddr, now: Now) {
         let from = self.ports.bound(relay);
-        let begun = from.zip(self.admission.admit()).and_then(|(from, permit)| {
+        let permit = self.admission.admit(None, now.moment).inspect(Permit::settle).ok();
+        let begun = from.zip(permit).and_then(|(from, permit)| {
             let socket = TcpStream::from_std(tcp::connect(from, self.ports.inside(peer.0)).ok()?);
             Some(PeerArrival { socket, peer: peer.0, role: Role::Connecting(connection, relay), permit })
         });
@@ -94,8 +96,9 @@ impl Shard {
     }
 
     fn accept_peer(&mut self, relay: RelayId, peer: PeerAddr, socket: TcpStream, now: Now) {
-        let Some(permit) = self.admission.admit() else { return };
+        let Ok(permit) = self.admission.admit(None, now.moment) else { return };
         let Ok((connection, path, message)) = self.engine.on_attempt(relay, peer, now.moment) else { return };
+        permit.settle();
         let arrival = PeerArrival { socket, peer: peer.0, role: Role::Unbound(connection, relay), permit };
         match (self.streams.adopt_peer(arrival, now.moment), path.via) {
             (true, Via::Stream(client)) => self.streams.answer(client, &message, true),

@@ -51,6 +51,8 @@ pub(super) struct Flags {
     pub(super) moved: bool,
     /// It is not read as long as its mate's outbox is full.
     pub(super) held: bool,
+    /// Its client has an allocation, as far as its last answer knew, and keeps its place among the connections.
+    pub(super) settled: bool,
 }
 
 /// What arrived on a connection: what was there before, and what came now.
@@ -141,6 +143,17 @@ impl Stream {
             outbox: Outbox::default(),
             flags: Flags::default(),
             ended: None,
+        }
+    }
+
+    /// Whether its client has an allocation. If so, it is no stranger; whoever has given it back may have to make way for
+    /// others, as one that has just come.
+    pub(super) fn stand(&mut self, allocated: bool) {
+        if allocated {
+            self.patience.authenticate();
+        }
+        if std::mem::replace(&mut self.flags.settled, allocated) != allocated {
+            if allocated { self.permit.settle() } else { self.permit.renew() }
         }
     }
 

@@ -1,0 +1,96 @@
+//! Limits how often TLS handshakes begin: for each client address, and for each network.
+//!
+//! A handshake costs its client nothing but a message, and us up to a millisecond on the thread that signals and pages
+//! wait for. So many as a room full of people needs may begin at once, and few in the long run.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::bounds::client_net::{address, network};
+use crate::bounds::notice::Notice;
+use crate::bounds::rate::Rate;
+use crate::bounds::throttle::Throttle;
+use crate::clock::Moment;
+
+/// What each address, and each network, has begun.
+#[derive(Debug)]
+pub struct Handshakes {
+    addresses: Mutex<Throttle<IpAddr>>,
+    networks: Mutex<Throttle<IpAddr>>,
+    refused: Notice,
+}
+
+/// Seconds' worth that may begin at once: a classroom that comes back after its network was gone.
+const BURST: u64 = 20;
+/// How many addresses' worth a network has.
+const OF_A_NETWORK: u64 = 4;
+
+impl Handshakes {
+    /// So many a second for one address in the long run.
+    #[must_use]
+    pub fn new(per_second: u64) -> Self {
+        let rate = |count| Rate::new(count, Duration::from_secs(1), count * BURST);
+        Self {
+            addresses: Mutex::new(Throttle::new(rate(per_second))),
+            networks: Mutex::new(Throttle::new(rate(per_second * OF_A_NETWORK))),
+            refused: Notice::new(),
+        }
+    }
+
+    /// Whether a client may begin one more.
+    pub fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
+        let take = |throttle: &Mutex<Throttle<IpAddr>>, who| {
+            // A panic elsewhere leaves the buckets as they were.
+            throttle.lock().unwrap_or_else(PoisonError::into_inner).take(who, now).is_ok()
+        };
+        let may = take(&self.addresses, address(ip)) && take(&self.networks, network(ip));
+        if !may && let Some(times) = self.refused.due(now) {
+            tracing::info!(
+                times,
+                "TLS handshakes were refused: an address or a network began too many; if many of your users share one NAT, raise limits.handshakes_per_ip"
+            );
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_nanos(seconds * 1_000_000_000)
+    }
+
+    fn begun(handshakes: &Handshakes, ip: IpAddr, tries: usize, now: Moment) -> usize {
+        (0..tries).filter(|_| handshakes.may_begin(ip, now)).count()
+    }
+
+    fn v6(subnet: u16) -> IpAddr {
+        std::net::Ipv6Addr::new(0x2a00, 1, 2, subnet, 0, 0, 0, 1).into()
+    }
+
+    /// 100 people with nine connections each: a WebSocket, pages, and a relay for each of seven others.
+    #[test]
+    fn a_classroom_comes_back_at_once_and_a_flood_is_held_to_the_rate() {
+        let handshakes = Handshakes::new(50);
+        assert_eq!(begun(&handshakes, v6(1), 900, at(0)), 900);
+        assert_eq!(begun(&handshakes, v6(1), 10_000, at(0)), 100);
+        let in_a_minute: usize = (1..=60).map(|second| begun(&handshakes, v6(1), 1_000, at(second))).sum();
+        assert_eq!(in_a_minute, 60 * 50);
+        assert_eq!(
+            begun(&handshakes, v6(2), 900, at(60)),
+            900,
+            "the neighbour's network has a share of its own"
+        );
+    }
+
+    #[test]
+    fn a_network_of_many_addresses_is_bounded_and_another_is_served() {
+        let handshakes = Handshakes::new(50);
+        let all: usize = (0..1_000).map(|subnet| begun(&handshakes, v6(subnet), 1_000, at(0))).sum();
+        assert_eq!(all, 4_000);
+        assert_eq!(begun(&handshakes, [192, 0, 2, 1].into(), 900, at(0)), 900);
+    }
+}
