@@ -27,6 +27,17 @@ TAG = "interop"
 RELAY_PORTS = "50000-59999"
 START_LIMIT = 10
 STOP_LIMIT = 5
+WIDE_LIMITS = """
+[limits]
+allocations_per_user = 1000
+allocations_per_ip = 1000
+connections_per_ip = 1000
+answers_per_ip = 100000
+answers_per_network = 100000
+failures_per_minute = 100000
+packets_per_second = 100000
+bits_per_second = 1000000000
+"""
 
 
 def under_test():
@@ -76,6 +87,8 @@ class Plan:
     proxies: tuple = ()
     allowed_peers: tuple = ()
     loopback_peers: bool = True
+    # instead of limits that no test meets by accident
+    default_limits: bool = False
     namespace: str | None = None
 
     @property
@@ -107,17 +120,7 @@ secrets = ["{SECRET}"]
 [peers]
 loopback = {_toml_flag(self.loopback_peers)}
 allow = {_toml_list(self.allowed_peers)}
-
-[limits]
-allocations_per_user = 1000
-allocations_per_ip = 1000
-connections_per_ip = 1000
-answers_per_ip = 100000
-answers_per_network = 100000
-failures_per_minute = 100000
-packets_per_second = 100000
-bits_per_second = 1000000000
-"""
+{"" if self.default_limits else WIDE_LIMITS}"""
 
     def _hairpin_certificate(self):
         made = certificate.made()
