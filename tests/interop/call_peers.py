@@ -1,11 +1,11 @@
-"""The processes in which other people's WebRTC libraries make calls: one for each library and host, in which all calls of
-that library run.
+"""The processes in which other people's WebRTC libraries make calls: one for each library and host, with all its calls.
 
-A peer is told, one JSON object a line: {"call", "begin": "offer" or "answer", "url", "host", "port", "transport", "username",
-"credential"} with the TURN server that it may use, and {"call", "description": {"type", "sdp"}} of the other side; at the end
-of its orders it closes all its connections, and itself. It says {"call", "description"} once it has all its candidates, and
-{"call", "state"} whenever the state of the connection changes. When its data channel is open it sends "ping N" every
-second, {"call", "sent": N}; it answers "ping N" by "echo N", and says {"call", "heard": N} when an echo has come.
+A peer is told, one JSON object a line: {"call", "begin": "offer" or "answer", "url", "host", "port", "transport",
+"username", "credential"} with the TURN server that it may use, and {"call", "description": {"type", "sdp"}} of the
+other side; at the end of its orders it closes all its connections, and itself. It says {"call", "description"} once it
+has all its candidates, and {"call", "state"} whenever the state of the connection changes. When its data channel is
+open it sends "ping N" every second, {"call", "sent": N}; it answers "ping N" by "echo N", and says {"call", "heard": N}
+when an echo has come.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ LONGEST_LINE = 1 << 20
 
 COMMANDS = {
     "aiortc": [sys.executable, CALLS / "aiortc_peer.py"],
-    "werift": ["node", CALLS / "werift_peer.mjs"],
-    "werift 0.24.2": ["env", "WERIFT=werift-of-july", "node", CALLS / "werift_peer.mjs"],
-    "node-datachannel": ["node", CALLS / "node_datachannel_peer.mjs"],
+    "werift": ["node", CALLS / "werift_peer.js"],
+    "werift 0.24.2": ["env", "WERIFT=werift-of-july", "node", CALLS / "werift_peer.js"],
+    "node-datachannel": ["node", CALLS / "node_datachannel_peer.js"],
     "pion": [INSTALLED / "pion"],
     "GStreamer": [SYSTEM_PYTHON, CALLS / "gstreamer_peer.py"],
 }

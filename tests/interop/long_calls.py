@@ -1,8 +1,8 @@
-"""Other people's WebRTC libraries call each other through our server, behind symmetric NATs and with relay candidates alone,
-for longer than a permission, a nonce, a channel and an allocation last (`tests/long-calls`).
+"""Other people's WebRTC libraries hold calls through our server that outlast all that is renewed in TURN.
 
-An echo every second, both ways, in real time: what a library renews, and when, is its own affair, and a clock of ours would
-not move it. All calls run at once, so they take as long as one.
+`tests/long-calls`. Both sides are behind symmetric NATs and have relay candidates alone. An echo every second, both
+ways, in real time: what a library renews, and when, is its own affair, and a clock of ours would not move it. All calls
+run at once, so they take as long as one.
 """
 
 import argparse
@@ -30,6 +30,7 @@ HOSTS = {"A": "hostA", "B": "hostB"}
 BETWEEN = 1
 # lines of each
 COMPLAINTS = 30
+AFTER_SIGTERM = 128 + signal.SIGTERM
 # A permission lasts 300 s, a channel and an allocation 600 s, and our nonces 600 s.
 TWELVE_MINUTES_AND_A_HALF = 750
 
@@ -61,8 +62,8 @@ UDP, TCP, TLS = Way("udp"), Way("tcp"), Way("tls")
 UDP6, TCP6, TLS6 = Way("udp", 6), Way("tcp", 6), Way("tls", 6)
 UDP_AND_CLOSED_PORT, TLS_AND_CLOSED_PORT = (Way(transport, candidate=CLOSED_PORT) for transport in ("udp", "tls"))
 UDP_AND_PRIVATE = Way("udp", candidate=PRIVATE)
-# What each library can. werift's UDP is IPv4's alone, pion asks for IPv6 where no server looks, libnice has no TLS, and
-# libjuice UDP only. werift before August 2026 has no private address here: after one 403 it asks for no permission again.
+# What each library can. werift's UDP is IPv4 alone, pion asks for IPv6 where no server looks, libnice has no TLS, and
+# libjuice UDP only. werift before 0.24.4 has no private address here: after one 403 it asks for no permission again.
 CALLS = {
     "aiortc": [UDP, TCP, TLS, UDP6, TCP6, TLS6, UDP_AND_CLOSED_PORT, UDP_AND_PRIVATE],
     "werift": [UDP, TCP, TLS, TCP6, TLS6, UDP_AND_CLOSED_PORT, UDP_AND_PRIVATE],
@@ -81,6 +82,7 @@ class Calls:
         self.peers, self.records, self.ways = {}, {}, {}
 
     async def run(self, seconds):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
         try:
             for library in self.wanted:
                 await self._start_peers(library)
@@ -154,28 +156,43 @@ def hold(wanted, seconds, directory):
     plan = server_plan(port=PORT, tcp=True, tls=TLS_PORT, default_limits=True)
     with Lab("symmetric", "symmetric"), servers.running(plan, directory):
         calls = Calls(wanted, directory)
-        asyncio.run(calls.run(seconds))
+        try:
+            asyncio.run(calls.run(seconds))
+        finally:
+            end_on_sigterm()
     return calls.records.values()
 
 
 def main():
     words = argparse.ArgumentParser(description="WebRTC libraries call each other through the server.")
     words.add_argument("--seconds", type=int, default=TWELVE_MINUTES_AND_A_HALF, help="how long each call is to live")
-    words.add_argument("--only", default="", help="only the libraries with one of these words in their names, by commas")
+    words.add_argument("--only", default="", help="only libraries with one of these words in their names: aiortc,pion")
     given = words.parse_args()
     wanted = {name: ways for name, ways in CALLS.items() if any(word in name for word in given.only.split(","))}
-    # SIGTERM ends this as Ctrl-C does: what was begun is taken down
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="hairpin-calls-") as name:
-        directory, well = Path(name), False
-        try:
-            with redirect_stdout(io.StringIO()):
-                records = hold(wanted, given.seconds, directory)
-            well = report(records)
-        finally:
-            if not well:
-                complain(directory)
-    sys.exit(0 if well else 1)
+        sys.exit(main_in(Path(name), wanted, given.seconds))
+
+
+def main_in(directory, wanted, seconds):
+    """The exit code."""
+    try:
+        with redirect_stdout(io.StringIO()):
+            records = hold(wanted, seconds, directory)
+    except asyncio.CancelledError:
+        return AFTER_SIGTERM
+    except Exception:
+        complain(directory)
+        raise
+    if report(records):
+        return 0
+    complain(directory)
+    return 1
+
+
+def end_on_sigterm():
+    """As on Ctrl-C: what was begun is taken down. asyncio has a way of its own, and leaves none behind."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(AFTER_SIGTERM))
 
 
 if __name__ == "__main__":

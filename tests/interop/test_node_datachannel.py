@@ -1,4 +1,4 @@
-"""node-datachannel (libdatachannel, libjuice) does not give allocations back, and still gets one whenever it needs one."""
+"""node-datachannel (libdatachannel, libjuice) gives no allocation back, and gets one whenever it needs one."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def server(tmp_path):
 
 
 def test_one_user_gets_a_relay_for_each_of_twenty_connections_one_after_the_other(server):
-    command = [*ENDS_WITH_PARENT, "node", CALLS / "relays.mjs", *server, *servers.credential(), CONNECTIONS]
+    command = [*ENDS_WITH_PARENT, "node", CALLS / "relays.js", *server, *servers.credential(), CONNECTIONS]
     done = subprocess.run(
         [str(word) for word in command],
         capture_output=True,

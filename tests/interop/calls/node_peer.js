@@ -1,4 +1,4 @@
-// What the Node.js libraries' sides of the calls that call_peers.py describes share: orders in, news out, an echo a second.
+// What the Node.js libraries share of the calls that call_peers.py describes: orders in, news out, an echo a second.
 
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
@@ -14,8 +14,8 @@ export function say(news) {
 }
 
 /**
- * @param {{begin(order: object): void, describe(order: object): void, end(): void}} peer what it does with an order, and
- * at the end of all orders
+ * @param {{begin(order: object): void, describe(order: object): void, end(): void}} peer what it does with an order,
+ * and at the end of all orders
  */
 export function obey(peer) {
   const lines = createInterface({ input: process.stdin });
@@ -27,7 +27,7 @@ export function obey(peer) {
   lines.on("close", () => peer.end());
 }
 
-/** The echo in one direction, and the answers to the other side's: hand it what comes, and start it when the channel is open. */
+/** The echo in one direction, and the answers to the other side's: it is handed what comes on the channel. */
 export class Echo {
   /** @param {string} call @param {(text: string) => void} send */
   constructor(call, send) {

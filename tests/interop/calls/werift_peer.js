@@ -1,6 +1,6 @@
 // werift's side of the calls that call_peers.py describes.
 
-import { Echo, library, obey, say } from "./node_peer.mjs";
+import { Echo, library, obey, say } from "./node_peer.js";
 
 const { RTCPeerConnection } = library(process.env.WERIFT ?? "werift");
 const calls = new Map();

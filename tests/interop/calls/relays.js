@@ -1,7 +1,7 @@
 // Opens N connections of node-datachannel one after the other, and closes each once it has gathered; says how many of
-// them got a relay: `node relays.mjs HOST PORT USERNAME PASSWORD N`.
+// them got a relay: `node relays.js HOST PORT USERNAME PASSWORD N`.
 
-import { library } from "./node_peer.mjs";
+import { library } from "./node_peer.js";
 
 const { PeerConnection, cleanup } = library("node-datachannel");
 const [hostname, port, username, password, wanted] = process.argv.slice(2);

@@ -1,6 +1,6 @@
 // node-datachannel's (libdatachannel's, libjuice's) side of the calls that call_peers.py describes.
 
-import { Echo, library, obey, say } from "./node_peer.mjs";
+import { Echo, library, obey, say } from "./node_peer.js";
 
 const { PeerConnection, cleanup } = library("node-datachannel");
 const calls = new Map();
