@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from natlab import SERVER_ADDRESSES
 
-NAME = "turn.hairpin.test"
+NAME, NAME_ON_IPV6 = "turn.hairpin.test", "turn6.hairpin.test"
 # removed when the test run ends
 _directory = tempfile.TemporaryDirectory(prefix="hairpin-certificate-")
 _IPS = ("127.0.0.1", "::1", *SERVER_ADDRESSES)
@@ -26,7 +26,7 @@ class Certificate(NamedTuple):
 def made():
     directory = Path(_directory.name)
     files = Certificate(directory / "chain.pem", directory / "key.pem")
-    alternatives = ",".join([f"DNS:{NAME}", *(f"IP:{ip}" for ip in _IPS)])
+    alternatives = ",".join([f"DNS:{NAME}", f"DNS:{NAME_ON_IPV6}", *(f"IP:{ip}" for ip in _IPS)])
     command = ["openssl", "req", "-x509", "-days", "2", "-subj", f"/CN={NAME}"]
     command += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     command += ["-addext", f"subjectAltName={alternatives}", "-addext", "basicConstraints=critical,CA:FALSE"]
