@@ -41,6 +41,8 @@ pub struct Log {
 
 /// How long the end waits for who reads the log.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the last words of a command wait, which somebody is there to read, on a machine that may be very busy.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Starts the log. From now on a panic is a line of it, too.
 ///
@@ -87,7 +89,7 @@ pub fn last_words(text: String) {
         let _ = said.send(());
     });
     if speaker.is_ok() {
-        let _ = heard.recv_timeout(PATIENCE);
+        let _ = heard.recv_timeout(LAST_PATIENCE);
     }
 }
 

@@ -168,7 +168,7 @@ fn a_start_that_fails_ends_though_nobody_reads_why() {
     let config = file("unread-start.toml", "[listen]\nudq = []\n");
     let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
     let mut child = command.args(["--config", &config]).stderr(full).spawn().unwrap();
-    let status = ended(&mut child, END);
+    let status = ended(&mut child, 3 * END);
     if status.is_none() {
         child.kill().unwrap();
     }
