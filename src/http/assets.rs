@@ -81,6 +81,7 @@ const FILES: &[File] = &[
     file("/js/wire/checkup.js", JAVASCRIPT, include_bytes!("../../web/js/wire/checkup.js")),
     file("/js/wire/clock.js", JAVASCRIPT, include_bytes!("../../web/js/wire/clock.js")),
     file("/js/wire/conversation.js", JAVASCRIPT, include_bytes!("../../web/js/wire/conversation.js")),
+    file("/js/wire/door.js", JAVASCRIPT, include_bytes!("../../web/js/wire/door.js")),
     file("/js/wire/emitter.js", JAVASCRIPT, include_bytes!("../../web/js/wire/emitter.js")),
     file("/js/wire/failure.js", JAVASCRIPT, include_bytes!("../../web/js/wire/failure.js")),
     file("/js/wire/files.js", JAVASCRIPT, include_bytes!("../../web/js/wire/files.js")),
