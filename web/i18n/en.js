@@ -279,6 +279,7 @@ export default {
   "check.credential": "The server was reached, but does not accept the credential. The clocks of server and backend may differ, or the secret was changed.",
   "check.full": "The server was reached, but has no address to spare. Its limits may be too low.",
   "check.dns": "The server’s name is not known here. Check ice_host, or this network’s DNS.",
+  "check.loopback": "Not every browser looks for a relay on its own machine: Firefox does not, and without a network none does. Let the server listen at an address of your network.",
   "check.forbidden": "The browser refuses this address or port. The server should use another one.",
   "check.refused.rooms": "The connection was refused or closed at once. Does a proxy on the way let WebSockets through?",
   "check.elsewhere.rooms": "The server lets in only pages that were opened at {expected}.",

@@ -77,6 +77,15 @@ test("a name without an IPv6 address is not unknown, though this machine has one
   assert.equal((await verdict(neither, "stun:h:3478")).outcome, "dns");
 });
 
+test("a server on this machine that is not heard may be one where this browser does not look", async () => {
+  for (const url of ["stun:127.0.0.1:3478", "turn:[::1]:3478?transport=udp", "turn:localhost:3478?transport=tcp", "turns:localhost:443?transport=tcp"]) {
+    assert.equal((await verdict(silence, url)).outcome, "loopback", url);
+    assert.equal((await verdict((pc) => (pc.onicecandidateerror(error(701, "timed out")), end(pc)), url)).outcome, "loopback", url);
+  }
+  assert.equal((await verdict((pc) => pc.onicecandidateerror(error(401)), "turn:127.0.0.1:3478")).outcome, "credential");
+  assert.equal((await verdict(silence, "turn:localhost.example.org:3478?transport=udp")).outcome, "silent");
+});
+
 test("an error on one network does not count when another works", async () => {
   const script = (pc) => {
     pc.onicecandidateerror(error(701, "on IPv6"));
