@@ -19,10 +19,10 @@ const welcomed = welcome();
 Promise.race([welcomed, sleep(systemClock, PATIENCE)]).then(() => html("welcome").classList.remove("is-asking"));
 
 start.addEventListener("click", async (event) => {
-  if (start.dataset.t === "notice.there") return;
   event.preventDefault();
   await welcomed;
-  if (!start.hidden) location.assign(pathOf(newRoom(crypto)));
+  const isHere = start.origin === location.origin;
+  if (!start.hidden) location.assign(isHere ? pathOf(newRoom(crypto)) : start.href);
 });
 
 find("join", HTMLFormElement).addEventListener("submit", (event) => {
