@@ -88,6 +88,7 @@ const FILES: &[File] = &[
     file("/js/wire/i18n.js", JAVASCRIPT, include_bytes!("../../web/js/wire/i18n.js")),
     file("/js/wire/lines.js", JAVASCRIPT, include_bytes!("../../web/js/wire/lines.js")),
     file("/js/wire/link.js", JAVASCRIPT, include_bytes!("../../web/js/wire/link.js")),
+    file("/js/wire/look.js", JAVASCRIPT, include_bytes!("../../web/js/wire/look.js")),
     file("/js/wire/loop.js", JAVASCRIPT, include_bytes!("../../web/js/wire/loop.js")),
     file("/js/wire/media.js", JAVASCRIPT, include_bytes!("../../web/js/wire/media.js")),
     file("/js/wire/negotiation.js", JAVASCRIPT, include_bytes!("../../web/js/wire/negotiation.js")),

@@ -5,6 +5,7 @@ import { systemClock } from "../wire/clock.js";
 import { Conversation } from "../wire/conversation.js";
 import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isRandom, pathOf } from "../wire/link.js";
+import { lookOf } from "../wire/look.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { stayAwake } from "./awake.js";
 import { Banner } from "./banner.js";
@@ -232,7 +233,8 @@ export class Call {
   #show(member) {
     const { id, name, state, away } = member;
     if (!this.#room.members.has(id)) return;
-    this.#stage.show(id, { ...state, name, away, quality: this.#meter.quality(member) });
+    const look = lookOf(state, this.#meter.history(id).readings);
+    this.#stage.show(id, { ...look, name, away, quality: this.#meter.quality(member) });
     if (this.#panel.open === "connection") this.#ties.draw(member);
   }
 

@@ -69,8 +69,9 @@ export class People {
 }
 
 /** @param {State} state */
-function icons({ mic, cam, screen }) {
+function icons({ mic, cam, screen, unsaid }) {
   const all = make("span", "icons");
+  if (unsaid) return all;
   if (screen) all.append(sign("screen", "people.sharing"));
   if (!mic) all.append(sign("mic-off", "people.micOff"));
   if (!cam && !screen) all.append(sign("camera-off", "people.camOff"));
