@@ -110,10 +110,11 @@ test("a member cannot have a connection built for each of its signals", async ()
   }
 });
 
-test("an epoch that is far ahead is nobody's next one, and changes nothing", async () => {
+test("an epoch that is far ahead is nobody's next one, and ends no connection that works", async () => {
   const { it, clock, sent } = peer();
   await it.hear(1, offer);
   const { pc } = it;
+  pc.becomes("connected");
   await it.hear(4, offer);
   await it.hear(2 ** 32 - 1, offer);
   await clock.advance(5_000);
@@ -122,6 +123,15 @@ test("an epoch that is far ahead is nobody's next one, and changes nothing", asy
   it.start();
   await settled();
   assert.deepEqual(sent.map(({ e }) => e), [2]);
+});
+
+test("where nothing works any more, the other side is met however far ahead it is", async () => {
+  const { it, sent } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("failed");
+  sent.length = 0;
+  await it.hear(9, offer);
+  assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[9, "answer"]]);
 });
 
 test("of several new epochs at once, as after an absence, the last one is built, with all that belongs to it", async () => {

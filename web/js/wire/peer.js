@@ -17,7 +17,7 @@ export const KINDS = ["audio", "video"];
 const FRESH_WITHIN = 2_000;
 /** How often the other side may begin a new epoch: what is more waits, and of what waits only the newest is built. */
 const EPOCHS = { burst: 2, perSecond: 1 };
-/** Whoever begins the next epoch counts up by no more. */
+/** Whoever begins the next epoch counts up by no more; a connection that works is not given up for anything else. */
 const AHEAD = 2;
 
 /**
@@ -107,7 +107,8 @@ export class Peer extends Emitter {
    * @param {Content} content
    */
   async hear(epoch, content) {
-    if (this.state === "closed" || epoch < Math.max(this.#epoch, this.#newest) || epoch > this.#newest + AHEAD) return;
+    const isFar = this.state === "connected" && epoch > this.#newest + AHEAD;
+    if (this.state === "closed" || isFar || epoch < Math.max(this.#epoch, this.#newest)) return;
     if (epoch === this.#epoch && this.#negotiation) return this.#negotiation.hear(content);
     this.#newest = epoch;
     const isFirst = !this.#next;
