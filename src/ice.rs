@@ -123,9 +123,11 @@ impl IceServers {
         if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
             servers.warnings.push(NAMELESS.to_owned());
         }
-        let Some(host) = stated.clone().or_else(|| guessed(served)) else { return servers };
+        // `localhost` says nothing of where anybody listens, and browsers take it for 127.0.0.1, for ::1, or for unknown.
+        let afar = stated.clone().filter(|host| !host.is_localhost());
+        let Some(host) = afar.clone().or_else(|| guessed(served)) else { return servers };
         // Who names a host says that all listeners are there; a NAT or a proxy may stand between.
-        let there = |listener: &&SocketAddr| stated.is_some() || served.is_at(listener, &host);
+        let there = |listener: &&SocketAddr| afar.is_some() || served.is_at(listener, &host);
         let udp = pick(served.udp.iter().filter(there), USUAL);
         let tcp = pick(served.tcp.iter().filter(there), USUAL);
         let shared = if served.tls_on_tcp { served.tcp } else { &[] };
@@ -134,9 +136,9 @@ impl IceServers {
         let mut turn = |transport, url: Option<String>| servers.turn.extend(url.map(|url| (transport, url)));
         turn(Transport::Udp, udp.map(|port| format!("turn:{host}:{port}?transport=udp")));
         turn(Transport::Tcp, tcp.map(|port| format!("turn:{host}:{port}?transport=tcp")));
-        let named = matches!(host, Host::Name(_));
-        let tls = tls.filter(|_| named);
-        turn(Transport::Tls, tls.map(|port| format!("turns:{host}:{port}?transport=tcp")));
+        let name = stated.filter(|host| matches!(host, Host::Name(_)));
+        let tls = tls.zip(name).map(|(port, name)| format!("turns:{name}:{port}?transport=tcp"));
+        turn(Transport::Tls, tls);
         servers
     }
 
@@ -210,6 +212,18 @@ impl Host {
     fn read(text: &str) -> Self {
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         bare.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Address)
+    }
+
+    /// Whether it is this machine by its name (RFC 6761 §6.3).
+    fn is_localhost(&self) -> bool {
+        match self {
+            Self::Name(name) => name
+                .trim_end_matches('.')
+                .rsplit('.')
+                .next()
+                .is_some_and(|last| last.eq_ignore_ascii_case("localhost")),
+            Self::Address(_) => false,
+        }
     }
 }
 
@@ -358,6 +372,27 @@ mod tests {
             assert_eq!(urls[0], expected, "{udp:?}");
             assert!(urls.iter().all(|url| !url.starts_with("turns:")), "{urls:?}");
         }
+    }
+
+    #[test]
+    fn localhost_is_the_address_where_somebody_listens_and_a_name_for_tls_alone() {
+        let dual = [relay("10.0.0.5", "10.0.0.5")];
+        for (host, listen, expected) in [
+            ("localhost", &["127.0.0.1:3478"][..], "127.0.0.1:3478"),
+            ("LOCALHOST.", &["[::1]:3478", "127.0.0.1:3479"], "127.0.0.1:3479"),
+            ("localhost", &["[::1]:3478"], "[::1]:3478"),
+            ("call.localhost", EVERYWHERE, "10.0.0.5:3478"),
+        ] {
+            let names = Names { public_url_host: Some(host), ..Names::default() };
+            let urls = urls([listen, listen, HTTPS_EVERYWHERE], &dual, &names);
+            let [stun, udp, tcp, tls @ ..] = urls.as_slice() else { panic!("{urls:?}") };
+            assert_eq!(*stun, format!("stun:{expected}"));
+            assert_eq!(*udp, format!("turn:{expected}?transport=udp"));
+            assert_eq!(*tcp, format!("turn:{expected}?transport=tcp"));
+            assert_eq!(*tls, [format!("turns:{host}:443?transport=tcp")], "{host}");
+        }
+        let names = Names { ice_host: Some("notlocalhost"), ..Names::default() };
+        assert_eq!(urls([EVERYWHERE, &[], &[]], &dual, &names)[0], "stun:notlocalhost:3478");
     }
 
     #[test]

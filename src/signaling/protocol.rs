@@ -217,6 +217,9 @@ pub struct State {
     pub screen: bool,
     /// Whether a hand is raised.
     pub hand: bool,
+    /// Whether none of it was ever said, so that all that is known is what arrives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsaid: bool,
 }
 
 /// What is to change of it; the rest stays.
@@ -551,6 +554,9 @@ impl From<Fault> for ServerMessage {
 }
 
 impl State {
+    /// Of who has said nothing yet.
+    pub const UNSAID: Self = Self { mic: false, cam: false, screen: false, hand: false, unsaid: true };
+
     /// The state after a change.
     #[must_use]
     pub fn after(self, change: &StateChange) -> Self {
@@ -559,7 +565,15 @@ impl State {
             cam: change.cam.unwrap_or(self.cam),
             screen: change.screen.unwrap_or(self.screen),
             hand: change.hand.unwrap_or(self.hand),
+            unsaid: self.unsaid && change.is_silent(),
         }
+    }
+}
+
+impl StateChange {
+    /// Whether it says nothing but a name.
+    fn is_silent(&self) -> bool {
+        [self.mic, self.cam, self.screen, self.hand].iter().all(Option::is_none)
     }
 }
 

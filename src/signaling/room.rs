@@ -355,7 +355,7 @@ impl Room {
     }
 
     fn member(&self, caller: &Caller, join: &Join) -> Member {
-        let (id, state) = (caller.id, State::default().after(&join.state));
+        let (id, state) = (caller.id, State::UNSAID.after(&join.state));
         let name = join.state.name.clone().unwrap_or_else(|| join.name.clone());
         let peer = Peer { id, seq: self.next_seq, name, state, away: false };
         Member { session: caller.session, ip: caller.ip, peer }

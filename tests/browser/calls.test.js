@@ -110,6 +110,28 @@ test("what one writes the other reads, and is told of it while the chat is close
   assert.equal(await bob.page.$eval("#unread", (badge) => badge.hidden), true);
 });
 
+test("a name that is written from right to left moves nothing that stands beside it", async () => {
+  const [alice, bob] = await venue.call("Alice", "אבא 7");
+  // when
+  await bob.say("12 apples");
+  // then: without isolation the digits would be read as part of the name, on its other side
+  await alice.until(() => document.querySelector(".toast")?.textContent.includes("12 apples"));
+  const order = await alice.page.evaluate(() => {
+    const place = (word) => {
+      const text = [...document.querySelectorAll(".toast span")].at(-1).firstChild;
+      const range = document.createRange();
+      range.setStart(text, text.data.indexOf(word));
+      range.setEnd(text, text.data.indexOf(word) + word.length);
+      return range.getBoundingClientRect().left;
+    };
+    return [place("אבא") < place("12"), place("12") < place("apples")];
+  });
+  assert.deepEqual(order, [true, true]);
+  await alice.hears("אבא 7", "12 apples");
+  const directions = await alice.page.$$eval(".tile:not(.self) .who, #log .by, #log .text", (all) => all.map((it) => getComputedStyle(it).direction));
+  assert.deepEqual(directions, ["rtl", "rtl", "ltr"]);
+});
+
 test("a file of 20 MB is saved as it was sent", async (t) => {
   const downloads = mkdtempSync(join(tmpdir(), "hairpin-downloads-"));
   t.after(() => rmSync(downloads, { recursive: true }));

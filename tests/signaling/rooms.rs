@@ -28,7 +28,10 @@ fn a_newcomer_is_told_who_is_there_and_the_others_of_the_newcomer() {
     let joined = world.ask(bob, message);
 
     let peer = |id: &str, seq: u64, name: &str, mic: bool| {
-        let state = json!({"mic": mic, "cam": false, "screen": false, "hand": false});
+        let mut state = json!({"mic": mic, "cam": false, "screen": false, "hand": false});
+        if name.is_empty() {
+            state["unsaid"] = json!(true);
+        }
         json!({"id": id, "seq": seq, "name": name, "state": state, "away": false})
     };
     assert_eq!(joined["peers"], json!([peer(&alice.peer, 1, "", false)]));
@@ -256,6 +259,25 @@ fn text_goes_to_all_others_or_to_one() {
     assert_eq!(world.heard(bob.socket), [said("all", false, 3), said("you", true, 4)]);
     assert_eq!(world.heard(carol.socket), [said("all", false, 2)]);
     assert_eq!(world.heard(alice.socket), [Value::Null; 0]);
+}
+
+/// A client may show a picture that arrives from whoever never said whether there is one.
+#[test]
+fn whoever_said_nothing_of_its_state_is_told_from_whoever_has_all_of_it_off() {
+    let mut world = World::new(RULES);
+    let [alice, bob] = world.members("garden");
+    let off = json!({"mic": false, "cam": false, "screen": false, "hand": false});
+    let mut unsaid = off.clone();
+    unsaid["unsaid"] = json!(true);
+    for (said, state) in [(json!({"name": "Alice"}), &unsaid), (json!({"cam": false}), &off)] {
+        let mut message = said;
+        message["t"] = json!("state");
+        world.say(alice.socket, &message);
+        assert_eq!(&world.heard(bob.socket).last().unwrap()["state"], state);
+    }
+    let (late, _) = world.client();
+    let joined = world.ask(late, join("garden"));
+    assert_eq!((&joined["peers"][0]["state"], &joined["peers"][1]["state"]), (&off, &unsaid));
 }
 
 #[test]

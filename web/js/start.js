@@ -2,17 +2,27 @@
 /** The start page: makes a room, or goes to one. */
 
 import { startBar } from "./view/bar.js";
-import { find, html, input } from "./view/dom.js";
+import { button, find, html, input } from "./view/dom.js";
 import { say } from "./view/language.js";
+import { sleep, systemClock } from "./wire/clock.js";
+import { askDoor, isLasting, rightPlace, understand } from "./wire/door.js";
 import { newRoom, pathOf, roomFrom } from "./wire/link.js";
+
+/** Whoever waits for so long for what the server says is shown what most servers do. */
+const PATIENCE = 300;
 
 startBar();
 
 const room = input("room");
+const start = find("new", HTMLAnchorElement);
+const welcomed = welcome();
+Promise.race([welcomed, sleep(systemClock, PATIENCE)]).then(() => html("welcome").classList.remove("is-asking"));
 
-find("new", HTMLAnchorElement).addEventListener("click", (event) => {
+start.addEventListener("click", async (event) => {
   event.preventDefault();
-  location.assign(pathOf(newRoom(crypto)));
+  await welcomed;
+  const isHere = start.origin === location.origin;
+  if (!start.hidden) location.assign(isHere ? pathOf(newRoom(crypto)) : start.href);
 });
 
 find("join", HTMLFormElement).addEventListener("submit", (event) => {
@@ -28,3 +38,24 @@ room.addEventListener("input", () => {
   room.removeAttribute("aria-invalid");
   html("room-wrong").textContent = "";
 });
+
+/** Offers what whoever comes here can do: perhaps not to start a call, or not at this address. */
+async function welcome() {
+  const answer = await askDoor(fetch, systemClock);
+  const why = understand(answer, location.origin);
+  if (isLasting(why)) {
+    const { reason, origin, expected } = why;
+    say(html("lead"), /** @type {import("./wire/i18n.js").Key} */ (`notice.${reason}.text`), { origin, expected });
+    html("join").hidden = true;
+    start.hidden = reason !== "elsewhere";
+    start.href = rightPlace(why, location);
+    start.querySelector("svg")?.remove();
+    say(html("new-text"), "notice.there");
+  } else if (answer?.create === "token") {
+    say(html("lead"), "start.lead.invited");
+    say(html("join-label"), "start.join.label.invited");
+    start.hidden = true;
+    html("join").classList.add("only");
+    button("go").classList.add("primary");
+  }
+}

@@ -77,6 +77,15 @@ test("a name without an IPv6 address is not unknown, though this machine has one
   assert.equal((await verdict(neither, "stun:h:3478")).outcome, "dns");
 });
 
+test("a server on this machine that is not heard may be one where this browser does not look", async () => {
+  for (const url of ["stun:127.0.0.1:3478", "turn:[::1]:3478?transport=udp", "turn:localhost:3478?transport=tcp", "turns:localhost:443?transport=tcp"]) {
+    assert.equal((await verdict(silence, url)).outcome, "loopback", url);
+    assert.equal((await verdict((pc) => (pc.onicecandidateerror(error(701, "timed out")), end(pc)), url)).outcome, "loopback", url);
+  }
+  assert.equal((await verdict((pc) => pc.onicecandidateerror(error(401)), "turn:127.0.0.1:3478")).outcome, "credential");
+  assert.equal((await verdict(silence, "turn:localhost.example.org:3478?transport=udp")).outcome, "silent");
+});
+
 test("an error on one network does not count when another works", async () => {
   const script = (pc) => {
     pc.onicecandidateerror(error(701, "on IPv6"));
@@ -120,6 +129,8 @@ async function check(answers) {
     WebSocket: FakeSocket,
     socketUrl: "ws://h/ws",
     fetchIce: async () => ({ iceServers: [{ urls }] }),
+    askDoor: () => assert.fail("the rooms can be reached"),
+    origin: "http://h",
     clock,
   });
   const seen = { verdicts: {}, looped: null };
@@ -132,6 +143,50 @@ async function check(answers) {
   await run;
   return seen;
 }
+
+/** Only the rooms, whose socket does as it is told; the server gives no credentials. */
+async function rooms(socket, answer) {
+  FakeSocket.all = [];
+  const verdicts = [];
+  const checkup = new Checkup({
+    RTCPeerConnection: browser(silence),
+    WebSocket: FakeSocket,
+    socketUrl: "ws://h/ws",
+    fetchIce: () => Promise.reject(new Error("403")),
+    askDoor: async () => answer,
+    origin: "http://h",
+    clock: new FakeClock(),
+  });
+  checkup.on("verdict", (way, verdict) => verdicts.push(verdict));
+  const run = checkup.run();
+  socket(FakeSocket.last);
+  await assert.rejects(run, { message: "403" });
+  assert.equal(verdicts.length, 1, "it is known before the check ends");
+  return verdicts[0];
+}
+
+test("a socket that does not open is explained by the server", async () => {
+  const answer = { origin: "http://h", expected: "https://call.example.org", allowed: true, sockets: "ok", create: "anyone" };
+  const refused = (socket) => socket.breaks();
+  for (const [change, outcome] of [
+    [{ allowed: false }, "elsewhere"],
+    [{ allowed: false, expected: null }, "unnamed"],
+    [{ allowed: false, origin: null }, "altered"],
+    [{ sockets: "too_many" }, "too_many"],
+    [{ sockets: "full" }, "full"],
+    [{ sockets: "draining" }, "draining"],
+    [{}, "blocked"],
+  ]) {
+    const verdict = await rooms(refused, { ...answer, ...change });
+    assert.deepEqual([verdict.outcome, verdict.why.reason], [outcome, outcome]);
+  }
+  assert.equal((await rooms(refused, null)).outcome, "refused");
+});
+
+test("a socket that opens and is closed again is not one that the server refused", async () => {
+  const verdict = await rooms((socket) => (socket.opens(), socket.breaks(1013)), { allowed: false });
+  assert.deepEqual([verdict.outcome, verdict.why], ["refused", undefined]);
+});
 
 test("all is known within 15 seconds, and what the server does not offer is said", async () => {
   const never = 1e9;

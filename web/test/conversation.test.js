@@ -103,6 +103,72 @@ test("a line that was on its way when the connection broke is heard before the n
   }
 });
 
+test("who does not listen to the channel hears a line over the server after two seconds, and the next ones at once", async () => {
+  // given
+  const { a, clock } = connected();
+  a.channel.far.onmessage = () => {};
+  a.conversation.say("one");
+  a.conversation.say("two");
+  await clock.advance(1_999);
+  assert.deepEqual(a.room.said, []);
+  // when
+  await clock.advance(1);
+  // then
+  assert.deepEqual(a.room.said.splice(0), [["line", "1 one", "b"], ["line", "2 two", "b"]]);
+  a.conversation.say("three");
+  assert.deepEqual(a.room.said.splice(0), [["line", "3 three", "b"]]);
+  await clock.advance(60_000);
+  assert.deepEqual([a.room.said, a.channel.sent], [[], 2]);
+});
+
+test("a line that both ways bring is heard once, and in order, and the channel is trusted again", async () => {
+  // given: what B says of having heard is late
+  const { a, b, clock } = connected();
+  const late = [];
+  const { send } = b.channel;
+  b.channel.send = (text) => late.push(text);
+  a.conversation.say("one");
+  await clock.advance(2_000);
+  a.conversation.say("two");
+  serve(a, b);
+  // when
+  b.channel.send = send;
+  for (const text of late) b.channel.send(text);
+  await settled();
+  a.conversation.say("three");
+  await clock.advance(60_000);
+  // then
+  assert.deepEqual(b.chat, ["A: one", "A: two", "A: three"]);
+  assert.deepEqual(a.room.said, []);
+});
+
+test("on another channel a member is not taken for one who does not listen", async () => {
+  // given
+  const { a, b, clock } = connected();
+  a.channel.far.onmessage = () => {};
+  a.conversation.say("one");
+  await clock.advance(2_000);
+  serve(a, b);
+  // when
+  const next = channelPair();
+  a.open(next[0]);
+  b.open(next[1]);
+  a.conversation.say("two");
+  await clock.advance(60_000);
+  // then
+  assert.deepEqual([b.chat, a.room.said], [["A: one", "A: two"], []]);
+});
+
+test("who leaves before a line was heard is not written to any more", async () => {
+  const { a, clock } = connected();
+  a.channel.far.onmessage = () => {};
+  a.conversation.say("one");
+  a.room.members.delete("b");
+  a.room.emit("left", a.member, "left");
+  await clock.advance(60_000);
+  assert.deepEqual(a.room.said, []);
+});
+
 test("a line that the server brings late is heard late", async () => {
   const { a, b } = connected();
   a.member.peer.state = "disconnected";

@@ -32,6 +32,17 @@ test("no text is left that nobody says", () => {
   for (const key of Object.keys(en)) assert.ok(all.includes(`"${key}"`) || built.test(key), key);
 });
 
+test("a name from right to left moves nothing of the sentence around it, and any other name stays as it is", () => {
+  for (const plain of ["Ada", "하나", "Лев 7", "李·雷!", "1.5\u00a0MB", "👩‍👩‍👧"]) assert.equal(translate("en", "toast.left", { name: plain }), `${plain} has left`);
+  for (const name of ["אבא 7", "علي", "𞤀𞤁"]) assert.equal(translate("en", "toast.left", { name }), `\u2068${name}\u2069 has left`);
+});
+
+test("what turns the direction or ends a line has no effect outside of its own place", () => {
+  for (const turned of ["\u202Ea", "a\u2069\u202E", "\u2067a", "a\u2028", "\u202Da\u202C"]) {
+    assert.equal(translate("en", "toast.left", { name: turned }), "\u2068a\u2069 has left");
+  }
+});
+
 test("the address counts more than the memory, and that more than the browser", () => {
   assert.equal(chooseLanguage({ asked: "ko", stored: "en", preferred: ["en"] }), "ko");
   assert.equal(chooseLanguage({ stored: "ko", preferred: ["en-US"] }), "ko");

@@ -65,6 +65,14 @@ test("candidates that come before their description wait for it", async () => {
   assert.deepEqual(impolite.pc.candidates, [{ candidate: "a" }, undefined]);
 });
 
+test("no more than 256 candidates wait for a description", async () => {
+  const { impolite } = pair();
+  for (let i = 0; i < 300; i += 1) await impolite.negotiation.hear({ c: [{ candidate: `${i}` }] });
+  await impolite.negotiation.hear({ d: { type: "offer", sdp: "" } });
+  assert.equal(impolite.pc.candidates.length, 256);
+  assert.deepEqual(impolite.pc.candidates.at(-1), { candidate: "255" });
+});
+
 test("candidates of an offer that is ignored are dropped without a word; others raise a doubt", async () => {
   const { impolite } = pair();
   await impolite.negotiation.hear({ d: { type: "offer", sdp: "" } });

@@ -93,6 +93,118 @@ test("a newer epoch is a new connection, and what belongs to an older one is dro
   assert.deepEqual([pc.remoteDescription.sdp, pc.candidates], ["theirs", []]);
 });
 
+/** A member who says so many things in five seconds, each of another epoch. */
+async function flood(it, clock, signal) {
+  for (let i = 0; i < 300; i += 1) {
+    it.hear(...signal(i));
+    await clock.advance(5_000 / 300);
+  }
+}
+
+test("a member cannot have a connection built for each of its signals", async () => {
+  for (const signal of [(i) => [i + 1, offer], (i) => [2 * i + 1, offer], (i) => [i + 1, { c: [{ candidate: "x" }] }]]) {
+    const { it, clock } = peer();
+    await flood(it, clock, signal);
+    assert.ok(FakePeerConnection.all.length <= 7, `${FakePeerConnection.all.length}`);
+    assert.equal(FakePeerConnection.all.filter(({ signalingState }) => signalingState !== "closed").length, 1);
+  }
+});
+
+test("an epoch that is far ahead is nobody's next one, and ends no connection that works", async () => {
+  const { it, clock, sent } = peer();
+  await it.hear(1, offer);
+  const { pc } = it;
+  pc.becomes("connected");
+  await it.hear(4, offer);
+  await it.hear(2 ** 32 - 1, offer);
+  await clock.advance(5_000);
+  assert.equal(it.pc, pc);
+  sent.length = 0;
+  it.start();
+  await settled();
+  assert.deepEqual(sent.map(({ e }) => e), [2]);
+});
+
+test("where nothing works any more, the other side is met however far ahead it is", async () => {
+  const { it, sent } = peer();
+  await it.hear(1, offer);
+  it.pc.becomes("failed");
+  sent.length = 0;
+  await it.hear(9, offer);
+  assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[9, "answer"]]);
+});
+
+test("of several new epochs at once, as after an absence, the last one is built, with all that belongs to it", async () => {
+  // given
+  const { it, clock, sent } = peer();
+  for (const e of [1, 3, 5, 7, 9]) {
+    it.hear(e, { d: { type: "offer", sdp: `of ${e}` } });
+    it.hear(e, { c: [{ candidate: `of ${e}` }] });
+  }
+  it.hear(7, { c: [{ candidate: "late" }] });
+  // when
+  await clock.advance(3_000);
+  // then
+  assert.deepEqual([it.pc.remoteDescription.sdp, it.pc.candidates], ["of 9", [{ candidate: "of 9" }]]);
+  assert.deepEqual(sent.filter(({ d }) => d?.type === "answer").at(-1).e, 9);
+  assert.ok(FakePeerConnection.all.length <= 3);
+});
+
+test("two who keep building anew, as fast as they may, come together when they stop", async () => {
+  // given
+  FakePeerConnection.all = [];
+  const clock = new FakeClock();
+  const sides = [true, false].map((polite) => ({ polite, inbox: [] }));
+  for (const [i, side] of sides.entries()) {
+    side.it = new Peer({
+      RTCPeerConnection: FakePeerConnection,
+      polite: side.polite,
+      send: (e, content) => sides[1 - i].inbox.push([e, content]),
+      configuration: () => ({}),
+      refresh: async () => {},
+      tracks: {},
+      clock,
+    });
+  }
+  const deliver = async (ms) => {
+    for (let passed = 0; passed < ms; passed += 20) {
+      await clock.advance(20);
+      for (const { it, inbox } of sides) for (const [e, content] of inbox.splice(0)) it.hear(e, content);
+    }
+  };
+  sides[0].it.start();
+  // when
+  for (let round = 0; round < 20; round += 1) {
+    for (const { it } of sides) it.rebuild();
+    await deliver(round % 2 ? 20 : 60);
+  }
+  await deliver(20_000);
+  // then
+  const [one, two] = sides.map(({ it }) => it.pc);
+  assert.deepEqual([one.signalingState, two.signalingState], ["stable", "stable"]);
+  const offerer = one.localDescription.type === "offer" ? one : two;
+  const answerer = offerer === one ? two : one;
+  assert.equal(answerer.remoteDescription.sdp, offerer.localDescription.sdp);
+});
+
+test("while a newer epoch of the other side waits, this side begins none of its own", async () => {
+  const { it, clock, sent } = peer();
+  for (const e of [1, 3, 5]) it.hear(e, offer);
+  await settled();
+  sent.length = 0;
+  await it.rebuild();
+  await clock.advance(2_000);
+  assert.deepEqual(sent.filter(({ d }) => d).map(({ e, d }) => [e, d.type]), [[5, "answer"]]);
+});
+
+test("what is closed builds nothing that was still to be built", async () => {
+  const { it, clock } = peer();
+  for (const e of [1, 3, 5]) it.hear(e, offer);
+  it.close();
+  await clock.advance(5_000);
+  assert.equal(it.pc, null);
+});
+
 test("a connection that fails is restarted at once, with fresh credentials", async () => {
   const { it } = peer();
   await it.hear(1, offer);

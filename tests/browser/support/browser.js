@@ -35,7 +35,8 @@ export function launchChromium({ namespace, devices = DEVICES } = {}) {
   });
 }
 
-export function launchFirefox() {
+/** @param {{ loopback?: boolean }} [options]  `loopback`: whether it speaks to servers there, which it does not by itself */
+export function launchFirefox({ loopback = true } = {}) {
   return puppeteer.launch({
     browser: "firefox",
     executablePath: "/usr/bin/firefox-esr",
@@ -45,8 +46,7 @@ export function launchFirefox() {
       "media.navigator.streams.fake": true,
       "media.navigator.permission.disabled": true,
       "media.autoplay.default": 0,
-      // Firefox speaks to no server on loopback otherwise.
-      "media.peerconnection.ice.loopback": true,
+      "media.peerconnection.ice.loopback": loopback,
     },
   });
 }

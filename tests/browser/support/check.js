@@ -20,13 +20,14 @@ export class Check extends Visitor {
 
   /**
    * Waits until it is over.
-   * @returns {Promise<{ seconds: number, summary: string, ways: Record<Way, string>, loop: string, figures: string[] }>}
+   * @returns {Promise<{ seconds: number, mood: string, summary: string, ways: Record<Way, string>, loop: string, figures: string[] }>}
    *   what it says of each thing, as the key of the text
    */
   async verdict() {
     await this.page.waitForSelector("#summary[data-mood]");
     const seen = await this.page.evaluate(() => ({
       seconds: performance.now() / 1000,
+      mood: document.getElementById("summary").dataset.mood,
       summary: document.getElementById("summary-text").textContent,
       ways: Object.fromEntries([...document.querySelectorAll("#ways li")].map((it) => [it.id.slice(4), it.querySelector(".what").textContent])),
       loop: document.getElementById("loop-text").textContent,

@@ -34,6 +34,23 @@ secrets = ["${SECRET}"]
 ${more}`;
 }
 
+/** As somebody writes it who wants to show it to nobody: all of it on loopback, with pages at http://localhost:8080. */
+export function atHome() {
+  return `
+[http]
+public_url = "http://localhost:8080"
+[listen]
+udp = ["127.0.0.1:3478"]
+tcp = ["127.0.0.1:3478"]
+[relay]
+addresses = ["127.0.0.1"]
+[peers]
+loopback = true
+[credentials]
+secrets = ["${SECRET}"]
+`;
+}
+
 /**
  * As on a VPS: pages, rooms and `turns:` on port 443, STUN and TURN on 3478.
  * @param {import("./lab.js").Lab} lab

@@ -1,4 +1,4 @@
-/** A natlab (tests/natlab): a server and two hosts behind NATs, each in a network namespace of its own. */
+/** Machines that are network namespaces: a natlab (tests/natlab) of a server and two hosts behind NATs, or one by itself. */
 
 import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -47,6 +47,41 @@ export class Lab {
   #run(environment, ...words) {
     execFileSync(SCRIPT, words, { env: { ...process.env, NATLAB_PREFIX: PREFIX, ...environment } });
   }
+}
+
+/** A machine by itself, which has these addresses and nobody to talk to. */
+export class Machine {
+  namespace = `${PREFIX}-alone`;
+
+  /** @param {{ addresses?: string[], ipv6?: boolean }} options  `addresses` beside loopback; without `ipv6` it knows none at all */
+  constructor({ addresses = [], ipv6 = true }) {
+    this.down();
+    ip("netns", "add", this.namespace);
+    const inside = (...words) => ip("-n", this.namespace, ...words);
+    if (!ipv6) ip("netns", "exec", this.namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
+    inside("link", "set", "lo", "up");
+    if (addresses.length === 0) return;
+    inside("link", "add", "eth0", "type", "veth", "peer", "name", "socket");
+    for (const address of addresses) inside("addr", "add", address, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : []));
+    for (const end of ["eth0", "socket"]) inside("link", "set", end, "up");
+    // As behind a router that is there: the kernel says which address leads to the Internet.
+    for (const family of ["-4", "-6"]) {
+      if (addresses.some((address) => address.includes(":") === (family === "-6"))) inside(family, "route", "add", "default", "dev", "eth0");
+    }
+  }
+
+  down() {
+    try {
+      ip("netns", "del", this.namespace);
+    } catch {
+      // It was not there.
+    }
+  }
+}
+
+/** @param {...string} words */
+function ip(...words) {
+  execFileSync("ip", words, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
 /** The words before a command that is to run in a namespace, and not to outlive this process. @param {string} [namespace] */

@@ -8,6 +8,9 @@ import { toast } from "./toasts.js";
 /** After so long it is said in other words. */
 const GONE_AFTER = 10_000;
 
+/** What else there is to say of a server that takes nobody. @type {Record<string, import("../wire/i18n.js").Key>} */
+const REASONS = { too_many: "banner.too_many", full: "banner.full", draining: "banner.draining" };
+
 export class Banner {
   #hasCompany;
   #timer = 0;
@@ -28,6 +31,13 @@ export class Banner {
     }
     say(banner, "banner.down");
     this.#timer = window.setTimeout(() => say(banner, this.#hasCompany() ? "banner.gone" : "banner.gone.alone"), GONE_AFTER);
+  }
+
+  /** Why the server is still away. @param {import("../wire/door.js").Reason} reason */
+  explain(reason) {
+    if (!(reason in REASONS)) return;
+    clearTimeout(this.#timer);
+    say(html("banner"), REASONS[reason]);
   }
 
   close() {

@@ -3,7 +3,9 @@
 
 import { systemClock } from "../wire/clock.js";
 import { Conversation } from "../wire/conversation.js";
+import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isRandom, pathOf } from "../wire/link.js";
+import { lookOf } from "../wire/look.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { stayAwake } from "./awake.js";
 import { Banner } from "./banner.js";
@@ -52,7 +54,10 @@ export class Call {
   #wasHost = false;
   /** Until then, who comes is no news. */
   #quietUntil = Infinity;
-  #patience = window.setTimeout(() => showNotice("connecting"), PATIENCE);
+  /** Why this page is not in yet, and what of it is shown. */
+  #reason = "connecting";
+  #shown = "";
+  #patience = window.setTimeout(() => this.#stillOut(this.#reason), PATIENCE);
   #sleep = () => {};
 
   /**
@@ -103,6 +108,9 @@ export class Call {
     this.#signaling.on("state", (state) => {
       if (this.#isIn) this.#banner.show(state === "up");
     });
+    const ask = () => askDoor(fetch, systemClock);
+    const door = new Door({ signaling: this.#signaling, ask, origin: location.origin });
+    door.on("why", (why) => this.#keptOut(why));
     watchNetwork({
       changed: () => room.networkChanged(),
       seen: () => this.#seen(),
@@ -130,8 +138,33 @@ export class Call {
     );
   }
 
+  /** @param {import("../wire/door.js").Why} why */
+  #keptOut(why) {
+    const { reason, origin, expected } = why;
+    if (this.#isIn) return this.#banner.explain(reason);
+    // Whoever the host may let in at any moment has nothing to read of sockets.
+    if (this.#shown === "waiting") return;
+    this.#reason = reason === "silent" ? "connecting" : reason;
+    // One socket that fails says nothing yet of the way, and a server that is silent may be back in a moment.
+    const mayPass = reason === "blocked" || reason === "silent";
+    if (mayPass && !this.#shown) return;
+    if (!isLasting(why)) return this.#stillOut(this.#reason);
+    this.#room.leave();
+    this.#close();
+    showNotice(reason, { origin, expected }, reason === "elsewhere" ? rightPlace(why, location) : "");
+  }
+
+  /** It goes on trying, and says each reason once. @param {string} reason */
+  #stillOut(reason) {
+    clearTimeout(this.#patience);
+    if (this.#shown === reason) return;
+    this.#shown = reason;
+    showNotice(reason);
+  }
+
   #waiting() {
     clearTimeout(this.#patience);
+    this.#shown = "waiting";
     showNotice("waiting");
   }
 
@@ -200,7 +233,8 @@ export class Call {
   #show(member) {
     const { id, name, state, away } = member;
     if (!this.#room.members.has(id)) return;
-    this.#stage.show(id, { ...state, name, away, quality: this.#meter.quality(member) });
+    const look = lookOf(state, this.#meter.history(id).readings);
+    this.#stage.show(id, { ...look, name, away, quality: this.#meter.quality(member) });
     if (this.#panel.open === "connection") this.#ties.draw(member);
   }
 
@@ -238,7 +272,14 @@ export class Call {
   }
 
   /** @param {string} reason */
-  #over(reason) {
+  async #over(reason) {
+    this.#close();
+    // Where not everybody may start a call, one that is not there is no mistake of whoever comes to it.
+    const isNotBegun = reason === "room_not_found" && (await askDoor(fetch, systemClock))?.create === "token";
+    showNotice(isNotBegun ? "not_begun" : reason);
+  }
+
+  #close() {
     clearTimeout(this.#patience);
     this.#isIn = false;
     this.#sleep();
@@ -249,6 +290,5 @@ export class Call {
     this.#stage.clear();
     html("panel").hidden = true;
     clearToasts();
-    showNotice(reason);
   }
 }

@@ -3,7 +3,7 @@
 
 import { FILE_MAX } from "../wire/files.js";
 import { button, find, html, input, make } from "./dom.js";
-import { label, text } from "./language.js";
+import { label, silence, text } from "./language.js";
 import { Parcel } from "./parcel.js";
 import { toast } from "./toasts.js";
 
@@ -75,7 +75,7 @@ export class Chat {
     if (!said) return;
     this.#message.value = "";
     this.#conversation.say(said);
-    this.#append("", text("chat.you"), make("p", "text", said), true);
+    this.#append("", text("chat.you"), silence(make("p", "text"), said), true);
   }
 
   /** @param {File[]} files */
@@ -89,7 +89,7 @@ export class Chat {
 
   /** @param {string} id @param {string} name @param {string} said */
   #heard(id, name, said) {
-    this.#append(id, name, make("p", "text", said), false);
+    this.#append(id, name, silence(make("p", "text"), said), false);
     this.#notice();
     const short = said.length > 60 ? `${said.slice(0, 60)}…` : said;
     if (!this.#isOpen()) toast("chat.said", { name, text: short }, { key: "panel.chat", act: this.#show });
@@ -117,7 +117,7 @@ export class Chat {
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
     const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0;
     const line = make("div", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);
-    if (isFirst && !isMine) line.append(make("p", "by", name));
+    if (isFirst && !isMine) line.append(silence(make("p", "by"), name));
     line.append(content);
     this.#log.append(line);
     if (this.#log.childElementCount > LINES_MAX) this.#forget(this.#log.children[0]);

@@ -85,7 +85,7 @@ export function setIcon(element, name) {
 
 /** Up to two letters for whom there is no picture. @param {string} name */
 export function initials(name) {
-  const words = name.trim().split(/\s+/).filter(Boolean);
+  const words = name.replace(/\p{Cf}/gu, "").trim().split(/\s+/).filter(Boolean);
   const [first = "", last = ""] = [words[0], words.length > 1 ? words.at(-1) : ""];
   return ([...first][0] ?? "·").toUpperCase() + ([...last][0] ?? "").toUpperCase();
 }

@@ -53,12 +53,14 @@ export function text(key, some) {
  */
 export function say(element, key, some = {}) {
   element.dataset.t = key;
+  element.removeAttribute("dir");
   values.set(element, some);
   return voice(element);
 }
 
 /**
- * Lets an element show a text that is the same in every language: a name, or nothing.
+ * Lets an element show a text that is the same in every language: a name, in the direction in which it is written, or
+ * nothing.
  * @template {HTMLElement} T
  * @param {T} element
  * @param {string} [plain]
@@ -66,6 +68,7 @@ export function say(element, key, some = {}) {
  */
 export function silence(element, plain = "") {
   delete element.dataset.t;
+  element.dir = "auto";
   element.textContent = plain;
   return element;
 }

@@ -66,7 +66,7 @@ export class Meter {
       const receiver = peer.pc?.getReceivers().find(({ track }) => track.kind === "audio");
       const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
       if (level > SPEAKING_FROM) this.#spoke.set(id, now);
-      heard(id, state.mic && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
+      heard(id, (state.mic || state.unsaid === true) && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
     }
   }
 }

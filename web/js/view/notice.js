@@ -9,6 +9,14 @@ import { say } from "./language.js";
 /** @type {Record<string, string>} */
 const ICONS = {
   connecting: "hourglass",
+  elsewhere: "warn",
+  unnamed: "warn",
+  altered: "warn",
+  too_many: "hourglass",
+  full: "people",
+  draining: "hourglass",
+  blocked: "warn",
+  not_begun: "none",
   waiting: "hourglass",
   knock_denied: "close",
   room_full: "people",
@@ -28,18 +36,22 @@ const ICONS = {
 };
 
 /** What may be otherwise in a moment. */
-const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found"]);
+const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found", "not_begun", "unnamed", "altered"]);
 const REJOIN = new Set(["left", "replaced", "ended"]);
 
-/** @param {string} reason  of the protocol, or our own */
-export function showNotice(reason) {
+/**
+ * @param {string} reason  of the protocol, or our own
+ * @param {import("../wire/i18n.js").Values} [values]
+ * @param {string} [place]  where it would be otherwise
+ */
+export function showNotice(reason, values = {}, place = "") {
   const known = reason in ICONS ? reason : "stopped";
   for (const id of ["lobby", "call"]) html(id).hidden = true;
   html("bar").hidden = html("notice").hidden = false;
   find("notice-icon", SVGUseElement).setAttribute("href", iconAt(ICONS[known]));
   say(html("notice-title"), /** @type {Key} */ (`notice.${known}.title`));
-  say(html("notice-text"), /** @type {Key} */ (`notice.${known}.text`));
-  html("notice-actions").replaceChildren(...actions(known));
+  say(html("notice-text"), /** @type {Key} */ (`notice.${known}.text`), values);
+  html("notice-actions").replaceChildren(...actions(known, place));
   html("notice-title").focus();
 }
 
@@ -47,8 +59,13 @@ export function hideNotice() {
   html("notice").hidden = true;
 }
 
-/** @param {string} reason */
-function actions(reason) {
+/** @param {string} reason @param {string} place */
+function actions(reason, place) {
+  if (place) {
+    const there = say(make("a", "button primary"), "notice.there");
+    there.href = place;
+    return [there];
+  }
   const start = say(make("a", "button"), "notice.start");
   start.href = "/";
   if (!TRY_AGAIN.has(reason) && !REJOIN.has(reason)) return [start];

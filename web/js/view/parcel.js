@@ -3,7 +3,7 @@
 
 import { icon, make } from "./dom.js";
 import { size } from "./figures.js";
-import { label, say } from "./language.js";
+import { label, say, silence } from "./language.js";
 
 /** @typedef {import("../wire/conversation.js").Transfer} Transfer */
 /** @typedef {{ accept: () => void, callOff: () => void }} Acts */
@@ -31,7 +31,7 @@ export class Parcel {
     this.#transfer = transfer;
     this.#acts = acts;
     this.#who = who;
-    const title = make("p", "title", transfer.name);
+    const title = silence(make("p", "title"), transfer.name);
     title.title = transfer.name;
     this.#off.type = "button";
     this.#off.addEventListener("click", acts.callOff);

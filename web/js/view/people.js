@@ -2,7 +2,7 @@
 /** Who is here, who would like to be, and what the host may do about it. */
 
 import { button, find, html, icon, initials, input, make } from "./dom.js";
-import { label, onLanguage, say, text } from "./language.js";
+import { label, onLanguage, say, silence, text } from "./language.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */
 /** @typedef {import("../wire/protocol.js").State} State */
@@ -25,8 +25,8 @@ export class People {
 
   draw() {
     const { members, me, you, host, isHost, locked, knocks } = this.#room;
-    const self = this.#person({ id: you, name: text("call.you", { name: me.name }), plain: me.name, state: me.state });
-    const others = [...members.values()].map(({ id, name, state }) => this.#person({ id, name, plain: name, state }));
+    const self = this.#person({ id: you, name: me.name, state: me.state });
+    const others = [...members.values()].map((member) => this.#person(member));
     replace("people-list", self, ...others);
     replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
     html("host-tools").hidden = !isHost;
@@ -38,12 +38,13 @@ export class People {
     label(button("open-people"), "people.count", { count });
   }
 
-  /** @param {{ id: string, name: string, plain: string, state: State }} person */
-  #person({ id, name, plain, state }) {
-    const whom = make("div", "whom", make("p", "", name));
+  /** @param {{ id: string, name: string, state: State }} person */
+  #person({ id, name, state }) {
+    const shown = id === this.#room.you ? say(make("p"), "call.you", { name }) : silence(make("p"), name);
+    const whom = make("div", "whom", shown);
     if (id === this.#room.host) whom.append(say(make("p", "small soft"), "people.isHost"));
-    const item = make("li", "", make("span", "face", initials(plain)), whom, icons(state));
-    if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, plain));
+    const item = make("li", "", make("span", "face", initials(name)), whom, icons(state));
+    if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, name));
     return item;
   }
 
@@ -69,8 +70,9 @@ export class People {
 }
 
 /** @param {State} state */
-function icons({ mic, cam, screen }) {
+function icons({ mic, cam, screen, unsaid }) {
   const all = make("span", "icons");
+  if (unsaid) return all;
   if (screen) all.append(sign("screen", "people.sharing"));
   if (!mic) all.append(sign("mic-off", "people.micOff"));
   if (!cam && !screen) all.append(sign("camera-off", "people.camOff"));

@@ -3,16 +3,17 @@
 
 import { Checkup, WAYS } from "../wire/checkup.js";
 import { systemClock } from "../wire/clock.js";
+import { askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isKey } from "../wire/i18n.js";
 import { socketAt } from "../wire/link.js";
-import { button, html, icon, make, setIcon } from "./dom.js";
+import { button, find, html, icon, make, setIcon } from "./dom.js";
 import { rate, share, time } from "./figures.js";
 import { onLanguage, say, silence } from "./language.js";
 import { copy } from "./toasts.js";
 
 /** @typedef {import("../wire/checkup.js").Way} Way */
 /** @typedef {import("../wire/checkup.js").Loop} Loop */
-/** @typedef {import("../wire/probe.js").Verdict} Verdict */
+/** @typedef {import("../wire/checkup.js").Verdict} Verdict */
 /** @typedef {import("../wire/i18n.js").Key} Key */
 /** @typedef {"good" | "fair" | "bad" | "none"} Mood */
 
@@ -34,7 +35,8 @@ export class Report {
     this.#begin();
     if (!("RTCPeerConnection" in window)) return this.#giveUp();
     const socketUrl = socketAt(location);
-    const checkup = new Checkup({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, clock: systemClock });
+    const ask = () => askDoor(fetch, systemClock);
+    const checkup = new Checkup({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, askDoor: ask, origin: location.origin, clock: systemClock });
     checkup.on("verdict", (way, verdict) => {
       this.#verdicts.set(way, verdict);
       this.#draw(way, verdict);
@@ -45,8 +47,7 @@ export class Report {
       await checkup.run();
       this.#sumUp();
     } catch (error) {
-      const isTooOften = error instanceof Error && error.message === "429";
-      this.#conclude(isTooOften ? "fair" : "bad", isTooOften ? "check.summary.limited" : "check.summary.refused");
+      this.#excuse(error instanceof Error ? error.message : "");
       for (const way of WAYS) if (!this.#verdicts.has(way) && way !== "rooms") html(`way-${way}`).remove();
       html("loop").hidden = true;
     }
@@ -59,6 +60,7 @@ export class Report {
     button("again").disabled = button("copy").disabled = true;
     html("ways").replaceChildren(...WAYS.map(line));
     html("summary").removeAttribute("data-mood");
+    html("there").hidden = true;
     setIcon(html("summary"), "wave");
     html("summary").querySelector(".mark")?.classList.add("busy");
     say(html("summary-text"), "check.busy");
@@ -68,7 +70,7 @@ export class Report {
   }
 
   /** @param {Way} way @param {Verdict} verdict */
-  #draw(way, { outcome, ms, address, detail }) {
+  #draw(way, { outcome, ms, address, detail, why }) {
     const shown = html(`way-${way}`);
     const mood = moodOf(outcome);
     shown.dataset.mood = mood;
@@ -76,7 +78,7 @@ export class Report {
       make("span", "mark", icon(ICONS[mood])),
       say(make("h2"), `check.way.${way}`),
       mood === "none" ? make("span") : make("span", "time", time(Math.round(ms))),
-      say(make("p", "what small soft"), sentence(outcome, way), { address }),
+      say(make("p", "what small soft"), sentence(outcome, way), { address, expected: why?.expected ?? "" }),
     );
     // The browser's own words help those who look into it, and only when something is wrong.
     if (detail && mood === "bad") shown.append(make("p", "what detail", detail));
@@ -107,13 +109,37 @@ export class Report {
 
   #sumUp() {
     const works = (/** @type {Way} */ way) => ["ok", "no_nat"].includes(this.#verdicts.get(way)?.outcome ?? "");
+    if (this.#isElsewhere()) return;
     const offered = WAYS.filter((way) => this.#verdicts.get(way)?.outcome !== "missing");
     const relayed = offered.some((way) => isRelay(way) && works(way));
     if (!offered.some(works)) return this.#conclude("bad", "check.summary.none");
     if (!works("rooms")) return this.#conclude("bad", "check.summary.rooms");
     if (!relayed || !this.#loop) return this.#conclude("bad", "check.summary.direct");
-    if (offered.every(works)) return this.#conclude("good", "check.summary.good");
-    return this.#conclude("fair", "check.summary.relay");
+    if (!offered.every(works)) return this.#conclude("fair", "check.summary.relay");
+    const missing = WAYS.filter((way) => !offered.includes(way));
+    if (missing.length === 0) return this.#conclude("good", "check.summary.good");
+    const isTls = missing.length === 1 && missing[0] === "tls";
+    return this.#conclude("good", isTls ? "check.summary.no_tls" : "check.summary.missing");
+  }
+
+  /** Why the server gives no credentials. @param {string} status */
+  #excuse(status) {
+    if (this.#isElsewhere()) return;
+    if (status === "429") return this.#conclude("fair", "check.summary.limited");
+    if (this.#verdicts.get("rooms")?.outcome !== "ok") return this.#conclude("bad", "check.summary.refused");
+    if (status === "401") return this.#conclude("fair", "check.summary.token");
+    return this.#conclude("bad", "check.summary.refused");
+  }
+
+  /** A page at an address that is not the server's has nothing else to say. */
+  #isElsewhere() {
+    const why = this.#verdicts.get("rooms")?.why;
+    if (!why || !isLasting(why)) return false;
+    const { reason, origin, expected } = why;
+    this.#conclude("bad", /** @type {Key} */ (`notice.${reason}.text`), { origin, expected });
+    html("there").hidden = reason !== "elsewhere";
+    find("there", HTMLAnchorElement).href = rightPlace(why, location);
+    return true;
   }
 
   /** There is nothing that this browser could check with. */
@@ -123,12 +149,12 @@ export class Report {
     this.#conclude("bad", "notice.unsupported.title");
   }
 
-  /** @param {Mood} mood @param {Key} key */
-  #conclude(mood, key) {
+  /** @param {Mood} mood @param {Key} key @param {import("../wire/i18n.js").Values} [values] */
+  #conclude(mood, key, values) {
     html("summary").dataset.mood = mood;
     setIcon(html("summary"), ICONS[mood]);
     html("summary").querySelector(".mark")?.classList.remove("busy");
-    say(html("summary-text"), key);
+    say(html("summary-text"), key, values);
   }
 
   #copy() {

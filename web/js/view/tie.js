@@ -37,7 +37,7 @@ export class Tie {
   /** @param {string} name @param {Reading[]} readings */
   draw(name, readings) {
     const last = readings.at(-1);
-    this.#name.textContent = name;
+    silence(this.#name, name);
     if (!last) return void say(this.#way, "tile.connecting");
     if (last.path) {
       say(this.#way, ...inWords(last.path, name));

@@ -2,11 +2,13 @@
 /** The whole check: the rooms, each way to the relay, all at once, and then a loop through the relay. */
 
 import { sleep } from "./clock.js";
+import { understand } from "./door.js";
 import { Emitter } from "./emitter.js";
 import { loop } from "./loop.js";
 import { PATIENCE, probe } from "./probe.js";
 
-/** @typedef {import("./probe.js").Verdict} Verdict */
+/** @typedef {import("./door.js").Why} Why */
+/** Of the rooms also why the server lets nobody in. @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason, why?: Why }} Verdict */
 /** @typedef {import("./loop.js").LoopResult} LoopResult */
 /** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
 /** @typedef {LoopResult & { way: Way }} Loop */
@@ -24,6 +26,8 @@ export class Checkup extends Emitter {
   #WebSocket;
   #socketUrl;
   #fetchIce;
+  #askDoor;
+  #origin;
   #clock;
 
   /**
@@ -32,21 +36,25 @@ export class Checkup extends Emitter {
    * @param {typeof globalThis.WebSocket} parts.WebSocket
    * @param {string} parts.socketUrl
    * @param {() => Promise<{ iceServers: RTCIceServer[] }>} parts.fetchIce
+   * @param {() => Promise<import("./door.js").Answer | null>} parts.askDoor
+   * @param {string} parts.origin  of this page
    * @param {import("./clock.js").Clock} parts.clock
    */
-  constructor({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, clock }) {
+  constructor({ RTCPeerConnection, WebSocket, socketUrl, fetchIce, askDoor, origin, clock }) {
     super();
     this.#RTCPeerConnection = RTCPeerConnection;
     this.#WebSocket = WebSocket;
     this.#socketUrl = socketUrl;
     this.#fetchIce = fetchIce;
+    this.#askDoor = askDoor;
+    this.#origin = origin;
     this.#clock = clock;
   }
 
-  /** Rejects if the server gives no credentials to check with. */
+  /** Rejects if the server gives no credentials to check with; what the rooms are worth is known by then. */
   async run() {
     const rooms = this.#report("rooms", this.#probeRooms());
-    const { iceServers } = await this.#fetchIce();
+    const { iceServers } = await this.#fetchIce().catch((why) => rooms.then(() => Promise.reject(why)));
     const target = targets(iceServers);
     const probes = {
       stun: this.#probe("stun", target.stun),
@@ -99,19 +107,32 @@ export class Checkup extends Emitter {
   }
 
   /** @returns {Promise<Verdict>} */
-  #probeRooms() {
+  async #probeRooms() {
+    const { hasOpened, ...verdict } = await this.#knock();
+    if (verdict.outcome !== "refused" || hasOpened) return verdict;
+    // Browsers do not tell a page why a socket does not open.
+    const why = understand(await this.#askDoor(), this.#origin);
+    return why.reason === "silent" ? verdict : { ...verdict, outcome: why.reason, why };
+  }
+
+  /** @returns {Promise<import("./probe.js").Verdict & { hasOpened: boolean }>} */
+  #knock() {
     const begun = this.#clock.now();
     const url = this.#socketUrl;
+    let hasOpened = false;
     return new Promise((resolve) => {
       const socket = new this.#WebSocket(url, "signal.v1");
       const done = (/** @type {"ok" | "refused" | "silent"} */ outcome, detail = "") => {
         cancel();
         socket.onmessage = socket.onclose = null;
         socket.close();
-        resolve({ outcome, ms: this.#clock.now() - begun, url, address: "", detail });
+        resolve({ outcome, ms: this.#clock.now() - begun, url, address: "", detail, hasOpened });
       };
       const cancel = this.#clock.after(PATIENCE, () => done("silent"));
-      socket.onopen = () => socket.send(JSON.stringify({ t: "hello", v: [1] }));
+      socket.onopen = () => {
+        hasOpened = true;
+        socket.send(JSON.stringify({ t: "hello", v: [1] }));
+      };
       socket.onmessage = ({ data }) => {
         const frame = JSON.parse(data);
         done(frame.t === "welcome" ? "ok" : "refused", frame.code);

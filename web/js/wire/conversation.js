@@ -1,5 +1,5 @@
 // @ts-check
-/** Chat and files with the other members: over data channels, and chat over the server while none works. */
+/** Chat and files with the other members: over data channels, and chat over the server where none works or is listened to. */
 
 import { Bucket } from "./bucket.js";
 import { Emitter } from "./emitter.js";
@@ -38,6 +38,8 @@ import { Lines } from "./lines.js";
 export const TEXT_MAX = 1000;
 /** Files that one member may offer at once. */
 const OFFERS_MAX = 20;
+/** What is not heard over the channel within so long goes over the server: the other may not know of channels. */
+const HEARD_WITHIN = 2_000;
 /** What one member may say: what is over it is dropped. */
 const LINES = { burst: 30, perSecond: 10 };
 /** How often one member may offer a file: what is over it is refused. */
@@ -46,9 +48,14 @@ const OFFERS = { burst: OFFERS_MAX, perSecond: 1 };
 /** @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean] }>} */
 export class Conversation extends Emitter {
   #room;
+  #clock;
   /** @type {Map<string, RTCDataChannel>} */
   #channels = new Map();
-  /** With each member: the lines that go over channels, and how much is welcome. @type {Map<string, { lines: Lines, welcome: Bucket, offers: Bucket }>} */
+  /**
+   * With each member: the lines that go over channels, how much is welcome, and whether it has left a line unheard that
+   * went over the channel it has now.
+   * @type {Map<string, { lines: Lines, welcome: Bucket, offers: Bucket, isDeaf: boolean }>}
+   */
   #talks = new Map();
   /** @type {Set<Transfer>} */
   #transfers = new Set();
@@ -58,8 +65,9 @@ export class Conversation extends Emitter {
   constructor(room, clock) {
     super();
     this.#room = room;
+    this.#clock = clock;
     room.on("came", (member) => {
-      this.#talks.set(member.id, { lines: new Lines(), welcome: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock) });
+      this.#talks.set(member.id, { lines: new Lines(), welcome: new Bucket(LINES, clock), offers: new Bucket(OFFERS, clock), isDeaf: false });
       member.peer.on("channel", (channel) => this.#open(member, channel));
       member.peer.on("state", (state) => {
         // A connection that this side closes, to build it anew, takes its channel along without an event.
@@ -81,11 +89,13 @@ export class Conversation extends Emitter {
   /** @param {string} text */
   say(text) {
     for (const { id, peer } of this.#room.members.values()) {
-      const line = this.#talks.get(id)?.lines.say(text);
+      const talk = this.#talks.get(id);
+      const line = talk?.lines.say(text);
       const channel = this.#openChannel(id);
       // While the connection is broken the channel stays open, but what is put into it waits, and may be lost.
-      const isSent = channel && line && peer.state === "connected" && send(channel, { t: "chat", ...line });
-      if (!isSent) this.#sayOverServer(id);
+      const isSent = channel && line && !talk?.isDeaf && peer.state === "connected" && send(channel, { t: "chat", ...line });
+      if (isSent) this.#clock.after(HEARD_WITHIN, () => this.#doubt(id, line));
+      else this.#sayOverServer(id);
     }
   }
 
@@ -134,6 +144,8 @@ export class Conversation extends Emitter {
     // A connection that is built anew brings another channel, on which nothing goes on.
     this.#closed(member.id);
     this.#channels.set(member.id, channel);
+    const talk = this.#talks.get(member.id);
+    if (talk) talk.isDeaf = false;
     channel.onmessage = ({ data }) => {
       if (typeof data === "string") this.#read(member, channel, data);
       else this.#take(member, channel, data);
@@ -158,7 +170,7 @@ export class Conversation extends Emitter {
         if (this.#hear(member, note)) send(channel, { t: "heard", id: note.id });
         return;
       case "heard":
-        return this.#talks.get(member.id)?.lines.wasHeard(note.id);
+        return this.#wasHeard(member, note.id);
       case "file":
         return this.#offered(member, channel, note);
       case "accept":
@@ -172,18 +184,35 @@ export class Conversation extends Emitter {
     }
   }
 
+  /** Whoever has not heard a line hears the next ones at once, too. @param {string} to @param {Line} line */
+  #doubt(to, line) {
+    const talk = this.#talks.get(to);
+    if (!talk?.lines.isUnheard(line.id)) return;
+    talk.isDeaf = true;
+    this.#sayOverServer(to);
+  }
+
+  /** @param {Member} member @param {number} id */
+  #wasHeard(member, id) {
+    const talk = this.#talks.get(member.id);
+    if (!talk) return;
+    talk.isDeaf = false;
+    talk.lines.wasHeard(id);
+  }
+
   /** What a channel may not have carried. @param {string} to */
   #sayOverServer(to) {
     if (!this.#room.members.has(to)) return;
     for (const line of this.#talks.get(to)?.lines.takeUnheard() ?? []) this.#room.say("line", toBody(line), to);
   }
 
-  /** @param {Member} member @param {Partial<Line> | null} line @returns {boolean} whether it counts as heard */
+  /** @param {Member} member @param {Partial<Line> | null} line @returns {boolean} whether it counts as heard: also what is too much, or it would come over the server, too */
   #hear(member, line) {
     const talk = this.#talks.get(member.id);
     const { id, text } = line ?? {};
     const isSane = typeof text === "string" && (id === undefined || isId(id));
-    if (!isSane || !talk?.welcome.take()) return false;
+    if (!isSane || !talk) return false;
+    if (!talk.welcome.take()) return true;
     if (id === undefined || talk.lines.hears(id)) this.emit("chat", member, text.slice(0, TEXT_MAX));
     return true;
   }

@@ -15,6 +15,11 @@ const MESSAGES = { en, ko };
 /** In their own words. @type {Record<Language, string>} */
 export const LANGUAGES = { en: "English", ko: "한국어" };
 
+/** What is written from right to left, assigned or not yet (Unicode's DerivedBidiClass), and what turns the direction. */
+const TURNING = /[\u0590-\u08FF\uFB1D-\uFDFF\uFE70-\uFEFF\u{10800}-\u{10FFF}\u{1E800}-\u{1EFFF}\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069\p{Zl}\p{Zp}]/u;
+/** What could end an isolate, or a line. */
+const ENDING = /[\u202A-\u202E\u2066-\u2069\p{Zl}\p{Zp}]/gu;
+
 /**
  * The address counts most, then what was chosen before, then what the browser prefers.
  * @param {{ asked?: string | null, stored?: string | null, preferred?: readonly string[] }} wishes
@@ -38,7 +43,15 @@ export function chooseLanguage({ asked, stored, preferred = [] }) {
 export function translate(language, key, values = {}) {
   const message = MESSAGES[language][key];
   const text = typeof message === "string" ? message : form(language, message, Number(values.count));
-  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  return text.replace(/\{(\w+)\}/g, (whole, name) => isolate(String(values[name] ?? whole)));
+}
+
+/**
+ * What others wrote, so that it moves nothing of the sentence that it stands in, as in `<bdi>`.
+ * @param {string} value
+ */
+function isolate(value) {
+  return TURNING.test(value) ? `\u2068${value.replace(ENDING, "")}\u2069` : value;
 }
 
 /** @param {string} text @returns {text is Key} */

@@ -26,6 +26,11 @@ export class Lines {
     this.#unheard.delete(id);
   }
 
+  /** @param {number} id */
+  isUnheard(id) {
+    return this.#unheard.has(id);
+  }
+
   /** What another way has to carry, in order: from now on it is its care. @returns {Line[]} */
   takeUnheard() {
     const lines = [...this.#unheard.values()];

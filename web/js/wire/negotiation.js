@@ -5,6 +5,8 @@ import { CANDIDATES_MAX } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
 
+/** Candidates that wait for a description; an honest member has fewer, and what is over it is dropped. */
+export const EARLY_MAX = 256;
 /** Candidates found within so many milliseconds of each other travel together. */
 const GATHER = 40;
 
@@ -29,6 +31,7 @@ export class Negotiation {
   #early = [];
   /** @type {(RTCIceCandidateInit | null)[]} */
   #found = [];
+  #isOver = false;
   #cancelFlush = () => {};
 
   /**
@@ -64,6 +67,7 @@ export class Negotiation {
   }
 
   close() {
+    this.#isOver = true;
     this.#cancelFlush();
     this.#pc.onnegotiationneeded = this.#pc.onicecandidate = null;
   }
@@ -105,7 +109,7 @@ export class Negotiation {
   /** @param {RTCIceCandidateInit | null} candidate */
   async #add(candidate) {
     if (!this.#pc.remoteDescription) {
-      this.#early.push(candidate);
+      if (this.#early.length < EARLY_MAX) this.#early.push(candidate);
       return;
     }
     try {
@@ -119,7 +123,8 @@ export class Negotiation {
 
   #tell() {
     const description = this.#pc.localDescription;
-    if (description) this.#send({ d: { type: description.type, sdp: description.sdp } });
+    // Another connection may have its number by now.
+    if (description && !this.#isOver) this.#send({ d: { type: description.type, sdp: description.sdp } });
   }
 
   /** @param {RTCIceCandidate | null} candidate */

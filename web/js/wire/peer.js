@@ -1,9 +1,10 @@
 // @ts-check
 /** One other member: the connection with it, rebuilt when nothing else helps. */
 
+import { Bucket } from "./bucket.js";
 import { within } from "./clock.js";
 import { Emitter } from "./emitter.js";
-import { Negotiation } from "./negotiation.js";
+import { EARLY_MAX, Negotiation } from "./negotiation.js";
 import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
@@ -14,6 +15,10 @@ import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
 export const KINDS = ["audio", "video"];
 /** Fresh credentials are worth waiting for, but not longer. */
 const FRESH_WITHIN = 2_000;
+/** How often the other side may begin a new epoch: what is more waits, and of what waits only the newest is built. */
+const EPOCHS = { burst: 2, perSecond: 1 };
+/** Whoever begins the next epoch counts up by no more; a connection that works is not given up for anything else. */
+const AHEAD = 2;
 
 /**
  * There is one audio and one video transceiver from the start, so that a camera that is switched, or a screen that is
@@ -21,7 +26,8 @@ const FRESH_WITHIN = 2_000;
  *
  * Each `RTCPeerConnection` of the pair has a number, the epoch; whoever builds one counts it up, the polite side in odd
  * numbers and the other in even ones. So in each epoch one side alone has begun, and if both begin at once, the higher
- * epoch is that of both. What is heard of an older one is about a connection that is gone.
+ * epoch is that of both. What is heard of an older one is about a connection that is gone. A number that was told to
+ * nobody is used again, so that neither side ever sees one that is far ahead.
  *
  * @extends {Emitter<{ track: [MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
  */
@@ -45,6 +51,12 @@ export class Peer extends Emitter {
   #stream;
 
   #epoch = 0;
+  /** The newest epoch that was told to the other side or heard of it. */
+  #newest = 0;
+  #epochs;
+  /** What was heard of an epoch that may not be built yet. @type {{ epoch: number, contents: Content[], size: number } | null} */
+  #next = null;
+  #cancelNext = () => {};
   /** @type {Negotiation | null} */
   #negotiation = null;
   /** @type {Recovery} */
@@ -73,12 +85,13 @@ export class Peer extends Emitter {
     this.#tracks = { ...tracks };
     this.#stream = stream;
     this.#clock = clock;
+    this.#epochs = new Bucket(EPOCHS, clock);
     this.#recovery = new Recovery({ restart: (failures) => this.#recover(failures), clock });
   }
 
   /** Builds a connection and offers it. */
   start() {
-    const next = this.#epoch + 1;
+    const next = this.#newest + 1;
     const isOurs = next % 2 === (this.#polite ? 1 : 0);
     const pc = this.#build(isOurs ? next : next + 1);
     for (const kind of KINDS) {
@@ -94,9 +107,13 @@ export class Peer extends Emitter {
    * @param {Content} content
    */
   async hear(epoch, content) {
-    if (epoch < this.#epoch || this.state === "closed") return;
-    if (epoch > this.#epoch || !this.#negotiation) this.#build(epoch);
-    await this.#negotiation?.hear(content);
+    const isFar = this.state === "connected" && epoch > this.#newest + AHEAD;
+    if (this.state === "closed" || isFar || epoch < Math.max(this.#epoch, this.#newest)) return;
+    if (epoch === this.#epoch && this.#negotiation) return this.#negotiation.hear(content);
+    this.#newest = epoch;
+    const isFirst = !this.#next;
+    this.#keep(epoch, content);
+    if (isFirst) await this.#buildNext();
   }
 
   /**
@@ -114,10 +131,11 @@ export class Peer extends Emitter {
    * stays on the old pair for as long as that works.
    */
   async rebuild() {
-    const before = this.#epoch;
+    const [epoch, newest] = [this.#epoch, this.#newest];
     await this.#freshen();
     // The other side may have been faster.
-    if (this.state !== "closed" && this.#epoch === before) this.start();
+    const isCurrent = this.#epoch === epoch && this.#newest === newest && !this.#next;
+    if (this.state !== "closed" && isCurrent) this.start();
   }
 
   /** The network has changed. */
@@ -126,6 +144,7 @@ export class Peer extends Emitter {
   }
 
   close() {
+    this.#cancelNext();
     this.#dismantle();
     this.#recovery.close();
     this.#become("closed");
@@ -150,6 +169,28 @@ export class Peer extends Emitter {
     return within(this.#clock, FRESH_WITHIN, this.#refresh(), undefined);
   }
 
+  /** @param {number} epoch @param {Content} content */
+  #keep(epoch, content) {
+    if (this.#next?.epoch !== epoch) this.#next = { epoch, contents: [], size: 0 };
+    const size = "c" in content ? content.c.length : 1;
+    if (this.#next.size + size > EARLY_MAX) return;
+    this.#next.size += size;
+    this.#next.contents.push(content);
+  }
+
+  /** Builds what the other side has begun, now or as soon as it may. */
+  async #buildNext() {
+    if (!this.#next) return;
+    if (!this.#epochs.take()) {
+      this.#cancelNext = this.#clock.after(this.#epochs.wait, () => this.#buildNext());
+      return;
+    }
+    const { epoch, contents } = this.#next;
+    this.#next = null;
+    this.#build(epoch);
+    await Promise.all(contents.map((content) => this.#negotiation?.hear(content)));
+  }
+
   /**
    * @param {number} epoch
    * @returns {RTCPeerConnection}
@@ -163,7 +204,10 @@ export class Peer extends Emitter {
     this.#negotiation = new Negotiation({
       pc,
       polite: this.#polite,
-      send: (content) => this.#send(epoch, content),
+      send: (content) => {
+        this.#newest = Math.max(this.#newest, epoch);
+        this.#send(epoch, content);
+      },
       accept: () => this.#adopt(pc),
       fail: () => this.#recovery.giveUp(),
       doubt: () => this.#recovery.doubt(),

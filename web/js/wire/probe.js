@@ -9,9 +9,10 @@
  * - `dns`          its name is not known
  * - `refused`      the connection is refused or torn, or the certificate is not accepted
  * - `silent`       nothing came back in time
+ * - `loopback`     nor did it, but the server is on this machine, where not every browser looks for one
  * - `forbidden`    the browser does not even try this URL
  * - `missing`      the server offers no such thing
- * @typedef {"ok" | "no_nat" | "credential" | "full" | "dns" | "refused" | "silent" | "forbidden" | "missing"} Outcome
+ * @typedef {"ok" | "no_nat" | "credential" | "full" | "dns" | "refused" | "silent" | "loopback" | "forbidden" | "missing"} Outcome
  */
 
 /**
@@ -22,6 +23,9 @@
  * @property {string} address  the address that was obtained, or empty
  * @property {string} detail  what the browser said, for those who can read it
  */
+
+/** What says nothing of a server that is on this machine. */
+const UNHEARD = new Set(["dns", "refused", "silent"]);
 
 /** Browsers wait for up to 40 seconds, and sometimes say nothing at all. */
 export const PATIENCE = 8_000;
@@ -37,11 +41,13 @@ export const PATIENCE = 8_000;
 export function probe({ RTCPeerConnection, server, url, clock }) {
   const begun = clock.now();
   const isStun = url.startsWith("stun");
+  const isNear = /^\w+:(127\.|\[::1\]|localhost[:?])/.test(url);
   let detail = "";
   return new Promise((resolve) => {
-    const done = (/** @type {Outcome} */ outcome, address = "") => {
+    const done = (/** @type {Outcome} */ known, address = "") => {
       cancel();
       pc?.close();
+      const outcome = isNear && UNHEARD.has(known) ? "loopback" : known;
       resolve({ outcome, ms: clock.now() - begun, url, address, detail });
     };
     /** What is wrong on one network may go well on another, so errors count when nothing else comes. @type {Outcome | null} */

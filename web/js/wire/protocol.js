@@ -1,7 +1,7 @@
 // @ts-check
 /** The messages of the signaling protocol, version 1, as types; `docs/signaling.md` explains them. */
 
-/** @typedef {{ mic: boolean, cam: boolean, screen: boolean, hand: boolean }} State */
+/** `unsaid` if none of it was ever said. @typedef {{ mic: boolean, cam: boolean, screen: boolean, hand: boolean, unsaid?: boolean }} State */
 /** @typedef {{ iceServers: RTCIceServer[], ttl: number, expires_at: number }} Ice */
 /** @typedef {{ id: string, seq: number, name: string, state: State, away: boolean }} PeerInfo */
 /** @typedef {{ type: RTCSdpType, sdp?: string }} Description */

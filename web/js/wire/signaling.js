@@ -26,6 +26,7 @@ const PONG_WITHIN = 5_000;
  *   begun: [],
  *   message: [Frame],
  *   refused: [Refusal],
+ *   unopened: [],
  *   closed: [number],
  * }>}
  */
@@ -49,6 +50,8 @@ export class Signaling extends Emitter {
   #last = 0;
   #attempt = 0;
   #pinged = 0;
+  /** Whether the socket has ever been one: the browser does not tell why the server refuses it. */
+  #hasOpened = false;
   /** How long the server asked us to stay away. @type {number | null} */
   #pause = null;
   #stop = false;
@@ -77,6 +80,7 @@ export class Signaling extends Emitter {
     const socket = new this.#WebSocket(this.#url, "signal.v1");
     this.#socket = socket;
     this.#pause = null;
+    this.#hasOpened = false;
     socket.onopen = () => this.#hello();
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
     socket.onclose = ({ code }) => this.#lost(code);
@@ -111,6 +115,7 @@ export class Signaling extends Emitter {
   }
 
   #hello() {
+    this.#hasOpened = true;
     const resume = this.#resume && { resume: this.#resume, last: this.#last };
     this.#send({ t: "hello", v: [1], ...resume });
   }
@@ -211,6 +216,7 @@ export class Signaling extends Emitter {
     this.#socket = null;
     if (FINAL.has(code) || this.#stop) return this.#finish(code);
     this.#become("down");
+    if (!this.#hasOpened) this.emit("unopened");
     this.#later(this.#pause ?? backoff(this.#attempt++, this.#random), () => this.open());
   }
 

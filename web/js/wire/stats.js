@@ -21,6 +21,7 @@
  * @property {number | null} loss  of what the other side sent, 0 to 1
  * @property {number | null} jitter  milliseconds
  * @property {number | null} fps
+ * @property {number} frames  of pictures that were decoded so far
  * @property {string | null} resolution
  */
 
@@ -87,6 +88,7 @@ function read(report, now, before) {
     loss: lossBetween(now, before),
     jitter: milliseconds(audio?.jitter ?? video?.jitter),
     fps: video?.framesPerSecond ?? null,
+    frames: video?.framesDecoded ?? 0,
     resolution: video?.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : null,
   };
 }

@@ -1,0 +1,24 @@
+// @ts-check
+/** How another member is shown: as they say, or as they are seen and heard if they never said anything. */
+
+/** @typedef {import("./protocol.js").State} State */
+/** @typedef {import("./stats.js").Reading} Reading */
+
+/** Who has sent no picture for so many readings, one a second, sends none. */
+const WINDOW = 3;
+
+/**
+ * @param {State} state
+ * @param {Reading[]} readings  of the connection with them
+ * @returns {State}
+ */
+export function lookOf(state, readings) {
+  return state.unsaid ? { ...state, mic: true, cam: isPictured(readings) } : state;
+}
+
+/** Whether pictures have come lately. @param {Reading[]} readings */
+function isPictured(readings) {
+  const recent = readings.slice(-1 - WINDOW).map(({ frames }) => frames);
+  if (recent.length === 1) recent.unshift(0);
+  return recent.some((frames, i) => i > 0 && frames > 0 && frames !== recent[i - 1]);
+}
