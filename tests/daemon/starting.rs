@@ -85,7 +85,7 @@ fn the_log_says_how_many_connections_there_may_be_and_what_bounds_them() {
     fs::write(&file, config_text("21430-21439", &["127.0.0.1:0"])).unwrap();
     for (limit, bounds) in [
         ("-n 300", ["limit=180", "the limit of open files (LimitNOFILE)", "per_ip=45"]),
-        ("-v 1048576", ["limit=1988", "the limit of address space (ulimit -v)", "per_ip=497"]),
+        ("-v 1048576", ["limit=1941", "the limit of address space (ulimit -v)", "per_ip=485"]),
     ] {
         let script = format!("ulimit {limit} && exec \"$0\" --config \"$1\"");
         let mut shell = Command::new("sh");
