@@ -233,7 +233,7 @@ fn what_no_browser_can_send_is_refused_with_what_to_write() {
         for (line, name) in [
             (format!("allowed_origins = [{origin:?}]"), "config.toml:2: http.allowed_origins: "),
             (
-                format!("[[http.keys]]\nid = \"a\"\norigins = [{origin:?}]"),
+                format!("[[http.keys]]\nid = \"a\"\norigins = [{origin:?}]\nhash = \"sha256:{:064}\"", 0),
                 "config.toml:4: http.keys.origins: ",
             ),
         ] {
