@@ -10,7 +10,7 @@ use hairpin::outcome::{Ending, Ignored};
 use crate::support::daemon::{Client as UdpClient, peer, receive, start_secure};
 use crate::support::session::Turn;
 use crate::support::stream::{Client, End, connect, eventually, padded_channel_data, rest};
-use crate::support::stun::{BINDING, Builder, Class, DATA, ICMP, Message, SOFTWARE};
+use crate::support::stun::{BINDING, Builder, Class, DATA, Message, SOFTWARE};
 
 const CHANNEL: u16 = 0x4000;
 
