@@ -86,5 +86,5 @@ def test_a_crowd_that_is_too_large_is_said_in_the_log_with_the_key_to_raise(tmp_
         came_of_it = play(namespace, 30, "udp", "IPv4", patience=8)
         assert came_of_it["allocated"] == 20, came_of_it
         log = daemon.log()
-        assert log.count("limits.answers_per_ip_burst") == log.count("limits.allocations_per_ip") == 1, log
+        assert log.count("raise limits.answers_per_ip_burst") == log.count("raise limits.allocations_per_ip") == 1, log
         assert daemon.stop() == 0
