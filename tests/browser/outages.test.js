@@ -45,6 +45,8 @@ test("a lost socket is resumed, and neither picture nor connection notices", asy
 
 test("while the server is out of reach, the call and the chat go on", async (t) => {
   const [alice, bob] = await calling();
+  // They ask the server why their sockets do not open, as long as it cannot be heard.
+  for (const guest of [alice, bob]) guest.expect(/ERR_\w+ .*\/api\/v1\/door$/);
   // when
   cable.unplug();
   // then

@@ -63,7 +63,11 @@ export class Machine {
     if (addresses.length === 0) return;
     inside("link", "add", "eth0", "type", "veth", "peer", "name", "socket");
     for (const address of addresses) inside("addr", "add", address, "dev", "eth0", ...(address.includes(":") ? ["nodad"] : []));
-    for (const end of ["eth0", "socket"]) inside("link", "set", end, "up");
+    for (const end of ["eth0", "socket"]) {
+      // A link-local address appears a second or two later, and Chromium then gives up what it was loading.
+      if (ipv6) inside("link", "set", end, "addrgenmode", "none");
+      inside("link", "set", end, "up");
+    }
     // As behind a router that is there: the kernel says which address leads to the Internet.
     for (const family of ["-4", "-6"]) {
       if (addresses.some((address) => address.includes(":") === (family === "-6"))) inside(family, "route", "add", "default", "dev", "eth0");
