@@ -4,4 +4,5 @@ pub mod client_net;
 pub mod headcount;
 pub mod notice;
 pub mod rate;
+pub mod strangers;
 pub mod throttle;
