@@ -65,7 +65,7 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// The IPv4 address that an IPv6 one hides (RFC 4291 §2.5.5.2): nothing is bound to such, and no packet comes from one.
-pub(super) fn in_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
+fn in_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
     match ip {
         IpAddr::V4(_) => None,
         IpAddr::V6(ip) => ip.to_ipv4_mapped(),
