@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::bounds::client_net::NETWORK_SHARE;
 use crate::bounds::headcount::{self, Headcount};
 use crate::bounds::strangers::{Age, Line, Strangers};
 use crate::clock::Moment;
@@ -15,8 +16,6 @@ use crate::signaling::sessions::SocketId;
 /// How long a stranger need not make way: hello and join take that long at most, over a slow line. More would serve who
 /// floods: with `s` places for strangers, `s` sockets in this time keep everybody out.
 pub const SETTLING: Duration = Duration::from_secs(3);
-/// A network has the places of so many addresses.
-pub const NETWORK_SHARE: u32 = 4;
 
 /// Why there is no place for one more socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ struct Stranger {
 }
 
 impl Seats {
-    /// So many places in all, and so many for one address.
+    /// So many places in all, and so many for one address; a network has those of [`NETWORK_SHARE`].
     #[must_use]
     pub fn new(most: usize, per_address: u32) -> Self {
         let per_network = per_address.saturating_mul(NETWORK_SHARE);
