@@ -2,6 +2,8 @@
 
 pub mod client_net;
 pub mod headcount;
+pub mod net_throttle;
 pub mod notice;
 pub mod rate;
+pub mod strangers;
 pub mod throttle;

@@ -349,7 +349,7 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     // The last free ports are hard to find and even pairs run out first, so "auto" leaves a tenth.
     let most = u32::try_from(ports * 9 / 10).unwrap_or(u32::MAX).max(1);
     let allocations = config.allocations.unwrap_or(most);
-    // Ten rooms of eight behind one address, each member reconnecting at once; and two networks cannot take all.
+    // Ten rooms of eight fit behind one address; and one network cannot take all.
     let share = |parts: u32| (allocations / parts).max(1);
     let allocations_per_ip = config.allocations_per_ip.unwrap_or(share(4));
     let failures = u64::from(config.failures_per_minute);

@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// The longest text or certificate that is read: many times what any has.
-pub const LENGTH_MAX: u64 = 1 << 20;
+const LENGTH_MAX: u64 = 1 << 20;
 
 /// Opens an ordinary file, behind whatever symlinks.
 ///

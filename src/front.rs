@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::bounds::notice::Notice;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::http::connection::{self, Protocol, Server};
@@ -103,8 +104,6 @@ pub enum Order {
 const BACKLOG: i32 = 1024;
 /// How long nothing is accepted when the system gives no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often the log says so.
-const WARNING: Duration = Duration::from_secs(60);
 /// How often it is looked whether a crowd has left.
 const TIDYING: Duration = Duration::from_secs(5);
 /// How long those in rooms may take to hear that we stop.
@@ -177,7 +176,7 @@ impl Front {
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
-        let mut warned = None;
+        let exhausted = Notice::new();
         loop {
             match listener.accept().await {
                 Ok((socket, from)) => {
@@ -192,10 +191,8 @@ impl Front {
                 }
                 Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
-                    let now = self.clock.now().moment;
-                    if warned.is_none_or(|warned| now.since(warned) > WARNING) {
-                        warned = Some(now);
-                        tracing::warn!(%error, "no connection can be accepted: raise LimitNOFILE");
+                    if let Some(times) = exhausted.due(self.clock.now().moment) {
+                        tracing::warn!(%error, times, "no connection can be accepted: raise LimitNOFILE");
                     }
                     sleep(PAUSE).await;
                 }

@@ -19,6 +19,7 @@
 //! | how often one of many may do something, and how many there may be | [`bounds`] |
 //! | what is said of all this, and how much of it | [`log`] |
 //! | which files are read | [`files`] |
+//! | which characters cannot be seen | [`unseen`] |
 //! | what time it is | [`clock`] |
 //!
 //! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
@@ -44,3 +45,4 @@ pub mod outcome;
 pub mod relay;
 pub mod room_token;
 pub mod signaling;
+pub mod unseen;

@@ -12,7 +12,6 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -90,14 +89,6 @@ pub fn last_words(text: String) {
     });
     if speaker.is_ok() {
         let _ = heard.recv_timeout(LAST_PATIENCE);
-    }
-}
-
-impl Log {
-    /// How many lines were lost so far, because nobody took them; it goes on counting.
-    #[must_use]
-    pub fn lost(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.queue.lost)
     }
 }
 

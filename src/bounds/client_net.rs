@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+/// Where nothing else is configured, a network has as much as so many addresses.
+pub const NETWORK_SHARE: u32 = 4;
+
 /// What counts as one client address: an IPv4 address, or an IPv6 /64, because one IPv6 host has a whole /64.
 #[must_use]
 pub fn address(ip: IpAddr) -> IpAddr {

@@ -14,7 +14,7 @@ pub struct Notice {
 }
 
 /// How long nothing more is said.
-pub const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_secs(60);
 
 impl Notice {
     /// Nothing was said yet.
@@ -26,16 +26,15 @@ impl Notice {
     /// It has happened once more. If it is to be said now: how often it has happened since it was last said, this time
     /// included.
     pub fn due(&self, now: Moment) -> Option<u64> {
-        let happened = self.unsaid.fetch_add(1, Ordering::Relaxed) + 1;
+        self.unsaid.fetch_add(1, Ordering::Relaxed);
         let again = self.again.load(Ordering::Relaxed);
         if now.as_nanos() < again {
             return None;
         }
         let next = (now + PERIOD).as_nanos();
-        // Whoever is first says it.
+        // Whoever is first says it, and for those as well who come between.
         self.again.compare_exchange(again, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
-        self.unsaid.store(0, Ordering::Relaxed);
-        Some(happened)
+        Some(self.unsaid.swap(0, Ordering::Relaxed))
     }
 }
 

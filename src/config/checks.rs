@@ -1,16 +1,13 @@
 //! Finds what is wrong in a configuration whose single values are all right.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-
 use crate::config::reading::Unread;
-use crate::config::values::in_ipv4;
 use crate::config::{ApiKey, Config, Listen, Tls};
 use crate::ice::Served;
 use crate::relay::engine::peers::PeerPolicy;
@@ -181,11 +178,6 @@ impl Config {
 
     fn check_tls(&self, mistakes: &mut Mistakes) {
         let Tls { certificate, key, names } = &self.tls;
-        for name in names.iter().filter(|name| ServerName::try_from(name.as_str()).is_err()) {
-            let reason =
-                format!("{name:?} is no host name: write what clients use, such as \"turn.example.org\"");
-            mistakes.add("tls.names", reason);
-        }
         if !mistakes.know(&["tls.certificate", "tls.key"]) {
             return;
         }
@@ -223,14 +215,6 @@ impl Config {
             if let Some(address) = listen.iter().find(shared).filter(|_| known) {
                 let reason = format!("{address} is in {key} too: choose another port, or remove it there");
                 mistakes.add("http.listen", reason);
-            }
-        }
-        if let Some(host) = self.http.ice_host.as_deref() {
-            if let Some(ip) = host.parse::<IpAddr>().ok().and_then(in_ipv4) {
-                mistakes.add("http.ice_host", format!("{host:?} is IPv4 written as IPv6: write \"{ip}\""));
-            } else if ServerName::try_from(host).is_err() {
-                let reason = "is neither a host name nor an address: write \"turn.example.org\"";
-                mistakes.add("http.ice_host", format!("{host:?} {reason}"));
             }
         }
         self.check_keys(mistakes);

@@ -19,6 +19,7 @@ use crate::config::{Create, LogFormat};
 use crate::credentials::{CheckExpiry, Secret};
 use crate::files;
 use crate::relay::ports::RelayAddress;
+use crate::unseen::{is_joiner, is_unseen};
 
 pub(super) fn socket_addresses<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<SocketAddr>, D::Error> {
     let texts = Vec::<String>::deserialize(value)?;
@@ -65,7 +66,7 @@ fn listener(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// The IPv4 address that an IPv6 one hides (RFC 4291 §2.5.5.2): nothing is bound to such, and no packet comes from one.
-pub(super) fn in_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
+fn in_ipv4(ip: IpAddr) -> Option<Ipv4Addr> {
     match ip {
         IpAddr::V4(_) => None,
         IpAddr::V6(ip) => ip.to_ipv4_mapped(),
@@ -168,7 +169,7 @@ pub(super) fn secrets<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Secret>
     // The value itself must not be shown: it may be a secret without its brackets.
     let texts =
         texts.ok_or_else(|| D::Error::custom("this is not a list of texts: write [\"the secret\"]"))?;
-    if texts.iter().any(|text| text.contains(is_unseen)) {
+    if texts.iter().any(|text| text.contains(is_hidden)) {
         return Err(D::Error::custom(format!("a secret has {UNSEEN}")));
     }
     Ok(texts.into_iter().map(Secret::new).collect())
@@ -302,20 +303,15 @@ pub(super) fn read_secrets(file: &Path) -> Result<Vec<Secret>, String> {
             "{shown} has a line that is no secret: there are no comments and no spaces in it"
         ));
     }
-    if lines.iter().any(|line| line.contains(is_unseen)) {
+    if lines.iter().any(|line| line.contains(is_hidden)) {
         return Err(format!("{shown} has a secret with {UNSEEN}"));
     }
     Ok(lines.into_iter().map(Secret::new).collect())
 }
 
-/// Whether a character is there and cannot be seen, so that whoever copies a secret by hand or by eye copies another: control
-/// characters, a byte order mark, marks of direction, and spaces and joiners of no width.
-fn is_unseen(character: char) -> bool {
-    let invisible = ['\u{AD}', '\u{61C}', '\u{180E}', '\u{FEFF}'];
-    let ranges = ['\u{200B}'..='\u{200F}', '\u{2028}'..='\u{202E}', '\u{2060}'..='\u{206F}'];
-    character.is_control()
-        || invisible.contains(&character)
-        || ranges.iter().any(|range| range.contains(&character))
+/// Whether a character cannot be seen, so that whoever copies a secret by hand or by eye copies another.
+fn is_hidden(character: char) -> bool {
+    character.is_control() || is_unseen(character) || is_joiner(character)
 }
 
 const UNSEEN: &str =

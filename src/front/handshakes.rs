@@ -7,44 +7,33 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::bounds::client_net::{address, network};
+use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::notice::Notice;
 use crate::bounds::rate::Rate;
-use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
 
 /// What each address, and each network, has begun.
 #[derive(Debug)]
 pub struct Handshakes {
-    addresses: Mutex<Throttle<IpAddr>>,
-    networks: Mutex<Throttle<IpAddr>>,
+    begun: Mutex<NetThrottle>,
     refused: Notice,
 }
 
 /// Seconds' worth that may begin at once: a classroom that comes back after its network was gone.
 const BURST: u64 = 20;
-/// How many addresses' worth a network has.
-const OF_A_NETWORK: u64 = 4;
 
 impl Handshakes {
     /// So many a second for one address in the long run.
     #[must_use]
     pub fn new(per_second: u64) -> Self {
-        let rate = |count| Rate::new(count, Duration::from_secs(1), count * BURST);
-        Self {
-            addresses: Mutex::new(Throttle::new(rate(per_second))),
-            networks: Mutex::new(Throttle::new(rate(per_second * OF_A_NETWORK))),
-            refused: Notice::new(),
-        }
+        let rate = Rate::new(per_second, Duration::from_secs(1), per_second * BURST);
+        Self { begun: Mutex::new(NetThrottle::new(rate)), refused: Notice::new() }
     }
 
     /// Whether a client may begin one more.
     pub fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
-        let take = |throttle: &Mutex<Throttle<IpAddr>>, who| {
-            // A panic elsewhere leaves the buckets as they were.
-            throttle.lock().unwrap_or_else(PoisonError::into_inner).take(who, now).is_ok()
-        };
-        let may = take(&self.addresses, address(ip)) && take(&self.networks, network(ip));
+        // A panic elsewhere leaves the buckets as they were.
+        let may = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
         if !may && let Some(times) = self.refused.due(now) {
             tracing::info!(
                 times,

@@ -72,11 +72,11 @@ const METERED: u64 = 2 * BYTES_PER_TEN_SECONDS;
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Line<S> {
     /// A line, and the meter on it, which does not run yet.
     pub(super) fn new(stream: S, permit: Permit, frames: Option<Frames>, clock: Clock) -> (Self, Meter) {
-        let (told, heard) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let told = Arc::new(Notify::new());
         let way = Arc::clone(&told);
         permit.watch(move || told.notify_one());
         let permit = Arc::new(permit);
-        let meter = Meter { runs: heard, permit: Arc::downgrade(&permit) };
+        let meter = Meter { runs: Arc::default(), permit: Arc::downgrade(&permit) };
         let line = Self {
             inner: Some((permit, stream)),
             way: Some(Box::pin(async move { way.notified().await })),

@@ -1,7 +1,7 @@
 //! Lines that wait to be written: so many bytes, and what does not fit is counted and gone.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Between those who say something and the one that writes it.
@@ -11,7 +11,7 @@ pub(super) struct Queue {
     /// Something happened that the writer waits for, or who waits for the writer.
     changed: Condvar,
     /// Lines that did not fit, or that nobody took.
-    pub(super) lost: Arc<AtomicU64>,
+    pub(super) lost: AtomicU64,
 }
 
 #[derive(Debug, Default)]

@@ -4,14 +4,14 @@
 //! or sits in a room, keeps its place. Everybody else is a stranger, and where there is no place left, the oldest stranger
 //! gives up its own to the newcomer: so a crowd that only holds connections keeps nobody out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bounds::client_net::{address, network};
 use crate::bounds::headcount::{Crowded, Headcount};
 use crate::bounds::notice::Notice;
+use crate::bounds::strangers::{Age, Line, Strangers};
 use crate::clock::Moment;
 
 /// The places.
@@ -52,31 +52,20 @@ pub enum Full {
 
 /// How the holder of a place is told that it must make way.
 type Tell = Box<dyn FnOnce() + Send>;
+/// Those that must make way, each with what was full.
+type Told = Vec<(Full, Option<Tell>)>;
 
 struct Crowd {
     places: HashMap<u64, Place>,
     counts: Headcount,
-    /// The strangers, the oldest first: among all, in each network and at each address.
-    strangers: BTreeMap<(Queue, Age), u64>,
+    strangers: Strangers<u64>,
     /// Those that have to make way and have not gone yet. They no longer count.
     leaving: usize,
-    /// The last number, and the last age, that was given to somebody.
+    /// The last number that was given to somebody.
     last: u64,
     /// The most places that were taken since it was last asked for.
     peak: usize,
 }
-
-/// Strangers that stand in one line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Queue {
-    All,
-    Network(IpAddr),
-    Address(IpAddr),
-}
-
-/// Who has the smaller one is older.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Age(u64);
 
 struct Place {
     /// Whose it is, if that is known, and if it is one client's.
@@ -113,7 +102,7 @@ impl Admission {
         let crowd = Crowd {
             places: HashMap::new(),
             counts: Headcount::new(bounds.per_address, bounds.per_network),
-            strangers: BTreeMap::new(),
+            strangers: Strangers::default(),
             leaving: 0,
             last: 0,
             peak: 0,
@@ -157,7 +146,7 @@ impl Admission {
     fn change<T>(
         &self,
         now: Moment,
-        change: impl FnOnce(&mut Crowd, &mut Vec<(Full, Option<Tell>)>) -> Result<T, Full>,
+        change: impl FnOnce(&mut Crowd, &mut Told) -> Result<T, Full>,
     ) -> Result<T, Full> {
         let mut told = Vec::new();
         let changed = change(&mut self.crowd(), &mut told);
@@ -210,12 +199,12 @@ impl Permit {
 
     /// The connection keeps its place from now on.
     pub fn settle(&self) {
-        self.admission.crowd().stand(self.number, false);
+        self.admission.crowd().settle(self.number);
     }
 
     /// The connection is a stranger's, and the youngest.
     pub fn renew(&self) {
-        self.admission.crowd().stand(self.number, true);
+        self.admission.crowd().renew(self.number);
     }
 
     /// Whether the connection has to make way.
@@ -238,41 +227,29 @@ impl Crowd {
     }
 
     /// Makes room for one more, whoever it is.
-    fn make_room(&mut self, bounds: &Bounds, told: &mut Vec<(Full, Option<Tell>)>) -> Result<(), Full> {
-        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Queue::All, bounds, told) }
+    fn make_room(&mut self, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
+        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Line::All, bounds, told) }
     }
 
     /// Makes room for one more of an address.
-    fn make_room_for(
-        &mut self,
-        ip: IpAddr,
-        bounds: &Bounds,
-        told: &mut Vec<(Full, Option<Tell>)>,
-    ) -> Result<(), Full> {
+    fn make_room_for(&mut self, ip: IpAddr, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         while let Err(crowded) = self.counts.room(ip) {
-            let (full, queue) = match crowded {
-                Crowded::Address => (Full::Address, Queue::Address(address(ip))),
-                Crowded::Network => (Full::Network, Queue::Network(network(ip))),
+            let full = match crowded {
+                Crowded::Address => Full::Address,
+                Crowded::Network => Full::Network,
             };
-            self.evict(full, queue, bounds, told)?;
+            self.evict(full, Line::of(crowded, ip), bounds, told)?;
         }
         Ok(())
     }
 
     /// Has the oldest stranger of a line make way. Few may be on their way out at a time: whoever comes faster than others
     /// can leave is refused.
-    fn evict(
-        &mut self,
-        full: Full,
-        queue: Queue,
-        bounds: &Bounds,
-        told: &mut Vec<(Full, Option<Tell>)>,
-    ) -> Result<(), Full> {
+    fn evict(&mut self, full: Full, line: Line, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         let leaving_most = bounds.most / 8 + 8;
-        let oldest = self.strangers.range((queue, Age(0))..).next();
-        let oldest = oldest.filter(|((of, _), _)| *of == queue && self.leaving < leaving_most);
-        let number = *oldest.ok_or(full)?.1;
-        self.unqueue(number);
+        let oldest = self.strangers.of(line).next().filter(|_| self.leaving < leaving_most);
+        let number = oldest.ok_or(full)?;
+        self.settle(number);
         let place = self.places.get_mut(&number).ok_or(full)?;
         place.standing = Standing::Leaving;
         self.leaving += 1;
@@ -286,47 +263,46 @@ impl Crowd {
     fn enter(&mut self, ip: Option<IpAddr>) -> u64 {
         self.last += 1;
         let number = self.last;
-        self.places.insert(number, Place { ip: None, standing: Standing::Settled, tell: None });
-        if let Some(ip) = ip {
-            self.claim(number, ip);
-        }
-        self.stand(number, true);
+        // There is room: it was made under the same lock.
+        let ip = ip.filter(|ip| self.counts.enter(*ip).is_ok());
+        let standing = Standing::Stranger(self.strangers.enter(number, ip));
+        self.places.insert(number, Place { ip, standing, tell: None });
         self.peak = self.peak.max(self.taken());
         number
     }
 
     fn claim(&mut self, number: u64, ip: IpAddr) {
-        let Some(place) = self.places.get(&number) else { return };
+        let Some(place) = self.places.get_mut(&number) else { return };
         // There is room: it was made under the same lock. Who has to go counts no more.
         if place.standing == Standing::Leaving || self.counts.enter(ip).is_err() {
             return;
         }
-        let age = self.unqueue(number);
-        if let Some(place) = self.places.get_mut(&number) {
-            place.ip = Some(ip);
-        }
-        if let Some(age) = age {
-            self.queue(number, age);
+        place.ip = Some(ip);
+        if let Standing::Stranger(age) = place.standing {
+            self.strangers.recognize(age, ip);
         }
     }
 
-    /// Makes it the youngest stranger, or one that is none.
-    fn stand(&mut self, number: u64, stranger: bool) {
-        self.unqueue(number);
-        self.last += 1;
-        let age = Age(self.last);
+    /// It keeps its place, unless it has been told to go.
+    fn settle(&mut self, number: u64) {
         let Some(place) = self.places.get_mut(&number) else { return };
-        if place.standing == Standing::Leaving {
-            return;
+        if let Standing::Stranger(age) = place.standing {
+            self.strangers.leave(age, place.ip);
+            place.standing = Standing::Settled;
         }
-        place.standing = if stranger { Standing::Stranger(age) } else { Standing::Settled };
-        if stranger {
-            self.queue(number, age);
+    }
+
+    /// It is the youngest stranger, unless it has been told to go.
+    fn renew(&mut self, number: u64) {
+        self.settle(number);
+        let Some(place) = self.places.get_mut(&number) else { return };
+        if place.standing == Standing::Settled {
+            place.standing = Standing::Stranger(self.strangers.enter(number, place.ip));
         }
     }
 
     fn leave(&mut self, number: u64) {
-        self.unqueue(number);
+        self.settle(number);
         let Some(place) = self.places.remove(&number) else { return };
         match (place.standing, place.ip) {
             (Standing::Leaving, _) => self.leaving -= 1,
@@ -334,54 +310,29 @@ impl Crowd {
             (Standing::Stranger(_) | Standing::Settled, None) => {}
         }
     }
-
-    fn queue(&mut self, number: u64, age: Age) {
-        for queue in self.queues(number) {
-            self.strangers.insert((queue, age), number);
-        }
-    }
-
-    /// Takes a stranger out of every line; its age, if it is one.
-    fn unqueue(&mut self, number: u64) -> Option<Age> {
-        let Standing::Stranger(age) = self.places.get(&number)?.standing else { return None };
-        for queue in self.queues(number) {
-            self.strangers.remove(&(queue, age));
-        }
-        Some(age)
-    }
-
-    fn queues(&self, number: u64) -> impl Iterator<Item = Queue> + use<> {
-        let ip = self.places.get(&number).and_then(|place| place.ip);
-        let own = ip.map(|ip| [Queue::Network(network(ip)), Queue::Address(address(ip))]);
-        own.into_iter().flatten().chain([Queue::All])
-    }
 }
 
 impl Notices {
     /// Says what is full, once a minute, and what the operator can do.
     fn say(&self, full: Full, now: Moment) {
-        let notice = match full {
-            Full::All => &self.all,
-            Full::Network => &self.network,
-            Full::Address => &self.address,
+        let (notice, what) = match full {
+            Full::All => (&self.all, ALL),
+            Full::Network => (&self.network, NETWORK),
+            Full::Address => (&self.address, ADDRESS),
         };
-        let Some(times) = notice.due(now) else { return };
-        match full {
-            Full::All => tracing::info!(
-                times,
-                "all connections are taken (limits.connections): the oldest without a credential makes way for a new one, or else the new one is closed"
-            ),
-            Full::Network => tracing::info!(
-                times,
-                "a network (/24 or /48) has all of its connections: its oldest without a credential makes way for a new one, or else the new one is closed; if many of your users share a network, raise limits.connections_per_network"
-            ),
-            Full::Address => tracing::info!(
-                times,
-                "an address has all of its connections: its oldest without a credential makes way for a new one, or else the new one is closed; if many of your users share one NAT, raise limits.connections_per_ip"
-            ),
+        if let Some(times) = notice.due(now) {
+            tracing::info!(times, "{what}");
         }
     }
 }
+
+const ALL: &str = "all connections are taken (limits.connections): the oldest without a credential makes way for a new one, or \
+                   else the new one is closed";
+const NETWORK: &str = "a network (/24 or /48) has all of its connections: its oldest without a credential makes way for a new one, \
+                       or else the new one is closed; if many of your users share a network, raise \
+                       limits.connections_per_network";
+const ADDRESS: &str = "an address has all of its connections: its oldest without a credential makes way for a new one, or else \
+                       the new one is closed; if many of your users share one NAT, raise limits.connections_per_ip";
 
 #[cfg(test)]
 mod tests {

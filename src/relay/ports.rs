@@ -127,10 +127,10 @@ impl PortPool {
     ) -> Result<Bound, NoPort> {
         let found = self.find(transport, family, parity, rng);
         if !matches!(found, Ok(Some(_)))
-            && let Some(count) = self.notice.due(self.clock.now().moment)
+            && let Some(times) = self.notice.due(self.clock.now().moment)
         {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
-            tracing::warn!(count, reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
+            tracing::warn!(times, reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
         }
         found.ok().flatten().ok_or(NoPort)
     }

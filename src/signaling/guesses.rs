@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::bounds::client_net::{address, network};
+use crate::bounds::client_net::{NETWORK_SHARE, address, network};
+use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
@@ -23,7 +24,7 @@ pub const AT_ROOM: u64 = 120;
 /// Names of rooms that are not there, each minute: of one address.
 pub const ROOMS_BY_ADDRESS: u64 = 60;
 /// Of one network.
-pub const ROOMS_BY_NETWORK: u64 = 240;
+pub const ROOMS_BY_NETWORK: u64 = ROOMS_BY_ADDRESS * NETWORK_SHARE as u64;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -53,8 +54,7 @@ pub struct Guesses {
     by_network: Throttle<(IpAddr, RoomName)>,
     firsts: Throttle<(IpAddr, RoomName)>,
     at_room: Throttle<RoomName>,
-    rooms_by_address: Throttle<IpAddr>,
-    rooms_by_network: Throttle<IpAddr>,
+    rooms: NetThrottle,
 }
 
 impl Default for Guesses {
@@ -65,8 +65,7 @@ impl Default for Guesses {
             by_network: minutely(AT_ROOM_BY_NETWORK),
             firsts: minutely(1),
             at_room: minutely(AT_ROOM),
-            rooms_by_address: minutely(ROOMS_BY_ADDRESS),
-            rooms_by_network: minutely(ROOMS_BY_NETWORK),
+            rooms: NetThrottle::new(Rate::new(ROOMS_BY_ADDRESS, MINUTE, ROOMS_BY_ADDRESS)),
         }
     }
 }
@@ -84,8 +83,7 @@ impl Guesses {
             self.by_address.wait(&address, now),
             self.by_network.wait(&network, now),
             self.at_room.wait(room, now).min(self.firsts.wait(&network, now)),
-            self.rooms_by_address.wait(&address.0, now),
-            self.rooms_by_network.wait(&network.0, now),
+            self.rooms.wait(ip, now),
         ]
         .into_iter()
         .max()
@@ -102,8 +100,7 @@ impl Guesses {
             (Guesser::Stranger(ip), Wrong::Key) => self.count_at(ip, room, now),
             (Guesser::Stranger(ip), Wrong::NameOrKey) => {
                 self.count_at(ip, room, now);
-                let _ = self.rooms_by_address.take(address(ip), now);
-                let _ = self.rooms_by_network.take(network(ip), now);
+                let _ = self.rooms.take(ip, now);
             }
         }
     }

@@ -16,10 +16,9 @@ use crate::signaling::outbox::Outbox;
 use crate::signaling::protocol::Request;
 use crate::signaling::protocol::codes::Close;
 use crate::signaling::protocol::parse::Mistake;
+use crate::signaling::seats::Crowded;
 use crate::signaling::sessions::SocketId;
 use crate::signaling::switchboard::{Effect, Parts, Switchboard, Visit};
-
-pub use crate::signaling::seats::Crowded;
 
 /// Where all sockets meet.
 pub struct Hub {

@@ -5,11 +5,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::bounds::client_net::{address, network};
+use crate::bounds::headcount::Crowded;
+use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::{Bucket, Rate};
-use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
-use crate::signaling::seats::NETWORK_SHARE;
 
 /// Joins of one session, each minute and at once.
 pub const BY_SESSION: u64 = 10;
@@ -18,10 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Who joined lately.
 #[derive(Debug)]
-pub struct Joins {
-    addresses: Throttle<IpAddr>,
-    networks: Throttle<IpAddr>,
-}
+pub struct Joins(NetThrottle);
 
 /// For whose doing a join must wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,9 +34,7 @@ impl Joins {
     /// Nobody joined yet; an address may so often a minute.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        let throttle = |count| Throttle::new(Rate::new(count, MINUTE, count));
-        let per_minute = u64::from(per_minute);
-        Self { addresses: throttle(per_minute), networks: throttle(per_minute * u64::from(NETWORK_SHARE)) }
+        Self(NetThrottle::new(Rate::new(per_minute.into(), MINUTE, per_minute.into())))
     }
 
     /// Lets a session join once, which has `own` left of its share.
@@ -49,18 +43,15 @@ impl Joins {
     /// Who has joined too often, and how long until it may be tried again; then nothing is counted.
     pub fn take(&mut self, own: &mut Bucket, ip: IpAddr, now: Moment) -> Result<(), (Held, Duration)> {
         let rate = Rate::new(BY_SESSION, MINUTE, BY_SESSION);
-        let waits = [
-            (Held::Session, own.wait(rate, 1, now)),
-            (Held::Address, self.addresses.wait(&address(ip), now)),
-            (Held::Network, self.networks.wait(&network(ip), now)),
-        ];
-        if let Some(held) = waits.into_iter().find(|(_, wait)| !wait.is_zero()) {
-            return Err(held);
+        let wait = own.wait(rate, 1, now);
+        if !wait.is_zero() {
+            return Err((Held::Session, wait));
         }
+        self.0.take(ip, now).map_err(|(crowded, wait)| match crowded {
+            Crowded::Address => (Held::Address, wait),
+            Crowded::Network => (Held::Network, wait),
+        })?;
         own.take(rate, 1, now);
-        // Each has one: there is nothing to wait for.
-        let _ = self.addresses.take(address(ip), now);
-        let _ = self.networks.take(network(ip), now);
         Ok(())
     }
 }

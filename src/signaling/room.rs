@@ -362,18 +362,17 @@ impl Room {
     }
 
     fn wait(&mut self, member: Member, now: Moment, post: &mut Post) -> Result<Entrance, ErrorCode> {
-        let instead_of = match self.waiting.len() >= WAITING_MAX {
-            true => Some(self.make_way(member.ip, post).ok_or(ErrorCode::RoomFull)?),
-            false => None,
-        };
+        let is_full = self.waiting.len() >= WAITING_MAX;
+        let instead_of =
+            is_full.then(|| self.make_way(member.ip, post).ok_or(ErrorCode::RoomFull)).transpose()?;
         let knock = ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() };
         self.tell_host(knock, post);
         self.waiting.push(Waiting { member, since: now });
         Ok(Entrance::Waits { instead_of })
     }
 
-    /// Turns the last away of the network that most of those are of who wait, for one of another: nobody shall keep a door
-    /// closed by knocking at it.
+    /// Makes room for one who knocks from another network: of the network that has the most who wait, the last is turned
+    /// away. So nobody keeps a door closed by knocking at it.
     fn make_way(&mut self, ip: IpAddr, post: &mut Post) -> Option<SessionId> {
         let of =
             |net: IpAddr| self.waiting.iter().filter(|waiting| network(waiting.member.ip) == net).count();

@@ -3,20 +3,19 @@
 //! Whoever is in a room keeps its place. Whoever is in none is a stranger, and the one that has been a stranger for the
 //! longest time makes way for a newcomer: a call goes on, whatever others open, and idle sockets keep nobody out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::bounds::client_net::{address, network};
+use crate::bounds::client_net::NETWORK_SHARE;
 use crate::bounds::headcount::{self, Headcount};
+use crate::bounds::strangers::{Age, Line, Strangers};
 use crate::clock::Moment;
 use crate::signaling::sessions::SocketId;
 
 /// How long a stranger need not make way: hello and join take that long at most, over a slow line. More would serve who
 /// floods: with `s` places for strangers, `s` sockets in this time keep everybody out.
 pub const SETTLING: Duration = Duration::from_secs(3);
-/// A network has the places of so many addresses.
-pub const NETWORK_SHARE: u32 = 4;
 
 /// Why there is no place for one more socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,30 +36,25 @@ pub struct Seats {
     most: usize,
     heads: Headcount,
     seats: HashMap<SocketId, Seat>,
-    /// Who is in no room, by number: who has been there for longer has a lower one.
-    strangers: BTreeMap<Number, Stranger>,
-    of_address: HashMap<IpAddr, BTreeSet<Number>>,
-    of_network: HashMap<IpAddr, BTreeSet<Number>>,
-    next: Number,
+    /// Who is in no room.
+    strangers: Strangers<Stranger>,
 }
-
-type Number = u64;
 
 #[derive(Debug)]
 struct Seat {
     ip: IpAddr,
-    /// The number among the strangers; `None` in a room.
-    stranger: Option<Number>,
+    /// Its age among the strangers; `None` in a room.
+    stranger: Option<Age>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Stranger {
     socket: SocketId,
     since: Moment,
 }
 
 impl Seats {
-    /// So many places in all, and so many for one address.
+    /// So many places in all, and so many for one address; a network has those of [`NETWORK_SHARE`].
     #[must_use]
     pub fn new(most: usize, per_address: u32) -> Self {
         let per_network = per_address.saturating_mul(NETWORK_SHARE);
@@ -68,10 +62,7 @@ impl Seats {
             most,
             heads: Headcount::new(per_address as usize, per_network as usize),
             seats: HashMap::new(),
-            strangers: BTreeMap::new(),
-            of_address: HashMap::new(),
-            of_network: HashMap::new(),
-            next: 0,
+            strangers: Strangers::default(),
         }
     }
 
@@ -80,23 +71,21 @@ impl Seats {
     /// # Errors
     /// Where it is crowded, if nobody there has to make way.
     pub fn way(&self, ip: IpAddr, now: Moment) -> Result<Option<(SocketId, Crowded)>, Crowded> {
-        let first = |queue: Option<&BTreeSet<Number>>| queue.and_then(BTreeSet::first).copied();
-        let (crowded, oldest) = match self.heads.room(ip) {
-            Err(headcount::Crowded::Address) => (Crowded::Address, first(self.of_address.get(&address(ip)))),
-            Err(headcount::Crowded::Network) => (Crowded::Network, first(self.of_network.get(&network(ip)))),
+        let (crowded, line) = match self.heads.room(ip) {
+            Err(full @ headcount::Crowded::Address) => (Crowded::Address, Line::of(full, ip)),
+            Err(full @ headcount::Crowded::Network) => (Crowded::Network, Line::of(full, ip)),
             Ok(()) if self.seats.len() < self.most => return Ok(None),
-            Ok(()) => (Crowded::Server, self.strangers.keys().next().copied()),
+            Ok(()) => (Crowded::Server, Line::All),
         };
-        let oldest = oldest.and_then(|number| self.strangers.get(&number));
-        let oldest = oldest.filter(|stranger| stranger.since + SETTLING <= now).ok_or(crowded)?;
+        let oldest = self.strangers.of(line).next().filter(|oldest| oldest.is_old(now)).ok_or(crowded)?;
         Ok(Some((oldest.socket, crowded)))
     }
 
-    /// Who must make way for one more session, which has a socket already; `None` if nobody has to.
+    /// Who must make way for one more session, of those who `have` one; `None` if nobody has to.
     #[must_use]
-    pub fn oldest(&self, but: SocketId, now: Moment) -> Option<SocketId> {
-        let oldest = self.strangers.values().find(|stranger| stranger.socket != but)?;
-        (oldest.since + SETTLING <= now).then_some(oldest.socket)
+    pub fn oldest(&self, have: impl Fn(SocketId) -> bool, now: Moment) -> Option<SocketId> {
+        let oldest = self.strangers.of(Line::All).find(|stranger| have(stranger.socket))?;
+        oldest.is_old(now).then_some(oldest.socket)
     }
 
     /// Gives a socket a place, as a stranger. Whether there is one, [`Self::way`] says.
@@ -111,18 +100,13 @@ impl Seats {
     pub fn is_in_room(&mut self, socket: SocketId, is: bool, now: Moment) {
         let Some(seat) = self.seats.get_mut(&socket) else { return };
         match (is, seat.stranger) {
-            (true, Some(number)) => {
+            (true, Some(age)) => {
                 seat.stranger = None;
-                let ip = seat.ip;
-                self.unqueue(number, ip);
+                self.strangers.leave(age, Some(seat.ip));
             }
             (false, None) => {
-                let number = self.next;
-                self.next += 1;
-                seat.stranger = Some(number);
-                self.strangers.insert(number, Stranger { socket, since: now });
-                self.of_address.entry(address(seat.ip)).or_default().insert(number);
-                self.of_network.entry(network(seat.ip)).or_default().insert(number);
+                let stranger = Stranger { socket, since: now };
+                seat.stranger = Some(self.strangers.enter(stranger, Some(seat.ip)));
             }
             (true, None) | (false, Some(_)) => {}
         }
@@ -132,25 +116,23 @@ impl Seats {
     pub fn leave(&mut self, socket: SocketId) {
         let Some(Seat { ip, stranger }) = self.seats.remove(&socket) else { return };
         self.heads.leave(ip);
-        if let Some(number) = stranger {
-            self.unqueue(number, ip);
+        if let Some(age) = stranger {
+            self.strangers.leave(age, Some(ip));
         }
     }
+}
 
-    fn unqueue(&mut self, number: Number, ip: IpAddr) {
-        self.strangers.remove(&number);
-        for (queues, key) in [(&mut self.of_address, address(ip)), (&mut self.of_network, network(ip))] {
-            let Some(queue) = queues.get_mut(&key) else { continue };
-            queue.remove(&number);
-            if queue.is_empty() {
-                queues.remove(&key);
-            }
-        }
+impl Stranger {
+    /// Whether it has had its time to join a room.
+    fn is_old(self, now: Moment) -> bool {
+        self.since + SETTLING <= now
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -206,7 +188,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_queues_are_those_of_the_seats(steps in prop::collection::vec((0..4_u8, 0..16_u8, 0..5_u64), 0..200)) {
+        fn the_lines_are_those_of_the_seats(steps in prop::collection::vec((0..4_u8, 0..16_u8, 0..5_u64), 0..200)) {
             let (mut seats, mut now) = (Seats::new(20, 3), 0);
             for (socket, (what, n, pause)) in (0..).zip(steps) {
                 now += pause;
@@ -215,11 +197,12 @@ mod tests {
                     2 => seats.is_in_room(SocketId(socket.saturating_sub(u64::from(n))), n % 2 == 0, at(now)),
                     _ => seats.leave(SocketId(socket.saturating_sub(u64::from(n)))),
                 }
-                let strangers = seats.seats.values().filter(|seat| seat.stranger.is_some()).count();
-                prop_assert_eq!(seats.strangers.len(), strangers);
-                for queues in [&seats.of_address, &seats.of_network] {
-                    prop_assert_eq!(queues.values().map(BTreeSet::len).sum::<usize>(), strangers);
-                    prop_assert!(queues.values().all(|queue| !queue.is_empty()));
+                let strangers = seats.seats.values().filter(|seat| seat.stranger.is_some());
+                prop_assert_eq!(seats.strangers.of(Line::All).count(), strangers.clone().count());
+                for crowded in [headcount::Crowded::Address, headcount::Crowded::Network] {
+                    let lines: BTreeSet<_> = strangers.clone().map(|seat| Line::of(crowded, seat.ip)).collect();
+                    let all: usize = lines.into_iter().map(|line| seats.strangers.of(line).count()).sum();
+                    prop_assert_eq!(all, strangers.clone().count());
                 }
                 prop_assert!(seats.seats.len() <= 20);
                 prop_assert_eq!(seats.seats.is_empty(), seats.heads.is_empty());

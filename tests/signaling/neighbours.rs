@@ -8,8 +8,8 @@ use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
-use hairpin::signaling::hub::Crowded;
 use hairpin::signaling::rooms::Rules;
+use hairpin::signaling::seats::Crowded;
 use hairpin::signaling::sessions::SocketId;
 use serde_json::{Value, json};
 

@@ -127,6 +127,19 @@ fn the_oldest_session_in_no_room_makes_way_for_one_who_comes() {
 }
 
 #[test]
+fn a_socket_that_has_no_session_need_not_make_way_for_one() {
+    let mut world = World::with(|parts| parts.sessions = 3);
+    let away: [_; 2] = world.members("garden");
+    away.iter().for_each(|member| world.lose(member.socket));
+    let silent = world.open();
+    let (idle, _) = world.client();
+    world.pass(3);
+    let newcomer = world.open();
+    assert_eq!(world.ask(newcomer, hello())["t"], "welcome");
+    assert_eq!((world.closed(silent), world.closed(idle)), (None, Some(Close::Crowded)));
+}
+
+#[test]
 fn every_error_has_a_number_but_those_before_welcome_and_before_the_end_of_the_socket() {
     let mut world = World::new(RULES);
     let socket = world.open();

@@ -198,7 +198,7 @@ export default {
   "notice.elsewhere.title": "통화 주소가 달라요",
   "notice.elsewhere.text": "이 페이지는 {origin} 주소로 열렸는데, 서버는 {expected} 주소로만 통화를 받아요.",
   "notice.unnamed.title": "아직 이 주소로는 통화할 수 없어요",
-  "notice.unnamed.text": "이 페이지는 {origin} 주소로 열렸는데, 서버가 아직 자기 주소로 알지 못해요. 서버 관리자가 설정 파일의 [http] 아래에 public_url = \"{origin}\" 한 줄을 쓰면 돼요.",
+  "notice.unnamed.text": "이 페이지는 {origin} 주소로 열렸는데, 서버가 아직 이 주소를 자기 주소로 알지 못해요. 서버 관리자가 설정 파일의 [http] 아래에 public_url = \"{origin}\" 한 줄을 쓰면 돼요.",
   "notice.altered.title": "프록시가 접속 주소를 바꾸고 있어요",
   "notice.altered.text": "이 페이지는 {origin} 주소로 열렸는데, 서버에는 다르게 전달됐어요. 프록시 관리자가 Origin 헤더를 그대로 전달하도록 설정해야 해요.",
   "notice.too_many.title": "같은 네트워크에서 연결이 너무 많아요",

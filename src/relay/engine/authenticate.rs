@@ -162,9 +162,7 @@ impl Gate<'_> {
         decoded.unmarshal_binary(&message.bytes()).map_err(|_| Rejection::Ignored(Ignored::Malformed))?;
         Ok(Authenticated { message, decoded, path, account, signer: Signer { key, integrity }, now })
     }
-}
 
-impl Gate<'_> {
     /// Who it counts for if the password is wrong; nobody, for who has an allocation here.
     fn guesser<'a>(&self, path: ClientPath, account: &'a Account, fresh: bool) -> Option<Guesser<'a>> {
         if self.holder.is_some_and(|holder| holder == account.username) {

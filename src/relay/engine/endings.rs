@@ -82,34 +82,27 @@ impl Sum {
 
 fn say(user: &str, sum: Sum) {
     let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down } = sum;
-    if allocations == 1 {
-        tracing::info!(
-            ?user,
-            seconds,
-            peers,
-            packets_up,
-            bytes_up,
-            packets_down,
-            bytes_down,
-            "allocation ended"
-        );
-    } else {
-        tracing::info!(
-            ?user,
-            allocations,
-            seconds,
-            peers,
-            packets_up,
-            bytes_up,
-            packets_down,
-            bytes_down,
-            "allocations ended within a minute"
-        );
-    }
+    let (text, allocations) = match allocations {
+        1 => ("allocation ended", None),
+        more => ("allocations ended within a minute", Some(more)),
+    };
+    tracing::info!(
+        ?user,
+        allocations,
+        seconds,
+        peers,
+        packets_up,
+        bytes_up,
+        packets_down,
+        bytes_down,
+        "{text}"
+    );
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn one(bytes_up: u64) -> Sum {
@@ -126,6 +119,27 @@ mod tests {
         assert_eq!(endings.users["alice"], Sum { allocations: 999, bytes_up: 500_499, ..Sum::default() });
         endings.conclude();
         assert!(endings.users.is_empty());
+    }
+
+    #[test]
+    fn the_log_has_a_line_for_the_first_and_one_with_the_sum_of_the_others() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(writer)).finish();
+        tracing::subscriber::with_default(log, || {
+            let mut endings = Endings::default();
+            for bytes in 1..=3 {
+                let _ = endings.add("alice", one(bytes), Moment::default());
+            }
+            endings.conclude();
+        });
+        let text = std::io::read_to_string(reader).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let [first, others] = lines[..] else { panic!("{text}") };
+        assert!(
+            first.contains("allocation ended user=\"alice\" seconds=0 ") && first.contains(" bytes_up=1 ")
+        );
+        assert!(others.contains("allocations ended within a minute user=\"alice\" allocations=2 "), "{text}");
+        assert!(others.contains(" bytes_up=5 "), "{text}");
     }
 
     #[test]

@@ -89,7 +89,8 @@ pub struct Settings {
     pub rfc3489: bool,
 }
 
-/// What the engines of all shards share; none of it is touched for a relayed packet.
+/// What the engines of all shards share. None of it is touched for a relayed packet, but for the count of bandwidth where the
+/// operator bounds that of users or of all.
 #[derive(Clone)]
 pub struct Shared {
     /// What the operator decided.

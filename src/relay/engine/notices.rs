@@ -20,9 +20,9 @@ pub struct Notices {
 impl Notices {
     /// A stranger's request goes unanswered, because its address or its network has heard enough errors.
     pub fn answers(&self, now: Moment) {
-        if let Some(count) = self.answers.due(now) {
+        if let Some(times) = self.answers.due(now) {
             tracing::info!(
-                count,
+                times,
                 "clients that have yet to authenticate go unanswered, too many from one address or network: if they are \
                  yours, raise limits.answers_per_ip_burst and limits.answers_per_network_burst"
             );
@@ -31,9 +31,9 @@ impl Notices {
 
     /// Somebody tries passwords, and is not listened to any more.
     pub fn guesses(&self, now: Moment) {
-        if let Some(count) = self.guesses.due(now) {
+        if let Some(times) = self.guesses.due(now) {
             tracing::info!(
-                count,
+                times,
                 "requests go unanswered after too many wrong passwords from one client or address: if they are yours, \
                  mend the password, or raise limits.failures_per_minute"
             );
@@ -71,8 +71,8 @@ impl Notices {
         ];
         let limit = limits.into_iter().find(|(other, ..)| *other == refusal);
         let Some((_, notice, remedy)) = limit else { return };
-        if let Some(count) = notice.due(now) {
-            tracing::info!(count, user = ?owner.tag, reason = refusal.name(), "allocation refused: {remedy}");
+        if let Some(times) = notice.due(now) {
+            tracing::info!(times, user = ?owner.tag, reason = refusal.name(), "allocation refused: {remedy}");
         }
     }
 }

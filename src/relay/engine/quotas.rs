@@ -116,7 +116,11 @@ impl Quotas {
             ledger.room(owner, most, ip)?;
         }
         if ledger.total >= self.total {
-            let idle = ledger.spare(ip, now).ok_or(Refusal::ServerQuota)?;
+            let Some(idle) = ledger.spare(ip, now) else {
+                // To look through all of them takes a while, with everybody waiting: it counts as if one had been made.
+                let _ = ledger.new_of_users.take_at(renewal(most), owner.clone(), now);
+                return Err(Refusal::ServerQuota);
+            };
             ledger.evict(&idle);
         }
         let holding = ledger.add(owner, ip, renewal(most), now);
@@ -363,6 +367,17 @@ mod tests {
             "two each is fair"
         );
         assert_eq!(quotas.total(), 4);
+    }
+
+    #[test]
+    fn who_asks_again_and_again_when_all_are_taken_is_held_to_the_rate_and_a_neighbour_is_not() {
+        let limits = Limits { allocations: 1, allocations_per_user: 40, ..generous() };
+        let quotas = Arc::new(Quotas::new(&limits));
+        let _all = quotas.admit(&tag("alice"), HOME, at(0)).unwrap();
+        let refused = |user: &str| quotas.admit(&tag(user), CAFE, at(0)).unwrap_err();
+        let asked = (0..100).filter(|_| refused("carol") == Refusal::ServerQuota);
+        assert_eq!(asked.count(), 40);
+        assert_eq!((refused("carol"), refused("dave")), (Refusal::AllocationRate, Refusal::ServerQuota));
     }
 
     #[test]

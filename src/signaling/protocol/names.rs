@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::canonical_combining_class;
 
+use crate::unseen::{is_joiner, is_unseen};
+
 /// A room, as its visitors call it: 1 to 64 characters in normalization form C, so that a name is the same room from
-/// every keyboard (macOS sends form D), without control characters and without a slash, so that it fits in a URL.
+/// every keyboard (macOS sends form D), all of which can be seen, without a slash, so that it fits in a URL.
 ///
 /// Whoever knows the name may come in, so it is never logged; `Credentials::pseudonym` is.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,7 +211,7 @@ fn check(before: Option<char>, c: char, after: Option<char>) -> Result<(), BadNa
     if c.is_control() {
         return Err(BadName::Control(c));
     }
-    if HIDDEN.iter().any(|(first, last)| (first..=last).contains(&&c)) {
+    if is_unseen(c) {
         return Err(BadName::Hidden(c));
     }
     let is_base = |c: char| !is_blank(c) && !is_joiner(c);
@@ -232,11 +234,6 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}'
 }
 
-/// Zero width non-joiner and joiner.
-fn is_joiner(c: char) -> bool {
-    matches!(c, '\u{200c}' | '\u{200d}')
-}
-
 /// Chooses between the forms of the character before it.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
@@ -244,37 +241,6 @@ fn is_selector(c: char) -> bool {
 
 /// The canonical combining class of viramas.
 const VIRAMA: u8 = 9;
-
-/// The general categories Cf, Zl and Zp of Unicode 16 without the joiners, and what else shows nothing and is a letter or
-/// a mark by category: fillers of Hangul, the grapheme joiner, inherent vowels of Khmer.
-const HIDDEN: [(char, char); 26] = [
-    ('\u{ad}', '\u{ad}'),
-    ('\u{34f}', '\u{34f}'),
-    ('\u{600}', '\u{605}'),
-    ('\u{61c}', '\u{61c}'),
-    ('\u{6dd}', '\u{6dd}'),
-    ('\u{70f}', '\u{70f}'),
-    ('\u{890}', '\u{891}'),
-    ('\u{8e2}', '\u{8e2}'),
-    ('\u{115f}', '\u{1160}'),
-    ('\u{17b4}', '\u{17b5}'),
-    ('\u{180e}', '\u{180e}'),
-    ('\u{200b}', '\u{200b}'),
-    ('\u{200e}', '\u{200f}'),
-    ('\u{2028}', '\u{202e}'),
-    ('\u{2060}', '\u{206f}'),
-    ('\u{3164}', '\u{3164}'),
-    ('\u{feff}', '\u{feff}'),
-    ('\u{ffa0}', '\u{ffa0}'),
-    ('\u{fff0}', '\u{fffb}'),
-    ('\u{110bd}', '\u{110bd}'),
-    ('\u{110cd}', '\u{110cd}'),
-    ('\u{13430}', '\u{1343f}'),
-    ('\u{1bca0}', '\u{1bca3}'),
-    ('\u{1d173}', '\u{1d17a}'),
-    ('\u{e0000}', '\u{e00ff}'),
-    ('\u{e01f0}', '\u{e0fff}'),
-];
 
 #[cfg(test)]
 mod tests {

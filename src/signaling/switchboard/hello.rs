@@ -74,7 +74,7 @@ impl Switchboard {
             None => None,
         };
         if self.sessions.is_full()
-            && let Some(oldest) = self.seats.oldest(socket, turn.now.moment)
+            && let Some(oldest) = self.seats.oldest(|other| self.is_welcome(other), turn.now.moment)
         {
             self.crowded(Crowded::Server, turn.now.moment);
             self.send_away(oldest, turn);

@@ -1,0 +1,147 @@
+//! PURE  Whoever may have to make way for others: in a line for each address, for each network and for all, the oldest first.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::bounds::client_net::{address, network};
+use crate::bounds::headcount::Crowded;
+
+/// The strangers in their lines, each known as a `T`.
+#[derive(Debug)]
+pub struct Strangers<T> {
+    waiting: BTreeMap<(Line, Age), T>,
+    /// The last age that was given.
+    youngest: u64,
+}
+
+/// Who stands one behind the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// All strangers.
+    All,
+    /// Those of one network.
+    Network(IpAddr),
+    /// Those of one address.
+    Address(IpAddr),
+}
+
+/// Whoever has the smaller one is older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Age(u64);
+
+impl Line {
+    /// The line of those who share with `ip` what has no place left.
+    #[must_use]
+    pub fn of(crowded: Crowded, ip: IpAddr) -> Self {
+        match crowded {
+            Crowded::Address => Self::Address(address(ip)),
+            Crowded::Network => Self::Network(network(ip)),
+        }
+    }
+}
+
+impl<T: Copy> Strangers<T> {
+    /// Adds the youngest; `ip` is its address, if that is known. Returns its age, by which it is found again.
+    pub fn enter(&mut self, who: T, ip: Option<IpAddr>) -> Age {
+        self.youngest += 1;
+        let age = Age(self.youngest);
+        for line in lines(ip) {
+            self.waiting.insert((line, age), who);
+        }
+        age
+    }
+
+    /// The address of one is known now; it is as old as before.
+    pub fn recognize(&mut self, age: Age, ip: IpAddr) {
+        let Some(who) = self.waiting.get(&(Line::All, age)).copied() else { return };
+        for line in lines(Some(ip)) {
+            self.waiting.insert((line, age), who);
+        }
+    }
+
+    /// Takes one out of its lines; `ip` is its address, if that is known.
+    pub fn leave(&mut self, age: Age, ip: Option<IpAddr>) {
+        for line in lines(ip) {
+            self.waiting.remove(&(line, age));
+        }
+    }
+
+    /// Those in a line, the oldest first.
+    pub fn of(&self, line: Line) -> impl Iterator<Item = T> {
+        let from = self.waiting.range((line, Age(0))..);
+        from.take_while(move |((of, _), _)| *of == line).map(|(_, who)| *who)
+    }
+
+    /// Whether there is nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl<T> Default for Strangers<T> {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), youngest: 0 }
+    }
+}
+
+fn lines(ip: Option<IpAddr>) -> impl Iterator<Item = Line> {
+    let own = ip.map(|ip| [Line::Network(network(ip)), Line::Address(address(ip))]);
+    own.into_iter().flatten().chain([Line::All])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One of 16 addresses, in 4 networks; or unknown.
+    fn host(n: u8) -> Option<IpAddr> {
+        (n < 16).then(|| [198, 51, n % 4, n].into())
+    }
+
+    #[test]
+    fn whoever_comes_last_is_last_in_each_of_its_lines() {
+        let mut strangers = Strangers::default();
+        let first = strangers.enter("first", host(1));
+        strangers.enter("neighbour", host(5));
+        let unknown = strangers.enter("unknown", None);
+        strangers.enter("last", host(1));
+        strangers.recognize(unknown, [198, 51, 1, 1].into());
+        let of = |strangers: &Strangers<_>, line| strangers.of(line).collect::<Vec<_>>();
+        let here = host(1).unwrap();
+        let (at_address, in_network) = (Line::of(Crowded::Address, here), Line::of(Crowded::Network, here));
+        assert_eq!(of(&strangers, at_address), ["first", "unknown", "last"]);
+        assert_eq!(of(&strangers, in_network), ["first", "neighbour", "unknown", "last"]);
+        strangers.leave(first, host(1));
+        assert_eq!(of(&strangers, at_address), ["unknown", "last"]);
+        assert_eq!(of(&strangers, Line::All), ["neighbour", "unknown", "last"]);
+        assert_eq!(of(&strangers, Line::of(Crowded::Address, [203, 0, 113, 1].into())), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_lines_are_those_of_who_is_there(steps in prop::collection::vec((any::<bool>(), 0..20_u8), 0..200)) {
+            let (mut strangers, mut there) = (Strangers::default(), Vec::new());
+            for (number, (enters, n)) in steps.into_iter().enumerate() {
+                if enters || there.is_empty() {
+                    there.push((number, host(n), strangers.enter(number, host(n))));
+                } else {
+                    let (_, ip, age) = there.remove(usize::from(n) % there.len());
+                    strangers.leave(age, ip);
+                }
+                let in_line = |line: Line| strangers.of(line).collect::<Vec<_>>();
+                let those = |is: &dyn Fn(IpAddr) -> bool| -> Vec<usize> {
+                    there.iter().filter(|(_, ip, _)| ip.is_some_and(is)).map(|(number, ..)| *number).collect()
+                };
+                prop_assert_eq!(in_line(Line::All), there.iter().map(|(number, ..)| *number).collect::<Vec<_>>());
+                for ip in (0..16).filter_map(host) {
+                    prop_assert_eq!(in_line(Line::of(Crowded::Address, ip)), those(&|other| other == ip));
+                    prop_assert_eq!(in_line(Line::of(Crowded::Network, ip)), those(&|other| network(other) == network(ip)));
+                }
+                prop_assert_eq!(strangers.is_empty(), there.is_empty());
+            }
+        }
+    }
+}
