@@ -91,6 +91,7 @@ const FILES: &[File] = &[
     file("/js/wire/look.js", JAVASCRIPT, include_bytes!("../../web/js/wire/look.js")),
     file("/js/wire/loop.js", JAVASCRIPT, include_bytes!("../../web/js/wire/loop.js")),
     file("/js/wire/media.js", JAVASCRIPT, include_bytes!("../../web/js/wire/media.js")),
+    file("/js/wire/name.js", JAVASCRIPT, include_bytes!("../../web/js/wire/name.js")),
     file("/js/wire/negotiation.js", JAVASCRIPT, include_bytes!("../../web/js/wire/negotiation.js")),
     file("/js/wire/peer.js", JAVASCRIPT, include_bytes!("../../web/js/wire/peer.js")),
     file("/js/wire/probe.js", JAVASCRIPT, include_bytes!("../../web/js/wire/probe.js")),

@@ -21,6 +21,9 @@ const SIZES = {
 const LANGUAGES = ["en", "ko"];
 const THEMES = ["light", "dark"];
 
+/** Where a server expects its pages. */
+const RIGHT = "https://call.example.org";
+
 /**
  * How a state comes to be: what `make` returns is who is in the picture. One that is `small` is also taken on a small
  * phone; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
@@ -51,6 +54,15 @@ const STATES = {
       return guest;
     },
   },
+  "start-invited": {
+    small: true,
+    make: async (scene) => {
+      await scene.serve({ rooms: 'create = "token"' });
+      return scene.visit("/");
+    },
+  },
+  "start-elsewhere": { small: true, make: (scene) => scene.visit("/", { before: [keepOut, { allowed: false, expected: RIGHT }] }) },
+  "start-unnamed": { make: (scene) => scene.visit("/", { before: [keepOut, { allowed: false, expected: null }] }) },
   lost: { make: (scene) => scene.visit("/nowhere") },
 
   "lobby-more": {
@@ -128,6 +140,16 @@ const STATES = {
   },
   chat: { make: async (scene) => (await chatting(scene))[0], small: true },
   "chat-empty": { make: async (scene) => open((await scene.call(2))[0], "chat") },
+  "chat-directions": {
+    make: async (scene) => {
+      const [ada, hana] = await scene.call(2);
+      await open(ada, "chat");
+      await say(hana, "שלום! זה קובץ 7 מתוך 12 (אחרון)");
+      await say(hana, "And this one is English again.");
+      await ada.until(() => document.querySelectorAll("#log .text").length === 2);
+      return ada;
+    },
+  },
   unread: {
     make: (scene) => call(scene, 3),
     again: (scene) => say(scene.people[1], "안녕하세요! 잘 보여요. 소리도 잘 들려요?"),
@@ -246,6 +268,28 @@ const STATES = {
       return refused(scene);
     },
   },
+  "notice-elsewhere": { small: true, make: (scene) => keptOut(scene, { allowed: false, expected: RIGHT }) },
+  "notice-unnamed": { make: (scene) => keptOut(scene, { allowed: false, expected: null }) },
+  "notice-altered": { make: (scene) => keptOut(scene, { allowed: false, origin: null }) },
+  "notice-too-many": { small: true, make: (scene) => keptOut(scene, { sockets: "too_many" }) },
+  "notice-server-full": { make: (scene) => keptOut(scene, { sockets: "full" }) },
+  "notice-draining": { make: (scene) => keptOut(scene, { sockets: "draining" }) },
+  "notice-blocked": { make: (scene) => keptOut(scene, {}) },
+  "notice-not-begun": {
+    make: async (scene) => {
+      await scene.serve({ rooms: 'create = "token"' });
+      return refused(scene);
+    },
+  },
+  "banner-too-many": {
+    make: async (scene) => {
+      const guest = await call(scene, 2);
+      await guest.page.evaluate(keepOut, { sockets: "too_many" });
+      await scene.silence();
+      await guest.until(() => document.getElementById("banner").textContent.includes("network"));
+      return guest;
+    },
+  },
   "notice-kicked": { make: (scene) => ended(scene, ".host-only button:last-child") },
   "notice-ended": { make: (scene) => ended(scene, "#end") },
   "notice-left": {
@@ -259,18 +303,34 @@ const STATES = {
   "check-running": {
     make: (scene) => scene.visit("/check", { before: [() => (window.fetch = () => new Promise(() => {}))] }),
   },
-  // For STUN alone Chromium takes localhost for ::1, where nobody listens here.
-  "check-good": { small: true, whole: true, make: (scene) => check(scene, ["stun:localhost", "stun:127.0.0.1"]) },
+  "check-good": { small: true, whole: true, make: (scene) => check(scene) },
+  "check-no-tls": {
+    small: true,
+    whole: true,
+    make: async (scene) => {
+      await scene.serve({ tls: false });
+      return check(scene);
+    },
+  },
+  "check-elsewhere": { small: true, whole: true, make: async (scene) => checked(await scene.visit("/check", { before: [keepOut, { allowed: false, expected: RIGHT }] })) },
+  "check-blocked": { whole: true, make: async (scene) => checked(await scene.visit("/check", { before: [keepOut, {}] })) },
+  "check-loopback": { whole: true, make: (scene) => check(scene, ["(stun:127.0.0.1|turn:127.0.0.1):\\d+", "$1:9"]) },
+  "check-token": {
+    make: async (scene) => {
+      await scene.serve({ rooms: 'create = "token"' });
+      return checked(await scene.visit("/check"));
+    },
+  },
   "check-some": {
     whole: true,
     make: async (scene) => {
       await scene.serve({ tls: false });
-      return check(scene, ["stun:localhost:\\d+", "stun:127.0.0.1:9"], [":\\d+(\\?transport=udp)", ":9$1"]);
+      return check(scene, ["stun:127.0.0.1:\\d+", "stun:192.0.2.1:9"], ["127.0.0.1:\\d+(\\?transport=udp)", "192.0.2.1:9$1"]);
     },
   },
   "check-bad": {
     whole: true,
-    make: (scene) => check(scene, ['"credential":"', "$&wrong"], [":\\d+(\\?transport=tcp)", ":1$1"]),
+    make: (scene) => check(scene, ['"credential":"', "$&wrong"], ["127.0.0.1:\\d+(\\?transport=tcp)", "192.0.2.1:1$1"]),
   },
   "check-limited": {
     make: async (scene) => {
@@ -281,6 +341,31 @@ const STATES = {
     },
   },
 };
+
+/** Whoever asks to come in, and is kept out. @param {Scene} scene @param {object} answer  of the server, but for what is usual */
+async function keptOut(scene, answer) {
+  const guest = await scene.lobby(0, { before: [keepOut, answer] });
+  await press(await guest.isReady(), "enter");
+  await guest.until(() => !document.getElementById("notice").hidden);
+  return guest;
+}
+
+/** Runs inside the page: no socket opens any more, and the server says why. */
+function keepOut(answer) {
+  window.WebSocket = class {
+    constructor() {
+      setTimeout(() => this.onclose?.({ code: 1006, reason: "" }), 50);
+    }
+    close() {}
+  };
+  const ask = window.fetch.bind(window);
+  const usual = { origin: location.origin, expected: null, allowed: true, needs_token: false, sockets: "ok", create: "anyone", tls: true };
+  window.fetch = async (url, ...rest) => {
+    if (url.endsWith("/door")) return Response.json({ ...usual, ...answer });
+    if (url.endsWith("/check-ice") && answer.allowed === false) return new Response("", { status: 403 });
+    return ask(url, ...rest);
+  };
+}
 
 /** @param {Scene} scene @param {import("./support/pretend.js").Camera} camera */
 async function lobby(scene, camera) {

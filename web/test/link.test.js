@@ -3,6 +3,7 @@ import { webcrypto } from "node:crypto";
 import { test } from "node:test";
 
 import { isRandom, newRoom, pathOf, roomAt, roomFrom, socketAt } from "../js/wire/link.js";
+import { visibleName } from "../js/wire/name.js";
 
 test("a new room cannot be guessed, and its link leads back to it", () => {
   const [one, two] = [newRoom(webcrypto), newRoom(webcrypto)];
@@ -19,6 +20,16 @@ test("any name survives the way through a link", () => {
 
 test("the name of a room is the same from every keyboard", () => {
   assert.equal(roomFrom("\u1112\u1161\u11ab", "https://h").name, "한");
+});
+
+test("all of a name can be seen, and what joins its characters stays", () => {
+  assert.equal(visibleName("  Ada\u200B \u202ELovelace\u2069\u3164 "), "Ada Lovelace");
+  for (const nothing of ["", " ", "\u200B", "\uFEFF\u202E", "\u{E0041}"]) {
+    assert.equal(visibleName(nothing), "");
+    assert.equal(roomFrom(nothing, "https://h"), null);
+  }
+  for (const name of ["👩‍👩‍👧", "می‌خواهم", "❤️", "하나"]) assert.equal(visibleName(name), name);
+  assert.equal(roomFrom("te\u200Bam", "https://h"), null);
 });
 
 test("what is typed is a link to here, or a name", () => {

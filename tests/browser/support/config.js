@@ -52,6 +52,23 @@ secrets = ["${SECRET}"]
 }
 
 /**
+ * Everything on one machine, for pages at http://localhost:8080, with STUN and all three ways to the relay at its other
+ * addresses under this name.
+ * @param {string} name @param {string} more  TOML tables
+ */
+export function everyWay(name, more) {
+  return `
+[http]
+ice_host = "${name}"
+[listen]
+tls = ["0.0.0.0:5349", "[::]:5349"]
+${certificate(name)}
+[credentials]
+secrets = ["${SECRET}"]
+${more}`;
+}
+
+/**
  * As on a VPS: pages, rooms and `turns:` on port 443, STUN and TURN on 3478.
  * @param {import("./lab.js").Lab} lab
  */

@@ -1,6 +1,7 @@
 /** Machines that are network namespaces: a natlab (tests/natlab) of a server and two hosts behind NATs, or one by itself. */
 
 import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const SCRIPT = fileURLToPath(new URL("../../natlab", import.meta.url));
@@ -53,12 +54,18 @@ export class Lab {
 export class Machine {
   namespace = `${PREFIX}-alone`;
 
-  /** @param {{ addresses?: string[], ipv6?: boolean }} options  `addresses` beside loopback; without `ipv6` it knows none at all */
-  constructor({ addresses = [], ipv6 = true }) {
+  /**
+   * @param {{ addresses?: string[], ipv6?: boolean, name?: string }} options  `addresses` beside loopback; without `ipv6` it
+   *   knows none at all; `name` is what it calls all of its addresses
+   */
+  constructor({ addresses = [], ipv6 = true, name }) {
     this.down();
+    if (name) this.#know(name, addresses);
     ip("netns", "add", this.namespace);
     const inside = (...words) => ip("-n", this.namespace, ...words);
-    if (!ipv6) ip("netns", "exec", this.namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1");
+    // No address comes later than the others: browsers begin anew when the network changes.
+    const settings = ipv6 ? ["accept_dad=0"] : ["disable_ipv6=1"];
+    for (const which of ["all", "default"]) ip("netns", "exec", this.namespace, "sysctl", "-qw", ...settings.map((it) => `net.ipv6.conf.${which}.${it}`));
     inside("link", "set", "lo", "up");
     if (addresses.length === 0) return;
     inside("link", "add", "eth0", "type", "veth", "peer", "name", "socket");
@@ -74,7 +81,20 @@ export class Machine {
     }
   }
 
+  /** What `ip netns exec` shows as /etc/hosts and /etc/resolv.conf; Chromium looks for the name with a dot at its end. @param {string} name @param {string[]} addresses */
+  #know(name, addresses) {
+    mkdirSync(this.#names, { recursive: true });
+    const hosts = ["127.0.0.1 localhost", ...addresses.map((address) => `${address.split("/")[0]} ${name} ${name}.`)];
+    writeFileSync(`${this.#names}/hosts`, `${hosts.join("\n")}\n`);
+    writeFileSync(`${this.#names}/resolv.conf`, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
+  }
+
+  get #names() {
+    return `/etc/netns/${this.namespace}`;
+  }
+
   down() {
+    rmSync(this.#names, { recursive: true, force: true });
     try {
       ip("netns", "del", this.namespace);
     } catch {

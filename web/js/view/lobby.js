@@ -2,6 +2,7 @@
 /** Before the call: how one looks and sounds, which devices, what name. */
 
 import { isRandom } from "../wire/link.js";
+import { visibleName } from "../wire/name.js";
 import { showDevices } from "./devices.js";
 import { button, find, html, initials, input, setIcon } from "./dom.js";
 import { say, silence, text } from "./language.js";
@@ -35,7 +36,7 @@ export class Lobby {
     input("name").addEventListener("input", () => this.#draw());
     find("door", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      const name = input("name").value.trim().normalize("NFC");
+      const name = visibleName(input("name").value);
       remember("name", name);
       enter(name || text("guest"), input("lobby-relay").checked ? "relay" : "all");
     });

@@ -31,12 +31,13 @@ const ICONS = {
   unauthorized: "lock",
   room_not_found: "none",
   room_name_invalid: "warn",
+  bad_field: "warn",
   stopped: "warn",
   unsupported: "warn",
 };
 
 /** What may be otherwise in a moment. */
-const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found", "not_begun", "unnamed", "altered"]);
+const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found", "not_begun", "unnamed", "altered", "bad_field"]);
 const REJOIN = new Set(["left", "replaced", "ended"]);
 
 /**

@@ -80,8 +80,8 @@ export class Report {
       mood === "none" ? make("span") : make("span", "time", time(Math.round(ms))),
       say(make("p", "what small soft"), sentence(outcome, way), { address, expected: why?.expected ?? "" }),
     );
-    // The browser's own words help those who look into it, and only when something is wrong.
-    if (detail && mood === "bad") shown.append(make("p", "what detail", detail));
+    // The browser's own words help those who look into it, and only when something is wrong that nobody explains.
+    if (detail && mood === "bad" && !why) shown.append(make("p", "what detail", detail));
   }
 
   /** @param {Loop | null} loop */

@@ -1,6 +1,8 @@
 // @ts-check
 /** Rooms as links: `/r/<room>#k=<key>`. The key stays behind the `#`, which browsers tell no server. */
 
+import { isVisible } from "./name.js";
+
 /** @typedef {{ name: string, key: string }} RoomLink */
 
 /** As the server counts: characters, not UTF-16 units. */
@@ -69,7 +71,7 @@ function roomName(text) {
   const name = text.normalize("NFC");
   const length = [...name].length;
   // "." and ".." are names, too, but browsers take them out of a path.
-  return length > 0 && length <= NAME_MAX && !/[\p{Cc}/]/u.test(name) && !/^\.\.?$/.test(name) ? name : "";
+  return isVisible(name) && length <= NAME_MAX && !name.includes("/") && !/^\.\.?$/.test(name) ? name : "";
 }
 
 /** @param {Crypto} crypto */
