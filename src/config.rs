@@ -624,6 +624,19 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_may_less_than_one_address_in_it_is_doubtful() {
+        for (text, key) in [
+            ("answers_per_ip = 200", "limits.answers_per_network: 100"),
+            ("answers_per_network_burst = 100", "limits.answers_per_network_burst: 100"),
+            ("connections_per_ip = 20\nconnections_per_network = 10", "limits.connections_per_network: 10"),
+        ] {
+            let warnings = parse(&format!("[limits]\n{text}")).unwrap().warnings(None).join("\n");
+            assert!(warnings.contains(key), "{warnings}");
+        }
+        assert_eq!(parse("").unwrap().warnings(None), Vec::<String>::new());
+    }
+
+    #[test]
     fn limits_that_are_too_low_for_a_full_room_are_doubtful() {
         let warnings = |text: &str| parse(text).unwrap().warnings(None).join("\n");
         let low =

@@ -90,6 +90,7 @@ impl Config {
             warnings.push(text.to_owned());
         }
         warnings.extend(self.room_warnings());
+        warnings.extend(self.network_warnings());
         if self.peers.loopback {
             let text =
                 "peers.loopback: clients can reach every service on this machine's loopback; for tests only";
@@ -134,6 +135,38 @@ impl Config {
             warn("limits.allocations_per_ip", per_ip, 2 * needed, "two members behind one address");
         }
         warnings
+    }
+
+    /// Bounds of a network that are below those of one address in it.
+    fn network_warnings(&self) -> Vec<String> {
+        let limits = &self.limits;
+        let pairs = [
+            (
+                "answers_per_network",
+                Some(limits.answers_per_network),
+                "answers_per_ip",
+                Some(limits.answers_per_ip),
+            ),
+            (
+                "answers_per_network_burst",
+                Some(limits.answers_per_network_burst),
+                "answers_per_ip_burst",
+                Some(limits.answers_per_ip_burst),
+            ),
+            (
+                "connections_per_network",
+                limits.connections_per_network,
+                "connections_per_ip",
+                limits.connections_per_ip,
+            ),
+        ];
+        let below = |(network, most, address, part): (&str, Option<u32>, &str, Option<u32>)| {
+            let (most, part) = (most?, part?);
+            (most < part).then(|| {
+                format!("limits.{network}: {most} are for a whole network, and one address in it may have {part} (limits.{address}): raise the first, or lower the second")
+            })
+        };
+        pairs.into_iter().filter_map(below).collect()
     }
 
     /// What browsers will not be told of.

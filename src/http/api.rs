@@ -1,6 +1,5 @@
 //! The API for backends and their pages: its routes, and what its answers are made from.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +11,8 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
 
+use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
-use crate::bounds::throttle::Throttle;
 use crate::config::ApiKey;
 use crate::credentials::Credentials;
 use crate::http::keys::Keys;
@@ -29,16 +28,17 @@ pub struct Api {
     pub(super) room_tokens: RoomTokens,
     /// Who ends the allocations of a credential that is revoked.
     pub(super) shards: Vec<Handle>,
-    /// How often each visitor checks the connection.
-    pub(super) checks: Mutex<Throttle<IpAddr>>,
-    /// How often each address asks whether it would be let in.
-    pub(super) doors: Mutex<Throttle<IpAddr>>,
+    /// How often each address, and each network, checks the connection.
+    pub(super) checks: Mutex<NetThrottle>,
+    /// How often each asks whether it would be let in.
+    pub(super) doors: Mutex<NetThrottle>,
     keys: Mutex<Keys>,
     chance: Mutex<StdRng>,
 }
 
-/// Checks of the connection that one address may make at once, and in a minute.
-const CHECKS: u64 = 6;
+/// Checks of the connection that one address may make at once, and in a minute: a class that is told to try it. Each is worth a
+/// credential of two minutes, whose allocations count on the address.
+const CHECKS: u64 = 30;
 /// How often one address may ask whether it would be let in, in a minute and at once. A class behind one address opens its
 /// pages at the same time, and the answer costs less than a page.
 const DOORS: u64 = 600;
@@ -64,8 +64,8 @@ impl Api {
             credentials,
             ice,
             shards,
-            checks: Mutex::new(Throttle::new(Rate::new(CHECKS, MINUTE, CHECKS))),
-            doors: Mutex::new(Throttle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
+            checks: Mutex::new(NetThrottle::new(Rate::new(CHECKS, MINUTE, CHECKS))),
+            doors: Mutex::new(NetThrottle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
             keys: Mutex::new(Keys::new(keys)),
             chance: Mutex::new(StdRng::from_seed(seed)),
         }

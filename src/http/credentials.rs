@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::bounds::client_net::address;
 use crate::config::{ApiKey, Create};
 use crate::credentials::CHECK;
 use crate::http::body::{Body, Form};
@@ -150,7 +149,7 @@ pub(super) async fn check_ice(State(site): State<Arc<Site>>, visitor: Visitor, h
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }
     let mut checks = site.api.checks.lock().unwrap_or_else(PoisonError::into_inner);
-    checks.take(address(visitor.ip), now.moment).map_err(Problem::too_often)?;
+    checks.take(visitor.ip, now.moment).map_err(|(_, wait)| Problem::too_often(wait))?;
     drop(checks);
     let tag = format!("{CHECK}.{}", site.api.somebody());
     let given = site.api.ice.configuration(&site.api.credentials, &tag, now.unix, CHECK_TTL, None);

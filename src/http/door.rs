@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use crate::bounds::client_net::address;
 use crate::config::Create;
 use crate::http::origins::{PageOf, page};
 use crate::http::problem::Problem;
@@ -24,7 +23,7 @@ pub(super) async fn ask(
 ) -> Result<Json<Value>, Problem> {
     let now = site.clock.now().moment;
     let mut asked = site.api.doors.lock().unwrap_or_else(PoisonError::into_inner);
-    asked.take(address(visitor.ip), now).map_err(Problem::too_often)?;
+    asked.take(visitor.ip, now).map_err(|(_, wait)| Problem::too_often(wait))?;
     drop(asked);
     let (allowed, needs_token) = match site.origins.page_of(visitor, &headers) {
         PageOf::Own | PageOf::Allowed => (true, false),

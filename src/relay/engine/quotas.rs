@@ -28,6 +28,10 @@ pub const IDLE: Duration = Duration::from_secs(60);
 const RENEWAL: Duration = Duration::from_secs(60);
 const RENEWED_MIN: u32 = 32;
 
+/// Users without an allocation whose bandwidth is remembered. When there are so many, all are forgotten: each has at most a
+/// second's worth anew.
+const FORMER_MAX: usize = 16_384;
+
 /// The ledger.
 #[derive(Debug)]
 pub struct Quotas {
@@ -49,12 +53,15 @@ pub struct Lease {
 struct Ledger {
     total: usize,
     users: HashMap<Owner, User>,
+    /// What users have carried who hold nothing now, where that is bounded: whoever ends all allocations begins no new second.
+    former: HashMap<Owner, Arc<Share>>,
+    bounds_users: bool,
     addresses: Headcount,
     new_of_users: Throttle<Owner>,
     new_of_addresses: Throttle<IpAddr>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct User {
     held: Vec<Arc<Holding>>,
     share: Arc<Share>,
@@ -78,6 +85,8 @@ impl Quotas {
         let ledger = Ledger {
             total: 0,
             users: HashMap::new(),
+            former: HashMap::new(),
+            bounds_users: limits.user_bytes.is_some(),
             addresses: Headcount::new(per_ip as usize, per_network as usize),
             new_of_users: Throttle::new(renewal(limits.allocations_per_user)),
             new_of_addresses: Throttle::new(renewal(per_ip)),
@@ -204,7 +213,10 @@ impl Ledger {
         let _ = self.new_of_addresses.take(ip, now);
         let _ = self.addresses.enter(ip);
         self.total += 1;
-        let user = self.users.entry(owner.clone()).or_default();
+        let user = self.users.entry(owner.clone()).or_insert_with(|| User {
+            share: self.former.remove(owner).unwrap_or_default(),
+            held: Vec::new(),
+        });
         let holding = Arc::new(Holding {
             owner: owner.clone(),
             ip,
@@ -229,9 +241,20 @@ impl Ledger {
         user.held.swap_remove(index);
         if user.held.is_empty() {
             self.users.remove(&holding.owner);
+            self.remember(holding);
         }
         self.total -= 1;
         self.addresses.leave(holding.ip);
+    }
+
+    fn remember(&mut self, holding: &Holding) {
+        if !self.bounds_users {
+            return;
+        }
+        if self.former.len() >= FORMER_MAX {
+            self.former.clear();
+        }
+        self.former.insert(holding.owner.clone(), Arc::clone(&holding.share));
     }
 }
 
@@ -338,6 +361,18 @@ mod tests {
             (0..300).map_while(|_| quotas.admit(&tag(user), HOME, at(0)).ok()).collect::<Vec<_>>()
         };
         assert_eq!((held("galene").len(), held("alice").len()), (200, 2));
+    }
+
+    #[test]
+    fn whoever_ends_all_allocations_has_carried_what_they_have_carried() {
+        let user_bytes = Some(Rate::per_second(1000));
+        let quotas = Arc::new(Quotas::new(&Limits { user_bytes, ..generous() }));
+        let share = |lease: &Lease| std::ptr::from_ref(lease.share());
+        let first = quotas.admit(&tag("alice"), HOME, at(0)).unwrap();
+        let before = share(&first);
+        drop(first);
+        assert_eq!(share(&quotas.admit(&tag("alice"), HOME, at(0)).unwrap()), before);
+        assert_ne!(share(&quotas.admit(&tag("bob"), HOME, at(0)).unwrap()), before);
     }
 
     #[test]
