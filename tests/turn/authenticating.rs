@@ -891,7 +891,7 @@ fn an_answer_that_is_no_longer_than_its_question_has_no_budget() {
 #[test]
 fn a_fresh_nonce_is_kept_from_nobody_who_knows_the_password() {
     let mut world = World::with(|plan| {
-        plan.limits.answers_per_ip = Rate::new(10, Duration::from_secs(1), 600);
+        plan.limits.answers_per_ip = Rate::per_second(10);
         plan.limits.failures = Rate::new(20, Duration::from_secs(60), 20);
     });
     let mut calls: Vec<Client> =
