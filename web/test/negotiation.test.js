@@ -9,7 +9,7 @@ import { FakeClock, FakePeerConnection, settled } from "./fakes.js";
 function pair() {
   const clock = new FakeClock();
   const sides = [true, false].map((polite) => {
-    const side = { pc: new FakePeerConnection(), inbox: [], said: [], failures: 0, doubts: 0, accepted: 0 };
+    const side = { pc: new FakePeerConnection(), inbox: [], said: [], failures: 0, doubts: 0, accepted: 0, clock };
     side.negotiation = new Negotiation({
       pc: side.pc,
       polite,
@@ -63,6 +63,23 @@ test("candidates that come before their description wait for it", async () => {
   assert.deepEqual(impolite.pc.candidates, []);
   await impolite.negotiation.hear({ d: { type: "offer", sdp: "" } });
   assert.deepEqual(impolite.pc.candidates, [{ candidate: "a" }, undefined]);
+});
+
+/** Each offer can make a page look for every way again, and use up the allocations of who it is made to. */
+test("a member that offers without end is answered once a second, and its last offer is what counts", async () => {
+  const { impolite, polite } = pair();
+  const { clock } = impolite;
+  for (let i = 1; i <= 300; i += 1) {
+    impolite.negotiation.hear({ d: { type: "offer", sdp: `${i}` } });
+    impolite.negotiation.hear({ c: [{ candidate: `of ${i}` }] });
+    await clock.advance(33);
+  }
+  await clock.advance(2000);
+  await settled();
+  assert.ok(impolite.accepted >= 10 && impolite.accepted <= 17, `${impolite.accepted}`);
+  assert.equal(impolite.pc.remoteDescription.sdp, "300");
+  assert.deepEqual(impolite.pc.candidates.at(-1), { candidate: "of 300" });
+  assert.deepEqual([impolite.failures, polite.failures], [0, 0]);
 });
 
 test("no more than 256 candidates wait for a description", async () => {

@@ -1,12 +1,15 @@
 // @ts-check
 /** Perfect negotiation: either side may offer at any time, and both end up with the same session. */
 
+import { Bucket } from "./bucket.js";
 import { CANDIDATES_MAX } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
 
 /** Candidates that wait for a description; an honest member has fewer, and what is over it is dropped. */
 export const EARLY_MAX = 256;
+/** Offers that the other side may make: each can make us look for every way again, and spend allocations on it. */
+const OFFERS = { burst: 5, perSecond: 1 };
 /** Candidates found within so many milliseconds of each other travel together. */
 const GATHER = 40;
 
@@ -32,6 +35,9 @@ export class Negotiation {
   /** @type {(RTCIceCandidateInit | null)[]} */
   #found = [];
   #isOver = false;
+  #offers;
+  /** What waits, and an offer first, while the other side offers too often. @type {Content[] | null} */
+  #held = null;
   #cancelFlush = () => {};
 
   /**
@@ -52,12 +58,39 @@ export class Negotiation {
     this.#fail = fail;
     this.#doubt = doubt;
     this.#clock = clock;
+    this.#offers = new Bucket(OFFERS, clock);
     pc.onnegotiationneeded = () => this.#offer();
     pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
   }
 
   /** @param {Content} content */
   async hear(content) {
+    if (this.#held) return this.#hold(content);
+    if (isOffer(content) && !this.#offers.take()) {
+      this.#held = [content];
+      this.#clock.after(this.#offers.wait, () => this.#release());
+      return;
+    }
+    await this.#take(content);
+  }
+
+  /** Of several offers the last is what the other side wants. @param {Content} content */
+  #hold(content) {
+    const held = this.#held ?? [];
+    if (isOffer(content)) this.#held = [...held.filter(isAnswer), content];
+    else if (held.length < EARLY_MAX) held.push(content);
+  }
+
+  async #release() {
+    const held = this.#held ?? [];
+    this.#held = null;
+    if (this.#isOver) return;
+    this.#offers.take();
+    for (const content of held) await this.#take(content);
+  }
+
+  /** @param {Content} content */
+  async #take(content) {
     try {
       if ("d" in content) await this.#describe(content.d);
       else for (const candidate of content.c) await this.#add(candidate);
@@ -136,4 +169,14 @@ export class Negotiation {
   #flush() {
     while (this.#found.length > 0) this.#send({ c: this.#found.splice(0, CANDIDATES_MAX) });
   }
+}
+
+/** @param {Content} content */
+function isOffer(content) {
+  return "d" in content && content.d.type === "offer";
+}
+
+/** @param {Content} content */
+function isAnswer(content) {
+  return "d" in content && content.d.type === "answer";
 }
