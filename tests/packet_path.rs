@@ -63,7 +63,8 @@ fn a_relayed_packet_costs_no_heap_allocation() {
         (0..PACKETS).for_each(|_| relay_one());
         let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
         println!("{name}: {allocations} heap allocations for {PACKETS} packets");
-        assert_eq!(allocations, 0, "{name}");
+        // One for a packet would be all of them. The thread that looks for the machine's addresses each second has some, too.
+        assert!(allocations < PACKETS / 10, "{name}");
     };
     let client = &client.socket;
     let server = daemon.addresses().udp[0];

@@ -1,7 +1,9 @@
 //! Limits how often TLS handshakes begin: for each client address, and for each network.
 //!
 //! A handshake costs its client nothing but a message, and us up to a millisecond on the thread that signals and pages
-//! wait for. So many as a room full of people needs may begin at once, and few in the long run.
+//! wait for. So many as a room full of people needs may begin at once, and few in the long run: that much each address
+//! is sure of. What is over it is served as long as the daemon has time for it, so that one who floods does not close
+//! HTTPS to everybody behind the same NAT.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -9,31 +11,42 @@ use std::time::Duration;
 
 use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::notice::Notice;
-use crate::bounds::rate::Rate;
+use crate::bounds::rate::{Rate, SharedBucket};
 use crate::clock::Moment;
 
 /// What each address, and each network, has begun.
 #[derive(Debug)]
 pub struct Handshakes {
     begun: Mutex<NetThrottle>,
+    /// What is over the rates of addresses and networks, of everybody together.
+    spare: SharedBucket,
+    spare_rate: Rate,
     refused: Notice,
 }
 
 /// Seconds' worth that may begin at once: a classroom that comes back after its network was gone.
 const BURST: u64 = 20;
+/// How many addresses' rates are served beside them: about half of what one thread can do.
+const SPARE: u64 = 10;
 
 impl Handshakes {
     /// So many a second for one address in the long run.
     #[must_use]
     pub fn new(per_second: u64) -> Self {
         let rate = Rate::new(per_second, Duration::from_secs(1), per_second * BURST);
-        Self { begun: Mutex::new(NetThrottle::new(rate)), refused: Notice::new() }
+        Self {
+            begun: Mutex::new(NetThrottle::new(rate)),
+            spare: SharedBucket::default(),
+            spare_rate: Rate::per_second(per_second.saturating_mul(SPARE)),
+            refused: Notice::new(),
+        }
     }
 
     /// Whether a client may begin one more.
     pub fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
         // A panic elsewhere leaves the buckets as they were.
-        let may = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
+        let sure = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
+        let may = sure || self.spare.take(self.spare_rate, 1, now);
         if !may && let Some(times) = self.refused.due(now) {
             tracing::info!(
                 times,
@@ -65,9 +78,9 @@ mod tests {
     fn a_classroom_comes_back_at_once_and_a_flood_is_held_to_the_rate() {
         let handshakes = Handshakes::new(50);
         assert_eq!(begun(&handshakes, v6(1), 900, at(0)), 900);
-        assert_eq!(begun(&handshakes, v6(1), 10_000, at(0)), 100);
+        assert_eq!(begun(&handshakes, v6(1), 10_000, at(0)), 100 + 500, "and what is spare");
         let in_a_minute: usize = (1..=60).map(|second| begun(&handshakes, v6(1), 1_000, at(second))).sum();
-        assert_eq!(in_a_minute, 60 * 50);
+        assert_eq!(in_a_minute, 60 * (50 + 500));
         assert_eq!(
             begun(&handshakes, v6(2), 900, at(60)),
             900,
@@ -75,11 +88,29 @@ mod tests {
         );
     }
 
+    /// Bare hellos, which cost who sends them nothing.
+    #[test]
+    fn who_floods_does_not_close_the_door_to_everybody_behind_the_same_nat() {
+        let handshakes = Handshakes::new(50);
+        begun(&handshakes, v6(1), 2_000, at(0));
+        let mut served = 0;
+        for millisecond in 1_000..61_000_u64 {
+            let now = Moment::from_nanos(millisecond * 1_000_000);
+            if millisecond % 5 == 0 {
+                begun(&handshakes, v6(1), 1, now);
+            }
+            if millisecond % 1_000 == 3 {
+                served += begun(&handshakes, v6(1), 1, now);
+            }
+        }
+        assert_eq!(served, 60, "one a second, beside two hundred");
+    }
+
     #[test]
     fn a_network_of_many_addresses_is_bounded_and_another_is_served() {
         let handshakes = Handshakes::new(50);
         let all: usize = (0..1_000).map(|subnet| begun(&handshakes, v6(subnet), 1_000, at(0))).sum();
-        assert_eq!(all, 4_000);
+        assert_eq!(all, 4_000 + 500);
         assert_eq!(begun(&handshakes, [192, 0, 2, 1].into(), 900, at(0)), 900);
     }
 }

@@ -36,9 +36,10 @@ pub struct Api {
     chance: Mutex<StdRng>,
 }
 
-/// Checks of the connection that one address may make at once, and in a minute: a class that is told to try it. Each is worth a
-/// credential of two minutes, whose allocations count on the address.
-const CHECKS: u64 = 30;
+/// Checks of the connection that one address may make, in a minute and at once: a class behind one address checks at the same
+/// time. What it may have by these credentials is bounded as for any other.
+const CHECKS: u64 = 60;
+const CHECKS_AT_ONCE: u64 = 120;
 /// How often one address may ask whether it would be let in, in a minute and at once. A class behind one address opens its
 /// pages at the same time, and the answer costs less than a page.
 const DOORS: u64 = 600;
@@ -64,7 +65,7 @@ impl Api {
             credentials,
             ice,
             shards,
-            checks: Mutex::new(NetThrottle::new(Rate::new(CHECKS, MINUTE, CHECKS))),
+            checks: Mutex::new(NetThrottle::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE))),
             doors: Mutex::new(NetThrottle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
             keys: Mutex::new(Keys::new(keys)),
             chance: Mutex::new(StdRng::from_seed(seed)),

@@ -2,8 +2,9 @@
 //!
 //! One ledger serves all shards; it is looked at when an allocation is made or ends, never for a packet. A user at
 //! the limit loses the allocation that has been idle the longest before a new one is refused: a phone that changes
-//! networks leaves allocations behind that nobody will ever use again. When there are as many as there may be, the address
-//! that has the most gives up one that is idle. And nobody makes more new ones in a minute than they may hold at once.
+//! networks leaves allocations behind that nobody will ever use again. When an address or a network has as many as it may, the
+//! user who has the most there gives up one that is idle; and when there are as many as there may be at all, the address
+//! that has the most. And nobody makes more new ones in a minute than they may hold at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -31,6 +32,10 @@ const RENEWED_MIN: u32 = 32;
 /// Users without an allocation whose bandwidth is remembered. When there are so many, all are forgotten: each has at most a
 /// second's worth anew.
 const FORMER_MAX: usize = 16_384;
+/// How often a second, and at once, one that is idle is looked for among everybody's, for one user: it takes as long as a
+/// few requests, while all shards wait.
+const SEARCHES_PER_SECOND: u64 = 5;
+const SEARCHES_AT_ONCE: u64 = 20;
 
 /// The ledger.
 #[derive(Debug)]
@@ -59,6 +64,7 @@ struct Ledger {
     addresses: Headcount,
     new_of_users: Throttle<Owner>,
     new_of_addresses: Throttle<IpAddr>,
+    searches: Throttle<Owner>,
 }
 
 #[derive(Debug)]
@@ -90,6 +96,7 @@ impl Quotas {
             addresses: Headcount::new(per_ip as usize, per_network as usize),
             new_of_users: Throttle::new(renewal(limits.allocations_per_user)),
             new_of_addresses: Throttle::new(renewal(per_ip)),
+            searches: Throttle::new(Rate::new(SEARCHES_PER_SECOND, Duration::from_secs(1), SEARCHES_AT_ONCE)),
         };
         Self {
             total: limits.allocations as usize,
@@ -112,24 +119,13 @@ impl Quotas {
             return Err(Refusal::AllocationRate);
         }
         if let Err(refusal) = ledger.room(owner, most, ip) {
-            let here = (refusal != Refusal::UserQuota).then_some(refusal);
-            let is_near = |holding: &Holding| match here {
-                None => true,
-                Some(Refusal::AddressQuota) => holding.ip == ip,
-                Some(_) => network(holding.ip) == network(ip),
-            };
-            let own = ledger.users.get(owner).into_iter().flat_map(|user| &user.held);
-            let idle = longest_idle(own.filter(|holding| is_near(holding)), now).ok_or(refusal)?;
+            let idle = ledger.idle_near(owner, ip, refusal, now).ok_or(refusal)?;
             ledger.evict(&idle);
             // One was let go, and it may not have been the one that was too many.
             ledger.room(owner, most, ip)?;
         }
         if ledger.total >= self.total {
-            let Some(idle) = ledger.spare(ip, now) else {
-                // To look through all of them takes a while, with everybody waiting: it counts as if one had been made.
-                let _ = ledger.new_of_users.take_at(renewal(most), owner.clone(), now);
-                return Err(Refusal::ServerQuota);
-            };
+            let idle = ledger.spare(owner, ip, now).ok_or(Refusal::ServerQuota)?;
             ledger.evict(&idle);
         }
         let holding = ledger.add(owner, ip, renewal(most), now);
@@ -196,9 +192,37 @@ impl Ledger {
         if held >= most as usize { Err(Refusal::UserQuota) } else { Ok(()) }
     }
 
-    /// What makes way for an allocation from `ip` when there are as many as there may be: the longest idle one of the
-    /// address that has the most, as long as that is more than `ip` would have.
-    fn spare(&self, ip: IpAddr, now: Moment) -> Option<Arc<Holding>> {
+    /// What makes way for one more allocation of `owner` from `ip` where `refusal` says that there are as many as there may
+    /// be: the longest idle one of the owner; or else, if it is not the owner who has too many, of who has the most at the
+    /// address, or in the network, as long as that is more than the owner would have there.
+    fn idle_near(
+        &mut self,
+        owner: &Owner,
+        ip: IpAddr,
+        refusal: Refusal,
+        now: Moment,
+    ) -> Option<Arc<Holding>> {
+        let is_near = |holding: &&Arc<Holding>| {
+            let here = refusal != Refusal::AddressQuota || holding.ip == ip;
+            here && (refusal != Refusal::NetworkQuota || network(holding.ip) == network(ip))
+        };
+        let near = |user: &User| user.held.iter().filter(is_near).count();
+        let own = self.users.get(owner);
+        let idle = own.and_then(|own| longest_idle(own.held.iter().filter(is_near), now));
+        if idle.is_some() || refusal == Refusal::UserQuota {
+            return idle;
+        }
+        let own = own.map_or(0, near);
+        self.searches.take(owner.clone(), now).ok()?;
+        let (most, user) =
+            self.users.values().map(|user| (near(user), user)).max_by_key(|(most, _)| *most)?;
+        if most <= own + 1 { None } else { longest_idle(user.held.iter().filter(is_near), now) }
+    }
+
+    /// What makes way for an allocation of `owner` from `ip` when there are as many as there may be: the longest idle one of
+    /// the address that has the most, as long as that is more than `ip` would have.
+    fn spare(&mut self, owner: &Owner, ip: IpAddr, now: Moment) -> Option<Arc<Holding>> {
+        self.searches.take(owner.clone(), now).ok()?;
         let (crowd, most) = self.addresses.most()?;
         if most <= self.addresses.of_address(ip) + 1 {
             return None;
@@ -404,15 +428,48 @@ mod tests {
         assert_eq!(quotas.total(), 4);
     }
 
+    /// Twelve guests' credentials took all of an address for good, and everybody else behind it was refused.
     #[test]
-    fn who_asks_again_and_again_when_all_are_taken_is_held_to_the_rate_and_a_neighbour_is_not() {
-        let limits = Limits { allocations: 1, allocations_per_user: 40, ..generous() };
+    fn when_an_address_has_all_the_user_who_has_the_most_there_gives_up_one_that_is_idle() {
+        let limits = Limits { allocations_per_ip: 4, allocations_per_network: 5, ..generous() };
         let quotas = Arc::new(Quotas::new(&limits));
-        let _all = quotas.admit(&tag("alice"), HOME, at(0)).unwrap();
-        let refused = |user: &str| quotas.admit(&tag(user), CAFE, at(0)).unwrap_err();
-        let asked = (0..100).filter(|_| refused("carol") == Refusal::ServerQuota);
-        assert_eq!(asked.count(), 40);
-        assert_eq!((refused("carol"), refused("dave")), (Refusal::AllocationRate, Refusal::ServerQuota));
+        let hoard = [1, 2, 3].map(|n| quotas.admit(&tag("hoarder"), HOME, at(n)).unwrap());
+        let bob = quotas.admit(&tag("bob"), HOME, at(2)).unwrap();
+        assert_eq!(
+            quotas.admit(&tag("carol"), HOME, at(60)).unwrap_err(),
+            Refusal::AddressQuota,
+            "none is idle"
+        );
+        hoard[0].touch(at(50));
+        let _carol = quotas.admit(&tag("carol"), HOME, at(62)).unwrap();
+        assert_eq!(hoard.each_ref().map(Lease::is_evicted), [false, true, false]);
+        bob.touch(at(62));
+        assert_eq!(
+            quotas.admit(&tag("bob"), HOME, at(64)).unwrap_err(),
+            Refusal::AddressQuota,
+            "two each is fair"
+        );
+        let _cafe = quotas.admit(&tag("dave"), CAFE, at(62)).unwrap();
+        hoard[0].touch(at(200));
+        let _network = quotas.admit(&tag("erin"), CAFE, at(200)).unwrap();
+        assert!(hoard[2].is_evicted(), "of the network");
+        assert_eq!(quotas.total(), 5);
+    }
+
+    /// Each look through all of them keeps every shard waiting, so a flood of refused requests must not pay for many.
+    #[test]
+    fn for_one_user_an_idle_one_is_looked_for_so_many_times_and_for_another_all_the_same() {
+        for limits in
+            [Limits { allocations: 3, ..generous() }, Limits { allocations_per_ip: 3, ..generous() }]
+        {
+            let quotas = Arc::new(Quotas::new(&limits));
+            let _hoard = [(); 3].map(|()| quotas.admit(&tag("hoarder"), HOME, at(0)).unwrap());
+            let from = if limits.allocations == 3 { CAFE } else { HOME };
+            assert!((0..1000).all(|_| quotas.admit(&tag("flooder"), from, at(59)).is_err()));
+            let waits = quotas.ledger().searches.wait(&tag("flooder"), at(59));
+            assert_eq!(waits, Duration::from_millis(200));
+            assert!(quotas.admit(&tag("carol"), from, at(60)).is_ok());
+        }
     }
 
     #[test]
