@@ -956,7 +956,23 @@ mod tests {
             ("config.toml:2: peers.allow_own: ", "0.0.0.0:3478 is listen.udp's"),
         ),
         ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
-        ("[limits]\nchannels = -1", ("config.toml:2: limits.channels: ", "-1")),
+        (
+            "[limits]\nchannels = -1",
+            ("config.toml:2: limits.channels: ", "-1 cannot stand here: write a whole number"),
+        ),
+        (
+            "[limits]\nchannels = 1.5",
+            ("config.toml:2: limits.channels: ", "1.5 cannot stand here: write a whole number"),
+        ),
+        (
+            "[limits]\nusers = { a = \"x\" }",
+            ("config.toml:2: limits.users.a: ", "\"x\" cannot stand here: write a whole number"),
+        ),
+        ("[rooms]\nmembers = 99999999999999999999", ("config.toml:2: ", "")),
+        (
+            "[rooms]\nknock = \"yes\"",
+            ("config.toml:2: rooms.knock: ", "\"yes\" cannot stand here: write true or false"),
+        ),
         ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "auto")),
         (
             "[limits]\nconnections_per_network = 0",

@@ -92,7 +92,21 @@ pub(super) fn value_reason(key: &str, message: &str) -> String {
         // The message shows the value, and the value may be a secret in the wrong place.
         return "a text cannot stand here".to_owned();
     }
-    message.replace('\n', ", ")
+    plain(message).unwrap_or_else(|| message.replace('\n', ", "))
+}
+
+/// What serde says of a number or a yes-or-no, without the names of Rust's types; `None` of anything else.
+fn plain(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, expected) = rest.rsplit_once(", expected ")?;
+    let value = found.find(['"', '`']).map_or(found, |at| found[at..].trim_matches('`'));
+    let write = match expected {
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        "a boolean" => "true or false, without quotes",
+        _ => return None,
+    };
+    Some(format!("{value} cannot stand here: write {write}"))
 }
 
 pub(super) fn line_of(text: &str, at: usize) -> usize {
