@@ -99,11 +99,16 @@ pub(super) fn value_reason(key: &str, message: &str) -> String {
 fn plain(message: &str) -> Option<String> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
-    let value = found.find(['"', '`']).map_or(found, |at| found[at..].trim_matches('`'));
+    let value = match found.split_once('`') {
+        Some((_, number)) => number.split('`').next().unwrap_or(number),
+        None => found.find('"').map_or(found, |at| &found[at..]),
+    };
     let write = match expected {
         "u32" => "a whole number from 0 to 4294967295",
         "u64" | "usize" => "a whole number from 0 on",
         "a boolean" => "true or false, without quotes",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list in brackets",
         _ => return None,
     };
     Some(format!("{value} cannot stand here: write {write}"))
