@@ -8,26 +8,15 @@ use hairpin::clock::Clock;
 use crate::support::certificate::Folder;
 use crate::support::daemon::config_text;
 use crate::support::http::Http;
+use crate::support::http2::{ACK, GOAWAY, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame};
 use crate::support::process::Process;
 use crate::support::stream::connect;
 use crate::support::stun::{ALLOCATE, Builder, Class, REQUESTED_TRANSPORT};
 
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const ACK: u8 = 1;
 const LAST: &[u8; 8] = b"the end!";
 /// Frames of one flood, and lines that one may be worth.
 const FLOOD: usize = 20_000;
 const LINES: usize = 3;
-
-/// A frame (RFC 9113 §4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
 
 /// What a client of HTTP/2 sends: `opening`, and then `what` again and again, until it has sent a flood or is sent away.
 fn flood_http2(server: SocketAddr, opening: &[u8], what: impl Fn(u32) -> Vec<u8>) {

@@ -8,6 +8,10 @@ use hairpin::daemon::Daemon;
 
 use crate::support::daemon::start_secure;
 use crate::support::http::Http;
+use crate::support::http2::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, frame,
+};
 
 /// A frame (RFC 9113 §4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +22,6 @@ struct Frame {
     payload: Vec<u8>,
 }
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const ACK: u8 = 1;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 const CANCEL: u32 = 8;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -44,11 +36,6 @@ fn open(daemon: &Daemon) -> Http {
 
 fn send(http: &mut Http, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     http.send(frame(kind, flags, stream, payload));
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// The next frame; `None` at the end.

@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod client;
 pub mod daemon;
 pub mod http;
+pub mod http2;
 pub mod process;
 pub mod session;
 pub mod stream;

@@ -1,0 +1,451 @@
+//! What a configuration may say, and what is said against one that it may not.
+
+use super::*;
+use crate::relay::engine::allocation::Transport;
+use crate::relay::engine::peers::Own;
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_configuration_or_an_error(text in "\\PC{0,80}|(\\[[a-z]{0,7}\\]\n)?[a-z]{1,9} = [\"\\[{}0-9a-z:. ]{0,20}\n?") {
+        drop(parse(&text));
+    }
+
+    #[test]
+    fn a_mutated_default_is_a_configuration_or_an_error(at in 0..6000_usize, byte in 0x20..0x7F_u8) {
+        let mut text = include_str!("../../config.toml").as_bytes().to_vec();
+        let at = at % text.len();
+        text[at] = byte;
+        drop(parse(&String::from_utf8(text).unwrap()));
+    }
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_file_in_the_repository_states_the_defaults() {
+    assert_eq!(parse(include_str!("../../config.toml")), Ok(Config::default()));
+    assert_eq!(parse(""), Ok(Config::default()));
+}
+
+#[test]
+fn what_listens_may_be_any_of_udp_tcp_and_tls() {
+    for listen in [
+        "udp = []",
+        "tcp = []",
+        "tcp = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\", \"127.0.0.1:0\"]",
+        "udp = []\ntcp = []\ntls = [\"0.0.0.0:443\"]",
+        "tcp = [\"10.0.0.1:443\"]\ntls = [\"10.0.0.2:443\"]",
+        "tcp = [\"0.0.0.0:50000\"]",
+    ] {
+        let text = format!("[tls]\ncertificate = \"a\"\nkey = \"b\"\n[listen]\n{listen}");
+        assert!(parse(&text).is_ok(), "{text}\n{:?}", parse(&text));
+    }
+}
+
+#[test]
+fn proxies_everywhere_and_a_certificate_that_nobody_sees_are_doubtful() {
+    let text = "[listen]\nproxies = [\"::/0\"]\ntcp = []\n[tls]\ncertificate = \"a\"\nkey = \"b\"";
+    let warnings = parse(text).unwrap().warnings(None).join("\n");
+    assert!(warnings.contains("listen.proxies: ::/0 is everybody"), "{warnings}");
+    assert!(warnings.contains("tls.certificate: nobody is shown it"), "{warnings}");
+}
+
+#[test]
+fn opened_ports_of_the_machine_are_read_and_those_that_one_listener_keeps_closed_are_said() {
+    let text = "[listen]\nudp = [\"192.0.2.1:3478\"]\ntcp = []\n[relay]\ntcp = true\n[peers]\n\
+        allow_own = [\"3000-4000/udp\", \"8080/tcp\"]";
+    let config = parse(text).unwrap();
+    let own = |ports, transport| OwnPorts { ports, transport };
+    assert_eq!(config.peers.allow_own, [own(3000..=4000, Transport::Udp), own(8080..=8080, Transport::Tcp)]);
+    let warnings = config.warnings(None).join("\n");
+    assert!(warnings.contains("192.0.2.1:3478 is listen.udp's, and stays closed"), "{warnings}");
+    assert!(!warnings.contains("8080"), "HTTP on loopback is in nobody's way: {warnings}");
+}
+
+/// The table of docs/sfu.md, and the way out that it names for a range that lies in ours.
+#[test]
+fn what_the_documentation_opens_for_an_sfu_is_good() {
+    let text = include_str!("../../docs/sfu.md");
+    let cells =
+        text.lines().filter_map(|line| line.strip_prefix("| ")?.rsplit_once("| `")?.1.strip_suffix("` |"));
+    let opened: Vec<&str> = cells.filter(|cell| cell.starts_with('[')).collect();
+    assert_eq!(opened.len(), 4);
+    for opened in opened {
+        assert_eq!(
+            parse(&format!("[peers]\nallow_own = {opened}")).map(|config| config.peers.allow_own.len()),
+            Ok(1)
+        );
+    }
+    let moved = "relay.ports = \"40001-49999\"";
+    assert!(text.contains(moved));
+    assert!(parse(&format!("{moved}\n[peers]\nallow_own = [\"50000-60000/udp\"]")).is_ok());
+}
+
+#[test]
+fn a_public_range_is_opened_in_vain_unless_it_is_the_machines_own_network() {
+    let config = parse("[peers]\nallow = [\"198.41.0.0/24\", \"10.0.0.0/8\"]").unwrap();
+    let in_it = Own::new(Vec::new(), &["198.41.0.9/22".parse().unwrap()]);
+    assert_eq!(config.needless_openings(&in_it), Vec::<String>::new());
+    let elsewhere = config.needless_openings(&Own::default());
+    assert!(elsewhere.len() == 1 && elsewhere[0].contains("198.41.0.0/24 is open anyway"), "{elsewhere:?}");
+}
+
+#[test]
+fn what_browsers_will_not_be_told_of_is_doubtful() {
+    let text = "[listen]\nudp = [\"0.0.0.0:53\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"";
+    let warnings = parse(text).unwrap().warnings(None).join("\n");
+    assert!(warnings.contains("listen.udp: browsers refuse port 53"), "{warnings}");
+    assert!(warnings.contains("http.ice_host: "), "{warnings}");
+    let named = format!("{text}\n[http]\nice_host = \"turn.example.org\"");
+    assert!(!parse(&named).unwrap().warnings(None).join("\n").contains("ice_host"));
+}
+
+#[test]
+fn a_network_that_may_less_than_one_address_in_it_is_doubtful() {
+    for (text, key) in [
+        ("answers_per_ip = 200", "limits.answers_per_network: 100"),
+        ("answers_per_network_burst = 100", "limits.answers_per_network_burst: 100"),
+        ("connections_per_ip = 20\nconnections_per_network = 10", "limits.connections_per_network: 10"),
+    ] {
+        let warnings = parse(&format!("[limits]\n{text}")).unwrap().warnings(None).join("\n");
+        assert!(warnings.contains(key), "{warnings}");
+    }
+    assert_eq!(parse("").unwrap().warnings(None), Vec::<String>::new());
+}
+
+#[test]
+fn limits_that_are_too_low_for_a_full_room_are_doubtful() {
+    let warnings = |text: &str| parse(text).unwrap().warnings(None).join("\n");
+    let low = warnings("[rooms]\ncapacity = 8\n[limits]\nallocations_per_user = 16\nallocations_per_ip = 64");
+    assert!(low.contains("limits.allocations_per_user: a member in a room of 8"), "{low}");
+    assert!(low.contains("limits.allocations_per_ip: two members behind one address"), "{low}");
+    assert!(low.contains("may need 42 allocations, and may have 16"), "{low}");
+    assert!(
+        !warnings("[rooms]\ncapacity = 8").contains("allocations"),
+        "the defaults carry the largest room"
+    );
+}
+
+#[test]
+fn both_sides_of_a_nat_can_be_named() {
+    let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
+    let ip = |text: &str| text.parse().unwrap();
+    let expected = vec![
+        RelayAddress { bind: ip("10.0.0.6"), public: ip("10.0.0.6") },
+        RelayAddress { bind: ip("10.0.0.5"), public: ip("198.51.100.10") },
+    ];
+    assert_eq!(parse(text).unwrap().relay.addresses, Some(expected));
+}
+
+#[test]
+fn a_mistake_names_file_line_key_reason_and_remedy() {
+    for (text, expected) in MISTAKES {
+        let error = parse(text).expect_err(text);
+        let told = |line: &str| line.starts_with(expected.0) && line.contains(expected.1);
+        assert!(error.lines().any(told), "{text}\n{error}\nshould say {expected:?}");
+    }
+}
+
+#[test]
+fn one_mistake_is_one_line_and_causes_no_other() {
+    let several = [
+        "tls = [\"0.0.0.0:1\"]\ntcp",
+        "id = \"a\"\nhash = \"md5",
+        "id = \"a\"\norigins",
+        "rate = 1",
+        "a = 2",
+        "\"diag\"",
+        "\"a.b\"",
+    ];
+    for (text, _) in MISTAKES.iter().filter(|(text, _)| !several.iter().any(|part| text.contains(part))) {
+        let error = parse(text).expect_err(text);
+        assert_eq!(error.lines().count(), 1, "{text}\n{error}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_said_in_the_order_of_the_file() {
+    for (text, expected) in [
+        // Values that are wrong, and a table that is not known.
+        (
+            "[lisen]\na = 1\n[log]\nlevel = 1\nformat = 2\n[limits]\nx = 1\nchannels = \"y\"",
+            &["1: lisen: ", "4: log.level: ", "5: log.format: ", "7: limits.x: ", "8: limits.channels: "][..],
+        ),
+        // Every item of a list, and every part of a table in one; what is cut out is not missing.
+        (
+            "[http]\nproxies = [\"10.0.0.0/8\", \"*\", \"10.0.0.1\"]\n[[http.keys]]\nid = \".\"\nhash = \"\"\nrate = 1\n\
+             [[http.keys]]\nid = \"a\"",
+            &[
+                "2: http.proxies: \"*\" is not a range: write \"10.0.0.0/8\" or \"fd00::/8\"; \"10.0.0.1\" has no length",
+                "4: http.keys.id: ",
+                "5: http.keys.hash: ",
+                "6: http.keys.rate: ",
+                "7: http.keys: missing field `hash`",
+            ][..],
+        ),
+        // A value that is wrong contradicts nothing, and what is right does.
+        (
+            "[listen]\nudp = [\"x\"]\ntcp = []\n[relay]\nports = \"3478\"\n[tls]\ncertificate = 1\nkey = \"a\"\n\
+             [credentials]\nsecrets = 1\nrealm = \"\"\nttl = \"1s\"",
+            &[
+                "2: listen.udp: ",
+                "5: relay.ports: ",
+                "7: tls.certificate: ",
+                "10: credentials.secrets: ",
+                "11: credentials.realm: ",
+                "12: credentials.ttl: ",
+            ][..],
+        ),
+        // What stands before the first fault of TOML itself, and all of those.
+        (
+            "[log]\nlevel = 1\n[listen]\nudp = [\"x\"\n[peers]\nallow = 1\nloopback = maybe\n",
+            &["2: log.level: ", "5: "][..],
+        ),
+    ] {
+        let error = parse(text).expect_err(text);
+        let found: Vec<_> = error.lines().map(|line| line.strip_prefix("config.toml:").unwrap()).collect();
+        assert!(found.len() >= expected.len(), "{error}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(expected), "{found}\nshould start with {expected}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_mistakes_alone_is_judged_soon() {
+    let text: String = (0..20_000).map(|n| format!("key{n} = {n}\n")).collect();
+    let lines = parse(&text).unwrap_err().lines().count();
+    assert!((50..=110).contains(&lines), "{lines}");
+}
+
+#[test]
+fn an_ipv4_address_written_as_ipv6_is_met_with_how_to_write_it() {
+    for (text, write) in [
+        (
+            "[listen]\nudp = [\"[::ffff:127.0.0.1]:3478\"]",
+            "listen.udp: \"[::ffff:127.0.0.1]:3478\" is IPv4 written as IPv6, which cannot be bound: write \"127.0.0.1:3478\"",
+        ),
+        ("[listen]\ntcp = [\"[::ffff:0:0]:1\"]", "write \"0.0.0.0:1\""),
+        ("[listen]\ntls = [\"[::ffff:1.2.3.4]:1\"]", "listen.tls: \"[::ffff:1.2.3.4]:1\""),
+        ("[http]\nlisten = [\"[::ffff:127.0.0.1]:8080\"]", "write \"127.0.0.1:8080\""),
+        ("[listen]\nproxies = [\"::ffff:10.0.0.0/104\"]", "write \"10.0.0.0/8\""),
+        ("[http]\nproxies = [\"::ffff:127.0.0.1/128\"]", "write \"127.0.0.1/32\""),
+        (
+            "[peers]\nallow = [\"::ffff:10.1.0.0/112\"]",
+            "peers.allow: ::ffff:10.1.0.0/112 is IPv4 written as IPv6, which no packet shows: write \"10.1.0.0/16\"",
+        ),
+        ("[peers]\ndeny = [\"::ffff:0:0/90\"]", "write the range of IPv4"),
+        ("[peers]\nnat64_prefixes = [\"::ffff:0:0/96\"]", "peers.nat64_prefixes: "),
+        ("[relay]\naddresses = [\"::ffff:10.0.0.1\"]", "write \"10.0.0.1\""),
+        (
+            "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"::ffff:192.0.2.1\" }]",
+            "write \"192.0.2.1\"",
+        ),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.contains(write) && error.lines().count() == 1, "{error}\nshould contain {write}");
+    }
+}
+
+#[test]
+fn an_address_that_no_machine_has_is_none_to_listen_on_or_relay_from() {
+    for (address, reason) in [
+        ("224.0.0.1:1", "no address of one machine"),
+        ("[ff02::1]:1", "no address of one machine"),
+        ("255.255.255.255:1", "no address of one machine"),
+        ("[fe80::1]:1", "write \"[fe80::1%2]:1\""),
+    ] {
+        let error = parse(&format!("[listen]\nudp = [{address:?}]")).expect_err(address);
+        assert!(error.contains(reason), "{error}");
+    }
+    assert!(parse("[listen]\nudp = [\"[fe80::1%2]:1\"]").is_ok());
+    for address in ["224.0.0.1", "255.255.255.255", "fe80::1", "ff02::1"] {
+        let error = parse(&format!("[relay]\naddresses = [{address:?}]")).expect_err(address);
+        assert!(error.contains("cannot be relayed from"), "{error}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_key_names_the_key() {
+    let key = |id: &str, hash: &str, rest: &str| {
+        format!("[[http.keys]]\nid = \"{id}\"\nhash = \"sha256:{}\"\n{rest}\n", hash.repeat(64))
+    };
+    for (text, reason) in [
+        (key("a", "0", "max_ttl = \"1s\""), "max_ttl of \"a\""),
+        (key("a", "0", "max_ttl = \"2days\""), "\"1day\""),
+        (key("a", "0", "per_minute = 0"), "per_minute of \"a\": it must be at least 1"),
+        (key("a", "0", "") + &key("b", "0", ""), "\"a\" and \"b\" have the same hash"),
+        (key("a", "0", "") + &key("a", "1", ""), "have the same id"),
+        (key("a", "0", "") + "[credentials]\nusers = { a = \"a long password\" }", "credentials.secrets"),
+    ] {
+        let error = parse(&text).expect_err(&text);
+        assert!(error.starts_with("config.toml:1: http.keys: ") && error.contains(reason), "{error}");
+    }
+    assert!(parse(&(key("a", "0", "max_ttl = \"1h\"") + &key("b", "1", ""))).is_ok());
+}
+
+#[test]
+fn a_secret_is_never_shown_in_an_error() {
+    for text in [
+        "[credentials]\nsecrets = [\"hunter2\"]",
+        "[credentials]\nsecrets = \"hunter2\"",
+        "[credentials]\nsecrets = [[\"hunter2\"]]",
+        "[credentials]\nusers = \"alice:hunter2\"",
+        "[credentials]\nusers = { alice = [\"hunter2\"] }",
+        "[credentials]\nusers = { alice = \"hunter2\\u0007\" }",
+        "[credentials]\nttl = { secret = \"hunter2\" }",
+        "credentials = \"hunter2\"",
+        "[[http.keys]]\nhash = \"hunter2\"",
+        "[[http.keys]]\nhash = [\"hunter2\"]",
+        "[http]\nkeys = [\"hunter2\"]",
+        "[http]\nkeys = \"hunter2\"",
+        "[credentials]\nsecrets = [hunter2]",
+        "[credentials]\nsecrets = [\"hunter2]",
+        "[credentials]\nsecrets = [\"hunter2\\u200b\"]",
+        "[credentials]\nsecrets = \"hunter2\"\nttl = \"hunter2\"\nusers = { a = \"hunter2\\u0000\" }\nrealm = [\"hunter2\"]",
+    ] {
+        let error = parse(text).expect_err(text);
+        assert!(error.starts_with("config.toml:") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+/// A file, how its error starts, and what else it says.
+const MISTAKES: &[(&str, (&str, &str))] = &[
+    ("[listen]\nudq = []", ("config.toml:2: listen.udq: ", "unknown")),
+    ("[lisen]", ("config.toml:1: lisen: ", "unknown")),
+    ("\n[listen]\nudp = [\"3478\"]", ("config.toml:3: listen.udp: ", "\"0.0.0.0:3478\"")),
+    ("[listen]\nudp = []\ntcp = []", ("config.toml:2: listen.udp: ", "at least one")),
+    ("[listen]\nudp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]", ("config.toml:2: listen.udp: ", "twice")),
+    (
+        "[listen]\nudp = [\"0.0.0.0:1\", \"10.0.0.1:1\"]",
+        ("config.toml:2: listen.udp: ", "0.0.0.0:1 includes 10.0.0.1:1"),
+    ),
+    ("[listen]\nudp = [\"0.0.0.0:50000\"]", ("config.toml:2: listen.udp: ", "relay.ports")),
+    (
+        "[listen]\ntcp = [\"0.0.0.0:1\", \"0.0.0.0:1\"]",
+        ("config.toml:2: listen.tcp: ", "0.0.0.0:1 stands there twice"),
+    ),
+    ("[listen]\ntcp = [\"[::]:1\", \"[::1]:1\"]", ("config.toml:2: listen.tcp: ", "[::]:1 includes [::1]:1")),
+    (
+        "[listen]\ntls = [\"0.0.0.0:1\"]\ntcp = [\"10.0.0.1:1\"]",
+        ("config.toml:2: listen.tls: ", "0.0.0.0:1 is in listen.tcp too"),
+    ),
+    ("[listen]\ntls = [\"0.0.0.0:443\"]", ("config.toml:2: listen.tls: ", "tls.certificate and tls.key")),
+    (
+        "[relay]\ntcp = true\n[listen]\ntcp = [\"0.0.0.0:50000\"]",
+        ("config.toml:4: listen.tcp: ", "relay.ports"),
+    ),
+    ("[listen]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: listen.proxies: ", "10.0.0.1/32")),
+    ("[tls]\ncertificate = 1", ("config.toml:2: tls.certificate: ", "neither a file nor a list")),
+    ("[tls]\ncertificate = \"a\"", ("config.toml:2: tls.certificate: ", "tls.key")),
+    ("[tls]\nkey = \"a\"", ("config.toml:2: tls.key: ", "tls.certificate")),
+    (
+        "[tls]\nkey = \"a\"\ncertificate = [\"b\", \"c\"]",
+        ("config.toml:2: tls.key: ", "1 for tls.certificate's 2"),
+    ),
+    ("[tls]\nnames = [\"a.example\"]", ("config.toml:2: tls.names: ", "no certificate")),
+    (
+        "[tls]\nnames = [\"\"]\ncertificate = \"a\"\nkey = \"b\"",
+        ("config.toml:2: tls.names: ", "\"\" is no host name"),
+    ),
+    (
+        "[tls]\nnames = [\"*.a.example\"]\ncertificate = \"a\"\nkey = \"b\"",
+        ("config.toml:2: tls.names: ", "\"*.a.example\" is no host name"),
+    ),
+    ("[http]\nlisten = [\"8080\"]", ("config.toml:2: http.listen: ", "address with a port")),
+    ("[http]\nlisten = [\"0.0.0.0:3478\"]", ("config.toml:2: http.listen: ", "is in listen.tcp too")),
+    ("[http]\npublic_url = \"a.example\"", ("config.toml:2: http.public_url: ", "https://call.example.org")),
+    (
+        "[http]\npublic_url = \"https://a.example/b\"",
+        ("config.toml:2: http.public_url: ", "https://a.example"),
+    ),
+    ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),
+    ("[[http.keys]]\nid = \"a\"", ("config.toml:1: http.keys: ", "missing field `hash`")),
+    ("[[http.keys]]\nid = \"diag\"", ("config.toml:2: http.keys.id: ", "neither diag")),
+    ("[[http.keys]]\nid = \"a.b\"", ("config.toml:2: http.keys.id: ", "\"a.b\" is no name of a key")),
+    ("[[http.keys]]\nid = \"a\"\nhash = \"md5:\"", ("config.toml:3: http.keys.hash: ", "hairpin api-key")),
+    ("[[http.keys]]\nid = \"a\"\norigins = [\"*\"]", ("config.toml:3: http.keys.origins: ", "\"*\"")),
+    ("[[http.keys]]\nrate = 1", ("config.toml:2: http.keys.rate: ", "unknown field")),
+    ("[http]\nproxies = [\"10.0.0.1\"]", ("config.toml:2: http.proxies: ", "10.0.0.1/32")),
+    ("[http]\nice_host = \"turn:a\"", ("config.toml:2: http.ice_host: ", "is no host name and no address")),
+    ("[relay]\nports = \"50000\"", ("config.toml:2: relay.ports: ", "\"49152-65535\"")),
+    ("[relay]\nports = \"60000-50000\"", ("config.toml:2: relay.ports: ", "60000")),
+    ("[relay]\nports = \"80-50000\"", ("config.toml:2: relay.ports: ", "1024")),
+    ("[relay]\naddresses = []", ("config.toml:2: relay.addresses: ", "auto")),
+    ("[relay]\naddresses = \"eth0\"", ("config.toml:2: relay.addresses: ", "auto")),
+    ("[relay]\naddresses = [\"0.0.0.0\"]", ("config.toml:2: relay.addresses: ", "0.0.0.0")),
+    (
+        "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"::2\" }]",
+        ("config.toml:2: relay.addresses: ", "same family"),
+    ),
+    ("[relay]\naddresses = [{ bind = \"10.0.0.1\" }]", ("config.toml:2: relay.addresses: ", "public")),
+    (
+        "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"1.1.1.1\" }, { bind = \"10.0.0.1\", public = \"1.1.1.2\" }]",
+        ("config.toml:2: relay.addresses: ", "10.0.0.1 stands there twice"),
+    ),
+    ("[relay]\nthreads = 2000", ("config.toml:2: relay.threads: ", "1024")),
+    ("[relay]\nthreads = 0", ("config.toml:2: relay.threads: ", "auto")),
+    ("[credentials]\nrealm = \"\"", ("config.toml:2: credentials.realm: ", "realm")),
+    ("[credentials]\nrealm = 'a\"b'", ("config.toml:2: credentials.realm: ", "quote")),
+    (
+        "[credentials]\nsecrets = [\"short\"]",
+        ("config.toml:2: credentials.secrets: ", "openssl rand -base64 32"),
+    ),
+    (
+        "[credentials]\nsecrets_file = \"/nonexistent\"",
+        ("config.toml:2: credentials.secrets_file: ", "/nonexistent"),
+    ),
+    ("[credentials]\nusers = { \"\" = \"x\" }", ("config.toml:2: credentials.users: ", "empty")),
+    ("[credentials]\nusers = { \"a:b\" = \"x\" }", ("config.toml:2: credentials.users: ", "colon")),
+    ("[credentials]\nttl = 60", ("config.toml:2: credentials.ttl: ", "\"1h\"")),
+    ("[credentials]\nttl = \"5s\"", ("config.toml:2: credentials.ttl: ", "1m")),
+    ("[credentials]\ncheck_expiry = \"never\"", ("config.toml:2: credentials.check_expiry: ", "allocate")),
+    ("[peers]\nallow = [\"10.0.0.0\"]", ("config.toml:2: peers.allow: ", "10.0.0.0/32")),
+    ("[peers]\nallow = [\"127.0.0.0/8\"]", ("config.toml:2: peers.allow: ", "loopback = true")),
+    ("[peers]\nallow = [\"169.254.0.0/16\"]", ("config.toml:2: peers.allow: ", "never")),
+    ("[peers]\nallow_own = [\"10000\"]", ("config.toml:2: peers.allow_own: ", "\"10000/udp\"")),
+    ("[peers]\nallow_own = [\"10000/sctp\"]", ("config.toml:2: peers.allow_own: ", "20000-20100/udp")),
+    ("[peers]\nallow_own = [\"70000/udp\"]", ("config.toml:2: peers.allow_own: ", "no port")),
+    ("[peers]\nallow_own = [\"2-1/udp\"]", ("config.toml:2: peers.allow_own: ", "lower port first")),
+    ("[peers]\nallow_own = [\"22-53/udp\"]", ("config.toml:2: peers.allow_own: ", "never media")),
+    ("[peers]\nallow_own = [\"4443/tcp\"]", ("config.toml:2: peers.allow_own: ", "relay.tcp")),
+    ("[peers]\nallow_own = [\"40000-50000/udp\"]", ("config.toml:2: peers.allow_own: ", "relay.ports")),
+    (
+        "[peers]\nallow_own = [\"3000-4000/udp\"]",
+        ("config.toml:2: peers.allow_own: ", "0.0.0.0:3478 is listen.udp's"),
+    ),
+    ("[limits]\nchannels = 0", ("config.toml:2: limits.channels: ", "at least 1")),
+    (
+        "[limits]\nchannels = -1",
+        ("config.toml:2: limits.channels: ", "-1 cannot stand here: write a whole number"),
+    ),
+    (
+        "[limits]\nchannels = 1.5",
+        ("config.toml:2: limits.channels: ", "1.5 cannot stand here: write a whole number"),
+    ),
+    (
+        "[limits]\nusers = { a = \"x\" }",
+        ("config.toml:2: limits.users.a: ", "\"x\" cannot stand here: write a whole number"),
+    ),
+    ("[rooms]\nmembers = 99999999999999999999", ("config.toml:2: ", "")),
+    (
+        "[rooms]\nknock = \"yes\"",
+        ("config.toml:2: rooms.knock: ", "\"yes\" cannot stand here: write true or false"),
+    ),
+    ("[limits]\nconnections_per_ip = 0", ("config.toml:2: limits.connections_per_ip: ", "auto")),
+    ("[limits]\nconnections_per_network = 0", ("config.toml:2: limits.connections_per_network: ", "auto")),
+    ("[limits]\nhandshakes_per_ip = 0", ("config.toml:2: limits.handshakes_per_ip: ", "at least 1")),
+    ("[limits]\nconnections = 0", ("config.toml:2: limits.connections: ", "auto")),
+    ("[limits]\nallocations = 0", ("config.toml:2: limits.allocations: ", "auto")),
+    ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
+    ("[rooms]\ncapacity = 9", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+    ("[rooms]\ncapacity = 1", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
+    ("[rooms]\ncreate = \"nobody\"", ("config.toml:2: rooms.create: ", "anyone, token")),
+    ("[rooms]\nsockets_per_ip = 0", ("config.toml:2: rooms.sockets_per_ip: ", "at least 1")),
+    ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
+    ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
+    ("[log]\nlevel = ", ("config.toml:2: ", "")),
+    ("a = 1\na = 2", ("config.toml:2: ", "duplicate")),
+];
