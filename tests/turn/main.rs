@@ -15,6 +15,7 @@ mod screening;
 
 mod vectors;
 
+mod answering;
 mod authenticating;
 
 mod allocating;
