@@ -96,7 +96,12 @@ fn all_allocations_of_a_user_share_one_bandwidth_and_everybody_another() {
             let (mut client, _) = allocate(&mut world, address, tag);
             assert_eq!(client.bind(&mut world, 0x4000, PEER), None);
             let packet = channel_data(0x4000, &[0; 1000]);
-            (0..200).filter(|_| matches!(world.deliver(client.path, &packet), Action::ToPeer(_))).count()
+            let sent =
+                (0..200).filter(|_| matches!(world.deliver(client.path, &packet), Action::ToPeer(_))).count();
+            let allocation = world.engine.allocations().by_path(&client.path);
+            let allocation = allocation.and_then(|id| world.engine.allocations().get(id)).unwrap();
+            assert_eq!(allocation.up.packets, sent as u64, "what is dropped is not counted as carried");
+            sent
         })
     };
     assert_eq!(sent(None, None), [200, 200, 200]);

@@ -130,21 +130,19 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Counts a packet, if the rates allow it.
-    pub fn pass(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
-        let bytes = bytes as u64;
-        let passes =
-            self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes, now);
-        if passes {
-            self.packets += 1;
-            self.bytes += bytes;
-        }
-        passes
+    /// Takes a packet from the rates, if they allow it. It is not counted yet: something else may forbid it.
+    pub fn take(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
+        self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes as u64, now)
     }
 
-    /// Counts bytes of a connection, which cannot be dropped any more.
+    /// Takes bytes of a connection, which cannot be dropped any more, and counts them.
     pub fn carry(&mut self, limits: &Limits, bytes: usize, now: Moment) {
         self.byte_rate.spend(limits.bytes, bytes as u64, now);
+        self.count(bytes);
+    }
+
+    /// Counts a packet that is carried.
+    pub fn count(&mut self, bytes: usize) {
         self.packets += 1;
         self.bytes += bytes as u64;
     }

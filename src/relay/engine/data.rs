@@ -62,7 +62,7 @@ impl Engine {
         if own && self.judge(up.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
-        self.pass_up(up.allocation, payload.len(), now)?;
+        self.pass(up.allocation, Direction::Up, payload.len(), now)?;
         Ok(ToPeer { relay: up.relay, peer: up.peer, payload, dont_fragment: false, own })
     }
 
@@ -85,7 +85,7 @@ impl Engine {
         if self.judge(send.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
-        self.pass_up(id, send.payload.len(), now)?;
+        self.pass(id, Direction::Up, send.payload.len(), now)?;
         // Between UDP and UDP the DF bit exists where both sides are IPv4 (RFC 8656 §13, §14); from TCP to UDP there is
         // no packet to translate (§15).
         let both_v4 = path.client.is_ipv4() && send.peer.0.is_ipv4();
@@ -124,9 +124,10 @@ impl Engine {
         let id = self.allocations.by_relay(relay).filter(|_| meant)?;
         let allocation = self.allocations.get_mut(id).filter(|it| it.icmp == IcmpReports::Wanted)?;
         allocation.permitted_until(peer.ip()).filter(|until| *until > now)?;
-        if !allocation.down.pass(&self.settings.limits, 0, now) {
+        if !allocation.down.take(&self.settings.limits, 0, now) {
             return None;
         }
+        allocation.down.count(0);
         self.counters.icmp.add(1);
         // The next hop's MTU; no other error carries more than its type and code (RFC 8656 §18.13).
         let icmp = Icmp { data: if too_big { icmp.data } else { 0 }, ..icmp };
@@ -140,35 +141,43 @@ impl Engine {
         bytes: usize,
         now: Moment,
     ) -> Result<ToClient, Ignored> {
-        let route = self.routes.down(relay, peer).filter(|down| down.until > now);
-        let id = route.map(|down| down.allocation).or_else(|| self.allocations.by_relay(relay));
-        let allocation = id.and_then(|id| self.allocations.get_mut(id)).ok_or(Ignored::NoAllocation)?;
         // A channel permits its peer for as long as it is bound.
-        let permitted_until = route.map(|down| down.until).or_else(|| allocation.permitted_until(peer.ip()));
-        permitted_until.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
-        let passes = allocation.down.pass(&self.settings.limits, bytes, now)
-            && self.purse.pass(allocation.lease.share(), Direction::Down, bytes, now);
-        if !passes {
-            return Err(Ignored::OverRate);
-        }
-        allocation.lease.touch(now);
-        self.counters.relayed(Direction::Down, bytes);
+        let route = self.routes.down(relay, peer).filter(|down| down.until > now);
+        let id = match route {
+            Some(down) => down.allocation,
+            None => {
+                let id = self.allocations.by_relay(relay).ok_or(Ignored::NoAllocation)?;
+                let allocation = self.allocations.get(id).ok_or(Ignored::NoAllocation)?;
+                let permitted_until = allocation.permitted_until(peer.ip());
+                permitted_until.filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
+                id
+            }
+        };
+        let path = self.pass(id, Direction::Down, bytes, now)?;
         let framing = match route {
             Some(down) => Framing::Channel(down.channel),
             None => Framing::Indication(self.rng.random()),
         };
-        Ok(ToClient { path: allocation.path, framing })
+        Ok(ToClient { path, framing })
     }
 
-    fn pass_up(&mut self, id: AllocationId, bytes: usize, now: Moment) -> Result<(), Ignored> {
+    /// Counts a packet of `bytes` bytes that is relayed, if every rate allows it. Returns its allocation's client.
+    fn pass(
+        &mut self,
+        id: AllocationId,
+        direction: Direction,
+        bytes: usize,
+        now: Moment,
+    ) -> Result<ClientPath, Ignored> {
         let allocation = self.allocations.get_mut(id).ok_or(Ignored::NoAllocation)?;
-        let passes = allocation.up.pass(&self.settings.limits, bytes, now)
-            && self.purse.pass(allocation.lease.share(), Direction::Up, bytes, now);
+        let passes = allocation.meter_mut(direction).take(&self.settings.limits, bytes, now)
+            && self.purse.pass(allocation.lease.share(), direction, bytes, now);
         if !passes {
             return Err(Ignored::OverRate);
         }
+        allocation.meter_mut(direction).count(bytes);
         allocation.lease.touch(now);
-        self.counters.relayed(Direction::Up, bytes);
-        Ok(())
+        self.counters.relayed(direction, bytes);
+        Ok(allocation.path)
     }
 }
