@@ -95,12 +95,25 @@ struct Running {
 }
 
 impl Daemon {
-    /// Binds every socket and starts every thread.
+    /// Reads the certificates, binds every socket and starts every thread.
     ///
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
-        let certificates = config.tls.load().map_err(StartError::Certificates)?.map(Arc::new);
+        let certificates = config.tls.load().map_err(StartError::Certificates)?;
+        Self::start_with(config, certificates, clock)
+    }
+
+    /// The same, with the certificates of the configuration, which the caller has read.
+    ///
+    /// # Errors
+    /// As [`Self::start`], without [`StartError::Certificates`].
+    pub fn start_with(
+        config: &Config,
+        certificates: Option<Certificates>,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let certificates = certificates.map(Arc::new);
         let own = surroundings::read()?;
         let relay = relay_addresses(config, &own.addresses)?;
         let admission = admission(config, relay.len());

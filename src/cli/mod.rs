@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::certificates::{CertificateError, Certificates};
-use crate::config::{Config, ConfigError};
+use crate::certificates::Certificates;
+use crate::config::Config;
 use crate::log;
 
 /// STUN, TURN and time-limited credentials in one daemon.
@@ -93,14 +93,6 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| Failure::system(format!("standard output cannot be written ({error})")))
-}
-
-/// Certificates that the configuration in `file` names cannot be used any more.
-fn bad_certificates(file: Option<&Path>, errors: &[CertificateError]) -> Failure {
-    match file {
-        Some(file) => Failure::config(ConfigError::certificates(file, errors)),
-        None => Failure::config("a certificate cannot be used"),
-    }
 }
 
 /// `--config`, which several commands take.

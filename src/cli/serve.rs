@@ -2,18 +2,18 @@
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::certificates::Certificates;
 use crate::cli::credential::{issue, show};
 use crate::cli::renewal::Renewal;
-use crate::cli::{ConfigArgument, Failure, bad_certificates, examine, signals, supervisor};
+use crate::cli::{ConfigArgument, Failure, examine, signals, supervisor};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::daemon::{Addresses, Daemon, StartError};
+use crate::daemon::{Addresses, Daemon};
 use crate::log;
 
 #[derive(Debug, clap::Args)]
@@ -24,34 +24,27 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, _) = examine(arguments.config.config.as_deref())?;
+    let (config, certificates) = examine(arguments.config.config.as_deref())?;
     let _log = log::start(config.log).map_err(Failure::system)?;
     for warning in config.warnings(arguments.config.config.as_deref()) {
         tracing::warn!("{warning}");
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let result = runtime.block_on(serve(&config, arguments.config.config.as_deref()));
+    let result = runtime.block_on(serve(&config, certificates));
     // Without waiting for whoever reads certificates: a file system may hang.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: &Config, file: Option<&Path>) -> Result<(), Failure> {
+async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<(), Failure> {
     // Before any socket is bound, so that no signal is lost between start and the first wait.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::system)?;
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     signals::ignore().map_err(Failure::system)?;
     let clock = Clock::start();
-    let mut daemon = Daemon::start(config, clock).map_err(|error| match &error {
-        StartError::Certificates(errors) => bad_certificates(file, errors),
-        StartError::Listen(..)
-        | StartError::Relay(..)
-        | StartError::Blind(..)
-        | StartError::Disconnected
-        | StartError::System(..) => Failure::system(error),
-    })?;
+    let mut daemon = Daemon::start_with(config, certificates, clock).map_err(Failure::system)?;
     announce(config, daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;

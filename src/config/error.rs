@@ -9,7 +9,6 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::certificates::CertificateError;
-use crate::files;
 
 /// All that is wrong with a configuration. Each is shown in a line of its own, as `file:line: key: reason`, in the order
 /// of the file.
@@ -38,13 +37,6 @@ impl ConfigError {
         // What stands nowhere in the file comes last.
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         Self { file: file.to_owned(), faults }
-    }
-
-    /// Files that the file `path` names and that cannot be used, found when they are needed.
-    #[must_use]
-    pub fn certificates(path: &Path, errors: &[CertificateError]) -> Self {
-        let text = files::open(path).and_then(|file| files::read_text(&file)).unwrap_or_default();
-        Self::of(path, errors.iter().map(|error| Fault::certificate(&text, error)).collect())
     }
 }
 
