@@ -10,6 +10,13 @@ import { SERVER, SERVER_NAME } from "./lab.js";
 
 const SECRET = "ZkP0v5q8Jm3tYb7cXr2nWd9sLh6gTf1a";
 
+const RELAY_ON_LOOPBACK = `[relay]
+addresses = ["127.0.0.1"]
+[peers]
+loopback = true
+[credentials]
+secrets = ["${SECRET}"]`;
+
 /**
  * On this machine's loopback, for pages at http://localhost. `turns:` works for browsers that accept any certificate.
  * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, more?: string }} options  `more` is TOML tables
@@ -25,12 +32,7 @@ udp = ["127.0.0.1:${turn}"]
 tcp = ["127.0.0.1:${turn}"]
 tls = [${tls ? `"127.0.0.1:${tls}"` : ""}]
 ${tls ? certificate("localhost") : ""}
-[relay]
-addresses = ["127.0.0.1"]
-[peers]
-loopback = true
-[credentials]
-secrets = ["${SECRET}"]
+${RELAY_ON_LOOPBACK}
 ${more}`;
 }
 
@@ -42,12 +44,7 @@ public_url = "http://localhost:8080"
 [listen]
 udp = ["127.0.0.1:3478"]
 tcp = ["127.0.0.1:3478"]
-[relay]
-addresses = ["127.0.0.1"]
-[peers]
-loopback = true
-[credentials]
-secrets = ["${SECRET}"]
+${RELAY_ON_LOOPBACK}
 `;
 }
 
