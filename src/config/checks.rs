@@ -73,17 +73,13 @@ impl Config {
             warnings.push(text.to_owned());
         }
         warnings.extend(self.own_port_warnings());
-        if let Some(net) = self.listen.proxies.iter().find(|net| net.prefix_len() == 0) {
-            let text = format!(
-                "listen.proxies: {net} is everybody, so any client can claim any address: name your own"
-            );
-            warnings.push(text);
-        }
-        if let Some(net) = self.http.proxies.iter().find(|net| net.prefix_len() == 0) {
-            let text = format!(
-                "http.proxies: {net} is everybody, so any client can claim any address: name your own"
-            );
-            warnings.push(text);
+        for (key, proxies) in [("listen.proxies", &self.listen.proxies), ("http.proxies", &self.http.proxies)]
+        {
+            if let Some(net) = proxies.iter().find(|net| net.prefix_len() == 0) {
+                warnings.push(format!(
+                    "{key}: {net} is everybody, so any client can claim any address: name your own"
+                ));
+            }
         }
         if !self.tls.certificate.is_empty() && self.listen.tcp.is_empty() && self.listen.tls.is_empty() {
             let text = "tls.certificate: nobody is shown it: name addresses in listen.tcp or listen.tls";
