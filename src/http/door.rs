@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::config::Create;
-use crate::http::origins::{PageOf, page};
+use crate::http::origins::page;
 use crate::http::problem::Problem;
 use crate::http::{Site, Visitor};
 use crate::ice::Transport;
@@ -25,11 +25,7 @@ pub(super) async fn ask(
     let mut asked = site.api.doors.lock().unwrap_or_else(PoisonError::into_inner);
     asked.take(visitor.ip, now).map_err(|(_, wait)| Problem::too_often(wait))?;
     drop(asked);
-    let (allowed, needs_token) = match site.origins.page_of(visitor, &headers) {
-        PageOf::Own | PageOf::Allowed => (true, false),
-        PageOf::Nobody | PageOf::Nameless => (true, true),
-        PageOf::Stranger => (false, false),
-    };
+    let needs_token = site.origins.page_of(visitor, &headers).needs_token();
     let create = match site.create {
         Create::Anyone => "anyone",
         Create::Token => "token",
@@ -37,8 +33,8 @@ pub(super) async fn ask(
     Ok(Json(json!({
         "origin": page(&headers),
         "expected": site.origins.public().map(Origin::as_str),
-        "allowed": allowed,
-        "needs_token": needs_token,
+        "allowed": needs_token.is_some(),
+        "needs_token": needs_token.unwrap_or(false),
         "sockets": site.hub.room_for(visitor.ip).err().map_or("ok", code),
         "create": create,
         "tls": site.api.ice.uris(Some(&[Transport::Tls])).next().is_some(),

@@ -32,6 +32,18 @@ pub enum PageOf {
     Stranger,
 }
 
+impl PageOf {
+    /// Whether a room token must be shown over a WebSocket that such a page opens; `None` if it may open none.
+    #[must_use]
+    pub const fn needs_token(self) -> Option<bool> {
+        match self {
+            Self::Own | Self::Allowed => Some(false),
+            Self::Nobody | Self::Nameless => Some(true),
+            Self::Stranger => None,
+        }
+    }
+}
+
 impl Origins {
     /// The origins of a site that browsers reach at `public`, and whoever comes straight to it at `plain`, where an
     /// unspecified address stands for those of the `machine`.

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
 use crate::http::line::Meter;
-use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::{Site, Visitor, door};
 use crate::signaling::hub::Connection;
@@ -60,14 +59,9 @@ fn admit(
     headers: &HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<(WebSocketUpgrade, Connection), Problem> {
-    let now = site.clock.now().moment;
-    let needs_token = match site.origins.page_of(visitor, headers) {
-        PageOf::Own | PageOf::Allowed => false,
-        PageOf::Nobody | PageOf::Nameless => true,
-        PageOf::Stranger => {
-            site.refusals.stranger(headers, &site.origins, now);
-            return Err(Problem::origin_forbidden(FOREIGN_PAGE));
-        }
+    let Some(needs_token) = site.origins.page_of(visitor, headers).needs_token() else {
+        site.refusals.stranger(headers, &site.origins, site.clock.now().moment);
+        return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
     let connection = site.hub.connect(Visit { ip: visitor.ip, needs_token }).map_err(no_place)?;
