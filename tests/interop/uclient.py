@@ -1,5 +1,6 @@
 """Runs Debian's turnutils_uclient and its echo peer, and reads what uclient says at its end."""
 
+import os
 import re
 import socket
 import subprocess
@@ -67,7 +68,8 @@ class Run:
 def run(server, *flags, login=("-u", servers.TAG, "-W", servers.SECRET), limit=40):
     command = [*ENDS_WITH_PARENT, debian_coturn.UCLIENT, "-p", server.port, *login, *flags, server.ip]
     command = [str(part) for part in command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    env = os.environ | {"LD_PRELOAD": str(debian_coturn.DISTINCT_DRAWS)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     try:
         output, _ = process.communicate(timeout=limit)
         return Run(" ".join(command), process.returncode, output)
