@@ -44,7 +44,7 @@ use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::quotas::Quotas;
-use crate::relay::engine::{Place, Settings, Shared};
+use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::ports::{PortPool, RelayAddress};
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
 use crate::signaling::hub::Hub;
@@ -287,8 +287,8 @@ fn shards(
     let of = sockets.len() as u32;
     let (mut shards, mut handles) = (Vec::with_capacity(sockets.len()), Vec::with_capacity(sockets.len()));
     for (index, sockets) in sockets.into_iter().enumerate() {
-        let place = Place { index: index as u32, of };
-        let made = Shard::new(parts, place, metrics.shard(index), sockets, seed()?);
+        let shard_index = ShardIndex { index: index as u32, of };
+        let made = Shard::new(parts, shard_index, metrics.shard(index), sockets, seed()?);
         let (shard, handle) = made.map_err(|error| StartError::System("a poll", error))?;
         shards.push(shard);
         handles.push(handle);

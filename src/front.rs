@@ -82,13 +82,13 @@ pub struct Front {
 }
 
 /// What a connection turned out to be.
-enum Met {
+enum Identified {
     /// One that speaks TURN, or has yet to show that it does.
     Turn(Box<Arrival>),
     /// One that speaks HTTP.
-    Http(TcpStream, connection::Met),
+    Http(TcpStream, connection::Client),
     /// One that speaks HTTP over TLS.
-    Https(Box<TlsStream<TcpStream>>, connection::Met),
+    Https(Box<TlsStream<TcpStream>>, connection::Client),
 }
 
 /// What the front is told from outside.
@@ -205,29 +205,29 @@ impl Front {
         let told = Arc::new(Notify::new());
         let tell = Arc::clone(&told);
         permit.watch(move || tell.notify_one());
-        let met = timeout(FIRST_MESSAGE, self.meet(socket, from, permit, kind));
-        let met = tokio::select! {
-            met = met => met.unwrap_or(Err(Ending::Silent)),
+        let identified = timeout(FIRST_MESSAGE, self.identify(socket, from, permit, kind));
+        let identified = tokio::select! {
+            identified = identified => identified.unwrap_or(Err(Ending::Silent)),
             () = told.notified() => Err(Ending::MadeWay),
         };
-        match met {
-            Ok(Met::Turn(arrival)) => {
+        match identified {
+            Ok(Identified::Turn(arrival)) => {
                 let next = self.last.fetch_add(1, Ordering::Relaxed) % self.shards.len();
                 self.shards[next].tell(Command::Adopt(arrival));
             }
-            Ok(Met::Http(socket, met)) => self.http.clone().serve(socket, met).await,
-            Ok(Met::Https(stream, met)) => self.http.clone().serve(stream, met).await,
+            Ok(Identified::Http(socket, identified)) => self.http.clone().serve(socket, identified).await,
+            Ok(Identified::Https(stream, identified)) => self.http.clone().serve(stream, identified).await,
             Err(ending) => self.refuse(from, ending),
         }
     }
 
-    async fn meet(
+    async fn identify(
         &self,
         mut socket: TcpStream,
         from: SocketAddr,
         permit: Permit,
         kind: Kind,
-    ) -> Result<Met, Ending> {
+    ) -> Result<Identified, Ending> {
         let since = self.clock.now().moment;
         let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
         if kind != Kind::Http && self.is_proxy(from.ip(), kind) {
@@ -238,14 +238,22 @@ impl Front {
             permit.claim(client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
         }
         let peer = client.ip();
-        let http = |secure, protocol, permit| connection::Met { peer, secure, protocol, permit };
+        let http = |secure, protocol, permit| connection::Client { peer, secure, protocol, permit };
         if kind == Kind::Http {
             socket.set_nodelay(true).map_err(gone)?;
-            return Ok(Met::Http(socket, http(false, Protocol::Http1, permit)));
+            return Ok(Identified::Http(socket, http(false, Protocol::Http1, permit)));
         }
         let turn = |socket: TcpStream, tls, since, permit| {
             let socket = socket.into_std().map_err(gone)?;
-            Ok(Met::Turn(Box::new(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })))
+            Ok(Identified::Turn(Box::new(Arrival {
+                socket,
+                tls,
+                client,
+                server,
+                since,
+                permit,
+                said: Vec::new(),
+            })))
         };
         let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
         if kind == Kind::Any && !speaks_tls(&socket).await? {
@@ -258,7 +266,7 @@ impl Front {
             Ok(mut stream) => match protocol(&mut stream).await? {
                 Some(protocol) => {
                     stream.get_ref().0.set_nodelay(true).map_err(gone)?;
-                    Ok(Met::Https(Box::new(stream), http(true, protocol, permit)))
+                    Ok(Identified::Https(Box::new(stream), http(true, protocol, permit)))
                 }
                 None => {
                     let (socket, tls) = stream.into_inner();

@@ -29,7 +29,7 @@ const LAYERS: &[&str] = &[
     "cli",
 ];
 
-/// Bytes, time and chance are arguments here, and nothing is done but deciding.
+/// Bytes, time and random numbers are arguments here, and nothing is done but deciding.
 const PURE: &[&str] = &[
     "src/api_key.rs",
     "src/bounds/",

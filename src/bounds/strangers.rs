@@ -9,14 +9,14 @@ use crate::bounds::headcount::Crowded;
 /// The strangers in their lines, each known as a `T`.
 #[derive(Debug)]
 pub struct Strangers<T> {
-    waiting: BTreeMap<(Line, Age), T>,
+    waiting: BTreeMap<(Scope, Age), T>,
     /// The last age that was given.
     youngest: u64,
 }
 
 /// Who stands one behind the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Line {
+pub enum Scope {
     /// All strangers.
     All,
     /// Those of one network.
@@ -25,11 +25,11 @@ pub enum Line {
     Address(IpAddr),
 }
 
-/// Whoever has the smaller one is older.
+/// The smaller one is older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age(u64);
 
-impl Line {
+impl Scope {
     /// The line of those who share with `ip` what has no place left.
     #[must_use]
     pub fn of(crowded: Crowded, ip: IpAddr) -> Self {
@@ -53,7 +53,7 @@ impl<T: Copy> Strangers<T> {
 
     /// The address of one is known now; it is as old as before.
     pub fn recognize(&mut self, age: Age, ip: IpAddr) {
-        let Some(who) = self.waiting.get(&(Line::All, age)).copied() else { return };
+        let Some(who) = self.waiting.get(&(Scope::All, age)).copied() else { return };
         for line in lines(Some(ip)) {
             self.waiting.insert((line, age), who);
         }
@@ -67,7 +67,7 @@ impl<T: Copy> Strangers<T> {
     }
 
     /// Those in a line, the oldest first.
-    pub fn of(&self, line: Line) -> impl Iterator<Item = T> {
+    pub fn of(&self, line: Scope) -> impl Iterator<Item = T> {
         let from = self.waiting.range((line, Age(0))..);
         from.take_while(move |((of, _), _)| *of == line).map(|(_, who)| *who)
     }
@@ -85,9 +85,9 @@ impl<T> Default for Strangers<T> {
     }
 }
 
-fn lines(ip: Option<IpAddr>) -> impl Iterator<Item = Line> {
-    let own = ip.map(|ip| [Line::Network(network(ip)), Line::Address(address(ip))]);
-    own.into_iter().flatten().chain([Line::All])
+fn lines(ip: Option<IpAddr>) -> impl Iterator<Item = Scope> {
+    let own = ip.map(|ip| [Scope::Network(network(ip)), Scope::Address(address(ip))]);
+    own.into_iter().flatten().chain([Scope::All])
 }
 
 #[cfg(test)]
@@ -111,13 +111,13 @@ mod tests {
         strangers.recognize(unknown, [198, 51, 1, 1].into());
         let of = |strangers: &Strangers<_>, line| strangers.of(line).collect::<Vec<_>>();
         let here = host(1).unwrap();
-        let (at_address, in_network) = (Line::of(Crowded::Address, here), Line::of(Crowded::Network, here));
+        let (at_address, in_network) = (Scope::of(Crowded::Address, here), Scope::of(Crowded::Network, here));
         assert_eq!(of(&strangers, at_address), ["first", "unknown", "last"]);
         assert_eq!(of(&strangers, in_network), ["first", "neighbour", "unknown", "last"]);
         strangers.leave(first, host(1));
         assert_eq!(of(&strangers, at_address), ["unknown", "last"]);
-        assert_eq!(of(&strangers, Line::All), ["neighbour", "unknown", "last"]);
-        assert_eq!(of(&strangers, Line::of(Crowded::Address, [203, 0, 113, 1].into())), [""; 0]);
+        assert_eq!(of(&strangers, Scope::All), ["neighbour", "unknown", "last"]);
+        assert_eq!(of(&strangers, Scope::of(Crowded::Address, [203, 0, 113, 1].into())), [""; 0]);
     }
 
     proptest! {
@@ -131,14 +131,14 @@ mod tests {
                     let (_, ip, age) = there.remove(usize::from(n) % there.len());
                     strangers.leave(age, ip);
                 }
-                let in_line = |line: Line| strangers.of(line).collect::<Vec<_>>();
+                let in_line = |line: Scope| strangers.of(line).collect::<Vec<_>>();
                 let those = |is: &dyn Fn(IpAddr) -> bool| -> Vec<usize> {
                     there.iter().filter(|(_, ip, _)| ip.is_some_and(is)).map(|(number, ..)| *number).collect()
                 };
-                prop_assert_eq!(in_line(Line::All), there.iter().map(|(number, ..)| *number).collect::<Vec<_>>());
+                prop_assert_eq!(in_line(Scope::All), there.iter().map(|(number, ..)| *number).collect::<Vec<_>>());
                 for ip in (0..16).filter_map(host) {
-                    prop_assert_eq!(in_line(Line::of(Crowded::Address, ip)), those(&|other| other == ip));
-                    prop_assert_eq!(in_line(Line::of(Crowded::Network, ip)), those(&|other| network(other) == network(ip)));
+                    prop_assert_eq!(in_line(Scope::of(Crowded::Address, ip)), those(&|other| other == ip));
+                    prop_assert_eq!(in_line(Scope::of(Crowded::Network, ip)), those(&|other| network(other) == network(ip)));
                 }
                 prop_assert_eq!(strangers.is_empty(), there.is_empty());
             }

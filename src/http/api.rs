@@ -33,7 +33,7 @@ pub struct Api {
     /// How often each asks whether it would be let in.
     pub(super) doors: Mutex<NetThrottle>,
     keys: Mutex<Keys>,
-    chance: Mutex<StdRng>,
+    rng: Mutex<StdRng>,
 }
 
 /// Checks of the connection that one address may make, in a minute and at once: a class behind one address checks at the same
@@ -68,7 +68,7 @@ impl Api {
             checks: Mutex::new(NetThrottle::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE))),
             doors: Mutex::new(NetThrottle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
             keys: Mutex::new(Keys::new(keys)),
-            chance: Mutex::new(StdRng::from_seed(seed)),
+            rng: Mutex::new(StdRng::from_seed(seed)),
         }
     }
 
@@ -80,7 +80,7 @@ impl Api {
     /// A name for somebody who has none: 72 random bits.
     pub(super) fn somebody(&self) -> String {
         let mut bytes = [0; 9];
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 }

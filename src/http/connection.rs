@@ -34,9 +34,9 @@ pub struct Server {
     clock: Clock,
 }
 
-/// A connection, as the front has met it.
+/// A connection, as the front has identified it.
 #[derive(Debug)]
-pub struct Met {
+pub struct Client {
     /// Who connected.
     pub peer: IpAddr,
     /// Whether it is TLS.
@@ -100,11 +100,11 @@ impl Server {
     }
 
     /// Serves a connection until it ends; its permit is given back with its last byte, that of a WebSocket included.
-    pub async fn serve<S>(self, stream: S, met: Met)
+    pub async fn serve<S>(self, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Met { peer, secure, protocol, permit } = met;
+        let Client { peer, secure, protocol, permit } = client;
         let frames = (protocol == Protocol::Http2).then(Frames::new);
         let (line, meter) = Line::new(stream, permit, frames, self.clock);
         let io = TokioIo::new(line);

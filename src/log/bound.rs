@@ -12,20 +12,20 @@ use crate::clock::Moment;
 /// What each place has said.
 #[derive(Debug, Default)]
 pub(super) struct Bound {
-    places: Vec<Place>,
+    sites: Vec<CallSite>,
     /// How many of them were held back, and it is not said yet.
     held: usize,
 }
 
-/// What was held back of one place.
+/// What was held back of one site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
-    pub(super) place: &'static Metadata<'static>,
+    pub(super) site: &'static Metadata<'static>,
     pub(super) left_out: u64,
 }
 
 #[derive(Debug)]
-struct Place {
+struct CallSite {
     metadata: &'static Metadata<'static>,
     bucket: Bucket,
     left_out: u64,
@@ -47,21 +47,21 @@ const LONG: Duration = Duration::from_secs(60);
 impl Bound {
     /// Whether a line from here may be said; it is counted if not.
     pub(super) fn admit(&mut self, metadata: &'static Metadata<'static>, now: Moment) -> bool {
-        let known = self.places.iter().position(|place| std::ptr::eq(place.metadata, metadata));
+        let known = self.sites.iter().position(|site| std::ptr::eq(site.metadata, metadata));
         let index = known.unwrap_or_else(|| {
-            self.places.push(Place::new(metadata));
-            self.places.len() - 1
+            self.sites.push(CallSite::new(metadata));
+            self.sites.len() - 1
         });
-        let place = &mut self.places[index];
-        if place.bucket.take(rate(*metadata.level()), 1, now) {
+        let site = &mut self.sites[index];
+        if site.bucket.take(rate(*metadata.level()), 1, now) {
             return true;
         }
-        if place.left_out == 0 {
+        if site.left_out == 0 {
             self.held += 1;
-            place.since = now;
+            site.since = now;
         }
-        place.left_out += 1;
-        place.last = now;
+        site.left_out += 1;
+        site.last = now;
         false
     }
 
@@ -72,10 +72,10 @@ impl Bound {
 
     /// The sums that are due.
     pub(super) fn due(&mut self, now: Moment) -> Vec<Sum> {
-        let is_due = |place: &&mut Place| {
-            place.left_out > 0 && (now.since(place.last) >= OVER || now.since(place.since) >= LONG)
+        let is_due = |site: &&mut CallSite| {
+            site.left_out > 0 && (now.since(site.last) >= OVER || now.since(site.since) >= LONG)
         };
-        let sums = self.places.iter_mut().filter(is_due).map(Place::sum).collect::<Vec<_>>();
+        let sums = self.sites.iter_mut().filter(is_due).map(CallSite::sum).collect::<Vec<_>>();
         self.held -= sums.len();
         sums
     }
@@ -83,18 +83,18 @@ impl Bound {
     /// All sums, at the end.
     pub(super) fn rest(&mut self) -> Vec<Sum> {
         self.held = 0;
-        self.places.iter_mut().filter(|place| place.left_out > 0).map(Place::sum).collect()
+        self.sites.iter_mut().filter(|site| site.left_out > 0).map(CallSite::sum).collect()
     }
 }
 
-impl Place {
+impl CallSite {
     fn new(metadata: &'static Metadata<'static>) -> Self {
         let (bucket, begin) = (Bucket::default(), Moment::default());
         Self { metadata, bucket, left_out: 0, since: begin, last: begin }
     }
 
     fn sum(&mut self) -> Sum {
-        Sum { place: self.metadata, left_out: std::mem::take(&mut self.left_out) }
+        Sum { site: self.metadata, left_out: std::mem::take(&mut self.left_out) }
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     /// A place of this level.
-    macro_rules! place {
+    macro_rules! site {
         ($level:expr) => {{
             static SITE: DefaultCallsite = DefaultCallsite::new(&PLACE);
             static PLACE: Metadata<'static> = tracing::metadata! {
@@ -132,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn a_place_says_1000_lines_at_once_and_100_a_second_and_others_are_not_held_back_by_it() {
-        let (mut bound, loud, other) = (Bound::default(), place!(Level::INFO), place!(Level::WARN));
+    fn a_call_site_says_1000_lines_at_once_and_100_a_second_and_others_are_not_held_back_by_it() {
+        let (mut bound, loud, other) = (Bound::default(), site!(Level::INFO), site!(Level::WARN));
         let mut passed = 0;
         for tenth in 0..100_000 {
             passed += usize::from(bound.admit(loud, at(tenth / 10)));
@@ -144,31 +144,31 @@ mod tests {
 
     #[test]
     fn who_asks_for_details_gets_a_thousand_a_second() {
-        for place in [place!(Level::DEBUG), place!(Level::TRACE)] {
+        for site in [site!(Level::DEBUG), site!(Level::TRACE)] {
             let mut bound = Bound::default();
-            let passed = (0..100_000).filter(|n| bound.admit(place, at(n / 100))).count();
+            let passed = (0..100_000).filter(|n| bound.admit(site, at(n / 100))).count();
             assert!((2_990..=3_001).contains(&passed), "{passed}");
         }
     }
 
     #[test]
     fn a_flood_is_summed_up_once_when_it_is_over() {
-        let (mut bound, place) = (Bound::default(), place!(Level::ERROR));
-        let passed = (0..5_000).filter(|_| bound.admit(place, at(0))).count() as u64;
+        let (mut bound, site) = (Bound::default(), site!(Level::ERROR));
+        let passed = (0..5_000).filter(|_| bound.admit(site, at(0))).count() as u64;
         assert!(bound.holds_any());
         assert_eq!(bound.due(at(999)), []);
 
-        assert_eq!(bound.due(at(1_000)), [Sum { place, left_out: 5_000 - passed }]);
+        assert_eq!(bound.due(at(1_000)), [Sum { site, left_out: 5_000 - passed }]);
 
         assert_eq!((bound.due(at(2_000)), bound.rest(), bound.holds_any()), (vec![], vec![], false));
     }
 
     #[test]
     fn a_flood_that_is_never_over_is_summed_up_each_minute_and_at_the_end() {
-        let (mut bound, place) = (Bound::default(), place!(Level::INFO));
+        let (mut bound, site) = (Bound::default(), site!(Level::INFO));
         let (mut sums, mut passed) = (Vec::new(), 0);
         for tenth in 0..1_300 {
-            passed += (0..50).filter(|_| bound.admit(place, at(tenth * 100))).count() as u64;
+            passed += (0..50).filter(|_| bound.admit(site, at(tenth * 100))).count() as u64;
             sums.extend(bound.due(at(tenth * 100)));
         }
         assert_eq!(sums.len(), 2);

@@ -125,9 +125,9 @@ impl<S: Write> Writer<S> {
 }
 
 /// At the level of what was left out, so that who sees the one sees the other.
-fn tell_sum(Sum { place, left_out }: Sum) {
-    let (target, line) = (place.target(), place.line().unwrap_or(0));
-    if *place.level() == Level::ERROR {
+fn tell_sum(Sum { site, left_out }: Sum) {
+    let (target, line) = (site.target(), site.line().unwrap_or(0));
+    if *site.level() == Level::ERROR {
         tracing::error!(
             left_out,
             from = format_args!("{target}:{line}"),

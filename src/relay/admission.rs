@@ -1,7 +1,7 @@
 //! Gives out the places that connections take, and decides who makes way when all are taken.
 //!
 //! One count serves the whole daemon: in all, for each client network, and for each address. Whoever has shown a credential,
-//! or sits in a room, keeps its place. Everybody else is a stranger, and where there is no place left, the oldest stranger
+//! or sits in a room, keeps its entry. Everybody else is a stranger, and where there is no place left, the oldest stranger
 //! gives up its own to the newcomer: so a crowd that only holds connections keeps nobody out.
 
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bounds::headcount::{Crowded, Headcount};
 use crate::bounds::notice::Notice;
-use crate::bounds::strangers::{Age, Line, Strangers};
+use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
 
 /// The places.
@@ -56,7 +56,7 @@ type Tell = Box<dyn FnOnce() + Send>;
 type Told = Vec<(Full, Option<Tell>)>;
 
 struct Crowd {
-    places: HashMap<u64, Place>,
+    entries: HashMap<u64, Entry>,
     counts: Headcount,
     strangers: Strangers<u64>,
     /// Those that have to make way and have not gone yet. They no longer count.
@@ -67,7 +67,7 @@ struct Crowd {
     peak: usize,
 }
 
-struct Place {
+struct Entry {
     /// Whose it is, if that is known, and if it is one client's.
     ip: Option<IpAddr>,
     standing: Standing,
@@ -78,7 +78,7 @@ struct Place {
 enum Standing {
     /// It may have to make way.
     Stranger(Age),
-    /// It keeps its place.
+    /// It keeps its entry.
     Settled,
     /// It has been told to go.
     Leaving,
@@ -100,7 +100,7 @@ impl Admission {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let crowd = Crowd {
-            places: HashMap::new(),
+            entries: HashMap::new(),
             counts: Headcount::new(bounds.per_address, bounds.per_network),
             strangers: Strangers::default(),
             leaving: 0,
@@ -188,9 +188,9 @@ impl Permit {
     /// Has `tell` called if the connection must make way; at once, if it has been told before.
     pub fn watch(&self, tell: impl FnOnce() + Send + 'static) {
         let mut crowd = self.admission.crowd();
-        let Some(place) = crowd.places.get_mut(&self.number) else { return };
-        if place.standing != Standing::Leaving {
-            place.tell = Some(Box::new(tell));
+        let Some(entry) = crowd.entries.get_mut(&self.number) else { return };
+        if entry.standing != Standing::Leaving {
+            entry.tell = Some(Box::new(tell));
             return;
         }
         drop(crowd);
@@ -211,7 +211,7 @@ impl Permit {
     #[must_use]
     pub fn must_make_way(&self) -> bool {
         let crowd = self.admission.crowd();
-        crowd.places.get(&self.number).is_some_and(|place| place.standing == Standing::Leaving)
+        crowd.entries.get(&self.number).is_some_and(|entry| entry.standing == Standing::Leaving)
     }
 }
 
@@ -223,12 +223,12 @@ impl Drop for Permit {
 
 impl Crowd {
     fn taken(&self) -> usize {
-        self.places.len() - self.leaving
+        self.entries.len() - self.leaving
     }
 
     /// Makes room for one more, whoever it is.
     fn make_room(&mut self, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
-        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Line::All, bounds, told) }
+        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Scope::All, bounds, told) }
     }
 
     /// Makes room for one more of an address.
@@ -238,23 +238,23 @@ impl Crowd {
                 Crowded::Address => Full::Address,
                 Crowded::Network => Full::Network,
             };
-            self.evict(full, Line::of(crowded, ip), bounds, told)?;
+            self.evict(full, Scope::of(crowded, ip), bounds, told)?;
         }
         Ok(())
     }
 
     /// Has the oldest stranger of a line make way. Few may be on their way out at a time: whoever comes faster than others
     /// can leave is refused.
-    fn evict(&mut self, full: Full, line: Line, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
+    fn evict(&mut self, full: Full, line: Scope, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         let leaving_most = bounds.most / 8 + 8;
         let oldest = self.strangers.of(line).next().filter(|_| self.leaving < leaving_most);
         let number = oldest.ok_or(full)?;
         self.settle(number);
-        let place = self.places.get_mut(&number).ok_or(full)?;
-        place.standing = Standing::Leaving;
+        let entry = self.entries.get_mut(&number).ok_or(full)?;
+        entry.standing = Standing::Leaving;
         self.leaving += 1;
-        told.push((full, place.tell.take()));
-        if let Some(ip) = place.ip {
+        told.push((full, entry.tell.take()));
+        if let Some(ip) = entry.ip {
             self.counts.leave(ip);
         }
         Ok(())
@@ -266,45 +266,45 @@ impl Crowd {
         // There is room: it was made under the same lock.
         let ip = ip.filter(|ip| self.counts.enter(*ip).is_ok());
         let standing = Standing::Stranger(self.strangers.enter(number, ip));
-        self.places.insert(number, Place { ip, standing, tell: None });
+        self.entries.insert(number, Entry { ip, standing, tell: None });
         self.peak = self.peak.max(self.taken());
         number
     }
 
     fn claim(&mut self, number: u64, ip: IpAddr) {
-        let Some(place) = self.places.get_mut(&number) else { return };
+        let Some(entry) = self.entries.get_mut(&number) else { return };
         // There is room: it was made under the same lock. Who has to go counts no more.
-        if place.standing == Standing::Leaving || self.counts.enter(ip).is_err() {
+        if entry.standing == Standing::Leaving || self.counts.enter(ip).is_err() {
             return;
         }
-        place.ip = Some(ip);
-        if let Standing::Stranger(age) = place.standing {
+        entry.ip = Some(ip);
+        if let Standing::Stranger(age) = entry.standing {
             self.strangers.recognize(age, ip);
         }
     }
 
     /// It keeps its place, unless it has been told to go.
     fn settle(&mut self, number: u64) {
-        let Some(place) = self.places.get_mut(&number) else { return };
-        if let Standing::Stranger(age) = place.standing {
-            self.strangers.leave(age, place.ip);
-            place.standing = Standing::Settled;
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if let Standing::Stranger(age) = entry.standing {
+            self.strangers.leave(age, entry.ip);
+            entry.standing = Standing::Settled;
         }
     }
 
     /// It is the youngest stranger, unless it has been told to go.
     fn renew(&mut self, number: u64) {
         self.settle(number);
-        let Some(place) = self.places.get_mut(&number) else { return };
-        if place.standing == Standing::Settled {
-            place.standing = Standing::Stranger(self.strangers.enter(number, place.ip));
+        let Some(entry) = self.entries.get_mut(&number) else { return };
+        if entry.standing == Standing::Settled {
+            entry.standing = Standing::Stranger(self.strangers.enter(number, entry.ip));
         }
     }
 
     fn leave(&mut self, number: u64) {
         self.settle(number);
-        let Some(place) = self.places.remove(&number) else { return };
-        match (place.standing, place.ip) {
+        let Some(entry) = self.entries.remove(&number) else { return };
+        match (entry.standing, entry.ip) {
             (Standing::Leaving, _) => self.leaving -= 1,
             (Standing::Stranger(_) | Standing::Settled, Some(ip)) => self.counts.leave(ip),
             (Standing::Stranger(_) | Standing::Settled, None) => {}
@@ -478,7 +478,7 @@ mod tests {
         assert_eq!(admission.total(), 1);
         drop(kept);
         let crowd = admission.crowd();
-        assert!(crowd.places.is_empty() && crowd.counts.is_empty() && crowd.strangers.is_empty());
+        assert!(crowd.entries.is_empty() && crowd.counts.is_empty() && crowd.strangers.is_empty());
         assert_eq!(crowd.leaving, 0);
     }
 

@@ -23,7 +23,7 @@ use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId,
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
 use crate::relay::engine::peers::Own;
-use crate::relay::engine::{Action, Engine, Framing, Place, Shared, ToPeer};
+use crate::relay::engine::{Action, Engine, Framing, ShardIndex, Shared, ToPeer};
 use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::streams::{Arrival, Arrived, Receipt, Role, Streams};
@@ -41,7 +41,7 @@ pub struct Shard {
     batch: Batch<Socket>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
-    place: Place,
+    shard: ShardIndex,
     neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
     /// When to accept again the peers that could not be accepted for want of a socket, and where they wait.
@@ -125,7 +125,7 @@ impl Shard {
     /// If the kernel gives no poll.
     pub fn new(
         parts: &Parts,
-        place: Place,
+        shard: ShardIndex,
         counters: Arc<Counters>,
         listeners: Vec<DatagramSocket>,
         seed: [u8; 32],
@@ -145,7 +145,7 @@ impl Shard {
         let shard = Self {
             poll,
             clock: parts.clock,
-            engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), place, seed),
+            engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), shard, seed),
             ports,
             listeners: registered,
             streams,
@@ -153,7 +153,7 @@ impl Shard {
             batch: Batch::new(),
             counters,
             admission: Arc::clone(&parts.admission),
-            place,
+            shard,
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
             starved: (Moment::MAX, BTreeSet::new()),
@@ -233,7 +233,7 @@ impl Shard {
 
     fn adopt(&mut self, arrival: Arrival) {
         let Some(id) = self.streams.adopt(arrival) else { return };
-        let own = self.neighbours.get().and_then(|all| all.get(self.place.index as usize)).cloned();
+        let own = self.neighbours.get().and_then(|all| all.get(self.shard.index as usize)).cloned();
         if let Some(own) = own {
             self.streams.watch(id, move || own.tell(Command::MakeWay(id)));
         }
@@ -581,7 +581,7 @@ mod tests {
             clock: Clock::start(),
         };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
-        Shard::new(&parts, Place::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap().0
+        Shard::new(&parts, ShardIndex::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap().0
     }
 
     fn open(shard: &mut Shard) -> RelayId {

@@ -36,15 +36,15 @@ pub struct Connection {
     socket: SocketId,
     ip: IpAddr,
     outbox: Outbox,
-    place: Place,
+    permit: SocketPermit,
 }
 
 /// A socket's place among all that there may be; free again when every copy is dropped.
-pub type Place = Arc<OwnedSemaphorePermit>;
+pub type SocketPermit = Arc<OwnedSemaphorePermit>;
 
 struct State {
     board: Switchboard,
-    chance: StdRng,
+    rng: StdRng,
     /// The queues of the sockets that are not being closed.
     outboxes: HashMap<SocketId, Outbox>,
     opened: u64,
@@ -59,12 +59,12 @@ const GOODBYES: usize = 8;
 impl Hub {
     /// A hub with as many places for sockets as there may be sessions.
     #[must_use]
-    pub fn new(parts: Parts, clock: Clock, chance: StdRng) -> Self {
+    pub fn new(parts: Parts, clock: Clock, rng: StdRng) -> Self {
         let places = parts.sessions.saturating_add(parts.sessions / GOODBYES + GOODBYES);
         let most = u32::try_from(places).unwrap_or(u32::MAX);
         let (places, counters) = (Arc::new(Semaphore::new(most as usize)), Arc::clone(&parts.counters));
         let state =
-            State { board: Switchboard::new(parts), chance, outboxes: HashMap::new(), opened: 0, open: 0 };
+            State { board: Switchboard::new(parts), rng, outboxes: HashMap::new(), opened: 0, open: 0 };
         Self { state: Mutex::new(state), clock, counters, places, most }
     }
 
@@ -79,19 +79,19 @@ impl Hub {
         if state.board.is_draining() {
             return Err(Crowded::Draining);
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             state.board.crowded(Crowded::Server, now.moment);
             return Err(Crowded::Server);
         };
         state.opened += 1;
         let (socket, outbox) = (SocketId(state.opened), Outbox::default());
-        let effects = state.board.open(socket, visit, now, &mut state.chance)?;
+        let effects = state.board.open(socket, visit, now, &mut state.rng)?;
         state.open += 1;
         self.counters.sockets.set(state.open as u64);
         state.outboxes.insert(socket, outbox.clone());
         state.carry_out(effects, now);
         drop(guard);
-        Ok(Connection { hub: Arc::clone(self), socket, ip: visit.ip, outbox, place: Arc::new(place) })
+        Ok(Connection { hub: Arc::clone(self), socket, ip: visit.ip, outbox, permit: Arc::new(permit) })
     }
 
     /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
@@ -114,13 +114,13 @@ impl Hub {
     pub async fn keep_time(self: Arc<Self>) {
         loop {
             tokio::time::sleep(TICK).await;
-            self.change(|state, now| state.board.tick(now, &mut state.chance));
+            self.change(|state, now| state.board.tick(now, &mut state.rng));
         }
     }
 
     /// Says goodbye to everybody, and welcomes nobody any more.
     pub fn drain(&self) {
-        self.change(|state, _| state.board.drain(&mut state.chance));
+        self.change(|state, _| state.board.drain(&mut state.rng));
     }
 
     /// Waits until every socket is closed.
@@ -153,7 +153,7 @@ impl Connection {
     pub fn hear(&self, heard: Result<Request, Mistake>) -> bool {
         let mut welcome = false;
         self.hub.change(|state, now| {
-            let effects = state.board.hear(self.socket, heard, now, &mut state.chance);
+            let effects = state.board.hear(self.socket, heard, now, &mut state.rng);
             welcome = state.board.is_welcome(self.socket);
             effects
         });
@@ -180,8 +180,8 @@ impl Connection {
 
     /// Its place, which it takes for as long as the socket is open.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Arc::clone(&self.place)
+    pub fn permit(&self) -> SocketPermit {
+        Arc::clone(&self.permit)
     }
 
     /// What waits to be sent.
@@ -203,7 +203,7 @@ impl Drop for Connection {
             state.outboxes.remove(&self.socket);
             state.open -= 1;
             self.hub.counters.sockets.set(state.open as u64);
-            state.board.lost(self.socket, now, &mut state.chance)
+            state.board.lost(self.socket, now, &mut state.rng)
         });
     }
 }
@@ -217,7 +217,7 @@ impl State {
                     let Some(outbox) = self.outboxes.get(&socket) else { continue };
                     if outbox.push(frame).is_err() {
                         self.close(socket, Close::SlowConsumer);
-                        effects.extend(self.board.lost(socket, now, &mut self.chance));
+                        effects.extend(self.board.lost(socket, now, &mut self.rng));
                     }
                 }
                 Effect::Close(socket, close) => self.close(socket, close),

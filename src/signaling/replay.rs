@@ -197,8 +197,8 @@ mod tests {
     }
 
     fn peers() -> [PeerId; 3] {
-        let mut chance = StdRng::seed_from_u64(1);
-        std::array::from_fn(|_| PeerId::random(&mut chance))
+        let mut rng = StdRng::seed_from_u64(1);
+        std::array::from_fn(|_| PeerId::random(&mut rng))
     }
 
     #[test]
@@ -265,12 +265,12 @@ mod tests {
 
     #[test]
     fn who_came_and_went_untold_is_not_worth_a_word_and_of_who_was_told_of_the_end_is_told() {
-        let mut chance = StdRng::seed_from_u64(1);
+        let mut rng = StdRng::seed_from_u64(1);
         let mut replay = Replay::default();
-        let told = PeerId::random(&mut chance);
+        let told = PeerId::random(&mut rng);
         replay.push(Worth::Came(told), Way::Socket, |n| format!("frame {n}"));
         for _ in 0..1000 {
-            let passer = PeerId::random(&mut chance);
+            let passer = PeerId::random(&mut rng);
             for worth in [Worth::Came(passer), Worth::Text(passer), Worth::Went(passer)] {
                 replay.push(worth, Way::Waits, |n| format!("frame {n}"));
             }

@@ -102,7 +102,7 @@ impl Rooms {
         join: &Join,
         pass: Option<&Pass>,
         now: Moment,
-        (chance, post): (&mut dyn RngCore, &mut Post),
+        (rng, post): (&mut dyn RngCore, &mut Post),
     ) -> Result<ServerMessage, ErrorCode> {
         if self.has(caller.session) {
             return Err(ErrorCode::AlreadyJoined);
@@ -113,7 +113,7 @@ impl Rooms {
         let may_create = self.rules.create == Create::Anyone || pass.is_some();
         let host_token = match self.rooms.contains_key(&join.room) {
             true => None,
-            false if may_create => Some(self.create(join, chance)?),
+            false if may_create => Some(self.create(join, rng)?),
             false => return Err(ErrorCode::RoomNotFound),
         };
         let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
@@ -220,14 +220,14 @@ impl Rooms {
     }
 
     /// Creates a room, and returns the token by which its creator is known.
-    fn create(&mut self, join: &Join, chance: &mut dyn RngCore) -> Result<Token, ErrorCode> {
+    fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Token, ErrorCode> {
         if self.rooms.len() >= self.rules.rooms {
             self.rooms.retain(|_, room| !room.is_empty());
         }
         if self.rooms.len() >= self.rules.rooms {
             return Err(ErrorCode::ServerFull);
         }
-        let token = Token::random(chance);
+        let token = Token::random(rng);
         let (cap, host_token) = (self.rules.capacity, Hashed::of(token.reveal()));
         let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token);
         self.rooms.insert(join.room.clone(), room);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bounds::client_net::NETWORK_SHARE;
 use crate::bounds::headcount::{self, Headcount};
-use crate::bounds::strangers::{Age, Line, Strangers};
+use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
 use crate::signaling::sessions::SocketId;
 
@@ -72,10 +72,10 @@ impl Seats {
     /// Where it is crowded, if nobody there has to make way.
     pub fn way(&self, ip: IpAddr, now: Moment) -> Result<Option<(SocketId, Crowded)>, Crowded> {
         let (crowded, line) = match self.heads.room(ip) {
-            Err(full @ headcount::Crowded::Address) => (Crowded::Address, Line::of(full, ip)),
-            Err(full @ headcount::Crowded::Network) => (Crowded::Network, Line::of(full, ip)),
+            Err(full @ headcount::Crowded::Address) => (Crowded::Address, Scope::of(full, ip)),
+            Err(full @ headcount::Crowded::Network) => (Crowded::Network, Scope::of(full, ip)),
             Ok(()) if self.seats.len() < self.most => return Ok(None),
-            Ok(()) => (Crowded::Server, Line::All),
+            Ok(()) => (Crowded::Server, Scope::All),
         };
         let oldest = self.strangers.of(line).next().filter(|oldest| oldest.is_old(now)).ok_or(crowded)?;
         Ok(Some((oldest.socket, crowded)))
@@ -84,7 +84,7 @@ impl Seats {
     /// Who must make way for one more session, of those who `have` one; `None` if nobody has to.
     #[must_use]
     pub fn oldest(&self, have: impl Fn(SocketId) -> bool, now: Moment) -> Option<SocketId> {
-        let oldest = self.strangers.of(Line::All).find(|stranger| have(stranger.socket))?;
+        let oldest = self.strangers.of(Scope::All).find(|stranger| have(stranger.socket))?;
         oldest.is_old(now).then_some(oldest.socket)
     }
 
@@ -198,9 +198,9 @@ mod tests {
                     _ => seats.leave(SocketId(socket.saturating_sub(u64::from(n)))),
                 }
                 let strangers = seats.seats.values().filter(|seat| seat.stranger.is_some());
-                prop_assert_eq!(seats.strangers.of(Line::All).count(), strangers.clone().count());
+                prop_assert_eq!(seats.strangers.of(Scope::All).count(), strangers.clone().count());
                 for crowded in [headcount::Crowded::Address, headcount::Crowded::Network] {
-                    let lines: BTreeSet<_> = strangers.clone().map(|seat| Line::of(crowded, seat.ip)).collect();
+                    let lines: BTreeSet<_> = strangers.clone().map(|seat| Scope::of(crowded, seat.ip)).collect();
                     let all: usize = lines.into_iter().map(|line| seats.strangers.of(line).count()).sum();
                     prop_assert_eq!(all, strangers.clone().count());
                 }

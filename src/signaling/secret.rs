@@ -16,9 +16,9 @@ pub struct Token(String);
 impl Token {
     /// A new one of 256 bits: 43 characters of base64url.
     #[must_use]
-    pub fn random(chance: &mut dyn RngCore) -> Self {
+    pub fn random(rng: &mut dyn RngCore) -> Self {
         let mut bytes = [0; 32];
-        chance.fill_bytes(&mut bytes);
+        rng.fill_bytes(&mut bytes);
         Self(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_secret_is_known_again_by_its_hash() {
-        let mut chance = StdRng::seed_from_u64(1);
-        let (one, other) = (Token::random(&mut chance), Token::random(&mut chance));
+        let mut rng = StdRng::seed_from_u64(1);
+        let (one, other) = (Token::random(&mut rng), Token::random(&mut rng));
         assert_eq!((one.reveal().len(), one == other), (43, false));
         assert!(
             Hashed::of(one.reveal()).is_of(one.reveal()) && !Hashed::of(one.reveal()).is_of(other.reveal())

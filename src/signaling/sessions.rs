@@ -24,7 +24,7 @@ pub struct SocketId(pub u64);
 #[derive(Debug)]
 pub struct Session {
     /// Where the client is reached.
-    pub line: Line,
+    pub attachment: Attachment,
     /// What it was sent and may not have got.
     pub replay: Replay,
     /// Its address, as what counts as one.
@@ -44,11 +44,11 @@ pub struct Session {
 
 /// Where a client is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum Attachment {
     /// On this socket.
-    Up(SocketId),
+    Socket(SocketId),
     /// Nowhere, since then.
-    Down(Moment),
+    Lost(Moment),
 }
 
 /// All sessions.
@@ -72,14 +72,14 @@ impl Sessions {
         socket: SocketId,
         ip: IpAddr,
         pass: Option<Pass>,
-        chance: &mut dyn RngCore,
+        rng: &mut dyn RngCore,
     ) -> Option<(SessionId, Token)> {
         if self.is_full() {
             return None;
         }
-        let (id, token) = (SessionId::random(chance), Token::random(chance));
+        let (id, token) = (SessionId::random(rng), Token::random(rng));
         let session = Session {
-            line: Line::Up(socket),
+            attachment: Attachment::Socket(socket),
             replay: Replay::default(),
             ip,
             pass,
@@ -95,10 +95,10 @@ impl Sessions {
     }
 
     /// Ends a session. Returns where the client was reached.
-    pub fn end(&mut self, id: SessionId) -> Option<Line> {
+    pub fn end(&mut self, id: SessionId) -> Option<Attachment> {
         let session = self.sessions.remove(&id)?;
         self.tokens.remove(&session.token);
-        Some(session.line)
+        Some(session.attachment)
     }
 
     /// Whose token this is.
@@ -127,9 +127,9 @@ impl Sessions {
     /// The sessions that have been without a socket for too long.
     #[must_use]
     pub fn over(&self, now: Moment) -> Vec<SessionId> {
-        let is_over = |session: &Session| match session.line {
-            Line::Up(_) => false,
-            Line::Down(since) => since + GRACE <= now,
+        let is_over = |session: &Session| match session.attachment {
+            Attachment::Socket(_) => false,
+            Attachment::Lost(since) => since + GRACE <= now,
         };
         self.find(is_over)
     }

@@ -50,11 +50,11 @@ pub async fn serve(socket: WebSocket, connection: Connection, permit: Weak<Permi
         connection.closed(close);
     }
     // The others hear at once that it is gone; saying goodbye may take longer.
-    let place = connection.place();
+    let permit = connection.permit();
     drop(connection);
     // Whoever does not hear it in time does not hear it.
     let _ = timeout(GOODBYE, goodbye(socket, end)).await;
-    drop(place);
+    drop(permit);
 }
 
 impl Talk {

@@ -33,7 +33,7 @@ use crate::signaling::protocol::{
 use crate::signaling::replay::{Frame, Way};
 use crate::signaling::rooms::{Rooms, Rules};
 use crate::signaling::seats::{Crowded, Seats};
-use crate::signaling::sessions::{Line, Session, Sessions, SocketId};
+use crate::signaling::sessions::{Attachment, Session, Sessions, SocketId};
 use crate::signaling::worth::Worth;
 
 /// Who is at the other end of a socket.
@@ -103,11 +103,11 @@ struct Socket {
     session: Option<SessionId>,
 }
 
-/// What one call does: what is to be done with sockets, and with which clock and which chance.
+/// What one call does: what is to be done with sockets, and with which clock and which random numbers.
 struct Turn<'a> {
     effects: Vec<Effect>,
     now: Now,
-    chance: &'a mut dyn RngCore,
+    rng: &'a mut dyn RngCore,
 }
 
 /// Whoever made way for others stays away for so many milliseconds at least, and comes back within as many more.
@@ -143,9 +143,9 @@ impl Switchboard {
         socket: SocketId,
         visit: Visit,
         now: Now,
-        chance: &mut dyn RngCore,
+        rng: &mut dyn RngCore,
     ) -> Result<Vec<Effect>, Crowded> {
-        let mut turn = Turn { effects: Vec::new(), now, chance };
+        let mut turn = Turn { effects: Vec::new(), now, rng };
         let visit = Visit { ip: address(visit.ip), ..visit };
         let way = self.seats.way(visit.ip, now.moment);
         if let Some(crowded) = way.map_or_else(Some, |way| way.map(|(_, crowded)| crowded)) {
@@ -178,9 +178,9 @@ impl Switchboard {
         socket: SocketId,
         heard: Result<Request, Mistake>,
         now: Now,
-        chance: &mut dyn RngCore,
+        rng: &mut dyn RngCore,
     ) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, chance };
+        let mut turn = Turn { effects: Vec::new(), now, rng };
         // A socket that is being closed is not listened to.
         let Some(Socket { visit, session }) = self.sockets.get(&socket).copied() else { return turn.effects };
         match (session, heard) {
@@ -208,15 +208,15 @@ impl Switchboard {
     }
 
     /// A socket is closed, or may as well be.
-    pub fn lost(&mut self, socket: SocketId, now: Now, chance: &mut dyn RngCore) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, chance };
+    pub fn lost(&mut self, socket: SocketId, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
+        let mut turn = Turn { effects: Vec::new(), now, rng };
         let Some(Socket { session: Some(id), .. }) = self.forget(socket) else {
             return turn.effects;
         };
         match self.sessions.get(id) {
             // Others wait for its return.
             Some(session) if self.rooms.has(id) => {
-                session.line = Line::Down(now.moment);
+                session.attachment = Attachment::Lost(now.moment);
                 let mut post = Post::default();
                 self.rooms.set_away(id, true, &mut post);
                 self.deliver(post, &mut turn);
@@ -229,8 +229,8 @@ impl Switchboard {
     }
 
     /// Does what is due: ends sessions that were not resumed, renews credentials, forgets rooms.
-    pub fn tick(&mut self, now: Now, chance: &mut dyn RngCore) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, chance };
+    pub fn tick(&mut self, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
+        let mut turn = Turn { effects: Vec::new(), now, rng };
         let mut post = Post::default();
         self.rooms.tick(now.moment, &mut post);
         self.deliver(post, &mut turn);
@@ -248,13 +248,13 @@ impl Switchboard {
     }
 
     /// Says goodbye to everybody, and welcomes nobody any more.
-    pub fn drain(&mut self, chance: &mut dyn RngCore) -> Vec<Effect> {
+    pub fn drain(&mut self, rng: &mut dyn RngCore) -> Vec<Effect> {
         self.draining = true;
         let mut effects = Vec::new();
         for socket in std::mem::take(&mut self.sockets).into_keys() {
             self.seats.leave(socket);
             // Rooms live in this process, and so there is nothing to resume in the next.
-            let (action, after_ms) = (GoawayAction::Rejoin, chance.random_range(0..RETURN_WITHIN));
+            let (action, after_ms) = (GoawayAction::Rejoin, rng.random_range(0..RETURN_WITHIN));
             effects.push(aside(socket, None, &ServerMessage::Goaway { action, after_ms }));
             effects.push(Effect::Close(socket, Close::Drain));
         }
@@ -311,7 +311,7 @@ impl Switchboard {
                 }
                 Act::Dismiss(session, reason) => {
                     self.say(session, None, ServerMessage::Kicked { reason }, turn);
-                    if let Some(Line::Up(socket)) = self.sessions.end(session) {
+                    if let Some(Attachment::Socket(socket)) = self.sessions.end(session) {
                         self.close(socket, Close::Kicked, turn);
                     }
                 }
@@ -334,14 +334,14 @@ impl Switchboard {
         (json, worth): (&str, Worth),
         turn: &mut Turn<'_>,
     ) {
-        let Some(Session { replay, line, .. }) = self.sessions.get(session) else { return };
+        let Some(Session { replay, attachment, .. }) = self.sessions.get(session) else { return };
         let text = |n| protocol::frame(json, Some(n), re);
-        match *line {
-            Line::Up(socket) => {
+        match *attachment {
+            Attachment::Socket(socket) => {
                 let frame = replay.push(worth, Way::Socket, text);
                 turn.effects.push(Effect::Send(socket, frame));
             }
-            Line::Down(_) => drop(replay.push(worth, Way::Waits, text)),
+            Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, text)),
         }
     }
 
@@ -362,7 +362,7 @@ impl Switchboard {
 
     /// Ends a socket whose client is in no room, because others need its place.
     fn send_away(&mut self, socket: SocketId, turn: &mut Turn<'_>) {
-        let after_ms = MAKE_WAY_FOR + turn.chance.random_range(0..MAKE_WAY_FOR);
+        let after_ms = MAKE_WAY_FOR + turn.rng.random_range(0..MAKE_WAY_FOR);
         let goaway = ServerMessage::Goaway { action: GoawayAction::Rejoin, after_ms };
         turn.effects.push(aside(socket, None, &goaway));
         // In no room there is nothing to go on with.
@@ -387,7 +387,7 @@ impl Switchboard {
         let mut moved = self.rooms.take_gone();
         moved.extend(socket.and_then(|socket| self.session_of(socket)));
         for id in moved {
-            if let Some(&mut Session { line: Line::Up(socket), .. }) = self.sessions.get(id) {
+            if let Some(&mut Session { attachment: Attachment::Socket(socket), .. }) = self.sessions.get(id) {
                 self.seats.is_in_room(socket, self.rooms.has(id), now);
             }
         }

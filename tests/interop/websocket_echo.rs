@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
 use hairpin::clock::Clock;
-use hairpin::http::connection::{Met, Protocol, Server};
+use hairpin::http::connection::{Client, Protocol, Server};
 use hairpin::http::signaling::bounded;
 use hairpin::relay::admission::{Admission, Bounds};
 use hairpin::signaling::socket::{blame, goodbye};
@@ -33,8 +33,8 @@ async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
         let permit = admission
             .admit(None, clock.now().moment)
             .map_err(|full| format!("too many connections: {full:?}"))?;
-        let met = Met { peer: from.ip(), secure: false, protocol: Protocol::Http1, permit };
-        tokio::spawn(server.clone().serve(socket, met));
+        let client = Client { peer: from.ip(), secure: false, protocol: Protocol::Http1, permit };
+        tokio::spawn(server.clone().serve(socket, client));
     }
 }
 

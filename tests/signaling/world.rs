@@ -31,7 +31,7 @@ pub struct World {
     pub board: Switchboard,
     pub now: Now,
     pub counters: Arc<Counters>,
-    chance: StdRng,
+    rng: StdRng,
     sockets: u64,
     ids: u64,
     /// What each socket was sent and no test has looked at.
@@ -61,7 +61,7 @@ impl World {
             board: Switchboard::new(parts),
             now: Now { moment: Moment::from_nanos(1_000_000_000), unix: UNIX },
             counters,
-            chance: StdRng::seed_from_u64(1),
+            rng: StdRng::seed_from_u64(1),
             sockets: 0,
             ids: 0,
             inboxes: BTreeMap::new(),
@@ -78,7 +78,7 @@ impl World {
     pub fn open_from(&mut self, ip: IpAddr, needs_token: bool) -> SocketId {
         self.sockets += 1;
         let socket = SocketId(self.sockets);
-        let effects = self.board.open(socket, Visit { ip, needs_token }, self.now, &mut self.chance);
+        let effects = self.board.open(socket, Visit { ip, needs_token }, self.now, &mut self.rng);
         self.carry_out(effects.expect("there is a place"));
         socket
     }
@@ -89,7 +89,7 @@ impl World {
     }
 
     pub fn say_text(&mut self, socket: SocketId, text: &str) {
-        let effects = self.board.hear(socket, parse(text), self.now, &mut self.chance);
+        let effects = self.board.hear(socket, parse(text), self.now, &mut self.rng);
         self.carry_out(effects);
     }
 
@@ -162,19 +162,19 @@ impl World {
     }
 
     pub fn lose(&mut self, socket: SocketId) {
-        let effects = self.board.lost(socket, self.now, &mut self.chance);
+        let effects = self.board.lost(socket, self.now, &mut self.rng);
         self.carry_out(effects);
     }
 
     pub fn drain(&mut self) {
-        let effects = self.board.drain(&mut self.chance);
+        let effects = self.board.drain(&mut self.rng);
         self.carry_out(effects);
     }
 
     /// Lets time pass.
     pub fn pass(&mut self, seconds: u64) {
         self.now = self.now + Duration::from_secs(seconds);
-        let effects = self.board.tick(self.now, &mut self.chance);
+        let effects = self.board.tick(self.now, &mut self.rng);
         self.carry_out(effects);
     }
 

@@ -19,7 +19,7 @@ use hairpin::relay::engine::notices::Notices;
 use hairpin::relay::engine::peers::{Own, PeerPolicy};
 use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
 use hairpin::relay::engine::quotas::Quotas;
-use hairpin::relay::engine::{Action, Engine, Framing, Place, Settings, Shared, ToClient, ToPeer};
+use hairpin::relay::engine::{Action, Engine, Framing, Settings, ShardIndex, Shared, ToClient, ToPeer};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -119,7 +119,7 @@ impl World {
             notices: Arc::new(Notices::default()),
             peers,
         };
-        let engine = Engine::new(shared, Arc::clone(&counters), Place::ALONE, [3; 32]);
+        let engine = Engine::new(shared, Arc::clone(&counters), ShardIndex::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
         Self { engine, ports: plan.ports, now, counters, quotas, settings }
     }

@@ -20,14 +20,14 @@ use crate::relay::wire;
 
 /// Which of how many shards this is: a connection's id says which one it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ShardIndex {
     /// The shard's number, from zero.
     pub index: u32,
     /// How many shards there are.
     pub of: u32,
 }
 
-impl Place {
+impl ShardIndex {
     /// The place of a shard that is alone.
     pub const ALONE: Self = Self { index: 0, of: 1 };
 
@@ -208,7 +208,7 @@ impl Engine {
     }
 
     fn insert_connection(&mut self, allocation: AllocationId, peer: PeerAddr, state: State) -> ConnectionId {
-        let Place { index, of } = self.place;
+        let ShardIndex { index, of } = self.shard;
         let id = loop {
             let id = ConnectionId(self.rng.random_range(0..u32::MAX / of) * of + index);
             if !self.connections.contains_key(&id) {

@@ -183,8 +183,8 @@ impl Shard {
         now: Now,
     ) -> bool {
         let wanted = self.engine.relays_tcp().then(|| wire::bound_connection(&said[..length])).flatten();
-        let Some(owner) = wanted.map(|connection| self.place.owner(connection)) else { return false };
-        if owner == self.place.index || self.engine.allocations().by_path(&path).is_some() {
+        let Some(owner) = wanted.map(|connection| self.shard.owner(connection)) else { return false };
+        if owner == self.shard.index || self.engine.allocations().by_path(&path).is_some() {
             return false;
         }
         let Some(neighbour) = self.neighbours.get().and_then(|all| all.get(owner as usize)) else {

@@ -114,8 +114,8 @@ impl From<Name> for String {
 impl PeerId {
     /// A new one.
     #[must_use]
-    pub fn random(chance: &mut dyn RngCore) -> Self {
-        Self(Id::random(chance))
+    pub fn random(rng: &mut dyn RngCore) -> Self {
+        Self(Id::random(rng))
     }
 }
 
@@ -128,15 +128,15 @@ impl fmt::Display for PeerId {
 impl SessionId {
     /// A new one.
     #[must_use]
-    pub fn random(chance: &mut dyn RngCore) -> Self {
-        Self(Id::random(chance))
+    pub fn random(rng: &mut dyn RngCore) -> Self {
+        Self(Id::random(rng))
     }
 }
 
 impl Id {
-    fn random(chance: &mut dyn RngCore) -> Self {
+    fn random(rng: &mut dyn RngCore) -> Self {
         let mut bytes = [0; 12];
-        chance.fill_bytes(&mut bytes);
+        rng.fill_bytes(&mut bytes);
         Self(bytes)
     }
 }

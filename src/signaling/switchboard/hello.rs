@@ -17,7 +17,7 @@ use crate::signaling::protocol::{
 use crate::signaling::rooms::Pass;
 use crate::signaling::seats::Crowded;
 use crate::signaling::secret::{Hashed, Token};
-use crate::signaling::sessions::{GRACE, Line, SocketId};
+use crate::signaling::sessions::{Attachment, GRACE, SocketId};
 use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
 
 /// A session, the token by which it can be resumed, and whether it just was.
@@ -79,7 +79,7 @@ impl Switchboard {
             self.crowded(Crowded::Server, turn.now.moment);
             self.send_away(oldest, turn);
         }
-        let begun = self.sessions.begin(socket, visit.ip, pass, turn.chance);
+        let begun = self.sessions.begin(socket, visit.ip, pass, turn.rng);
         let (session, token) = begun.ok_or((ErrorCode::ServerFull.into(), Some(Close::Full)))?;
         Ok((session, token, false))
     }
@@ -113,7 +113,9 @@ impl Switchboard {
         let is_whole = session.replay.after(resume.last).is_some();
         session.ip = visit.ip;
         self.rooms.set_ip(id, visit.ip);
-        if let Line::Up(old) = std::mem::replace(&mut session.line, Line::Up(socket)) {
+        if let Attachment::Socket(old) =
+            std::mem::replace(&mut session.attachment, Attachment::Socket(socket))
+        {
             turn.effects.push(aside(old, None, &Fault::from(ErrorCode::Replaced).into()));
             self.close(old, Close::Replaced, turn);
         }

@@ -80,11 +80,11 @@ impl Switchboard {
         let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
         let (ip, pass) = (session.ip, session.pass.clone());
         let guesser = pass.as_ref().map_or(Guesser::Stranger(ip), |pass| Guesser::Holder(pass.token));
-        let caller = Caller { session: id, ip, id: PeerId::random(turn.chance) };
+        let caller = Caller { session: id, ip, id: PeerId::random(turn.rng) };
         let joined = match self.may_join(id, ip, (guesser, join), now) {
             Ok(()) => self
                 .rooms
-                .join(&caller, join, pass.as_ref(), now, (&mut *turn.chance, post))
+                .join(&caller, join, pass.as_ref(), now, (&mut *turn.rng, post))
                 .map_err(Fault::from),
             Err(fault) => Err(fault),
         };

@@ -71,7 +71,7 @@ use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
 use crate::relay::wire::{self, Class, Datagram, Message};
 
-pub use connect::Place;
+pub use connect::ShardIndex;
 pub use data::{Framing, ToClient, ToPeer};
 
 /// What the operator decided.
@@ -129,7 +129,7 @@ pub struct Engine {
     reservations: HashMap<Token, Lease>,
     /// The TCP connections with peers.
     connections: HashMap<ConnectionId, Connection>,
-    place: Place,
+    shard: ShardIndex,
 }
 
 /// What to do with a datagram of a client.
@@ -176,10 +176,10 @@ const SWEEP: Duration = Duration::from_secs(5);
 const UNKNOWN_MAX: usize = 64;
 
 impl Engine {
-    /// An engine without allocations, of the shard at `place`. `seed` must be unpredictable: ports and tokens come from
+    /// An engine without allocations, of one shard. `seed` must be unpredictable: ports and tokens come from
     /// it.
     #[must_use]
-    pub fn new(shared: Shared, counters: Arc<Counters>, place: Place, seed: [u8; 32]) -> Self {
+    pub fn new(shared: Shared, counters: Arc<Counters>, shard: ShardIndex, seed: [u8; 32]) -> Self {
         Self {
             challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
             settings: shared.settings,
@@ -198,7 +198,7 @@ impl Engine {
             endings: Endings::default(),
             reservations: HashMap::new(),
             connections: HashMap::new(),
-            place,
+            shard,
         }
     }
 
