@@ -28,10 +28,11 @@ function spread(cell, key, format, n) {
     return sprintf(format " (" format "-" format ")", median(cell, key), list[1], list[n])
 }
 
-function against_coturn(name, kind, key, base, own) {
-    base = median("coturn " kind, key)
+# The ratio of a server's median to that of the server that all are compared with.
+function against_base(name, kind, key, other, own) {
+    other = median(base " " kind, key)
     own = median(name " " kind, key)
-    return base > 0 && own >= 0 ? sprintf("%.2f", own / base) : "-"
+    return other > 0 && own >= 0 ? sprintf("%.2f", own / other) : "-"
 }
 
 {
@@ -56,23 +57,23 @@ function against_coturn(name, kind, key, base, own) {
 END {
     names = split(peers, name, " ")
     kinds = split("singly up,singly down,bursts up,bursts down", kind_list, ",")
-    row = "%-12s %-8s %-20s %9s  %-24s %-22s %-24s %s\n"
-    printf row, "traffic", "server", "CPU ns/packet", "vs coturn", "loss %", "p50 us", "p99 us", "samples"
+    row = "%-12s %-8s %-20s %11s  %-24s %-22s %-24s %s\n"
+    printf row, "traffic", "server", "CPU ns/packet", "vs " base, "loss %", "p50 us", "p99 us", "samples"
     for (k = 1; k <= kinds; k++) {
         for (p = 1; p <= names; p++) {
             kind = kind_list[k]
             cell = name[p] " " kind
             printf row, kind, name[p], spread(cell, "ns_per_packet", "%.0f"),
-                against_coturn(name[p], kind, "ns_per_packet"), spread(cell, "loss_pct", "%.3f"),
+                against_base(name[p], kind, "ns_per_packet"), spread(cell, "loss_pct", "%.3f"),
                 spread(cell, "p50_us", "%.1f"), spread(cell, "p99_us", "%.1f"), count[cell] + 0 "/" rounds
         }
     }
-    row = "%-12s %-8s %-26s %9s  %s\n"
-    if (idle_rounds > 0) printf "\n" row, "memory", "server", "bytes per idle allocation", "vs coturn", "samples"
+    row = "%-12s %-8s %-26s %11s  %s\n"
+    if (idle_rounds > 0) printf "\n" row, "memory", "server", "bytes per idle allocation", "vs " base, "samples"
     for (p = 1; p <= names && idle_rounds > 0; p++) {
         if (name[p] == "stub") continue
         printf row, "RSS", name[p], spread(name[p] " idle", "bytes_per_allocation", "%.0f"),
-            against_coturn(name[p], "idle", "bytes_per_allocation"), count[name[p] " idle"] + 0 "/" idle_rounds
+            against_base(name[p], "idle", "bytes_per_allocation"), count[name[p] " idle"] + 0 "/" idle_rounds
     }
     printf "\nother processes used at most %.1f %% of one processor in an accepted sample, the host stole at most %.1f %%\n",
         others, steal
