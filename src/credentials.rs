@@ -273,8 +273,8 @@ impl Credentials {
         Some(text)
     }
 
-    /// Makes a time-limited credential good no more. It is forgotten when it would have ended anyway, and when the
-    /// daemon ends. Those of its allocations that exist already are the shards' to end.
+    /// Revokes a time-limited credential. The revocation is forgotten when the credential would have expired, and when
+    /// the daemon ends. It does not end allocations that exist: the relay's own `revoke` does both.
     ///
     /// # Errors
     /// Why it cannot be revoked. A static user has no such name.

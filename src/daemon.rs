@@ -9,20 +9,16 @@ mod site;
 mod surroundings;
 
 use std::convert::Infallible;
-use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::pin::Pin;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc as threads};
-use std::task::Poll;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::bounds::rate::Rate;
 use crate::certificates::Certificates;
@@ -30,34 +26,31 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits as LimitsConfig};
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
-use crate::daemon::resources::{Plan, Resources};
+use crate::daemon::resources::Resources;
 use crate::daemon::surroundings::Surroundings;
 use crate::front::{Front, Handshakes, Order};
+use crate::life::{self, Denied, Threads};
 use crate::metrics::Metrics;
 use crate::network;
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::DatagramSocket;
-use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::Settings;
 use crate::relay::engine::bandwidth::CHUNK;
 use crate::relay::engine::limits::Limits;
-use crate::relay::engine::nonce::Nonces;
-use crate::relay::engine::notices::Notices;
 use crate::relay::engine::peers::PeerPolicy;
-use crate::relay::engine::quotas::Quotas;
-use crate::relay::engine::{Settings, ShardIndex, Shared};
-use crate::relay::ports::{PortPool, RelayAddress};
-use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
+use crate::relay::ports::RelayAddress;
+use crate::relay::{self, Relay};
 use crate::signaling::hub::Hub;
 
 pub use error::StartError;
 
 /// A running daemon.
 pub struct Daemon {
-    threads: Vec<Running>,
+    threads: Threads,
     pulse: Pulse,
     addresses: Addresses,
     metrics: Metrics,
-    settings: Arc<Settings>,
+    credentials: Credentials,
     certificates: Option<Arc<Certificates>>,
     hub: Arc<Hub>,
     /// Held for as long as the machine's addresses are to be followed.
@@ -67,7 +60,7 @@ pub struct Daemon {
 /// Asks the threads of a daemon for a sign of life.
 #[derive(Debug, Clone)]
 pub struct Pulse {
-    shards: Vec<Handle>,
+    relay: Relay,
     front: mpsc::UnboundedSender<Order>,
 }
 
@@ -86,12 +79,6 @@ pub struct Addresses {
     pub relay: Vec<RelayAddress>,
     /// The relay ports.
     pub ports: RangeInclusive<u16>,
-}
-
-struct Running {
-    thread: JoinHandle<io::Result<()>>,
-    /// Closes when the thread ends, for whatever reason.
-    ended: oneshot::Receiver<()>,
 }
 
 impl Daemon {
@@ -115,25 +102,31 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let certificates = certificates.map(Arc::new);
         let own = surroundings::read()?;
-        let relay = relay_addresses(config, &own.addresses)?;
-        let admission = admission(config, relay.len());
-        let threads = config.relay.threads.map_or_else(cores, |threads| threads as usize);
-        let (udp, listeners) = listen::sockets(&config.listen.udp, threads)?;
+        let relay_addresses = relay_addresses(config, &own.addresses)?;
+        let admission = Arc::new(admission(config, relay_addresses.len()));
+        let shards = config.relay.threads.map_or_else(cores, |threads| threads as usize);
+        let (udp, sockets) = listen::sockets(&config.listen.udp, shards)?;
         let mut doors = Vec::new();
         let tcp = listen::doors(Listener::Tcp, &config.listen.tcp, &mut doors)?;
         let tls = listen::doors(Listener::Tls, &config.listen.tls, &mut doors)?;
         let http = listen::doors(Listener::Http, &config.http.listen, &mut doors)?;
-        let addresses = Addresses { udp, tcp, tls, http, relay, ports: config.relay.ports.clone() };
-        let settings = Arc::new(settings(config, &addresses.relay)?);
+        let ports = config.relay.ports.clone();
+        let addresses = Addresses { udp, tcp, tls, http, relay: relay_addresses, ports };
         let surroundings = Surroundings::new(own.clone(), &addresses);
-        let peers = surroundings.policy(config, &addresses);
-        let parts = parts(&settings, peers, &addresses, Arc::new(admission), clock)?;
-        let metrics = Metrics::new(threads);
-        let (shards, handles) = shards(&parts, listeners, &metrics)?;
-        let (http, hub) = site::open(config, &addresses, &settings, &own.addresses, &handles, clock)?;
+        let threads = Threads::default();
+        let plan = relay::Plan {
+            settings: settings(config, &addresses.relay)?,
+            peers: surroundings.policy(config, &addresses),
+            addresses: addresses.relay.clone(),
+            ports: addresses.ports.clone(),
+        };
+        let credentials = plan.settings.credentials.clone();
+        let relay = Relay::start(plan, sockets, Arc::clone(&admission), clock, seed()?, &threads)?;
+        let metrics = Metrics::new(relay.counters().to_vec());
+        let (http, hub) = site::open(config, &addresses, &credentials, &own.addresses, &relay, clock)?;
         let front = Front {
-            shards: handles.clone(),
-            admission: parts.admission,
+            relay: relay.clone(),
+            admission,
             certificates: certificates.clone(),
             handshakes: Handshakes::new(config.limits.handshakes_per_ip.into()),
             proxies: config.listen.proxies.clone(),
@@ -141,18 +134,14 @@ impl Daemon {
             hub: Arc::clone(&hub),
             clock,
             counters: metrics.front(),
-            last: AtomicUsize::new(0),
         };
         let (orders, inbox) = mpsc::unbounded_channel();
-        let mut running = vec![spawn("front".to_owned(), move || front.run(doors, inbox))?];
-        for (index, shard) in shards.into_iter().enumerate() {
-            running.push(spawn(format!("relay-{index}"), move || shard.run())?);
-        }
+        threads.spawn("front".to_owned(), move || front.run(doors, inbox))?;
         let (following, until) = threads::channel();
-        let to = handles.clone();
-        running.push(spawn("network".to_owned(), move || surroundings.follow(&to, clock, &until))?);
-        let pulse = Pulse { shards: handles, front: orders };
-        Ok(Self { threads: running, pulse, addresses, metrics, settings, certificates, hub, following })
+        let to = relay.clone();
+        threads.spawn("network".to_owned(), move || surroundings.follow(&to, clock, &until))?;
+        let pulse = Pulse { relay, front: orders };
+        Ok(Self { threads, pulse, addresses, metrics, credentials, certificates, hub, following })
     }
 
     /// Where it is reached.
@@ -170,7 +159,7 @@ impl Daemon {
     /// Who may use it.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
-        &self.settings.credentials
+        &self.credentials
     }
 
     /// What it shows to TLS clients, if it has any to show.
@@ -192,57 +181,28 @@ impl Daemon {
     }
 
     /// Waits until a thread ends by itself, which is always a bug.
-    pub async fn failed(&mut self) {
-        poll_fn(|context| {
-            let ended =
-                self.threads.iter_mut().any(|thread| Pin::new(&mut thread.ended).poll(context).is_ready());
-            if ended { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    pub async fn failed(&self) {
+        self.threads.failed().await;
     }
 
     /// Ends every thread and closes every socket.
     pub fn stop(self) {
-        for shard in &self.pulse.shards {
-            shard.tell(Command::Stop);
-        }
+        self.pulse.relay.stop();
         drop(self.following);
-        // Who has ended already needs no order.
+        // If the front has ended, it needs no order.
         let _ = self.pulse.front.send(Order::Stop);
-        for Running { thread, ended: _ } in self.threads {
-            let name = thread.thread().name().unwrap_or_default().to_owned();
-            match thread.join() {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(name, %error, "a thread had stopped"),
-                Err(_) => tracing::error!(name, "a thread had panicked; this is a bug, please report it"),
-            }
-        }
+        self.threads.join();
     }
 }
 
 impl Pulse {
     /// Whether every thread answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        let mut answers = Vec::with_capacity(self.shards.len() + 1);
-        let mut ask = || {
-            let (answer, answered) = oneshot::channel();
-            answers.push(answered);
-            answer
-        };
-        for shard in &self.shards {
-            shard.tell(Command::Ping(ask()));
-        }
-        // If the front is gone, so is the sender in the order, and the answer fails.
-        let _ = self.front.send(Order::Ping(ask()));
-        let all = async {
-            for answer in answers {
-                if answer.await.is_err() {
-                    return false;
-                }
-            }
-            true
-        };
-        tokio::time::timeout(patience, all).await.unwrap_or(false)
+        // If the front has ended, the order and its ping are dropped here.
+        let front =
+            life::all_answer([&self.front], |front, ping| drop(front.send(Order::Ping(ping))), patience);
+        let (relay, front) = tokio::join!(self.relay.is_alive(patience), front);
+        relay && front
     }
 }
 
@@ -250,63 +210,9 @@ impl Pulse {
 fn admission(config: &Config, relay_addresses: usize) -> Admission {
     let relay_sockets = config.relay.ports.len() * relay_addresses;
     let resources = Resources::take(relay_sockets);
-    let plan = Plan::new(&config.limits, relay_sockets, &resources);
+    let plan = resources::Plan::new(&config.limits, relay_sockets, &resources);
     plan.say(&config.limits, &resources);
     Admission::new(plan.bounds)
-}
-
-fn parts(
-    settings: &Arc<Settings>,
-    peers: PeerPolicy,
-    addresses: &Addresses,
-    admission: Arc<Admission>,
-    clock: Clock,
-) -> Result<Parts, StartError> {
-    Ok(Parts {
-        shared: Shared {
-            nonces: Nonces::new(seed()?, settings.credentials.offers_user_hash()),
-            quotas: Arc::new(Quotas::new(&settings.limits)),
-            answers: Arc::new(AnswerBudget::new(&settings.limits, u64::from_ne_bytes(seed()?))),
-            notices: Arc::new(Notices::default()),
-            settings: Arc::clone(settings),
-            peers,
-        },
-        pool: Arc::new(PortPool::new(&addresses.relay, addresses.ports.clone(), clock)),
-        admission,
-        neighbours: Neighbours::default(),
-        clock,
-    })
-}
-
-/// Makes a shard of each list of sockets, and lets them know of each other.
-fn shards(
-    parts: &Parts,
-    sockets: Vec<Vec<DatagramSocket>>,
-    metrics: &Metrics,
-) -> Result<(Vec<Shard>, Vec<Handle>), StartError> {
-    let of = sockets.len() as u32;
-    let (mut shards, mut handles) = (Vec::with_capacity(sockets.len()), Vec::with_capacity(sockets.len()));
-    for (index, sockets) in sockets.into_iter().enumerate() {
-        let shard_index = ShardIndex { index: index as u32, of };
-        let made = Shard::new(parts, shard_index, metrics.shard(index), sockets, seed()?);
-        let (shard, handle) = made.map_err(|error| StartError::System("a poll", error))?;
-        shards.push(shard);
-        handles.push(handle);
-    }
-    parts.neighbours.get_or_init(|| handles.clone());
-    Ok((shards, handles))
-}
-
-fn spawn(name: String, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<Running, StartError> {
-    let (alive, ended) = oneshot::channel();
-    let run = move || {
-        // Dropped at the end of the thread, by return or by panic.
-        let _alive: oneshot::Sender<()> = alive;
-        run()
-    };
-    let spawned = thread::Builder::new().name(name).spawn(run);
-    let thread = spawned.map_err(|error| StartError::System("a thread", error))?;
-    Ok(Running { thread, ended })
 }
 
 fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
@@ -401,6 +307,6 @@ fn cores() -> usize {
 fn seed<const N: usize>() -> Result<[u8; N], StartError> {
     let mut bytes = [0; N];
     let filled = OsRng.try_fill_bytes(&mut bytes);
-    filled.map_err(|error| StartError::System("randomness", io::Error::other(error)))?;
+    filled.map_err(|error| Denied("randomness", io::Error::other(error)))?;
     Ok(bytes)
 }

@@ -11,7 +11,6 @@ mod proxy_header;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -32,9 +31,8 @@ use crate::outcome::Ending;
 use crate::relay::admission::{Admission, Permit};
 use crate::relay::datagrams::give_back_memory;
 use crate::relay::patience::FIRST_MESSAGE;
-use crate::relay::shard::{Command, Handle};
-use crate::relay::streams::Arrival;
 use crate::relay::tcp;
+use crate::relay::{Arrival, Relay};
 use crate::signaling::hub::Hub;
 
 pub use handshakes::Handshakes;
@@ -59,8 +57,8 @@ pub enum Kind {
 
 /// What connections are met with.
 pub struct Front {
-    /// Who serves them from then on.
-    pub shards: Vec<Handle>,
+    /// Who serves those that speak TURN.
+    pub relay: Relay,
     /// How many there may be.
     pub admission: Arc<Admission>,
     /// What TLS clients are shown; without it, no TLS is spoken.
@@ -77,8 +75,6 @@ pub struct Front {
     pub clock: Clock,
     /// Counts the connections that come no further.
     pub counters: Arc<Counters>,
-    /// The shard that got the last connection.
-    pub last: AtomicUsize,
 }
 
 /// What a connection turned out to be.
@@ -211,10 +207,7 @@ impl Front {
             () = told.notified() => Err(Ending::MadeWay),
         };
         match identified {
-            Ok(Identified::Turn(arrival)) => {
-                let next = self.last.fetch_add(1, Ordering::Relaxed) % self.shards.len();
-                self.shards[next].tell(Command::Adopt(arrival));
-            }
+            Ok(Identified::Turn(arrival)) => self.relay.adopt(arrival),
             Ok(Identified::Http(socket, identified)) => self.http.clone().serve(socket, identified).await,
             Ok(Identified::Https(stream, identified)) => self.http.clone().serve(stream, identified).await,
             Err(ending) => self.refuse(from, ending),

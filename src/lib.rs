@@ -17,12 +17,13 @@
 //! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
 //! | how often one of many may do something, and how many there may be | [`bounds`] |
+//! | how services start, prove that they live, and stop | [`life`] |
 //! | what is said of all this, and how much of it | [`log`] |
 //! | which files are read | [`files`] |
 //! | which characters cannot be seen | [`unseen`] |
 //! | what time it is | [`clock`] |
 //!
-//! To read it all, begin with [`relay`], follow a datagram through [`relay::shard`] into [`relay::engine`], and
+//! To read it all, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and
 //! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
 
 pub mod api_key;
@@ -37,6 +38,7 @@ pub mod files;
 pub mod front;
 pub mod http;
 pub mod ice;
+pub mod life;
 pub mod log;
 pub mod metrics;
 pub mod network;

@@ -151,14 +151,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// One block of counters for each of `shards` shards.
+    /// The blocks that the shards count in, and new ones for the rest of the process.
     #[must_use]
-    pub fn new(shards: usize) -> Self {
-        Self {
-            shards: (0..shards).map(|_| Arc::default()).collect(),
-            front: Arc::default(),
-            process: Arc::default(),
-        }
+    pub fn new(shards: Vec<Arc<Counters>>) -> Self {
+        Self { shards, front: Arc::default(), process: Arc::default() }
     }
 
     /// The block of the thread that meets connections.
@@ -274,7 +270,7 @@ mod tests {
 
     #[test]
     fn shards_are_summed_and_refusals_that_never_happened_left_out() {
-        let metrics = Metrics::new(2);
+        let metrics = Metrics::new(vec![Arc::default(), Arc::default()]);
         metrics.shard(0).success(Method::Allocate);
         metrics.shard(1).success(Method::Allocate);
         metrics.shard(1).refused(Method::Refresh, Refusal::StaleNonce);
@@ -292,7 +288,7 @@ mod tests {
 
     #[test]
     fn certificates_are_shown_once_there_are_any() {
-        let metrics = Metrics::new(1);
+        let metrics = Metrics::new(vec![Arc::default()]);
         assert!(!metrics.render().contains("certificate"));
         metrics.process().certificate_expiry.set(1_790_812_800);
         metrics.process().certificates_refused.add(2);

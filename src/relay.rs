@@ -1,12 +1,14 @@
 //! The relay: STUN and TURN.
 //!
-//! The life of a datagram: a [`shard`] reads it in a batch ([`datagrams`]) and hands it to its [`engine`], which
+//! The life of a datagram: a shard (`shard.rs`) reads it in a batch ([`datagrams`]) and hands it to its [`engine`], which
 //! screens it ([`wire`]), decides, and says what is to be done: answer, pass on to a peer, or nothing. What comes
 //! from a peer to a relay socket ([`ports`]) goes the other way. Everything that belongs to one client (its
 //! packets, its allocation, its relay sockets) lives on one shard, so nothing on this way is locked or shared.
 //!
 //! A TCP or TLS connection is handed to one shard, too ([`streams`]). Each message in it ([`framing`]) then goes the way
 //! of a datagram.
+//!
+//! [`Relay`] is all shards at once, and the only way in: nothing outside this folder holds a shard.
 
 pub mod address;
 pub mod admission;
@@ -14,8 +16,144 @@ pub mod datagrams;
 pub mod engine;
 pub mod framing;
 pub mod patience;
+mod plan;
 pub mod ports;
-pub mod shard;
+mod shard;
 pub mod streams;
 pub mod tcp;
 pub mod wire;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use crate::clock::Clock;
+use crate::credentials::RevokeError;
+use crate::life::{self, Denied, Threads};
+use crate::metrics::Counters;
+use crate::relay::admission::Admission;
+use crate::relay::datagrams::DatagramSocket;
+use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::nonce::Nonces;
+use crate::relay::engine::notices::Notices;
+use crate::relay::engine::peers::Own;
+use crate::relay::engine::quotas::Quotas;
+use crate::relay::engine::{Settings, ShardIndex, Shared};
+use crate::relay::ports::PortPool;
+use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
+
+pub use plan::Plan;
+pub use streams::Arrival;
+
+/// A running relay. Clones are the same relay.
+#[derive(Debug, Clone)]
+pub struct Relay(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    settings: Arc<Settings>,
+    shards: Vec<Handle>,
+    counters: Vec<Arc<Counters>>,
+    /// How many connections the shards were given.
+    adopted: AtomicUsize,
+}
+
+impl Relay {
+    /// Starts a shard for each list in `sockets`, which it listens on for clients. `seed` must be unpredictable:
+    /// nonces, ports and tokens come from it.
+    ///
+    /// # Errors
+    /// If the operating system refuses a shard its poll or its thread.
+    pub fn start(
+        plan: Plan,
+        sockets: Vec<Vec<DatagramSocket>>,
+        admission: Arc<Admission>,
+        clock: Clock,
+        seed: [u8; 32],
+        threads: &Threads,
+    ) -> Result<Self, Denied> {
+        let mut seeds = StdRng::from_seed(seed);
+        let settings = Arc::new(plan.settings);
+        let parts = Parts {
+            shared: Shared {
+                nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
+                quotas: Arc::new(Quotas::new(&settings.limits)),
+                answers: Arc::new(AnswerBudget::new(&settings.limits, seeds.random())),
+                notices: Arc::new(Notices::default()),
+                settings: Arc::clone(&settings),
+                peers: plan.peers,
+            },
+            pool: Arc::new(PortPool::new(&plan.addresses, plan.ports, clock)),
+            admission,
+            neighbours: Neighbours::default(),
+            clock,
+        };
+        let of = sockets.len() as u32;
+        let (mut shards, mut handles, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, sockets) in (0..of).zip(sockets) {
+            let counted = Arc::<Counters>::default();
+            let index = ShardIndex { index, of };
+            let made = Shard::new(&parts, index, Arc::clone(&counted), sockets, seeds.random());
+            let (shard, handle) = made.map_err(|error| Denied("a poll", error))?;
+            shards.push(shard);
+            handles.push(handle);
+            counters.push(counted);
+        }
+        parts.neighbours.get_or_init(|| handles.clone());
+        for (index, shard) in shards.into_iter().enumerate() {
+            threads.spawn(format!("relay-{index}"), move || shard.run())?;
+        }
+        Ok(Self(Arc::new(Running { settings, shards: handles, counters, adopted: AtomicUsize::new(0) })))
+    }
+
+    /// Serves a connection from now on. The shards take turns.
+    pub fn adopt(&self, arrival: Box<Arrival>) {
+        let Running { shards, adopted, .. } = &*self.0;
+        let next = adopted.fetch_add(1, Ordering::Relaxed) % shards.len();
+        shards[next].tell(Command::Adopt(arrival));
+    }
+
+    /// Revokes a time-limited credential: no request is granted with it any more, and the allocations that were made
+    /// with it end. `unix` is the time in seconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// Why it cannot be revoked. A static user has no such name.
+    pub fn revoke(&self, username: &str, unix: u64) -> Result<(), RevokeError> {
+        // In this order: a request that a shard grants after it was told finds the name in the list.
+        self.0.settings.credentials.revoke(username, unix)?;
+        let username: Arc<str> = username.into();
+        self.tell_all(|| Command::Revoke(Arc::clone(&username)));
+        Ok(())
+    }
+
+    /// This machine's addresses and networks have changed: what its clients may no longer reach ends.
+    pub fn set_own(&self, own: Own) {
+        let own = Arc::new(own);
+        self.tell_all(|| Command::Move(Arc::clone(&own)));
+    }
+
+    /// Whether every shard answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        life::all_answer(&self.0.shards, |shard, ping| shard.tell(Command::Ping(ping)), patience).await
+    }
+
+    /// Tells every shard to end, and with it its allocations. Does not wait for them.
+    pub fn stop(&self) {
+        self.tell_all(|| Command::Stop);
+    }
+
+    /// What each shard counts.
+    #[must_use]
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.0.counters
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for shard in &self.0.shards {
+            shard.tell(command());
+        }
+    }
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up: a layer may use those above it in this list, and itself.
 const LAYERS: &[&str] = &[
     "clock",
+    "life",
     "bounds",
     "files",
     "unseen",

@@ -44,7 +44,7 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     signals::ignore().map_err(Failure::system)?;
     let clock = Clock::start();
-    let mut daemon = Daemon::start_with(config, certificates, clock).map_err(Failure::system)?;
+    let daemon = Daemon::start_with(config, certificates, clock).map_err(Failure::system)?;
     announce(config, daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;

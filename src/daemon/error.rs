@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::certificates::CertificateError;
+use crate::life::Denied;
 
 /// Why a daemon does not start.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub enum StartError {
     /// Certificates or their keys cannot be used.
     Certificates(Vec<CertificateError>),
     /// The system denies something that every program needs.
-    System(&'static str, io::Error),
+    System(Denied),
 }
 
 /// The key that names a listener.
@@ -34,6 +35,12 @@ pub enum Listener {
     Tls,
     /// `http.listen`
     Http,
+}
+
+impl From<Denied> for StartError {
+    fn from(denied: Denied) -> Self {
+        Self::System(denied)
+    }
 }
 
 impl fmt::Display for StartError {
@@ -77,7 +84,7 @@ impl fmt::Display for StartError {
                 let lines = errors.iter().map(|error| format!("{}: {error}", error.key()));
                 f.write_str(&lines.collect::<Vec<_>>().join("\n"))
             }
-            Self::System(what, error) => write!(f, "the system gives no {what} ({error})"),
+            Self::System(Denied(what, error)) => write!(f, "the system gives no {what} ({error})"),
         }
     }
 }

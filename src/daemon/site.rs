@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::Clock;
 use crate::config::{Config, Http, Rooms};
+use crate::credentials::Credentials;
 use crate::daemon::{Addresses, StartError, seed};
 use crate::http::api::Api;
 use crate::http::connection::Server;
@@ -15,28 +16,26 @@ use crate::http::origins::Origins;
 use crate::http::refusals::Refusals;
 use crate::http::{Site, router};
 use crate::ice::{IceServers, Served};
-use crate::relay::engine::Settings;
-use crate::relay::shard::Handle;
+use crate::relay::Relay;
 use crate::room_token::RoomTokens;
 use crate::signaling::hub::Hub;
 use crate::signaling::rooms::Rules;
-use crate::signaling::switchboard::{Parts, Relay};
+use crate::signaling::switchboard::{IceSource, Parts};
 
-/// Opens the site of a daemon that is reached at `addresses` and relays by `shards`.
+/// Opens the site of a daemon that is reached at `addresses` and whose relay is `turn`.
 pub(super) fn open(
     config: &Config,
     addresses: &Addresses,
-    settings: &Settings,
+    credentials: &Credentials,
     own: &[IpAddr],
-    shards: &[Handle],
+    turn: &Relay,
     clock: Clock,
 ) -> Result<(Server, Arc<Hub>), StartError> {
     let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
     let tls_on_tcp = !config.tls.certificate.is_empty();
     let ice = config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay });
-    let hub = Arc::new(hub(config, ice.clone(), settings, clock)?);
-    let credentials = settings.credentials.clone();
-    let api = Api::new(credentials, ice, &config.http.keys, shards.to_vec(), seed()?);
+    let hub = Arc::new(hub(config, ice.clone(), credentials, clock)?);
+    let api = Api::new(credentials.clone(), ice, &config.http.keys, turn.clone(), seed()?);
     let create = config.rooms.create;
     let (origins, refusals) = (origins(config, addresses, own), Refusals::default());
     let site = Site { clock, origins, refusals, create, api, hub: Arc::clone(&hub) };
@@ -50,16 +49,21 @@ fn origins(config: &Config, addresses: &Addresses, own: &[IpAddr]) -> Origins {
 }
 
 /// Where clients meet, with the relay that they are given.
-fn hub(config: &Config, servers: IceServers, settings: &Settings, clock: Clock) -> Result<Hub, StartError> {
+fn hub(
+    config: &Config,
+    servers: IceServers,
+    credentials: &Credentials,
+    clock: Clock,
+) -> Result<Hub, StartError> {
     let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
-    let credentials = settings.credentials.clone();
+    let credentials = credentials.clone();
     let parts = Parts {
         rules: Rules { capacity, create, knock, rooms: members },
         sessions: members,
         sockets_per_ip,
         joins_per_minute,
         tokens: RoomTokens::new(credentials.secrets()),
-        relay: Relay { servers, credentials, ttl: config.credentials.ttl },
+        relay: IceSource { servers, credentials, ttl: config.credentials.ttl },
         counters: Arc::default(),
     };
     Ok(Hub::new(parts, clock, StdRng::from_seed(seed()?)))

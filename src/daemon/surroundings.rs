@@ -1,9 +1,8 @@
-//! Follows which addresses and networks this machine has, and tells the shards.
+//! Follows which addresses and networks this machine has, and tells the relay.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -12,9 +11,9 @@ use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::daemon::{Addresses, StartError};
 use crate::network;
+use crate::relay::Relay;
 use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::peers::{Own, PeerPolicy};
-use crate::relay::shard::{Command, Handle};
 
 /// How often the interfaces are read.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -71,16 +70,13 @@ impl Surroundings {
     /// Reads the interfaces again and again, until nobody holds the other end of `until` any more.
     pub(super) fn follow(
         mut self,
-        shards: &[Handle],
+        relay: &Relay,
         clock: Clock,
         until: &Receiver<Infallible>,
     ) -> io::Result<()> {
         while let Err(RecvTimeoutError::Timeout) = until.recv_timeout(PERIOD) {
             let Some(own) = self.look(network::own(), clock.now().moment) else { continue };
-            let own = Arc::new(own);
-            for shard in shards {
-                shard.tell(Command::Move(Arc::clone(&own)));
-            }
+            relay.set_own(own);
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::credentials::Credentials;
 use crate::http::keys::Keys;
 use crate::http::{Site, cors, credentials, door, revocation, room_tokens};
 use crate::ice::IceServers;
-use crate::relay::shard::Handle;
+use crate::relay::Relay;
 use crate::room_token::RoomTokens;
 
 /// What the answers are made from.
@@ -26,8 +26,8 @@ pub struct Api {
     pub(super) credentials: Credentials,
     pub(super) ice: IceServers,
     pub(super) room_tokens: RoomTokens,
-    /// Who ends the allocations of a credential that is revoked.
-    pub(super) shards: Vec<Handle>,
+    /// Where credentials are revoked.
+    pub(super) relay: Relay,
     /// How often each address, and each network, checks the connection.
     pub(super) checks: Mutex<NetThrottle>,
     /// How often each asks whether it would be let in.
@@ -57,14 +57,14 @@ impl Api {
         credentials: Credentials,
         ice: IceServers,
         keys: &[ApiKey],
-        shards: Vec<Handle>,
+        relay: Relay,
         seed: [u8; 32],
     ) -> Self {
         Self {
             room_tokens: RoomTokens::new(credentials.secrets()),
             credentials,
             ice,
-            shards,
+            relay,
             checks: Mutex::new(NetThrottle::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE))),
             doors: Mutex::new(NetThrottle::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE))),
             keys: Mutex::new(Keys::new(keys)),

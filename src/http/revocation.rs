@@ -11,7 +11,6 @@ use crate::credentials::{RevokeError, expiry, tag};
 use crate::http::Site;
 use crate::http::caller::Backend;
 use crate::http::problem::{Problem, bad};
-use crate::relay::shard::Command;
 
 /// Bytes of the longest user name that a request can carry (RFC 8489 §14.3).
 const USERNAME_MAX: usize = 508;
@@ -25,15 +24,10 @@ pub(super) async fn revoke(
     let Path(username) = username?;
     let unix = site.clock.now().unix;
     check(&username, &key, unix)?;
-    site.api.credentials.revoke(&username, unix).map_err(|error| match error {
+    site.api.relay.revoke(&username, unix).map_err(|error| match error {
         RevokeError::Malformed => bad(MALFORMED),
         RevokeError::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, FULL),
     })?;
-    // After that none can be made any more; those that there are end now.
-    let username: Arc<str> = username.into();
-    for shard in &site.api.shards {
-        shard.tell(Command::Revoke(Arc::clone(&username)));
-    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -234,8 +234,8 @@ impl Engine {
         self.end(id, now, ports);
     }
 
-    /// A credential is good no more: the allocations that were made with it end at once. That later requests are
-    /// refused is up to [`Credentials`]; who revokes tells it first, so that none slips through in between.
+    /// A credential is revoked: the allocations that were made with it end at once. [`Credentials`] must know of the
+    /// revocation before this is called, so that no later request is granted.
     pub fn revoke(&mut self, username: &str, now: Moment, ports: &mut impl Ports) {
         let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
         for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {

@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::allocation::Transport;
-use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use crate::relay::tcp;
 
 /// Where we relay from: the address that sockets are bound to, and the one that the world sees.
@@ -330,7 +330,7 @@ impl ShardPorts {
             .map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
     }
 
-    fn adopt(&mut self, mut bound: Bound) -> Result<Relay, NoPort> {
+    fn adopt(&mut self, mut bound: Bound) -> Result<OpenPort, NoPort> {
         let slot = self.sockets.vacant_entry();
         let token = mio::Token(self.first_token + slot.key());
         if let Err(error) = bound.socket.register(&self.registry, token) {
@@ -345,7 +345,7 @@ impl ShardPorts {
             self.by_address.insert(addr, id);
         }
         slot.insert(bound);
-        Ok(Relay { id, addr: RelayedAddr(addr) })
+        Ok(OpenPort { id, addr: RelayedAddr(addr) })
     }
 }
 
@@ -354,7 +354,7 @@ impl Ports for ShardPorts {
         self.pool.addresses.iter().any(|(address, _)| Family::of(address.bind) == family)
     }
 
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let bound = self.pool.bind(Transport::Udp, family, parity, rng)?;
         let relay = self.adopt(bound);
         if let (Err(NoPort), Parity::EvenAndNext(token)) = (relay, parity) {
@@ -363,12 +363,12 @@ impl Ports for ShardPorts {
         relay
     }
 
-    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort> {
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let bound = self.pool.bind(Transport::Tcp, family, Parity::Any, rng)?;
         self.adopt(bound)
     }
 
-    fn redeem(&mut self, token: Token) -> Option<Relay> {
+    fn redeem(&mut self, token: Token) -> Option<OpenPort> {
         let bound = self.pool.reserved().remove(&token)?;
         self.adopt(bound).ok()
     }
@@ -505,7 +505,7 @@ mod tests {
         Arc::new(PortPool::new(&[LOOPBACK], range, Clock::start()))
     }
 
-    fn open(ports: &mut ShardPorts, parity: Parity) -> Result<Relay, NoPort> {
+    fn open(ports: &mut ShardPorts, parity: Parity) -> Result<OpenPort, NoPort> {
         ports.open(Family::V4, parity, &mut StdRng::seed_from_u64(1))
     }
 
@@ -514,7 +514,7 @@ mod tests {
         let pool = pool(25_000..=25_049);
         let mut ports = ports(&pool);
         for _ in 0..3 {
-            let opened: Vec<Relay> = (0..50).map(|_| open(&mut ports, Parity::Any).unwrap()).collect();
+            let opened: Vec<OpenPort> = (0..50).map(|_| open(&mut ports, Parity::Any).unwrap()).collect();
             assert_eq!((open(&mut ports, Parity::Any), pool.taken()), (Err(NoPort), 50));
             opened.iter().for_each(|relay| ports.close(relay.id));
             ports.reap();

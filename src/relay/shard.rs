@@ -30,7 +30,7 @@ use crate::relay::streams::{Arrival, Arrived, Receipt, Role, Streams};
 use crate::relay::wire;
 
 /// One thread of the relay, before it runs.
-pub struct Shard {
+pub(super) struct Shard {
     poll: Poll,
     clock: Clock,
     engine: Engine,
@@ -60,7 +60,7 @@ struct Listener {
 
 /// What a shard is told from outside.
 #[derive(Debug)]
-pub enum Command {
+pub(super) enum Command {
     /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
     /// Serve this connection from now on.
@@ -77,27 +77,27 @@ pub enum Command {
 
 /// Reaches a running shard.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub(super) struct Handle {
     inbox: mpsc::Sender<Command>,
     waker: Arc<Waker>,
 }
 
 /// What all shards are made of.
-pub struct Parts {
+pub(super) struct Parts {
     /// What the engines share.
-    pub shared: Shared,
+    pub(super) shared: Shared,
     /// The ports.
-    pub pool: Arc<PortPool>,
+    pub(super) pool: Arc<PortPool>,
     /// The connections that there may be.
-    pub admission: Arc<Admission>,
+    pub(super) admission: Arc<Admission>,
     /// All shards, once they are made.
-    pub neighbours: Neighbours,
+    pub(super) neighbours: Neighbours,
     /// The clock.
-    pub clock: Clock,
+    pub(super) clock: Clock,
 }
 
 /// The shards of a daemon, by their number.
-pub type Neighbours = Arc<OnceLock<Vec<Handle>>>;
+pub(super) type Neighbours = Arc<OnceLock<Vec<Handle>>>;
 
 /// A socket of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Shard {
     ///
     /// # Errors
     /// If the kernel gives no poll.
-    pub fn new(
+    pub(super) fn new(
         parts: &Parts,
         shard: ShardIndex,
         counters: Arc<Counters>,
@@ -166,7 +166,7 @@ impl Shard {
     ///
     /// # Errors
     /// If the kernel refuses to poll, which it does only to a program with a bug.
-    pub fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
             match self.poll.poll(&mut events, self.timeout()) {
@@ -516,7 +516,7 @@ impl Shard {
 
 impl Handle {
     /// Tells the shard something. Fails silently if it has ended: its thread's end is reported elsewhere.
-    pub fn tell(&self, command: Command) {
+    pub(super) fn tell(&self, command: Command) {
         if self.inbox.send(command).is_ok() {
             let _ = self.waker.wake();
         }

@@ -65,7 +65,7 @@ pub struct Parts {
     /// Joins of one address, each minute.
     pub joins_per_minute: u32,
     /// The relay that members are given.
-    pub relay: Relay,
+    pub relay: IceSource,
     /// The room tokens that are accepted.
     pub tokens: RoomTokens,
     /// Counts what happens.
@@ -73,7 +73,7 @@ pub struct Parts {
 }
 
 /// The relay that members are given.
-pub struct Relay {
+pub struct IceSource {
     /// Its URLs.
     pub servers: IceServers,
     /// What credentials are made from.
@@ -91,7 +91,7 @@ pub struct Switchboard {
     joins: Joins,
     guesses: Guesses,
     notices: Notices,
-    relay: Relay,
+    relay: IceSource,
     tokens: RoomTokens,
     counters: Arc<Counters>,
     draining: bool,
@@ -286,7 +286,7 @@ impl Switchboard {
     /// Fresh ICE credentials for a member, which are renewed when four fifths of their time are over.
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
-        let Relay { servers, credentials, ttl } = &self.relay;
+        let IceSource { servers, credentials, ttl } = &self.relay;
         let (tag, ttl) = (format!("{ROOM}.{}.{peer}", credentials.pseudonym(room.as_str())?), *ttl);
         let ice = servers.configuration(credentials, &tag, now.unix, ttl.as_secs(), None)?;
         self.sessions.get(id)?.renew_at = Some(now.moment + ttl * 4 / 5);

@@ -16,7 +16,7 @@ use hairpin::signaling::protocol::parse::parse;
 use hairpin::signaling::replay::Frame;
 use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
-use hairpin::signaling::switchboard::{Effect, Parts, Relay, Switchboard, Visit};
+use hairpin::signaling::switchboard::{Effect, IceSource, Parts, Switchboard, Visit};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -214,7 +214,7 @@ pub fn parts(counters: Arc<Counters>) -> Parts {
         sockets_per_ip: 1_000_000,
         joins_per_minute: 1_000_000,
         tokens: RoomTokens::new(&secrets),
-        relay: Relay {
+        relay: IceSource {
             servers: IceServers::new(&served, &Names::default()),
             credentials: Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate),
             ttl: Duration::from_secs(3600),

@@ -17,7 +17,7 @@ use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::notices::Notices;
 use hairpin::relay::engine::peers::{Own, PeerPolicy};
-use hairpin::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use hairpin::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use hairpin::relay::engine::quotas::Quotas;
 use hairpin::relay::engine::{Action, Engine, Framing, Settings, ShardIndex, Shared, ToClient, ToPeer};
 use rand::Rng;
@@ -269,11 +269,11 @@ impl TablePorts {
         self.open.values().chain(self.reserved.values()).any(|other| *other == address)
     }
 
-    fn adopt(&mut self, address: SocketAddr) -> Relay {
+    fn adopt(&mut self, address: SocketAddr) -> OpenPort {
         let id = self.next;
         self.next += 1;
         self.open.insert(id, address);
-        Relay { id: RelayId(id), addr: RelayedAddr(address) }
+        OpenPort { id: RelayId(id), addr: RelayedAddr(address) }
     }
 }
 
@@ -282,7 +282,7 @@ impl Ports for TablePorts {
         self.ips.iter().any(|ip| Family::of(*ip) == family)
     }
 
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort> {
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let ip = *self.ips.iter().find(|ip| Family::of(**ip) == family).ok_or(NoPort)?;
         let fits = |port: &u16| {
             let free = |port| port <= self.high && !self.is_taken(SocketAddr::new(ip, port));
@@ -303,13 +303,13 @@ impl Ports for TablePorts {
         Ok(self.adopt(SocketAddr::new(ip, port)))
     }
 
-    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort> {
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let relay = Ports::open(self, family, Parity::Any, rng)?;
         self.streams.insert(relay.addr.0);
         Ok(relay)
     }
 
-    fn redeem(&mut self, token: Token) -> Option<Relay> {
+    fn redeem(&mut self, token: Token) -> Option<OpenPort> {
         let address = self.reserved.remove(&token)?;
         Some(self.adopt(address))
     }

@@ -20,7 +20,7 @@ use crate::relay::address::Family;
 use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, IcmpReports, Meter, Transport};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::peers::PeerPolicy;
-use crate::relay::engine::ports::{NoPort, Parity, Ports, Relay, Token};
+use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::reply::{Attributes, mapped, raw};
 use crate::relay::engine::{Due, Engine, RESERVATION_LIFETIME, read};
@@ -58,7 +58,7 @@ impl Wanted {
 
 /// What was opened for an Allocate.
 struct Opened {
-    relays: Vec<Relay>,
+    relays: Vec<OpenPort>,
     token: Option<Token>,
     failed: Option<(Family, u16)>,
 }
@@ -152,7 +152,7 @@ impl Engine {
     fn admit(
         &mut self,
         request: &Authenticated<'_>,
-        relays: Vec<Relay>,
+        relays: Vec<OpenPort>,
         transport: Transport,
         grant: Grant,
         lease: Lease,

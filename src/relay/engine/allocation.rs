@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::metrics::Direction;
 use crate::relay::address::{ChannelNumber, ClientPath, ConnectionId, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
-use crate::relay::engine::ports::{Relay, Token};
+use crate::relay::engine::ports::{OpenPort, Token};
 use crate::relay::engine::quotas::Lease;
 
 /// How long a permission lasts (RFC 8656 §9).
@@ -41,7 +41,7 @@ pub struct Allocation {
     /// Whether its client reads Data indications that carry ICMP instead of data.
     pub icmp: IcmpReports,
     /// The relayed transport addresses, each with the moment it expires.
-    pub relays: Vec<(Relay, Moment)>,
+    pub relays: Vec<(OpenPort, Moment)>,
     /// The peers that may send to the client.
     pub permissions: Vec<Permission>,
     /// The channels, those in reservation included.
@@ -174,7 +174,7 @@ impl Allocation {
 
     /// The relayed address of a family.
     #[must_use]
-    pub fn relay(&self, family: Family) -> Option<Relay> {
+    pub fn relay(&self, family: Family) -> Option<OpenPort> {
         self.relays.iter().map(|(relay, _)| *relay).find(|relay| relay.family() == family)
     }
 

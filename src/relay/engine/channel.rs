@@ -9,7 +9,7 @@ use crate::relay::engine::allocation::{
     Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, Transport,
 };
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::{Ports, Relay};
+use crate::relay::engine::ports::{OpenPort, Ports};
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::{Down, Up};
 use crate::relay::engine::{Engine, read};
@@ -48,7 +48,14 @@ impl Engine {
         Ok(Attributes::new())
     }
 
-    fn bind(&mut self, id: AllocationId, relay: Relay, number: ChannelNumber, peer: PeerAddr, now: Moment) {
+    fn bind(
+        &mut self,
+        id: AllocationId,
+        relay: OpenPort,
+        number: ChannelNumber,
+        peer: PeerAddr,
+        now: Moment,
+    ) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let until = now + CHANNEL_LIFETIME;
         allocation.channels.retain(|other| other.number != number);

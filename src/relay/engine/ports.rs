@@ -8,14 +8,14 @@ use crate::relay::address::{Family, RelayId, RelayedAddr};
 
 /// An open relayed transport address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Relay {
+pub struct OpenPort {
     /// The socket.
     pub id: RelayId,
     /// Its address, as the world knows it.
     pub addr: RelayedAddr,
 }
 
-impl Relay {
+impl OpenPort {
     /// The address's family.
     #[must_use]
     pub fn family(self) -> Family {
@@ -51,16 +51,16 @@ pub trait Ports {
     ///
     /// # Errors
     /// If no port that fits is free.
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<Relay, NoPort>;
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
 
     /// Opens an address on a random free port, to which peers can connect over TCP (RFC 6062).
     ///
     /// # Errors
     /// If no port is free.
-    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<Relay, NoPort>;
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
 
     /// Opens the address that was reserved under a token. A token works once, on any shard.
-    fn redeem(&mut self, token: Token) -> Option<Relay>;
+    fn redeem(&mut self, token: Token) -> Option<OpenPort>;
 
     /// Gives back what is reserved under a token, if it still is.
     fn forget(&mut self, token: Token);

@@ -8,7 +8,7 @@ use turn::proto::lifetime::Lifetime;
 use crate::outcome::Refusal;
 use crate::relay::engine::allocate::{lifetime, until};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::{Ports, Relay};
+use crate::relay::engine::ports::{OpenPort, Ports};
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::{Engine, read};
 
@@ -26,7 +26,7 @@ impl Engine {
         let now = request.now().moment;
 
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
-        let meant = |relay: &Relay| family.is_none_or(|number| relay.family().number() == number);
+        let meant = |relay: &OpenPort| family.is_none_or(|number| relay.family().number() == number);
         let mut relays: Vec<_> = allocation.relays.iter_mut().filter(|(relay, _)| meant(relay)).collect();
         if relays.is_empty() {
             return Err(Refusal::FamilyMismatch);

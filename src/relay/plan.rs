@@ -1,0 +1,20 @@
+//! What a relay is started from.
+
+use std::ops::RangeInclusive;
+
+use crate::relay::engine::Settings;
+use crate::relay::engine::peers::PeerPolicy;
+use crate::relay::ports::RelayAddress;
+
+/// Everything that a relay must know before it starts, except its sockets.
+#[derive(Debug)]
+pub struct Plan {
+    /// Who may use it, how much each may have, and which extensions it serves.
+    pub settings: Settings,
+    /// Which peers its clients may reach.
+    pub peers: PeerPolicy,
+    /// The addresses that it relays from.
+    pub addresses: Vec<RelayAddress>,
+    /// The ports that it relays from, on each of these addresses.
+    pub ports: RangeInclusive<u16>,
+}
