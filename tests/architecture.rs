@@ -64,7 +64,7 @@ const PURE: &[&str] = &[
     "src/relay/address.rs",
     "src/relay/framing.rs",
     "src/relay/patience.rs",
-    "src/relay/engine/",
+    "src/relay/engine",
 ];
 
 #[test]
@@ -86,14 +86,14 @@ fn imports_point_down() {
 
 #[test]
 fn the_webrtc_crates_stay_where_the_protocol_is() {
-    only_in("stun::", &["src/relay/wire.rs", "src/relay/engine/"]);
-    only_in("turn::", &["src/relay/engine/"]);
+    only_in("stun::", &["src/relay/wire.rs", "src/relay/engine"]);
+    only_in("turn::", &["src/relay/engine"]);
     only_in("webrtc_util::", &["src/network.rs"]);
 }
 
 #[test]
 fn the_web_framework_stays_where_http_is() {
-    only_in("axum::", &["src/http/", "src/signaling/socket.rs"]);
+    only_in("axum::", &["src/http.rs", "src/http/", "src/signaling/socket.rs"]);
 }
 
 #[test]
