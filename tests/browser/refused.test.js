@@ -102,7 +102,7 @@ test("a proxy that lets no WebSockets through is blamed, and nobody else is", as
   const origin = await serve({ behind: proxyWithoutUpgrade });
   const bob = await guest(`${origin}/r/team`, "Bob");
   await bob.knock();
-  await bob.isTold("Something is in the way");
+  await bob.isTold("Something blocks the connection");
   const check = await checked(`${origin}/check`);
   assert.equal((await check.verdict()).ways.rooms, "blocked.rooms");
 });
@@ -111,7 +111,7 @@ test("where only tokens start calls, the start page offers none, and a call that
   const origin = await serve({ rooms: 'create = "token"' });
   const alice = allowed(await Guest.with(browser));
   await alice.page.goto(`${origin}/`);
-  await alice.until(() => document.getElementById("lead").innerText.startsWith("Calls on this server are started by whoever runs it."));
+  await alice.until(() => document.getElementById("lead").innerText.startsWith("On this server, only the operator starts calls."));
   assert.equal(await alice.page.$eval("#new", (link) => link.hidden), true);
   assert.equal(await alice.text("#join-label"), "Your invitation");
   // when

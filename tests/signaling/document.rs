@@ -114,7 +114,7 @@ fn every_limit_is_as_the_document_says() {
         format!("| `key`, and any token | {KEY_MAX} bytes, and {} |", kib(TOKEN_MAX)),
         format!("| `room`, and `name` | {NAME_MAX} characters |"),
         format!("{} a second, {} at once", pace::MESSAGES_PER_SECOND, pace::MESSAGES_AT_ONCE),
-        format!("cannot be understood counts as {} |", pace::MISTAKE),
+        format!("cannot parse counts as {} |", pace::MISTAKE),
         format!("| {} in 10 s |", kib(pace::BYTES_PER_TEN_SECONDS as usize)),
         format!("| {}, or {} MiB |", outbox::FRAMES_MAX, outbox::BYTES_MAX >> 20),
         format!("({} frames or {})", replay::FRAMES_MAX, kib(replay::BYTES_MAX)),
@@ -130,13 +130,13 @@ fn every_limit_is_as_the_document_says() {
         format!("{} a minute (`rooms.joins_per_minute`)", Rooms::default().joins_per_minute),
         format!("{} (`rooms.sockets_per_ip`)", Rooms::default().sockets_per_ip),
         format!(
-            "{} a minute of one address, {} of one network, {} of all",
+            "{} a minute from one address, {} from one network, {} in total",
             guesses::AT_ROOM_BY_ADDRESS,
             guesses::AT_ROOM_BY_NETWORK,
             guesses::AT_ROOM
         ),
         format!(
-            "{} a minute of one address, {} of one network |",
+            "{} a minute from one address, {} from one network |",
             guesses::ROOMS_BY_ADDRESS,
             guesses::ROOMS_BY_NETWORK
         ),

@@ -158,5 +158,5 @@ export class Guest extends Visitor {
 function inWords({ local, remote, transport }) {
   if (local === "relay") return new RegExp(`^Through the relay, over ${transport.toUpperCase()}$`);
   if (remote === "relay") return /^Through the relay that \w+ uses$/;
-  return local === "host" && remote === "host" ? /^Direct, in the same network$/ : /^Direct, from one to the other$/;
+  return local === "host" && remote === "host" ? /^Direct connection in the same network$/ : /^Direct connection$/;
 }
