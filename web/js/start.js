@@ -8,7 +8,7 @@ import { sleep, systemClock } from "./wire/clock.js";
 import { askDoor, isLasting, rightPlace, understand } from "./wire/door.js";
 import { newRoom, pathOf, roomFrom } from "./wire/link.js";
 
-/** Whoever waits for so long for what the server says is shown what most servers do. */
+/** If the server has not answered after this time, the page shows what most servers allow. */
 const PATIENCE = 300;
 
 startBar();
@@ -39,7 +39,7 @@ room.addEventListener("input", () => {
   html("room-wrong").textContent = "";
 });
 
-/** Offers what whoever comes here can do: perhaps not to start a call, or not at this address. */
+/** Offers what the visitor can do here: some servers start no calls, or not at this address. */
 async function welcome() {
   const answer = await askDoor(fetch, systemClock);
   const why = understand(answer, location.origin);

@@ -1,14 +1,14 @@
 // @ts-check
-/** Says that the server cannot be reached, and that it can again. */
+/** Shows that the server cannot be reached, until it can be reached again. */
 
 import { html } from "./dom.js";
 import { say, silence } from "./language.js";
 import { toast } from "./toasts.js";
 
-/** After so long it is said in other words. */
+/** After this time the banner says more. */
 const GONE_AFTER = 10_000;
 
-/** What else there is to say of a server that takes nobody. @type {Record<string, import("../wire/i18n.js").Key>} */
+/** The text for a server that accepts nobody at the moment. @type {Record<string, import("../wire/i18n.js").Key>} */
 const REASONS = { too_many: "banner.too_many", full: "banner.full", draining: "banner.draining" };
 
 export class Banner {

@@ -29,11 +29,11 @@ import { clearToasts, dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/room.js").Member} Member */
 
-/** Whoever waits for so long to come in is told why. */
+/** After waiting this long to join, the user sees why. */
 const PATIENCE = 10_000;
-/** Who is named so soon was here before. */
+/** A member named this soon after the start was here before us. */
 const ARRIVING = 500;
-/** After a restart of the server everybody returns within so long. */
+/** After a restart of the server, all members return within this time. */
 const RETURNING = 8_000;
 
 export class Call {
@@ -52,7 +52,7 @@ export class Call {
   #banner;
   #isIn = false;
   #wasHost = false;
-  /** Until then, who comes is no news. */
+  /** Until then, arrivals are not announced. */
   #quietUntil = Infinity;
   /** Why this page is not in yet, and what of it is shown. */
   #reason = "connecting";
@@ -114,7 +114,7 @@ export class Call {
     watchNetwork({
       changed: () => room.networkChanged(),
       seen: () => this.#seen(),
-      // Those who stay should not wait for somebody who is gone.
+      // The others should not wait for a member who is gone.
       leaving: () => room.leave(),
     });
   }
@@ -142,10 +142,10 @@ export class Call {
   #keptOut(why) {
     const { reason, origin, expected } = why;
     if (this.#isIn) return this.#banner.explain(reason);
-    // Whoever the host may let in at any moment has nothing to read of sockets.
+    // A user who waits for the host need not read about sockets.
     if (this.#shown === "waiting") return;
     this.#reason = reason === "silent" ? "connecting" : reason;
-    // One socket that fails says nothing yet of the way, and a server that is silent may be back in a moment.
+    // One failed socket proves nothing about the path, and a silent server may be back in a moment.
     const mayPass = reason === "blocked" || reason === "silent";
     if (mayPass && !this.#shown) return;
     if (!isLasting(why)) return this.#stillOut(this.#reason);
@@ -154,7 +154,7 @@ export class Call {
     showNotice(reason, { origin, expected }, reason === "elsewhere" ? rightPlace(why, location) : "");
   }
 
-  /** It goes on trying, and says each reason once. @param {string} reason */
+  /** Keeps trying, and shows each reason once. @param {string} reason */
   #stillOut(reason) {
     clearTimeout(this.#patience);
     if (this.#shown === reason) return;
@@ -171,7 +171,7 @@ export class Call {
   #joined() {
     if (this.#room.hostToken) rememberHost(this.#link.name, this.#room.hostToken);
     this.#quietUntil = performance.now() + (this.#isIn ? RETURNING : ARRIVING);
-    // Who comes back may have waited to be let in.
+    // A returning member may have been waiting for the host.
     hideNotice();
     html("bar").hidden = true;
     html("call").hidden = false;
@@ -274,7 +274,7 @@ export class Call {
   /** @param {string} reason */
   async #over(reason) {
     this.#close();
-    // Where not everybody may start a call, one that is not there is no mistake of whoever comes to it.
+    // Where not everybody may start a call, a missing call is not the visitor's mistake.
     const isNotBegun = reason === "room_not_found" && (await askDoor(fetch, systemClock))?.create === "token";
     showNotice(isNotBegun ? "not_begun" : reason);
   }

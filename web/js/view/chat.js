@@ -1,5 +1,5 @@
 // @ts-check
-/** The chat: what was said and sent, and the line to say and send more. */
+/** The chat: its messages and files, and the field to send more. */
 
 import { FILE_MAX } from "../wire/files.js";
 import { button, find, html, input, make } from "./dom.js";
@@ -11,7 +11,7 @@ import { toast } from "./toasts.js";
 /** @typedef {import("../wire/conversation.js").Transfer} Transfer */
 /** @typedef {import("../wire/room.js").Room} Room */
 
-/** So close to the end counts as there, and follows what is new. */
+/** A list scrolled this close to its end follows new messages. */
 const NEAR_END = 80;
 /** Lines that are kept. */
 const LINES_MAX = 500;
@@ -132,7 +132,7 @@ export class Chat {
       if (!line.contains(parcel.element)) continue;
       this.#parcels.delete(transfer);
       parcel.close();
-      // Nobody could save any more what is still to come.
+      // The rest of the file could not be saved any more.
       if (transfer.way === "in") this.#conversation.callOff(transfer);
     }
   }

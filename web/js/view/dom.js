@@ -51,8 +51,8 @@ export function svg(tag, attributes = {}, ...children) {
 }
 
 /**
- * Takes the pictures into the page: one that is shown for the first time while the server is away, as somebody mutes the
- * microphone, could not be fetched any more.
+ * Copies all icons into the page. An icon shown for the first time while the server is away, for example when the user
+ * mutes the microphone, could not be fetched any more.
  */
 export function bringIcons() {
   const request = new XMLHttpRequest();
@@ -83,7 +83,7 @@ export function setIcon(element, name) {
   else element.prepend(icon(name));
 }
 
-/** Up to two letters for whom there is no picture. @param {string} name */
+/** Up to two letters, shown for a member without video. @param {string} name */
 export function initials(name) {
   const words = name.replace(/\p{Cf}/gu, "").trim().split(/\s+/).filter(Boolean);
   const [first = "", last = ""] = [words[0], words.length > 1 ? words.at(-1) : ""];

@@ -1,5 +1,5 @@
 // @ts-check
-/** Single keys that do what a button does, unless somebody is writing. */
+/** Single keys that do what a button does, unless the user is typing. */
 
 /** @param {Record<string, () => void>} actions  by the key's letter */
 export function onKeys(actions) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Puts the page into the language of whoever reads it, and into another one when they switch. */
+/** Shows the page in the user's language, and changes it when the user selects another. */
 
 import { chooseLanguage, isKey, translate } from "../wire/i18n.js";
 import { recall, remember } from "./memory.js";
@@ -13,10 +13,10 @@ let language = "en";
 /** @type {(() => void)[]} */
 const listeners = [];
 
-/** What is said where, for when the language changes. @type {WeakMap<Element, Values>} */
+/** The text of each element, to translate it again when the language changes. @type {WeakMap<Element, Values>} */
 const values = new WeakMap();
 
-/** As the address, the memory or the browser says. */
+/** The language in the address, in storage, or of the browser. */
 export function startLanguage() {
   const asked = new URLSearchParams(location.search).get("lang");
   speak(chooseLanguage({ asked, stored: recall("language"), preferred: navigator.languages }));
@@ -33,7 +33,7 @@ export function setLanguage(chosen) {
   for (const listener of listeners) listener();
 }
 
-/** For what is not said through an element: drawn again when the language changes. @param {() => void} listener */
+/** Redraws, when the language changes, what is not the text of an element. @param {() => void} listener */
 export function onLanguage(listener) {
   listeners.push(listener);
 }

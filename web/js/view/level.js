@@ -1,7 +1,7 @@
 // @ts-check
 /** How loud the microphone is, many times a second. */
 
-/** Loud speech; what is louder looks the same. */
+/** Loud speech. Louder sound looks the same. */
 const LOUD = 0.25;
 
 export class Level {
@@ -24,7 +24,7 @@ export class Level {
       this.#source = this.#context.createMediaStreamSource(new MediaStream([track]));
       this.#source.connect(this.#analyser);
     } catch {
-      // Firefox, where microphone and speaker have different rates: what is heard is not measured then.
+      // Firefox, where microphone and speaker have different rates: the level of incoming sound is not measured then.
     }
   }
 

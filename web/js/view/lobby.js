@@ -60,7 +60,7 @@ export class Lobby {
 
   /** Asks for camera and microphone, and explains while the browser asks. */
   async ask() {
-    // Who has answered before is not asked, and needs no explanation.
+    // The browser does not ask a user who has answered before, so no explanation is needed.
     const patience = setTimeout(() => {
       this.#isAsking = true;
       this.#draw();

@@ -36,6 +36,6 @@ export function rememberHost(room, token) {
   try {
     sessionStorage.setItem(`host:${room}`, token);
   } catch {
-    // Then a reload makes somebody else the host.
+    // Without storage, a reload makes another member the host.
   }
 }

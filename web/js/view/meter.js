@@ -9,7 +9,7 @@ import { History } from "../wire/stats.js";
 
 const EVERY = 1_000;
 const LISTEN_EVERY = 150;
-/** Between breaths somebody is still speaking. */
+/** A pause for breath does not end speaking. */
 const SPEAKING_FOR = 600;
 const SPEAKING_FROM = 0.02;
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** What is there instead of the call, why, and what one can do. */
+/** What is shown instead of the call: the reason, and what the user can do. */
 
 import { html, find, iconAt, make } from "./dom.js";
 import { say } from "./language.js";

@@ -19,7 +19,7 @@ export class Parcel {
   #bar = make("progress");
   #choices = make("div", "choices");
   #off = label(make("button", "plain only-icon", icon("close", "small")), "file.cancel");
-  /** What is shown now, so that a button is not replaced under the finger. */
+  /** What is shown now; a button is not replaced while the user is pressing it. */
   #stage = "";
   #drawnAt = 0;
   /** A file that was received, as long as it can be saved. */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Who is here, who would like to be, and what the host may do about it. */
+/** The members, the users who want to join, and what the host may do with them. */
 
 import { button, find, html, icon, initials, input, make } from "./dom.js";
 import { label, onLanguage, say, silence, text } from "./language.js";
@@ -34,7 +34,7 @@ export class People {
     input("lock").checked = locked;
     const count = members.size + (host ? 1 : 0);
     html("count").textContent = String(count);
-    // What is read aloud has what is seen in it.
+    // The text for screen readers contains the visible text.
     label(button("open-people"), "people.count", { count });
   }
 

@@ -80,7 +80,7 @@ export class Report {
       mood === "none" ? make("span") : make("span", "time", time(Math.round(ms))),
       say(make("p", "what small soft"), sentence(outcome, way), { address, expected: why?.expected ?? "" }),
     );
-    // The browser's own words help those who look into it, and only when something is wrong that nobody explains.
+    // The browser's own message helps developers, but only for a fault that has no explanation of ours.
     if (detail && mood === "bad" && !why) shown.append(make("p", "what detail", detail));
   }
 
@@ -200,7 +200,7 @@ function isRelay(way) {
   return way === "udp" || way === "tcp" || way === "tls";
 }
 
-/** Credentials for this page alone, for two minutes. */
+/** Credentials for this page only, valid for two minutes. */
 async function fetchIce() {
   const response = await fetch("/api/v1/check-ice", { method: "POST" });
   if (!response.ok) throw new Error(String(response.status));

@@ -102,7 +102,7 @@ export class Self {
   }
 }
 
-/** What is in front of the phone is not a mirror. @param {MediaStreamTrack | null} camera */
+/** The camera on the back of a phone is not mirrored. @param {MediaStreamTrack | null} camera */
 function isRearCamera(camera) {
   return camera?.getSettings().facingMode === "environment";
 }

@@ -53,7 +53,7 @@ export class Stage {
 
   #arrange() {
     const people = [...this.#people.values()];
-    // Of several shared screens, somebody else's, and the last one.
+    // Of several shared screens, prefer the last one that is not our own.
     const shown = people.filter(({ look, tile }) => look.screen && !tile.element.classList.contains("self")).at(-1);
     for (const person of people) person.tile.element.classList.toggle("large", person === shown);
     this.#place.dataset.layout = shown ? "screen" : people.length === 2 ? "pair" : "grid";

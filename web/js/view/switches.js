@@ -18,7 +18,7 @@ const DOES = {
 export function showSwitch(button, what, isOn) {
   const isDevice = what !== "screen";
   button.classList.add(isDevice ? "device" : "action");
-  // Not "pressed": the label says what the button does, and would be read as what it is.
+  // Not "pressed": the label says what the button will do, and a screen reader would read it as the current state.
   button.dataset.on = String(isOn);
   setIcon(button, isOn === isDevice ? what : `${what}-off`);
   label(button, DOES[what][isOn ? "on" : "off"]);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Says in passing what has happened; read aloud to those who do not see it. */
+/** Shows events for a short time; screen readers read them aloud. */
 
 import { html, make } from "./dom.js";
 import { say } from "./language.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** So many at once, and then so many a second. */
+/** A token bucket: a burst, and a rate per second. */
 export class Bucket {
   #limits;
   #clock;

@@ -8,7 +8,7 @@ import { loop } from "./loop.js";
 import { PATIENCE, probe } from "./probe.js";
 
 /** @typedef {import("./door.js").Why} Why */
-/** Of the rooms also why the server lets nobody in. @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason, why?: Why }} Verdict */
+/** For the rooms, also the reason why the server does not admit the page. @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason, why?: Why }} Verdict */
 /** @typedef {import("./loop.js").LoopResult} LoopResult */
 /** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
 /** @typedef {LoopResult & { way: Way }} Loop */
@@ -17,7 +17,7 @@ import { PATIENCE, probe } from "./probe.js";
 export const WAYS = ["rooms", "stun", "udp", "tcp", "tls"];
 /** Ways to the relay, the best first. */
 const RELAYED = /** @type {const} */ (["udp", "tcp", "tls"]);
-/** UDP is worth so much waiting when another way is known to work. */
+/** How long to wait for UDP when another way already works. */
 const UDP_WITHIN = 1_500;
 
 /** @extends {Emitter<{ verdict: [Way, Verdict], looping: [Way], loop: [Loop | null] }>} */

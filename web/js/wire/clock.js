@@ -17,7 +17,7 @@ export const systemClock = {
 };
 
 /**
- * A promise that is kept after so long.
+ * A promise that resolves after this time.
  * @param {Clock} clock
  * @param {number} ms
  * @returns {Promise<void>}

@@ -31,18 +31,18 @@ import { Lines } from "./lines.js";
  *   | { t: "heard", id: number }
  *   | { t: "file", id: number, name: string, size: number }
  *   | { t: "accept" | "done", id: number }
- *   | { t: "off" | "refuse", id: number }} Note  whoever offered calls it off, or whoever was offered refuses
+ *   | { t: "off" | "refuse", id: number }} Note  the sender withdraws the file, or the receiver refuses it
  */
 
 /** Characters of a message: in UTF-8 never more than the server takes. */
 export const TEXT_MAX = 1000;
 /** Files that one member may offer at once. */
 const OFFERS_MAX = 20;
-/** What is not heard over the channel within so long goes over the server: the other may not know of channels. */
+/** A line that is not acknowledged on the channel within this time goes through the server: the other client may not know the channel. */
 const HEARD_WITHIN = 2_000;
-/** What one member may say: what is over it is dropped. */
+/** How many lines one member may send; further lines are dropped. */
 const LINES = { burst: 30, perSecond: 10 };
-/** How often one member may offer a file: what is over it is refused. */
+/** How often one member may offer a file; further offers are refused. */
 const OFFERS = { burst: OFFERS_MAX, perSecond: 1 };
 
 /** @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean] }>} */
@@ -81,7 +81,7 @@ export class Conversation extends Emitter {
     });
     room.on("msg", (member, kind, body) => {
       if (kind === "line") this.#hear(member, fromBody(body));
-      // Somebody with another client than this page.
+      // The member uses another client than this page.
       if (kind === "chat") this.#hear(member, { text: body });
     });
   }
@@ -92,20 +92,20 @@ export class Conversation extends Emitter {
       const talk = this.#talks.get(id);
       const line = talk?.lines.say(text);
       const channel = this.#openChannel(id);
-      // While the connection is broken the channel stays open, but what is put into it waits, and may be lost.
+      // While the connection is broken, the channel stays open, but messages wait in it and may be lost.
       const isSent = channel && line && !talk?.isDeaf && peer.state === "connected" && send(channel, { t: "chat", ...line });
       if (isSent) this.#clock.after(HEARD_WITHIN, () => this.#doubt(id, line));
       else this.#sayOverServer(id);
     }
   }
 
-  /** Whether there is anybody whom a file could be sent to. */
+  /** Whether a file could be sent to any member. */
   get reachesSomebody() {
     return [...this.#room.members.keys()].some((id) => this.#openChannel(id));
   }
 
   /**
-   * Offers a file to everybody who can be reached.
+   * Offers a file to every member who can be reached.
    * @param {Blob & { name: string }} file
    */
   offer(file) {
@@ -141,7 +141,7 @@ export class Conversation extends Emitter {
 
   /** @param {Member} member @param {RTCDataChannel} channel */
   #open(member, channel) {
-    // A connection that is built anew brings another channel, on which nothing goes on.
+    // A new connection has a new channel, on which transfers do not continue.
     this.#closed(member.id);
     this.#channels.set(member.id, channel);
     const talk = this.#talks.get(member.id);
@@ -184,7 +184,7 @@ export class Conversation extends Emitter {
     }
   }
 
-  /** Whoever has not heard a line hears the next ones at once, too. @param {string} to @param {Line} line */
+  /** A member with an unacknowledged line also gets the next lines through the server at once. @param {string} to @param {Line} line */
   #doubt(to, line) {
     const talk = this.#talks.get(to);
     if (!talk?.lines.isUnheard(line.id)) return;

@@ -1,14 +1,14 @@
 // @ts-check
-/** Why the server does not let this page in: what it says of that itself, and what it means. */
+/** Why the server does not admit this page: its own answer, and what that means. */
 
 import { within } from "./clock.js";
 import { Emitter } from "./emitter.js";
 
 /**
- * What the server says of whoever asks; docs/http.md explains it.
+ * The answer of POST /api/v1/door; docs/http.md explains it.
  * @typedef {object} Answer
  * @property {string | null} origin  of the page, as it has reached the server
- * @property {string | null} expected  where the server says that its pages are
+ * @property {string | null} expected  the origin at which the server expects its pages
  * @property {boolean} allowed  whether pages of this origin may come in
  * @property {"ok" | "too_many" | "full" | "draining"} sockets  whether there is a place for one more
  * @property {"anyone" | "token"} create  who may start a call
@@ -16,8 +16,8 @@ import { Emitter } from "./emitter.js";
 
 /**
  * - `elsewhere`  pages of this address may not come in: the server expects them at another one
- * - `unnamed`    pages of this address may not come in, and whoever runs the server has not said where they may
- * - `altered`    something on the way changes what the browser says of where the page is from
+ * - `unnamed`    pages of this address are not admitted, and the operator has not configured an address
+ * - `altered`    a proxy changes the Origin header that the browser sends
  * - `too_many`   this network has as many connections as one may have
  * - `full`       the server has as many as it takes
  * - `draining`   the server is about to stop
@@ -104,7 +104,7 @@ function reasonOf(answer, origin) {
 async function ask(fetch) {
   // Browsers do not say with a GET where a page is from.
   const response = await fetch("/api/v1/door", { method: "POST" });
-  // From a network where so many ask, so many connect.
+  // A network that asks this often also connects this often.
   if (response.status === 429) return { origin: null, expected: null, allowed: true, sockets: "too_many", create: "anyone" };
   return response.ok ? response.json() : null;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Tells whoever listens what has happened; an EventTarget whose events have types. */
+/** An EventTarget whose events have types. */
 
 /** @template {Record<string, any[]>} Events */
 export class Emitter {

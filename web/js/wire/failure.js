@@ -1,5 +1,5 @@
 // @ts-check
-/** Says in one word why there is no camera or microphone. */
+/** Names the reason why there is no camera or microphone. */
 
 /**
  * - `insecure`  the page came over http from another machine, where browsers offer neither

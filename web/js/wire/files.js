@@ -8,13 +8,13 @@ const HEADER = 4;
 const PAYLOAD = CHUNK - HEADER;
 /** Read from the disk at once. */
 const SLICE = 16 * PAYLOAD;
-/** Wait when so much waits to be sent, until only so much does. */
+/** Pause when this many bytes wait to be sent, until only this many do. */
 const HIGH = 1024 * 1024;
 const LOW = 256 * 1024;
 
 /** What a receiver keeps. */
 export const FILE_MAX = 2 * 1024 ** 3;
-/** So much of it is in memory of our own. */
+/** The number of its bytes in our own memory. */
 const PAGE = 1024 * 1024;
 
 /**
@@ -124,7 +124,7 @@ export function safeName(name) {
 }
 
 /**
- * When there is room again, or nobody needs it any more.
+ * Resolves when there is room again, or the transfer has ended.
  * @param {RTCDataChannel} channel
  * @param {AbortSignal} signal
  * @returns {Promise<void>}

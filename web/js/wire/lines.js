@@ -1,13 +1,13 @@
 // @ts-check
-/** Lines of chat to and from one member, numbered: one may go over a channel that breaks, then over the server, and is heard once. */
+/** Numbered lines of chat to and from one member. A line may go over a channel that breaks and again through the server, and is shown once. */
 
 /** @typedef {{ id: number, text: string }} Line */
 
-/** So many lines said are remembered until they are heard, and so many heard, to know them when they come again. */
+/** How many sent lines are kept until they are acknowledged, and how many received numbers, to recognize repeated lines. */
 const REMEMBERED = { said: 30, heard: 300 };
 
 export class Lines {
-  /** What was said on a channel and, as far as is known, not heard. @type {Map<number, Line>} */
+  /** Lines sent on a channel and not acknowledged yet. @type {Map<number, Line>} */
   #unheard = new Map();
   /** @type {Set<number>} */
   #heard = new Set();

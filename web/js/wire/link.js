@@ -9,7 +9,7 @@ import { isVisible } from "./name.js";
 const NAME_MAX = 64;
 
 /**
- * A room that nobody can guess: 128 random bits for its name, and as many for its key.
+ * A new room that nobody can guess: 128 random bits for its name, and 128 for its key.
  * @param {Crypto} crypto
  * @returns {RoomLink}
  */
@@ -37,7 +37,7 @@ export function roomAt({ pathname, hash }) {
 }
 
 /**
- * What somebody typed or pasted: a link to a room here, or a room's name.
+ * Parses typed or pasted text: a link to a room on this server, or a room's name.
  * @param {string} text
  * @param {string} origin
  * @returns {RoomLink | null}
@@ -61,7 +61,7 @@ export function socketAt({ protocol, host }) {
   return `${protocol === "https:" ? "wss" : "ws"}://${host}/ws`;
 }
 
-/** Whether a name is one of {@link newRoom}, and says nothing to people. @param {string} name */
+/** Whether a name is one of {@link newRoom}, and therefore means nothing to people. @param {string} name */
 export function isRandom(name) {
   return /^[\w-]{22}$/.test(name);
 }

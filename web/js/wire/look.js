@@ -1,10 +1,10 @@
 // @ts-check
-/** How another member is shown: as they say, or as they are seen and heard if they never said anything. */
+/** How another member is shown: by the member's state, or by the media that arrive if the member never sent a state. */
 
 /** @typedef {import("./protocol.js").State} State */
 /** @typedef {import("./stats.js").Reading} Reading */
 
-/** Who has sent no picture for so many readings, one a second, sends none. */
+/** A member whose video did not arrive in this many readings, one a second, sends none. */
 const WINDOW = 3;
 
 /**

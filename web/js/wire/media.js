@@ -42,9 +42,9 @@ export class Media extends Emitter {
   #isMuted = false;
   /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
   #asked = { audio: null, video: null };
-  /** What was on, and went away by itself. @type {Set<Kind>} */
+  /** Devices that were on and disappeared. @type {Set<Kind>} */
   #lost = new Set();
-  /** Whoever has left may still be asked by the browser: whatever they answer, nothing starts any more. */
+  /** The browser may still ask a user who has left; whatever the answer is, nothing starts. */
   #isClosed = false;
 
   /**
@@ -72,7 +72,7 @@ export class Media extends Emitter {
     return this.#tracks.video !== null;
   }
 
-  /** It is on, or on its way: whoever presses again means off. */
+  /** The device is on or starting, so pressing the button again means off. */
   get microphoneIsWanted() {
     return !this.#isMuted && (this.#tracks.audio !== null || this.#asked.audio !== null);
   }
@@ -94,12 +94,12 @@ export class Media extends Emitter {
     return this.#tracks.video;
   }
 
-  /** What is sent: the screen, while it is shared, in place of the camera. @returns {import("./peer.js").Tracks} */
+  /** The tracks to send; a shared screen replaces the camera. @returns {import("./peer.js").Tracks} */
   get tracks() {
     return { audio: this.#tracks.audio, video: this.#tracks.screen ?? this.#tracks.video };
   }
 
-  /** Asks for both at once, so that the person is asked once; and for each alone, if there are not both and nobody said no. */
+  /** Asks for both devices at once, so that the browser asks the user once; and for each separately if one is missing and the user did not refuse. */
   async open() {
     if (this.#isClosed) return;
     if (!this.#devices?.getUserMedia) {
@@ -193,7 +193,7 @@ export class Media extends Emitter {
   }
 
   /**
-   * Whether the no to both was a no to this: not if it is allowed, nor if nobody was asked, since the other is forbidden.
+   * Whether a refusal of both devices applies to this one: not if it is allowed, or if the browser did not ask because the other is forbidden.
    *
    * @param {Kind} kind
    */
@@ -231,7 +231,7 @@ export class Media extends Emitter {
     return question;
   }
 
-  /** What still starts, or was lost, is not wanted any more; and what is not wanted has not failed. @param {Kind} kind */
+  /** Cancels a device that is starting or was lost; a cancelled device has not failed. @param {Kind} kind */
   #callOff(kind) {
     this.#asked[kind] = null;
     this.#lost.delete(kind);
@@ -241,13 +241,13 @@ export class Media extends Emitter {
   /** @param {Kind} kind @param {symbol} question @param {MediaStreamTrack | Failure} answer */
   #answered(kind, question, answer) {
     if (this.#asked[kind] !== question) {
-      // Nobody waits for it any more.
+      // The result is no longer needed.
       if (typeof answer !== "string") answer.stop();
       return;
     }
     this.#asked[kind] = null;
     if (typeof answer !== "string") return this.#set(kind, answer);
-    // It goes on with what it has: a microphone that a phone call has muted comes back by itself.
+    // Keep the current track: a microphone that a phone call has muted returns without help.
     if (this.#tracks[kind]?.readyState === "live") {
       this.#lost.delete(kind);
       return this.emit("changed");

@@ -5,7 +5,7 @@
 const HIDDEN = /(?![\u200C\u200D\p{Variation_Selector}])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 const ALL_HIDDEN = new RegExp(HIDDEN, "gu");
 
-/** The name that somebody typed or pasted, as far as it can be seen. @param {string} text */
+/** The visible part of a typed or pasted name. @param {string} text */
 export function visibleName(text) {
   return text.normalize("NFC").replace(ALL_HIDDEN, "").trim();
 }

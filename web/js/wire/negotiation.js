@@ -6,16 +6,16 @@ import { CANDIDATES_MAX } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
 
-/** Candidates that wait for a description; an honest member has fewer, and what is over it is dropped. */
+/** Candidates that wait for a description. An honest member sends fewer; further ones are dropped. */
 export const EARLY_MAX = 256;
-/** Offers that the other side may make: each can make us look for every way again, and spend allocations on it. */
+/** Offers that the other side may make. Each offer can make us gather candidates again, which costs allocations. */
 const OFFERS = { burst: 5, perSecond: 1 };
-/** Candidates found within so many milliseconds of each other travel together. */
+/** Candidates found within this many milliseconds are sent together. */
 const GATHER = 40;
 
 /**
- * The pattern of the WebRTC specification (§10.7) and webrtc/samples. When both offer at once, the polite side takes its
- * offer back (`setRemoteDescription` does that by itself) and the impolite side ignores what it hears.
+ * Perfect negotiation, the pattern of the WebRTC specification (§10.7) and webrtc/samples. When both offer at once, the
+ * polite side rolls its offer back (`setRemoteDescription` does so implicitly), and the impolite side ignores the other's.
  */
 export class Negotiation {
   #pc;
@@ -30,7 +30,7 @@ export class Negotiation {
   #ignoreOffer = false;
   /** An answer is being applied: the state is not stable yet, but an offer may be taken after it. */
   #srdAnswerPending = false;
-  /** Heard before there was a description that they belong to. @type {(RTCIceCandidateInit | null)[]} */
+  /** Candidates received before their description. @type {(RTCIceCandidateInit | null)[]} */
   #early = [];
   /** @type {(RTCIceCandidateInit | null)[]} */
   #found = [];
@@ -45,7 +45,7 @@ export class Negotiation {
    * @param {RTCPeerConnection} parts.pc
    * @param {boolean} parts.polite
    * @param {(content: Content) => void} parts.send
-   * @param {() => void} parts.accept  an offer is about to be answered: what is to be sent must be in place now
+   * @param {() => void} parts.accept  called before an offer is answered: the tracks to send must be in place by then
    * @param {() => void} parts.fail  the two sides do not fit together any more
    * @param {() => void} parts.doubt  a candidate was of no use; others may be
    * @param {import("./clock.js").Clock} parts.clock
@@ -146,7 +146,7 @@ export class Negotiation {
       return;
     }
     try {
-      // Without an argument it says that there are no more; Safari does not take null.
+      // Without an argument it means "no more candidates"; Safari does not accept null.
       await (candidate ? this.#pc.addIceCandidate(candidate) : this.#pc.addIceCandidate());
     } catch {
       // What belongs to an offer that was ignored must fail.

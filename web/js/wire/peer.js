@@ -15,19 +15,19 @@ import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
 export const KINDS = ["audio", "video"];
 /** Fresh credentials are worth waiting for, but not longer. */
 const FRESH_WITHIN = 2_000;
-/** How often the other side may begin a new epoch: what is more waits, and of what waits only the newest is built. */
+/** How often the other side may begin a new epoch. Further epochs wait, and only the newest of them is built. */
 const EPOCHS = { burst: 2, perSecond: 1 };
-/** Whoever begins the next epoch counts up by no more; a connection that works is not given up for anything else. */
+/** The next epoch is at most this much higher; a working connection is not discarded for a higher one. */
 const AHEAD = 2;
 
 /**
- * There is one audio and one video transceiver from the start, so that a camera that is switched, or a screen that is
- * shared, is a `replaceTrack`, and the two sides have nothing to negotiate.
+ * There is one audio and one video transceiver from the start. Switching the camera or sharing the screen is then a
+ * `replaceTrack`, and needs no negotiation.
  *
- * Each `RTCPeerConnection` of the pair has a number, the epoch; whoever builds one counts it up, the polite side in odd
- * numbers and the other in even ones. So in each epoch one side alone has begun, and if both begin at once, the higher
- * epoch is that of both. What is heard of an older one is about a connection that is gone. A number that was told to
- * nobody is used again, so that neither side ever sees one that is far ahead.
+ * Each `RTCPeerConnection` of the pair has a number, the epoch. The side that builds a connection counts it up: the polite
+ * side in odd numbers, the other in even ones. So only one side begins each epoch, and if both begin at once, both use the
+ * higher epoch. Signals of an older epoch belong to a discarded connection. A number that was never sent is used again,
+ * so that neither side ever sees one that is far ahead.
  *
  * @extends {Emitter<{ track: [MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
  */
@@ -51,10 +51,10 @@ export class Peer extends Emitter {
   #stream;
 
   #epoch = 0;
-  /** The newest epoch that was told to the other side or heard of it. */
+  /** The newest epoch that was sent to the other side or received from it. */
   #newest = 0;
   #epochs;
-  /** What was heard of an epoch that may not be built yet. @type {{ epoch: number, contents: Content[], size: number } | null} */
+  /** Signals received for an epoch that may not be built yet. @type {{ epoch: number, contents: Content[], size: number } | null} */
   #next = null;
   #cancelNext = () => {};
   /** @type {Negotiation | null} */

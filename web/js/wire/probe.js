@@ -1,17 +1,17 @@
 // @ts-check
-/** Tries one ICE server by itself, and says what became of it. */
+/** Tries one ICE server and returns the outcome. */
 
 /**
  * - `ok`           it works
  * - `no_nat`       STUN answers, and sees the address that the machine knows: there is no NAT
  * - `credential`   the server does not accept the credential
- * - `full`         the server has no relay address to spare
- * - `dns`          its name is not known
- * - `refused`      the connection is refused or torn, or the certificate is not accepted
- * - `silent`       nothing came back in time
- * - `loopback`     nor did it, but the server is on this machine, where not every browser looks for one
- * - `forbidden`    the browser does not even try this URL
- * - `missing`      the server offers no such thing
+ * - `full`         the server has no free relay address
+ * - `dns`          the server's name cannot be resolved
+ * - `refused`      the connection is refused or reset, or the certificate is not accepted
+ * - `silent`       no answer in time
+ * - `loopback`     no answer in time, but the server is on this machine, where some browsers use no server
+ * - `forbidden`    the browser refuses to try this URL
+ * - `missing`      the server does not offer this
  * @typedef {"ok" | "no_nat" | "credential" | "full" | "dns" | "refused" | "silent" | "loopback" | "forbidden" | "missing"} Outcome
  */
 
@@ -21,10 +21,10 @@
  * @property {number} ms  how long it took to know
  * @property {string} url
  * @property {string} address  the address that was obtained, or empty
- * @property {string} detail  what the browser said, for those who can read it
+ * @property {string} detail  the browser's own message, for developers
  */
 
-/** What says nothing of a server that is on this machine. */
+/** Candidates that prove nothing if the server is on this machine. */
 const UNHEARD = new Set(["dns", "refused", "silent"]);
 
 /** Browsers wait for up to 40 seconds, and sometimes say nothing at all. */
@@ -50,11 +50,11 @@ export function probe({ RTCPeerConnection, server, url, clock }) {
       const outcome = isNear && UNHEARD.has(known) ? "loopback" : known;
       resolve({ outcome, ms: clock.now() - begun, url, address, detail });
     };
-    /** What is wrong on one network may go well on another, so errors count when nothing else comes. @type {Outcome | null} */
+    /** An error on one network may be followed by success on another, so errors count only if nothing else arrives. @type {Outcome | null} */
     let worst = null;
     /** Addresses of this machine, and those from which the server could not be reached. */
     let [hosts, failures] = [0, 0];
-    // A name without an IPv6 address is unknown to the machine's IPv6 address alone: what is still awaited knew it.
+    // A name without an IPv6 address is unknown only to the machine's IPv6 address: the answers still pending did resolve it.
     const cancel = clock.after(PATIENCE, () => done(worst === null || worst === "dns" ? "silent" : worst));
     /** @type {RTCPeerConnection | null} */
     let pc = null;
@@ -72,7 +72,7 @@ export function probe({ RTCPeerConnection, server, url, clock }) {
       const outcome = outcomeOf(errorCode, errorText);
       failures += 1;
       if (worst === null || outcome !== "dns") worst = outcome;
-      // The server has spoken: nothing better will come.
+      // The server has answered; no better outcome will follow.
       if (outcome === "credential" || outcome === "full") done(outcome);
     };
     pc.onicecandidate = ({ candidate }) => {

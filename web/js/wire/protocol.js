@@ -1,7 +1,7 @@
 // @ts-check
 /** The messages of the signaling protocol, version 1, as types; `docs/signaling.md` explains them. */
 
-/** `unsaid` if none of it was ever said. @typedef {{ mic: boolean, cam: boolean, screen: boolean, hand: boolean, unsaid?: boolean }} State */
+/** `unsaid` if the member never sent any of it. @typedef {{ mic: boolean, cam: boolean, screen: boolean, hand: boolean, unsaid?: boolean }} State */
 /** @typedef {{ iceServers: RTCIceServer[], ttl: number, expires_at: number }} Ice */
 /** @typedef {{ id: string, seq: number, name: string, state: State, away: boolean }} PeerInfo */
 /** @typedef {{ type: RTCSdpType, sdp?: string }} Description */
@@ -21,7 +21,7 @@
  */
 
 /**
- * What the server says of its own accord, or in reply.
+ * The messages of the server, both replies and others.
  * @typedef {Joined
  *   | { t: "waiting", you: string }
  *   | { t: "knock", peer: string, name: string }

@@ -6,7 +6,7 @@
 /** From here on people notice, and from there on they suffer. */
 const FAIR = { loss: 0.03, rtt: 300, jitter: 40 };
 const POOR = { loss: 0.1, rtt: 800, jitter: 100 };
-/** One bad second is nothing: the mean of so many counts. */
+/** One bad second does not matter: the mean of this many seconds counts. */
 const WINDOW = 5;
 
 /**

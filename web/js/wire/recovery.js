@@ -1,15 +1,15 @@
 // @ts-check
-/** Decides when a connection that has stopped working is to be restarted. */
+/** Decides when to restart a connection that has stopped working. */
 
-/** A disconnected pair often comes back by itself; after so long it is helped. */
+/** A disconnected pair often recovers without help; after this time it is restarted. */
 const PATIENCE = 3_000;
-/** A restart has so long to succeed before it counts as failed. */
+/** A restart that has not succeeded after this time has failed. */
 const ATTEMPT = 8_000;
 /** The first attempt has more: both sides have just come. */
 const FIRST = 15_000;
-/** After so many failures the person is offered the relay. */
+/** After this many failures the user is offered the relay. */
 export const OFFER_RELAY_AFTER = 2;
-/** After so many, nothing that the two sides agreed on is trusted any more. */
+/** After this many failures, the connection is discarded and built again. */
 export const REBUILD_AFTER = 3;
 
 export class Recovery {
@@ -45,13 +45,13 @@ export class Recovery {
       case "closed":
         return this.#cancel();
       case "new":
-        // Without a single candidate, browsers wait for ever.
+        // Without a single candidate, browsers wait forever.
         return this.#later(FIRST);
       case "connecting":
     }
   }
 
-  /** The network has changed: what was connected may not be, and nobody has noticed yet. */
+  /** The network has changed: a connection may be broken without having noticed it yet. */
   networkChanged() {
     if (this.#state === "new" || this.#state === "closed") return;
     if (this.#state === "connected") this.#failures = 0;

@@ -1,5 +1,5 @@
 // @ts-check
-/** The room: who is in it, what they show of themselves, and a connection with each. */
+/** The room: its members, their states, and a connection with each of them. */
 
 import { Emitter } from "./emitter.js";
 import { Peer } from "./peer.js";
@@ -19,9 +19,9 @@ import { Refusal } from "./protocol.js";
 
 /** It is this client that was gone, and not the member that has left. */
 export const GONE_OURSELVES = "";
-/** Asked again after so long if the server was full or asked for patience. */
+/** How long to wait before asking again, if the server was full or limited us. */
 const RETRY_AFTER = 2_000;
-/** Nobody waits for longer without being told. */
+/** After this time the user is told why joining takes so long. */
 const PATIENCE = 5_000;
 
 /**
@@ -40,7 +40,7 @@ const PATIENCE = 5_000;
 export class Room extends Emitter {
   /** @type {Map<string, Member>} */
   members = new Map();
-  /** Who waits to be let in. @type {Map<string, string>} */
+  /** Users who wait to be let in. @type {Map<string, string>} */
   knocks = new Map();
   you = "";
   host = "";
@@ -140,7 +140,7 @@ export class Room extends Emitter {
     this.#ask({ t: what, peer });
   }
 
-  /** Ends the room for everybody. */
+  /** Ends the call for everybody. */
   end() {
     this.#signaling.request({ t: "end" }).then(() => this.#out("ended"), () => {});
   }
@@ -190,7 +190,7 @@ export class Room extends Emitter {
     // The next session joins again.
     if (code === "session_lost" || code === "closed") return;
     const wait = retryAfter ?? RETRY_AFTER;
-    // Who was in the room comes back as soon as it is possible; who was not is told, and may go elsewhere.
+    // A member of the room returns as soon as possible. Other users see the reason, and may go elsewhere.
     const mayPass = code === "rate_limited" || code === "room_full" || code === "server_full";
     const isSoon = code === "rate_limited" && wait <= PATIENCE;
     if (isSoon || (this.#inside && mayPass)) this.#cancel = this.#clock.after(wait, () => this.#join());
@@ -199,7 +199,7 @@ export class Room extends Emitter {
 
   /** @param {Joined} joined */
   #enter(joined) {
-    // After a restart of the server everybody is somebody new.
+    // After a restart of the server, every member has a new id.
     this.#empty();
     this.#inside = true;
     this.you = joined.you;
@@ -338,14 +338,14 @@ export class Room extends Emitter {
     if (reply.t === "ice") this.#ice = reply;
   }
 
-  /** Whoever switches faster than the server passes on is seen as they are in the end. @param {object} change */
+  /** If the state changes faster than the server passes it on, the others see the final state. @param {object} change */
   #tell(change) {
     this.#signaling.request({ t: "state", ...change }).catch((/** @type {Refusal} */ { code, retryAfter }) => {
       if (code === "rate_limited") this.#clock.after(retryAfter ?? RETRY_AFTER, () => this.#tell(this.#me.state));
     });
   }
 
-  /** What is refused here concerns a member who has just left, or a right that has just passed on. @param {import("./protocol.js").ClientMessage} message */
+  /** An error here concerns a member who has just left, or a right that has just passed to another member. @param {import("./protocol.js").ClientMessage} message */
   #ask(message) {
     this.#signaling.request(message).catch(() => {});
   }

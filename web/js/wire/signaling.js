@@ -101,13 +101,13 @@ export class Signaling extends Emitter {
     });
   }
 
-  /** The network may have changed, or the page was asleep: is there still somebody? */
+  /** The network may have changed, or the page was asleep: checks whether the server still answers. */
   probe() {
     if (this.state === "up") this.#ping();
     if (this.state === "down") this.open();
   }
 
-  /** Says goodbye: there will be nothing to resume. */
+  /** Ends the session; it cannot be resumed. */
   close() {
     if (this.state === "up") this.#send({ t: "bye" });
     this.#letGo(1000);
@@ -148,7 +148,7 @@ export class Signaling extends Emitter {
   #welcomed(token, resumed) {
     this.#resume = token;
     this.#attempt = 0;
-    // What was missed comes first; the pong comes after it, and says that it was all.
+    // Missed frames arrive first. The pong arrives after them and shows that they are complete.
     if (resumed) return this.#ping();
     this.#last = 0;
     const lost = this.#unanswered.splice(0);
@@ -195,13 +195,13 @@ export class Signaling extends Emitter {
     else resolve(frame);
   }
 
-  /** The socket is as good as lost, though it has not said so. */
+  /** Treats the socket as lost, although it has not closed yet. */
   #drop() {
     this.#letGo();
     this.#lost(1006);
   }
 
-  /** Closes the socket; whatever it still says is of no interest. @param {number} [code] */
+  /** Closes the socket and ignores its remaining events. @param {number} [code] */
   #letGo(code) {
     const socket = this.#socket;
     if (!socket) return;

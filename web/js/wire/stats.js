@@ -11,7 +11,7 @@
  */
 
 /**
- * What is measured over the last second or so; null is what cannot be known yet, or not in this browser.
+ * Measurements over the last second or so. null: not known yet, or not available in this browser.
  * @typedef {object} Reading
  * @property {number} at  milliseconds
  * @property {Path | null} path
