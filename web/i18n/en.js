@@ -58,7 +58,7 @@ export default {
   "failure.insecure.title": "This page cannot use your camera",
   "failure.insecure.text": "Browsers allow the camera only over https, or at http://localhost on the same machine. Open the same room with https:// at the beginning of its address.",
   "failure.denied.title": "Camera and microphone are blocked",
-  "failure.denied.text": "Allow them with the icon next to the address, then try again. If they are still blocked, check your system’s privacy settings: the browser may not be allowed to use them.",
+  "failure.denied.text": "Allow them with the icon next to the address, then try again. Still blocked? Check your system’s privacy settings for the browser.",
   "failure.missing.title": "No camera found",
   "failure.missing.text": "If it is a USB camera, reconnect it. You can also join without a camera, and still see and hear the others.",
   "failure.busy.title": "The camera is in use",
