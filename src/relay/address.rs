@@ -43,6 +43,12 @@ impl ClientPath {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
 
+impl From<StreamId> for u32 {
+    fn from(id: StreamId) -> Self {
+        id.0
+    }
+}
+
 /// The index of a listening socket in its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u16);
@@ -54,6 +60,12 @@ pub struct ConnectionId(pub u32);
 /// The index of a relay socket in its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RelayId(pub u32);
+
+impl From<RelayId> for u32 {
+    fn from(id: RelayId) -> Self {
+        id.0
+    }
+}
 
 /// The transport address of a peer, as it appears in XOR-PEER-ADDRESS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -24,6 +24,7 @@ use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
+use crate::relay::source::Source;
 use crate::relay::tcp;
 
 /// Where we relay from: the address that sockets are bound to, and the one that the world sees.
@@ -64,7 +65,6 @@ struct Bound {
     /// The index of its address in the pool.
     address: usize,
     port: u16,
-    turn: Turn,
 }
 
 /// What reaches the peers of an allocation.
@@ -74,22 +74,11 @@ enum RelaySocket {
     Tcp(TcpListener),
 }
 
-/// What the shard means to do with a relay socket when its turn comes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Turn {
-    /// It waits for its turn.
-    pub waiting: bool,
-    /// It has errors to report.
-    pub erred: bool,
-}
-
 /// The relay sockets of one shard.
 #[derive(Debug)]
 pub struct ShardPorts {
     pool: Arc<PortPool>,
     registry: Registry,
-    /// The token of the first relay socket; the others follow.
-    first_token: usize,
     sockets: Slab<Bound>,
     by_address: HashMap<SocketAddr, RelayId>,
     /// Closed, but packets that were handed to them may still have to leave.
@@ -203,7 +192,7 @@ impl PortPool {
             Transport::Tcp => tcp::listen(at, BACKLOG, true).map(TcpListener::from_std).map(RelaySocket::Tcp),
         };
         match socket {
-            Ok(socket) => Ok(Some(Bound { socket, address: index, port, turn: Turn::default() })),
+            Ok(socket) => Ok(Some(Bound { socket, address: index, port })),
             Err(error) => {
                 ports.remove(port);
                 Err(error)
@@ -213,7 +202,7 @@ impl PortPool {
 
     /// Closes a socket, and then gives its port back: not before, or another shard would find it in use.
     fn release(&self, bound: Bound) {
-        let Bound { socket, address, port, turn: _ } = bound;
+        let Bound { socket, address, port } = bound;
         let transport = socket.transport();
         drop(socket);
         self.addresses[address].1.of(transport).remove(port);
@@ -231,24 +220,10 @@ impl PortPool {
 }
 
 impl ShardPorts {
-    /// No sockets yet. They will be registered with tokens from `first_token` on.
+    /// No sockets yet. They will be registered in `registry`.
     #[must_use]
-    pub fn new(pool: Arc<PortPool>, registry: Registry, first_token: usize) -> Self {
-        Self {
-            pool,
-            registry,
-            first_token,
-            sockets: Slab::new(),
-            by_address: HashMap::new(),
-            closing: Vec::new(),
-        }
-    }
-
-    /// The relay that an event's token stands for.
-    #[must_use]
-    pub fn relay_of(&self, token: mio::Token) -> Option<RelayId> {
-        let key = token.0.checked_sub(self.first_token)?;
-        self.sockets.contains(key).then_some(RelayId(key as u32))
+    pub fn new(pool: Arc<PortPool>, registry: Registry) -> Self {
+        Self { pool, registry, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
     }
 
     /// A relay's socket.
@@ -279,11 +254,6 @@ impl ShardPorts {
     /// The closed relays that peers connected to. Their connections are to be closed before [`Self::reap`].
     pub fn closing_listeners(&self) -> impl Iterator<Item = RelayId> {
         self.closing.iter().copied().filter(|relay| self.listener(*relay).is_some())
-    }
-
-    /// What is meant to be done when a relay's turn comes.
-    pub fn turn(&mut self, relay: RelayId) -> Option<&mut Turn> {
-        self.sockets.get_mut(relay.0 as usize).map(|bound| &mut bound.turn)
     }
 
     /// A relay's transport address, as the world knows it.
@@ -332,13 +302,12 @@ impl ShardPorts {
 
     fn adopt(&mut self, mut bound: Bound) -> Result<OpenPort, NoPort> {
         let slot = self.sockets.vacant_entry();
-        let token = mio::Token(self.first_token + slot.key());
-        if let Err(error) = bound.socket.register(&self.registry, token) {
+        let id = RelayId(slot.key() as u32);
+        if let Err(error) = bound.socket.register(&self.registry, Source::Relay(id).into()) {
             tracing::warn!(%error, "a relay socket could not be registered");
             self.pool.release(bound);
             return Err(NoPort);
         }
-        let id = RelayId(slot.key() as u32);
         let addr = SocketAddr::new(self.pool.addresses[bound.address].0.public, bound.port);
         // Only datagrams can be handed from one relay to another within the process.
         if bound.socket.transport() == Transport::Udp {
@@ -498,7 +467,7 @@ mod tests {
 
     fn ports(pool: &Arc<PortPool>) -> ShardPorts {
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();
-        ShardPorts::new(Arc::clone(pool), registry, 10)
+        ShardPorts::new(Arc::clone(pool), registry)
     }
 
     fn pool(range: RangeInclusive<u16>) -> Arc<PortPool> {

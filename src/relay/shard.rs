@@ -6,14 +6,14 @@
 
 mod bridge;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Moment, Now};
@@ -26,6 +26,8 @@ use crate::relay::engine::peers::Own;
 use crate::relay::engine::{Action, Engine, Framing, ShardIndex, Shared, ToPeer};
 use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
+use crate::relay::ready::Ready;
+use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Arrived, Receipt, Role, Streams};
 use crate::relay::wire;
 
@@ -46,8 +48,10 @@ pub(super) struct Shard {
     inbox: mpsc::Receiver<Command>,
     /// When to accept again the peers that could not be accepted for want of a socket, and where they wait.
     starved: (Moment, BTreeSet<RelayId>),
-    /// Relay sockets that may have something to read, in the order of their turns; each at most once.
-    readable: VecDeque<RelayId>,
+    /// The relay sockets that may have something to read.
+    readable: Ready<RelayId>,
+    /// The relay sockets that may have ICMP errors to report.
+    erred: Ready<RelayId>,
 }
 
 /// A socket that clients talk to.
@@ -106,8 +110,6 @@ enum Socket {
     Relay(RelayId),
 }
 
-const WAKE: Token = Token(0);
-const FIRST_LISTENER: usize = 1;
 /// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver then: so
 /// peers that flood cannot keep clients from being heard.
 const RELAYS_A_ROUND: usize = 16;
@@ -131,16 +133,16 @@ impl Shard {
         seed: [u8; 32],
     ) -> io::Result<(Self, Handle)> {
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let waker = Arc::new(Waker::new(poll.registry(), Source::Waker.into())?);
         let (sender, inbox) = mpsc::channel();
         let mut registered = Vec::with_capacity(listeners.len());
         for (index, mut listener) in listeners.into_iter().enumerate() {
-            poll.registry().register(listener.source(), Token(FIRST_LISTENER + index), Interest::READABLE)?;
+            let token = Source::Listener(ListenerId(index as u16)).into();
+            poll.registry().register(listener.source(), token, Interest::READABLE)?;
             let address = listener.local_addr()?;
             registered.push(Listener { socket: listener, address, readable: false });
         }
-        let first_relay = FIRST_LISTENER + registered.len();
-        let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?, first_relay);
+        let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?);
         let streams = Streams::new(poll.registry().try_clone()?, Arc::clone(&counters));
         let shard = Self {
             poll,
@@ -157,7 +159,8 @@ impl Shard {
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
             starved: (Moment::MAX, BTreeSet::new()),
-            readable: VecDeque::new(),
+            readable: Ready::default(),
+            erred: Ready::default(),
         };
         Ok((shard, Handle { inbox: sender, waker }))
     }
@@ -175,18 +178,19 @@ impl Shard {
             }
             let now = self.clock.now();
             for event in &events {
-                if event.token() == WAKE {
-                    if self.obey(now) {
-                        return Ok(());
-                    }
-                } else if !self.streams.expect(event) {
-                    self.expect(event.token(), event.is_error());
+                match Source::from(event.token()) {
+                    Source::Waker if self.obey(now) => return Ok(()),
+                    Source::Waker => {}
+                    Source::Listener(listener) => self.on_listener_event(listener),
+                    Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
+                    Source::Stream(stream) => self.streams.on_event(stream, event),
                 }
             }
             self.streams.resume(now.moment);
             self.retry_accepting(now);
             self.read_listeners(now);
             self.read_streams(now);
+            self.read_errors(now);
             self.read_relays(now);
             self.flush();
             self.flush_streams(now);
@@ -200,7 +204,8 @@ impl Shard {
     /// How long there is nothing to do: not at all while a socket has more to read.
     fn timeout(&self) -> Option<Duration> {
         let listening = self.listeners.iter().any(|listener| listener.readable);
-        if listening || !self.readable.is_empty() || self.streams.is_busy() {
+        let relaying = !self.readable.is_empty() || !self.erred.is_empty();
+        if listening || relaying || self.streams.is_busy() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(self.starved.0)];
@@ -248,22 +253,18 @@ impl Shard {
         }
     }
 
-    /// The poll says that a socket has something to read. It says so once; so the socket is read until it is empty.
-    fn expect(&mut self, token: Token, erred: bool) {
-        let index = token.0 - FIRST_LISTENER;
-        if let Some(listener) = self.listeners.get_mut(index) {
+    /// The poll says once that a socket has something to read; so the socket is read until it is empty.
+    fn on_listener_event(&mut self, listener: ListenerId) {
+        if let Some(listener) = self.listeners.get_mut(usize::from(listener.0)) {
             listener.readable = true;
-        } else if let Some(relay) = self.ports.relay_of(token) {
-            self.queue(relay, erred);
         }
     }
 
-    /// Gives a relay socket a turn, if it is not waiting for one.
-    fn queue(&mut self, relay: RelayId, erred: bool) {
-        let Some(turn) = self.ports.turn(relay) else { return };
-        turn.erred |= erred;
-        if !std::mem::replace(&mut turn.waiting, true) {
-            self.readable.push_back(relay);
+    /// The same for a relay socket.
+    fn on_relay_event(&mut self, relay: RelayId, erred: bool) {
+        self.readable.push(relay);
+        if erred {
+            self.erred.push(relay);
         }
     }
 
@@ -382,25 +383,35 @@ impl Shard {
 
     fn read_relays(&mut self, now: Now) {
         for _ in 0..RELAYS_A_ROUND {
-            let Some(relay) = self.readable.pop_front() else { return };
-            let turn = self.ports.turn(relay).map(std::mem::take).unwrap_or_default();
+            let Some(relay) = self.readable.pop() else { return };
             if self.accept_peers(relay, now) {
                 continue;
             }
-            if self.batch.free() < RELAY_TURN + ERRORS_TURN {
+            if self.batch.free() < RELAY_TURN {
                 self.flush();
             }
-            let more_errors = turn.erred && self.report_errors(relay, now) == ERRORS_TURN;
             let Some(socket) = self.ports.socket(relay) else { continue };
             let slots = receive(&mut self.batch, socket, RELAY_TURN);
-            if slots.len() == RELAY_TURN || more_errors {
-                self.queue(relay, more_errors);
+            if slots.len() == RELAY_TURN {
+                self.readable.push(relay);
             }
             for slot in slots {
                 let received = self.batch.received(slot);
                 let peer = self.peer_of(relay, received.from, now);
                 let payload = HEADROOM..HEADROOM + received.length;
                 self.peer_sent(relay, peer, slot, &payload, now);
+            }
+        }
+    }
+
+    fn read_errors(&mut self, now: Now) {
+        for _ in 0..RELAYS_A_ROUND {
+            let Some(relay) = self.erred.pop() else { return };
+            if self.batch.free() < ERRORS_TURN {
+                self.flush();
+            }
+            if self.report_errors(relay, now) == ERRORS_TURN {
+                self.erred.push(relay);
             }
         }
     }
@@ -593,13 +604,13 @@ mod tests {
     fn a_socket_waits_for_one_turn_however_often_it_is_readable() {
         let mut shard = shard();
         let relay = open(&mut shard);
-        let token = Token(FIRST_LISTENER + 1 + relay.0 as usize);
         for _ in 0..100 {
-            shard.expect(token, false);
+            shard.on_relay_event(relay, false);
         }
-        assert_eq!(shard.readable, [relay]);
+        assert_eq!([shard.readable.pop(), shard.readable.pop()], [Some(relay), None]);
+        shard.on_relay_event(relay, false);
         shard.read_relays(shard.clock.now());
-        assert!(shard.readable.is_empty() && shard.ports.turn(relay).is_some_and(|turn| !turn.waiting));
+        assert!(shard.readable.is_empty());
     }
 
     #[test]
@@ -610,10 +621,11 @@ mod tests {
         for relay in &flooded {
             let to = shard.ports.relayed(*relay).unwrap().0;
             (0..RELAY_TURN).for_each(|_| assert_eq!(peer.send_to(b"flood", to).unwrap(), 5));
-            shard.queue(*relay, false);
+            shard.on_relay_event(*relay, false);
         }
         shard.read_relays(shard.clock.now());
-        assert!(shard.readable.len() > flooded.len() - RELAYS_A_ROUND);
         assert_eq!(shard.timeout(), Some(Duration::ZERO));
+        let waiting = std::iter::from_fn(|| shard.readable.pop()).count();
+        assert!(waiting > flooded.len() - RELAYS_A_ROUND);
     }
 }

@@ -11,13 +11,13 @@ mod outbox;
 mod role;
 mod stream;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 use slab::Slab;
 
 use crate::clock::Moment;
@@ -26,6 +26,8 @@ use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ConnectionId, RelayId, StreamId, Via};
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience};
+use crate::relay::ready::Ready;
+use crate::relay::source::Source;
 
 pub use role::{Arrival, Bridge, PeerArrival, Role};
 pub use stream::Arrived;
@@ -36,11 +38,10 @@ pub struct Streams {
     slots: Slab<Stream>,
     registry: Registry,
     counters: Arc<Counters>,
-    /// Those that may have something to read, in the order of their turns; each at most once. Here and below the id of
-    /// one that has ended may be left: whoever has its place then gets a turn for nothing.
-    readable: VecDeque<StreamId>,
-    /// Those that have something to send that was not tried yet; each at most once.
-    pending: Vec<StreamId>,
+    /// The connections that may have something to read.
+    readable: Ready<StreamId>,
+    /// The connections that have something to send that was not tried yet.
+    sending: Ready<StreamId>,
     /// The connections with peers, by their names.
     peers: HashMap<ConnectionId, StreamId>,
     /// For each connection, a moment no later than the end of its patience.
@@ -67,8 +68,6 @@ const BRIDGED: usize = 64 << 10;
 const _: () = assert!(BRIDGED + MESSAGE_MAX + 3 * READ <= OUTBOX_MAX, "what a bridge has read must fit");
 /// How long a connection is not read that carried more than it may.
 const PAUSE: Duration = Duration::from_millis(10);
-/// The poll's tokens of connections begin here; those of datagram sockets end before.
-const FIRST_STREAM: usize = 1 << 32;
 
 impl Streams {
     /// No connections yet.
@@ -78,8 +77,8 @@ impl Streams {
             slots: Slab::new(),
             registry,
             counters,
-            readable: VecDeque::new(),
-            pending: Vec::new(),
+            readable: Ready::default(),
+            sending: Ready::default(),
             peers: HashMap::new(),
             deadlines: BTreeSet::new(),
             paused: BTreeSet::new(),
@@ -128,7 +127,7 @@ impl Streams {
 
     fn insert(&mut self, mut stream: Stream) -> Option<StreamId> {
         let id = self.next_id();
-        let token = Token(FIRST_STREAM + id.0 as usize);
+        let token = Source::Stream(id).into();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.registry.register(&mut stream.socket, token, interest) {
             tracing::warn!(%error, "a connection could not be registered");
@@ -166,11 +165,9 @@ impl Streams {
         Some(stream)
     }
 
-    /// Whether an event is about a connection; then it is noted.
-    pub fn expect(&mut self, event: &Event) -> bool {
-        let Some(key) = event.token().0.checked_sub(FIRST_STREAM) else { return false };
-        let id = StreamId(key as u32);
-        let Some(stream) = self.slots.get_mut(key) else { return true };
+    /// Notes what an event says of a connection.
+    pub fn on_event(&mut self, id: StreamId, event: &Event) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.flags.closing |= event.is_read_closed();
         // A peer has answered, or it is known that it will not.
         let answered = event.is_writable() && matches!(stream.role, Role::Connecting(..));
@@ -180,41 +177,24 @@ impl Streams {
             self.expect_reading(id);
         }
         if sends {
-            self.expect_sending(id);
+            self.sending.push(id);
         }
-        true
     }
 
-    /// Gives a connection a turn to be read, if it is not waiting for one.
+    /// Gives a connection a turn to be read.
     pub fn expect_reading(&mut self, id: StreamId) {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if !std::mem::replace(&mut stream.flags.readable, true) {
-            self.readable.push_back(id);
-        }
-    }
-
-    fn expect_sending(&mut self, id: StreamId) {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if !std::mem::replace(&mut stream.flags.pending, true) {
-            self.pending.push(id);
-        }
+        self.readable.push(id);
     }
 
     /// Whether there is something to do at once.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        !self.readable.is_empty() || !self.pending.is_empty()
+        !self.readable.is_empty() || !self.sending.is_empty()
     }
 
     /// The connection whose turn it is.
     pub fn next_turn(&mut self) -> Option<StreamId> {
-        while let Some(id) = self.readable.pop_front() {
-            if let Some(stream) = self.slots.get_mut(id.0 as usize) {
-                stream.flags.readable = false;
-                return Some(id);
-            }
-        }
-        None
+        std::iter::from_fn(|| self.readable.pop()).find(|id| self.slots.contains(id.0 as usize))
     }
 
     /// What a connection is for, if it is still there.
@@ -278,7 +258,7 @@ impl Streams {
             self.expect_reading(id);
         }
         if pending {
-            self.expect_sending(id);
+            self.sending.push(id);
         }
         receipt.map_or_else(Receipt::Ended, |_| Receipt::Open)
     }
@@ -328,7 +308,7 @@ impl Streams {
     fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         if stream.push(message, most) {
-            self.expect_sending(id);
+            self.sending.push(id);
         } else {
             self.counters.ignored(Ignored::SlowReader);
         }
@@ -367,10 +347,8 @@ impl Streams {
     /// turn out to have ended.
     pub fn flush(&mut self, now: Moment) -> Vec<StreamId> {
         let mut ended = Vec::new();
-        let mut pending = std::mem::take(&mut self.pending);
-        for id in pending.drain(..) {
+        while let Some(id) = self.sending.pop() {
             let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
-            stream.flags.pending = false;
             match (stream.send(), stream.role) {
                 (Err(_), _) => ended.push(id),
                 // Whoever is bridged may take its time.
@@ -390,7 +368,6 @@ impl Streams {
             }
             self.reschedule(id);
         }
-        self.pending = pending;
         ended
     }
 
@@ -461,7 +438,7 @@ impl Streams {
     pub fn leave(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.role = Role::Leaving(stream.role.peer());
-        self.expect_sending(id);
+        self.sending.push(id);
         self.expect_reading(id);
     }
 

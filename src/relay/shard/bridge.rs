@@ -80,7 +80,7 @@ impl Shard {
                 }
             }
         }
-        self.queue(relay, false);
+        self.readable.push(relay);
         true
     }
 
@@ -91,7 +91,7 @@ impl Shard {
         }
         self.starved.0 = Moment::MAX;
         for relay in std::mem::take(&mut self.starved.1) {
-            self.queue(relay, false);
+            self.readable.push(relay);
         }
     }
 

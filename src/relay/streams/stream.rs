@@ -37,10 +37,6 @@ pub(super) struct Stream {
 /// What is meant to be done with a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flags {
-    /// It waits for its turn to be read.
-    pub(super) readable: bool,
-    /// It is among those that have something to send.
-    pub(super) pending: bool,
     /// The other side has sent its last byte, so that reading must go on until it is met: no event will tell of it.
     pub(super) closing: bool,
     /// Whole messages are among what is unused, and nothing more is to be read until they are.
