@@ -10,11 +10,10 @@ use crate::clock::Clock;
 use crate::config::{Config, Http, Rooms};
 use crate::credentials::Credentials;
 use crate::daemon::{Addresses, StartError, seed};
-use crate::http::api::Api;
+use crate::http::app_state::{AppState, Plan};
 use crate::http::connection::Server;
 use crate::http::origins::Origins;
-use crate::http::refusals::Refusals;
-use crate::http::{Site, router};
+use crate::http::router::router;
 use crate::ice::{IceServers, Served};
 use crate::relay::Relay;
 use crate::room_token::RoomTokens;
@@ -35,17 +34,22 @@ pub(super) fn open(
     let tls_on_tcp = !config.tls.certificate.is_empty();
     let ice = config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay });
     let hub = Arc::new(hub(config, ice.clone(), credentials, clock)?);
-    let api = Api::new(credentials.clone(), ice, &config.http.keys, turn.clone(), seed()?);
-    let create = config.rooms.create;
-    let (origins, refusals) = (origins(config, addresses, own), Refusals::default());
-    let site = Site { clock, origins, refusals, create, api, hub: Arc::clone(&hub) };
-    Ok((Server::new(router(Arc::new(site)), &config.http.proxies, clock), hub))
+    let origins = Arc::new(origins(config, addresses, own));
+    let plan = Plan {
+        origins: Arc::clone(&origins),
+        create: config.rooms.create,
+        credentials: credentials.clone(),
+        ice,
+        keys: &config.http.keys,
+    };
+    let state = Arc::new(AppState::new(plan, turn.clone(), Arc::clone(&hub), clock, seed()?));
+    Ok((Server::new(router(state), origins, &config.http.proxies, clock), hub))
 }
 
 /// Whose pages may do what.
 fn origins(config: &Config, addresses: &Addresses, own: &[IpAddr]) -> Origins {
-    let Http { public_url, allowed_origins, .. } = &config.http;
-    Origins::new(public_url.as_ref(), allowed_origins, &addresses.http, own)
+    let Http { public_url, allowed_origins, keys, .. } = &config.http;
+    Origins::new(public_url.as_ref(), allowed_origins, keys, &addresses.http, own)
 }
 
 /// Where clients meet, with the relay that they are given.

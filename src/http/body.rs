@@ -1,4 +1,4 @@
-//! Reads the body of a request. Its content type does not matter: whoever writes JSON or a form means it.
+//! Reads the body of a request, whatever its Content-Type says.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -19,13 +19,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = read(request, state).await?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        // A list would be read as the fields in their order, which nobody promises.
+        // serde would take a list for the fields in their order, which is no part of the API.
         if json.trim_ascii_start().first() == Some(&b'[') {
             return Err(bad("the body is a list: write an object, such as {\"ttl\": 600}, or nothing"));
         }
-        serde_json::from_slice(json)
-            .map(Self)
-            .map_err(|error| bad(format!("the body is not as it should be: {error}")))
+        serde_json::from_slice(json).map(Self).map_err(|error| bad(format!("invalid request body: {error}")))
     }
 }
 

@@ -21,15 +21,17 @@ use tokio::time::{sleep, timeout};
 use tower_service::Service as _;
 
 use crate::clock::Clock;
-use crate::http::Visitor;
+use crate::http::bounded_stream::{BoundedStream, Control};
 use crate::http::frames::Frames;
-use crate::http::line::{Line, Meter};
+use crate::http::origins::Origins;
+use crate::http::requester::Requester;
 use crate::relay::admission::Permit;
 
-/// The site, for connections that come from the front.
+/// Serves the connections that come from the front. Clones are the same server.
 #[derive(Debug, Clone)]
 pub struct Server {
     router: Router,
+    origins: Arc<Origins>,
     proxies: Arc<[IpNet]>,
     clock: Clock,
 }
@@ -87,10 +89,10 @@ const LIFETIME: Duration = Duration::from_secs(600);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves `router`, believing what `proxies` say of who their clients are.
+    /// Serves `router`. Believes `proxies` about who their clients are, and knows the site of a page by `origins`.
     #[must_use]
-    pub fn new(router: Router, proxies: &[IpNet], clock: Clock) -> Self {
-        Self { router, proxies: proxies.into(), clock }
+    pub fn new(router: Router, origins: Arc<Origins>, proxies: &[IpNet], clock: Clock) -> Self {
+        Self { router, origins, proxies: proxies.into(), clock }
     }
 
     /// Whether an address is that of a proxy, which speaks for others.
@@ -106,11 +108,11 @@ impl Server {
     {
         let Client { peer, secure, protocol, permit } = client;
         let frames = (protocol == Protocol::Http2).then(Frames::new);
-        let (line, meter) = Line::new(stream, permit, frames, self.clock);
-        let io = TokioIo::new(line);
+        let (stream, control) = BoundedStream::new(stream, permit, frames, self.clock);
+        let io = TokioIo::new(stream);
         let (count, requests) = watch::channel(Requests::default());
         let service = service_fn(move |request| {
-            self.clone().answer(request, (peer, secure), meter.clone(), Open::of(&count))
+            self.clone().answer(request, (peer, secure), control.clone(), Open::of(&count))
         });
         let ended = match protocol {
             Protocol::Http1 => {
@@ -140,16 +142,16 @@ impl Server {
         mut self,
         request: Request<Incoming>,
         (peer, secure): (IpAddr, bool),
-        meter: Meter,
+        control: Control,
         _open: Open,
     ) -> Result<Response, Infallible> {
-        if let Some(permit) = meter.permit().upgrade() {
+        if let Some(permit) = control.permit().upgrade() {
             permit.renew();
         }
         let mut request = request.map(Body::new);
-        let visitor = Visitor::of(peer, secure, request.headers(), &self.proxies);
-        request.extensions_mut().insert(visitor);
-        request.extensions_mut().insert(meter);
+        let requester = Requester::of(peer, secure, request.headers(), &self.proxies, &self.origins);
+        request.extensions_mut().insert(requester);
+        request.extensions_mut().insert(control);
         self.router.call(request).await
     }
 }

@@ -1,49 +1,38 @@
-//! Lets pages of the sites that the operator names read what the API answers (Fetch standard, "CORS protocol").
+//! Lets pages of the sites that the operator names read the answers of the API (Fetch standard, "CORS protocol").
 
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, VARY,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::origins::{PageOf, page};
+use crate::http::app_state::AppState;
 use crate::http::problem::Problem;
-use crate::http::{Site, Visitor};
+use crate::http::requester::Requester;
 
-/// Says who may read an answer, and that nobody may keep it. Cookies are never asked for, so that no answer depends on
+/// Names the page that may read an answer, and forbids caches to store it. Cookies are never used, so no answer depends on
 /// whose browser it is.
-pub(super) async fn share(
-    State(site): State<Arc<Site>>,
-    visitor: Visitor,
-    request: Request,
-    next: Next,
-) -> Response {
-    let reader =
-        request.headers().get(ORIGIN).filter(|_| may_read(&site, visitor, request.headers())).cloned();
+pub(super) async fn share(requester: Requester, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = reader {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    if let Some(origin) = requester.origin_header().filter(|_| requester.page.may_read()) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After"));
     }
     response
 }
 
-/// Answers a browser that asks whether a page may send what it wants to send.
-pub(super) async fn preflight(
-    State(site): State<Arc<Site>>,
-    visitor: Visitor,
-    headers: HeaderMap,
-) -> Response {
-    if !may_read(&site, visitor, &headers) {
-        site.refusals.stranger(&headers, &site.origins, site.clock.now().moment);
+/// Answers a browser that asks whether a page may send a request.
+pub(super) async fn preflight(State(state): State<Arc<AppState>>, requester: Requester) -> Response {
+    if !requester.page.may_read() {
+        state.refusals.page(&requester, &state.origins, state.clock.now().moment);
         return Problem::origin_forbidden(FOREIGN_PAGE).into_response();
     }
     let allowed = [
@@ -52,15 +41,6 @@ pub(super) async fn preflight(
         (ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, allowed).into_response()
-}
-
-/// Whether the page that asks is one that may use a key; which key it is, a browser does not say in advance.
-fn may_read(site: &Site, visitor: Visitor, headers: &HeaderMap) -> bool {
-    match site.origins.page_of(visitor, headers) {
-        PageOf::Own | PageOf::Allowed | PageOf::Nameless => true,
-        PageOf::Nobody => false,
-        PageOf::Stranger => page(headers).is_some_and(|page| site.api.keys().are_for(page)),
-    }
 }
 
 const FOREIGN_PAGE: &str =

@@ -87,12 +87,6 @@ impl Keys {
         if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::TooOften(used.wait(*rate, 1, now))) }
     }
 
-    /// Whether a page of `page`, an origin as a browser sent it, may use any of them.
-    #[must_use]
-    pub fn are_for(&self, page: &str) -> bool {
-        self.keys.iter().flat_map(|counted| &counted.key.origins).any(|named| named.matches(page))
-    }
-
     /// Every hash is compared, whichever matches, so that time tells nothing.
     fn find(&self, text: &str) -> Option<usize> {
         let hash = KeyHash::of(text);

@@ -1,23 +1,22 @@
-//! Whose pages may open rooms and fetch credentials: our own, and those of the sites that the operator names.
+//! Knows which site's pages may open rooms and fetch credentials: our own, and those of the sites that the operator names.
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::HeaderMap;
-use axum::http::header::ORIGIN;
-
-use crate::http::Visitor;
+use crate::config::ApiKey;
 use crate::origin::{NAMELESS, Origin, OriginPattern};
 
 /// The origins of our own pages, and of others that are allowed.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     public: Option<Origin>,
-    /// Where plain HTTP is served; this counts for who comes straight to it.
+    /// Where plain HTTP is served. These count only for a request that comes without TLS and without a proxy.
     plain: Vec<String>,
     allowed: Vec<OriginPattern>,
+    /// The origins of all API keys.
+    of_keys: Vec<OriginPattern>,
 }
 
-/// Who a request says its page is of.
+/// Which site's page sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOf {
     /// No browser sent it, or a browser's own navigation did.
@@ -26,35 +25,53 @@ pub enum PageOf {
     Own,
     /// A page of a site that is allowed.
     Allowed,
-    /// A page of no site, where such are allowed. Any site can make one, so it must show something better.
+    /// A page with the origin `null`, where such pages are allowed. Any site can make one, so it must show a key or a token.
     Nameless,
+    /// A page of a site that an API key names, and nothing else: it may use that key.
+    SomeKey,
     /// Any other page.
     Stranger,
 }
 
 impl PageOf {
-    /// Whether a room token must be shown over a WebSocket that such a page opens; `None` if it may open none.
+    /// Whether a WebSocket that such a page opens must show a room token; `None` if such a page may open none.
     #[must_use]
     pub const fn needs_token(self) -> Option<bool> {
         match self {
             Self::Own | Self::Allowed => Some(false),
             Self::Nobody | Self::Nameless => Some(true),
-            Self::Stranger => None,
+            Self::SomeKey | Self::Stranger => None,
         }
+    }
+
+    /// Whether such a page may read what the API answers. A browser does not say in advance which key the page will show.
+    #[must_use]
+    pub const fn may_read(self) -> bool {
+        match self {
+            Self::Own | Self::Allowed | Self::Nameless | Self::SomeKey => true,
+            Self::Nobody | Self::Stranger => false,
+        }
+    }
+
+    /// Whether it is a page of a site that is neither ours nor allowed.
+    #[must_use]
+    pub const fn is_foreign(self) -> bool {
+        matches!(self, Self::SomeKey | Self::Stranger)
     }
 }
 
 impl Origins {
-    /// The origins of a site that browsers reach at `public`, and whoever comes straight to it at `plain`, where an
-    /// unspecified address stands for those of the `machine`.
+    /// The origins of a site that browsers reach at `public` and, without TLS and without a proxy, at `plain`. An unspecified
+    /// address in `plain` stands for all addresses of the `machine`.
     ///
-    /// Without `public` nothing is our own page that comes over TLS or through a proxy: who runs a relay for others does not
-    /// open rooms by adding a certificate. And nothing is by what `Host` says: a name that somebody lets point to this machine is
-    /// not ours by that.
+    /// Without `public`, no page that came over TLS or through a proxy is our own: an operator who adds a certificate for
+    /// `turns:` must not open rooms by that. The `Host` header never makes a page our own, because anybody can let a name
+    /// point to this machine.
     #[must_use]
     pub fn new(
         public: Option<&Origin>,
         allowed: &[OriginPattern],
+        keys: &[ApiKey],
         plain: &[SocketAddr],
         machine: &[IpAddr],
     ) -> Self {
@@ -69,7 +86,8 @@ impl Origins {
                 .map(|origin| origin.to_string())
         };
         let plain = plain.iter().flat_map(origins).collect();
-        Self { public: public.cloned(), plain, allowed: allowed.to_vec() }
+        let of_keys = keys.iter().flat_map(|key| key.origins.clone()).collect();
+        Self { public: public.cloned(), plain, allowed: allowed.to_vec(), of_keys }
     }
 
     /// Where browsers reach the site, if the operator says so.
@@ -84,47 +102,46 @@ impl Origins {
         &self.allowed
     }
 
-    /// Of which site the page is that sent a request with `headers`.
+    /// Which site's page sends the header `Origin: page`; `None` stands for a header that is not exactly one text. `direct`
+    /// says that the request came without TLS and without a proxy.
     #[must_use]
-    pub fn page_of(&self, visitor: Visitor, headers: &HeaderMap) -> PageOf {
-        if !headers.contains_key(ORIGIN) {
-            return PageOf::Nobody;
-        }
-        match page(headers) {
-            Some(page) if self.public.as_ref().is_some_and(|public| public.matches(page)) => PageOf::Own,
-            Some(page) if visitor.direct && self.plain.iter().any(|plain| plain == page) => PageOf::Own,
-            Some(page) if !self.allowed.iter().any(|allowed| allowed.matches(page)) => PageOf::Stranger,
-            Some(NAMELESS) => PageOf::Nameless,
-            Some(_) => PageOf::Allowed,
-            None => PageOf::Stranger,
+    pub fn page_of(&self, page: Option<&str>, direct: bool) -> PageOf {
+        let Some(page) = page else { return PageOf::Stranger };
+        let is_one_of = |patterns: &[OriginPattern]| patterns.iter().any(|pattern| pattern.matches(page));
+        let own = self.public.as_ref().is_some_and(|public| public.matches(page))
+            || (direct && self.plain.iter().any(|plain| plain == page));
+        match page {
+            _ if own => PageOf::Own,
+            NAMELESS if is_one_of(&self.allowed) => PageOf::Nameless,
+            _ if is_one_of(&self.allowed) => PageOf::Allowed,
+            _ if is_one_of(&self.of_keys) => PageOf::SomeKey,
+            _ => PageOf::Stranger,
         }
     }
 }
 
-/// The origin of the page that sent a request, if it is of exactly one.
-#[must_use]
-pub fn page(headers: &HeaderMap) -> Option<&str> {
-    let mut lines = headers.get_all(ORIGIN).iter();
-    lines.next()?.to_str().ok().filter(|_| lines.next().is_none())
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::header::ORIGIN;
+    use axum::http::{HeaderMap, HeaderValue};
 
     use super::*;
+    use crate::http::requester::Requester;
 
     fn origins() -> Origins {
         let public = Origin::parse("https://call.example.org").unwrap();
         let allowed = [OriginPattern::parse("https://app.example.org").unwrap()];
         let plain = ["127.0.0.1:8080".parse().unwrap(), "[::]:80".parse().unwrap()];
         let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
-        Origins::new(Some(&public), &allowed, &plain, &machine)
+        Origins::new(Some(&public), &allowed, &[], &plain, &machine)
     }
 
     fn page_of(origin: &'static str, direct: bool) -> PageOf {
-        let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct };
-        origins().page_of(visitor, &HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]))
+        seen(&HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(origin))]), direct)
+    }
+
+    fn seen(headers: &HeaderMap, direct: bool) -> PageOf {
+        Requester::of([127, 0, 0, 1].into(), !direct, headers, &[], &origins()).page
     }
 
     const PLAIN: [&str; 4] =
@@ -138,8 +155,7 @@ mod tests {
         for direct in [true, false] {
             assert_eq!(page_of("https://call.example.org", direct), PageOf::Own);
             assert_eq!(page_of("https://app.example.org", direct), PageOf::Allowed);
-            let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct };
-            assert_eq!(origins().page_of(visitor, &HeaderMap::new()), PageOf::Nobody);
+            assert_eq!(seen(&HeaderMap::new(), direct), PageOf::Nobody);
         }
     }
 
@@ -172,7 +188,6 @@ mod tests {
         let mut two = HeaderMap::new();
         two.append(ORIGIN, HeaderValue::from_static("https://call.example.org"));
         two.append(ORIGIN, HeaderValue::from_static("https://evil.example"));
-        let visitor = Visitor { ip: [127, 0, 0, 1].into(), direct: true };
-        assert_eq!(origins().page_of(visitor, &two), PageOf::Stranger);
+        assert_eq!(seen(&two, true), PageOf::Stranger);
     }
 }

@@ -1,31 +1,29 @@
-//! Tells the operator why pages are turned away, each reason at most once a minute.
-
-use axum::http::HeaderMap;
-use axum::http::header::ORIGIN;
+//! Tells the operator why pages are refused, each reason at most once a minute.
 
 use crate::bounds::notice::Notice;
 use crate::clock::Moment;
-use crate::http::origins::{Origins, page};
+use crate::http::origins::{Origins, PageOf};
+use crate::http::requester::Requester;
 use crate::origin::Origin;
 
-/// What was said lately. Who reads the log has a page before them that does not work, and one line is enough for that;
-/// strangers must not fill it.
+/// When the operator was last told. Operators read the log while they look at a page that does not work, so one line is
+/// enough; strangers must not fill the log.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    stranger: Notice,
+    foreign: Notice,
 }
 
-/// Characters of an origin that are shown: whoever sends one chooses it.
+/// Characters of an origin that are shown: the client chooses how long it is.
 const SHOWN: usize = 100;
 
 impl Refusals {
     /// A page was refused for its origin.
-    pub(super) fn stranger(&self, headers: &HeaderMap, origins: &Origins, now: Moment) {
-        // Nobody's page is no page.
-        if !headers.contains_key(ORIGIN) || self.stranger.due(now).is_none() {
+    pub(super) fn page(&self, requester: &Requester, origins: &Origins, now: Moment) {
+        if requester.page == PageOf::Nobody || self.foreign.due(now).is_none() {
             return;
         }
-        let origin: String = page(headers).unwrap_or("more than one origin").chars().take(SHOWN).collect();
+        let origin: String =
+            requester.origin().unwrap_or("more than one origin").chars().take(SHOWN).collect();
         let public = origins.public().map_or("not set", Origin::as_str);
         let allowed = origins.allowed().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! What a backend wishes for a user of its own: checked, bounded, and under a name that shows whose key it was.
+//! What a backend asks for on behalf of one of its users: checked, bounded, and under a name that begins with its key's id.
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
@@ -13,36 +13,36 @@ use crate::signaling::protocol::names::RoomName;
 /// What a request may say as JSON, all of it optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Wish {
+pub(super) struct CredentialRequest {
     /// Seconds.
     pub(super) ttl: Option<u64>,
-    /// Who it is for; whoever it is if not said.
+    /// The user that the credential is for; a random name if absent.
     pub(super) user: Option<String>,
-    /// Where they meet others.
+    /// The room that the user is going to join.
     pub(super) room: Option<String>,
-    /// How they may reach the relay.
+    /// How the user may reach the relay.
     pub(super) transports: Option<Vec<Transport>>,
 }
 
-/// The same in a URL, where a list is a text with commas. Other parameters are somebody else's.
+/// The same in a URL, where a list is a text with commas. Other parameters are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WishInUrl {
+pub(super) struct CredentialQuery {
     ttl: Option<u64>,
     user: Option<String>,
     room: Option<String>,
     transports: Option<String>,
 }
 
-/// Seconds that a credential is valid if nobody says otherwise.
+/// Seconds that a credential is valid if the request does not say.
 const USUAL: u64 = 3600;
-/// So many seconds are a date, or milliseconds. What is less is cut to what the key may have.
+/// A number of seconds that must be a date or milliseconds, and is refused. A smaller one is cut to the key's `max_ttl`.
 const ABSURD: u64 = 1 << 32;
 
-impl Wish {
+impl CredentialRequest {
     /// What the quota is counted by: `<key>.<user>`, or `<key>.<pseudonym of the room>.<user>`. The key in front keeps its
-    /// users apart from those of every other key, and says who may revoke. `somebody` stands for a user without a name.
-    /// Without a secret there is no pseudonym, and no credential to put it into.
+    /// users apart from those of every other key, and says who may revoke. `somebody` is the name of a user without one.
+    /// Without a secret there is no pseudonym, and no credential either.
     pub(super) fn tag(
         &self,
         key: &ApiKey,
@@ -59,7 +59,7 @@ impl Wish {
         Ok(format!("{}.{room}{user}", key.id))
     }
 
-    /// How the relay may be reached; `None` is any way.
+    /// How the relay may be reached; `None` is by any transport.
     pub(super) fn transports(&self) -> Result<Option<&[Transport]>, Problem> {
         match self.transports.as_deref() {
             Some([]) => Err(bad("transports is empty: name \"udp\", \"tcp\" or \"tls\", or leave it out")),
@@ -68,11 +68,11 @@ impl Wish {
     }
 }
 
-impl TryFrom<WishInUrl> for Wish {
+impl TryFrom<CredentialQuery> for CredentialRequest {
     type Error = Problem;
 
-    fn try_from(wish: WishInUrl) -> Result<Self, Problem> {
-        let WishInUrl { ttl, user, room, transports } = wish;
+    fn try_from(request: CredentialQuery) -> Result<Self, Problem> {
+        let CredentialQuery { ttl, user, room, transports } = request;
         let read = |text: &str| Transport::deserialize(text.into_deserializer());
         let read_all = |texts: String| texts.split(',').map(read).collect::<Result<_, Error>>();
         let transports = transports.map(read_all).transpose();
@@ -81,7 +81,7 @@ impl TryFrom<WishInUrl> for Wish {
     }
 }
 
-/// How many seconds something that `key` asks for is valid, if `asked` for.
+/// The lifetime, in seconds, of what a request with `key` gets if it has `asked` for this one.
 pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
     let asked = asked.unwrap_or(USUAL);
     if !(1..ABSURD).contains(&asked) {
@@ -90,7 +90,7 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
     Ok(asked.clamp(KEY_TTL.start().as_secs(), key.max_ttl.as_secs()))
 }
 
-/// A room, by its name.
+/// A room's name, checked.
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
     RoomName::try_from(name).map_err(|why| bad(format!("room: this cannot be a name: {why}")))
 }
@@ -119,22 +119,24 @@ mod tests {
         Credentials::new("", vec![Secret::new("north")], HashMap::new(), CheckExpiry::Allocate)
     }
 
-    fn user(name: &str) -> Wish {
-        Wish { user: Some(name.to_owned()), ..Wish::default() }
+    fn user(name: &str) -> CredentialRequest {
+        CredentialRequest { user: Some(name.to_owned()), ..CredentialRequest::default() }
     }
 
     #[test]
     fn a_tag_begins_with_the_key_and_ends_with_the_user() {
-        let tag = |wish: Wish| wish.tag(&key(), &credentials(), "random").unwrap();
+        let tag = |request: CredentialRequest| request.tag(&key(), &credentials(), "random").unwrap();
         assert_eq!(tag(user("alice")), "shop.alice");
-        assert_eq!(tag(Wish::default()), "shop.random");
+        assert_eq!(tag(CredentialRequest::default()), "shop.random");
         let lobby = credentials().pseudonym("lobby").unwrap();
         assert_eq!(
-            tag(Wish { room: Some("lobby".to_owned()), ..user("alice") }),
+            tag(CredentialRequest { room: Some("lobby".to_owned()), ..user("alice") }),
             format!("shop.{lobby}.alice")
         );
         assert!(
-            Wish { room: Some("a/b".to_owned()), ..user("alice") }.tag(&key(), &credentials(), "").is_err()
+            CredentialRequest { room: Some("a/b".to_owned()), ..user("alice") }
+                .tag(&key(), &credentials(), "")
+                .is_err()
         );
     }
 
@@ -164,13 +166,17 @@ mod tests {
     #[test]
     fn a_list_in_a_url_has_commas() {
         let read = |text: &str| {
-            let wish = WishInUrl { transports: Some(text.to_owned()), ..WishInUrl::default() };
-            Wish::try_from(wish).map(|wish| wish.transports.unwrap()).ok()
+            let request = CredentialQuery { transports: Some(text.to_owned()), ..CredentialQuery::default() };
+            CredentialRequest::try_from(request).map(|request| request.transports.unwrap()).ok()
         };
         assert_eq!(read("tls,udp"), Some(vec![Transport::Tls, Transport::Udp]));
         for wrong in ["", "udp,", "UDP", "udp tcp", "quic"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        assert!(Wish { transports: Some(Vec::new()), ..Wish::default() }.transports().is_err());
+        assert!(
+            CredentialRequest { transports: Some(Vec::new()), ..CredentialRequest::default() }
+                .transports()
+                .is_err()
+        );
     }
 }

@@ -1,63 +1,39 @@
-//! Says who asks: the address at the other end, or the one that a reverse proxy speaks for.
+//! Finds the client behind our own reverse proxies: its address, and whether it came without one.
 
 use std::net::IpAddr;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-use crate::http::problem::Problem;
-
-/// Who sent a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Visitor {
-    /// The client's address, which limits are counted by.
-    pub ip: IpAddr,
-    /// Whether the request came straight from its client and without TLS, as far as we know: from this machine, unless
-    /// the operator opens plain HTTP to others.
-    pub direct: bool,
-}
-
-impl Visitor {
-    /// Who sent a request with `headers` over a connection from `peer`, if the word of `proxies` counts; `secure` if it came
-    /// over TLS.
-    ///
-    /// X-Forwarded-For is read from its end, where our own proxy writes; what stands in front of the first address that is
-    /// no proxy of ours is the client's claim.
-    #[must_use]
-    pub fn of(peer: IpAddr, secure: bool, headers: &HeaderMap, proxies: &[IpNet]) -> Self {
-        let peer = peer.to_canonical();
-        let trusted = |ip: &IpAddr| proxies.iter().any(|net| net.contains(ip));
-        let proxied = PROXIED.iter().any(|name| headers.contains_key(*name));
-        let mut visitor = Self { ip: peer, direct: !secure && !proxied };
-        let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-        // In bytes: what a client writes in front must not spoil what a proxy adds.
-        let mut claims = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
-        while trusted(&visitor.ip) {
-            let claim = claims.next().and_then(|claim| std::str::from_utf8(claim.trim_ascii()).ok());
-            match claim.and_then(|claim| claim.parse::<IpAddr>().ok()) {
-                Some(ip) => visitor.ip = ip.to_canonical(),
-                None => break,
-            }
-        }
-        visitor
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Problem;
-
-    /// What [`crate::http::connection`] has found out.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get().copied().ok_or(Problem::of(StatusCode::INTERNAL_SERVER_ERROR))
-    }
-}
-
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// What proxies add.
+/// Headers that proxies add.
 const PROXIED: [&str; 6] =
     [FORWARDED_FOR, "forwarded", "via", "x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
+
+/// The client of a request with `headers` that came over a connection from `peer`.
+///
+/// X-Forwarded-For is read from its end, where our own `proxies` write. Whatever stands in front of the first address that
+/// is not one of theirs is only what the client claims.
+pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+    let mut client = peer.to_canonical();
+    let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+    // In bytes: what a client writes in front must not spoil what a proxy adds.
+    let mut claims = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    while proxies.iter().any(|net| net.contains(&client)) {
+        let claim = claims.next().and_then(|claim| std::str::from_utf8(claim.trim_ascii()).ok());
+        match claim.and_then(|claim| claim.parse::<IpAddr>().ok()) {
+            Some(ip) => client = ip.to_canonical(),
+            None => break,
+        }
+    }
+    client
+}
+
+/// Whether a request came without TLS and, as far as its headers show, through no proxy: from this machine, unless the
+/// operator opens plain HTTP to others.
+pub(super) fn is_direct(secure: bool, headers: &HeaderMap) -> bool {
+    !secure && !PROXIED.iter().any(|name| headers.contains_key(*name))
+}
 
 #[cfg(test)]
 mod tests {
@@ -65,7 +41,12 @@ mod tests {
 
     use super::*;
 
-    fn see(peer: &str, secure: bool, headers: &[(&'static str, &[u8])]) -> Visitor {
+    struct Seen {
+        ip: IpAddr,
+        direct: bool,
+    }
+
+    fn see(peer: &str, secure: bool, headers: &[(&'static str, &[u8])]) -> Seen {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value).unwrap()));
@@ -74,7 +55,8 @@ mod tests {
             all.append(name, value);
         }
         let proxies = ["127.0.0.0/8", "10.0.0.0/8"].map(|net| net.parse().unwrap());
-        Visitor::of(peer.parse().unwrap(), secure, &all, &proxies)
+        let ip = client_address(peer.parse().unwrap(), &all, &proxies);
+        Seen { ip, direct: is_direct(secure, &all) }
     }
 
     fn visitor(peer: &str, forwarded: &[&'static str]) -> String {

@@ -1,4 +1,4 @@
-//! Gives tokens that let the users of a backend into rooms.
+//! `/api/v1/room-tokens`: gives a backend a token that lets one of its users into rooms.
 
 use std::sync::Arc;
 
@@ -8,30 +8,32 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::Site;
+use crate::http::app_state::AppState;
+use crate::http::authentication::Backend;
 use crate::http::body::Body;
-use crate::http::caller::Backend;
+use crate::http::credential_request::{room, ttl};
 use crate::http::problem::Problem;
-use crate::http::wish::{self, ttl};
 use crate::signaling::protocol::names::RoomName;
 
 /// What a request may say, all of it optional.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Wish {
+pub(super) struct TokenRequest {
+    /// The only room that the token is for.
     room: Option<String>,
+    /// Seconds.
     ttl: Option<u64>,
 }
 
 /// `POST /api/v1/room-tokens`
 pub(super) async fn make(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     Backend(key): Backend,
-    Body(wish): Body<Wish>,
+    Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let room = wish.room.map(wish::room).transpose()?;
-    let expires_at = site.clock.now().unix.saturating_add(ttl(wish.ttl, &key)?);
-    let token = site.api.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
+    let room = request.room.map(room).transpose()?;
+    let expires_at = state.clock.now().unix.saturating_add(ttl(request.ttl, &key)?);
+    let token = state.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))
 }

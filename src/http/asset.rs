@@ -1,4 +1,4 @@
-//! A file as it is served: compressed for whoever can read that, and not again to whoever has it already.
+//! Serves one embedded file: compressed if the browser can read that, and not again if the browser has it.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -14,16 +14,16 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
-/// A text that is in the binary.
-pub(super) struct Served {
+/// A text file that is embedded in the binary.
+pub(super) struct Asset {
     kind: &'static str,
     bytes: &'static [u8],
     tag: HeaderValue,
-    /// Made once, when somebody asks for it first.
+    /// Made once, at the first request for it.
     gzip: OnceLock<Bytes>,
 }
 
-impl Served {
+impl Asset {
     pub(super) fn new(kind: &'static str, bytes: &'static [u8]) -> Self {
         Self { kind, bytes, tag: entity_tag(bytes), gzip: OnceLock::new() }
     }

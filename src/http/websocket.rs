@@ -1,7 +1,7 @@
 //! The way into the rooms: `GET /ws`, which becomes a WebSocket.
 //!
-//! Browsers let any page open a WebSocket to anywhere, so the page's origin is checked before there is one. Whoever sends
-//! no origin is no browser, and must show a room token.
+//! Browsers let any page open a WebSocket to any server, so the page's origin is checked before there is one. A client that
+//! sends no origin is not a browser, and must show a room token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use std::time::Duration;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Extension, State};
+use axum::http::StatusCode;
 use axum::http::header::VARY;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::line::Meter;
+use crate::http::app_state::AppState;
+use crate::http::bounded_stream::Control;
 use crate::http::problem::Problem;
-use crate::http::{Site, Visitor, door};
+use crate::http::requester::Requester;
 use crate::signaling::hub::Connection;
 use crate::signaling::protocol::FRAME_MAX;
 use crate::signaling::seats::Crowded;
@@ -28,23 +29,21 @@ const SUBPROTOCOL: &str = "signal.v1";
 const BUFFER: usize = 4 << 10;
 /// What may wait to be written inside the socket: one frame of the largest size that the server sends, and a ping.
 const WRITE_BUFFER_MAX: usize = 2 * FRAME_MAX;
-/// After how long who found no place may try again.
+/// How long a client that found no place should wait before it tries again.
 const LATER: Duration = Duration::from_secs(5);
 
 /// Opens a WebSocket.
-pub async fn upgrade(
-    State(site): State<Arc<Site>>,
-    Extension(visitor): Extension<Visitor>,
-    Extension(meter): Extension<Meter>,
-    headers: HeaderMap,
+pub(super) async fn upgrade(
+    State(state): State<Arc<AppState>>,
+    requester: Requester,
+    Extension(control): Extension<Control>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let welcome = admit(&site, visitor, &headers, upgrade);
-    let refusal = match welcome {
+    let refusal = match admit(&state, &requester, upgrade) {
         Ok((upgrade, connection)) => {
             return bounded(upgrade).on_upgrade(move |socket| {
-                meter.start();
-                socket::serve(socket, connection, meter.permit())
+                control.meter();
+                socket::serve(socket, connection, control.permit())
             });
         }
         Err(problem) => problem,
@@ -52,19 +51,18 @@ pub async fn upgrade(
     ([(VARY, "Origin")], refusal).into_response()
 }
 
-/// Whether a page, or whoever it is, may open a WebSocket now.
+/// Whether the requester may open a WebSocket now.
 fn admit(
-    site: &Site,
-    visitor: Visitor,
-    headers: &HeaderMap,
+    state: &AppState,
+    requester: &Requester,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<(WebSocketUpgrade, Connection), Problem> {
-    let Some(needs_token) = site.origins.page_of(visitor, headers).needs_token() else {
-        site.refusals.stranger(headers, &site.origins, site.clock.now().moment);
+    let Some(needs_token) = requester.page.needs_token() else {
+        state.refusals.page(requester, &state.origins, state.clock.now().moment);
         return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let connection = site.hub.connect(Visit { ip: visitor.ip, needs_token }).map_err(no_place)?;
+    let connection = state.hub.connect(Visit { ip: requester.ip, needs_token }).map_err(no_place)?;
     Ok((upgrade, connection))
 }
 
@@ -73,10 +71,21 @@ fn no_place(crowded: Crowded) -> Problem {
         Crowded::Address | Crowded::Network => {
             (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network")
         }
-        Crowded::Server => (StatusCode::SERVICE_UNAVAILABLE, "there is no place for one more"),
+        Crowded::Server => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the server has as many WebSockets as it may: try again later")
+        }
         Crowded::Draining => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"),
     };
-    Problem::no_place(status, door::code(crowded), detail, LATER)
+    Problem::no_place(status, crowded_code(crowded), detail, LATER)
+}
+
+/// Why there is no place, in the words of the API.
+pub(super) const fn crowded_code(crowded: Crowded) -> &'static str {
+    match crowded {
+        Crowded::Address | Crowded::Network => "too_many",
+        Crowded::Server => "full",
+        Crowded::Draining => "draining",
+    }
 }
 
 const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or name the origin in http.allowed_origins";

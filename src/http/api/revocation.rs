@@ -1,4 +1,4 @@
-//! Takes a credential back before its time: its allocations end, and it opens no more.
+//! `/api/v1/credentials/{username}/revoke`: revokes a credential before it expires, and ends its allocations.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 
 use crate::config::{ApiKey, KEY_TTL};
 use crate::credentials::{RevokeError, expiry, tag};
-use crate::http::Site;
-use crate::http::caller::Backend;
+use crate::http::app_state::AppState;
+use crate::http::authentication::Backend;
 use crate::http::problem::{Problem, bad};
 
 /// Bytes of the longest user name that a request can carry (RFC 8489 §14.3).
@@ -17,22 +17,22 @@ const USERNAME_MAX: usize = 508;
 
 /// `POST /api/v1/credentials/{username}/revoke`
 pub(super) async fn revoke(
-    State(site): State<Arc<Site>>,
+    State(state): State<Arc<AppState>>,
     Backend(key): Backend,
     username: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(username) = username?;
-    let unix = site.clock.now().unix;
+    let unix = state.clock.now().unix;
     check(&username, &key, unix)?;
-    site.api.relay.revoke(&username, unix).map_err(|error| match error {
+    state.relay.revoke(&username, unix).map_err(|error| match error {
         RevokeError::Malformed => bad(MALFORMED),
         RevokeError::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, FULL),
     })?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether a key may have made this credential. Nobody else's can be revoked with it, and none that lives so long that
-/// a backend could make us remember names for ever.
+/// Whether this credential was made with `key`: a key revokes no credential of another. The credential must expire in at most
+/// a day, so that no backend can make the server remember names without end.
 fn check(username: &str, key: &ApiKey, unix: u64) -> Result<(), Problem> {
     if !username.contains(':') && expiry(username).is_none() {
         return Err(Problem::new(StatusCode::NOT_FOUND, STATIC));

@@ -1,0 +1,72 @@
+//! Makes the table of the embedded files: every file in `web/` that is served, with its path and its type.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// For those who work on the pages; never served.
+const NOT_SERVED: [&str; 3] = ["test", "jsconfig.json", "package.json"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=web");
+    let web = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("web");
+    let mut files = Vec::new();
+    walk(&web, "", &mut files);
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in &files {
+        for path in paths(file) {
+            let (kind, source) = (content_type(file), web.join(file));
+            writeln!(table, "    ({path:?}, {kind:?}, include_bytes!({source:?})),")
+                .expect("a String takes all");
+        }
+    }
+    table.push_str("]\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+    fs::write(out.join("assets.rs"), table).expect("OUT_DIR can be written");
+}
+
+/// Collects the files below a folder of `web`, as paths with slashes.
+fn walk(folder: &Path, prefix: &str, files: &mut Vec<String>) {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    for entry in entries {
+        let entry = entry.unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+        let name = entry
+            .file_name()
+            .into_string()
+            .unwrap_or_else(|name| panic!("web/{prefix}{name:?}: rename it in ASCII"));
+        let path = format!("{prefix}{name}");
+        // Editors and desktops leave files whose names begin with a dot.
+        if name.starts_with('.') || NOT_SERVED.contains(&path.as_str()) {
+            continue;
+        }
+        if entry.path().is_dir() {
+            walk(&entry.path(), &format!("{path}/"), files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+/// Under which paths a file is served. A page has no suffix, and a room's page is that of every room.
+fn paths(file: &str) -> Vec<String> {
+    match file {
+        // Answers every other path: see src/http/assets.rs.
+        "404.html" => Vec::new(),
+        "index.html" => vec!["/".to_owned()],
+        "call.html" => vec!["/r/{room}".to_owned(), "/r/{room}/".to_owned()],
+        _ => vec![format!("/{}", file.strip_suffix(".html").unwrap_or(file))],
+    }
+}
+
+fn content_type(file: &str) -> &'static str {
+    match file.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => panic!("web/{file} has no known type: remove it, or name its extension and type in build.rs"),
+    }
+}

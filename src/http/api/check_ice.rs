@@ -1,0 +1,49 @@
+//! `/api/v1/check-ice`: gives our own `/check` page, which has no API key, a credential for its connection test.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::config::Create;
+use crate::credentials::CHECK;
+use crate::http::api::ice_servers::{Issued, no_server};
+use crate::http::app_state::AppState;
+use crate::http::authentication::bearer;
+use crate::http::formats::Format;
+use crate::http::origins::PageOf;
+use crate::http::problem::Problem;
+use crate::http::requester::Requester;
+
+/// Seconds that the credential is valid.
+const TTL: u64 = 120;
+
+/// `POST /api/v1/check-ice`
+pub(super) async fn check_ice(
+    State(state): State<Arc<AppState>>,
+    requester: Requester,
+    headers: HeaderMap,
+) -> Issued {
+    let now = state.clock.now();
+    if requester.page.is_foreign() {
+        state.refusals.page(&requester, &state.origins, now.moment);
+    }
+    if requester.page != PageOf::Own {
+        return Err(Problem::origin_forbidden(FOREIGN_PAGE));
+    }
+    let token = bearer(&headers).unwrap_or_default();
+    // Where creating a room needs a token, so does relaying.
+    if state.create == Create::Token && state.room_tokens.check(token, now.unix).is_err() {
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
+    }
+    state.checks.take(requester.ip, now.moment)?;
+    let tag = format!("{CHECK}.{}", state.random_user());
+    let given = state.ice.configuration(&state.credentials, &tag, now.unix, TTL, None);
+    Ok((StatusCode::CREATED, Json(Format::Object.write(&given.ok_or_else(no_server)?))))
+}
+
+const NO_TOKEN: &str =
+    "rooms are for those with a room token here, and so is the check: send one as \"Authorization: Bearer\"";
+const FOREIGN_PAGE: &str =
+    "only this server's own pages may check: a backend asks /api/v1/ice-servers with a key";

@@ -1,0 +1,80 @@
+//! `/api/v1/ice-servers`: gives a backend, or a page that has an API key, a time-limited credential with its ICE servers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::ApiKey;
+use crate::http::app_state::AppState;
+use crate::http::authentication::{self, KeyHolder};
+use crate::http::body::Body;
+use crate::http::credential_request::{CredentialQuery, CredentialRequest, ttl};
+use crate::http::formats::Format;
+use crate::http::problem::Problem;
+use crate::http::requester::Requester;
+
+/// The format of the answer, in the URL of any request.
+#[derive(Deserialize)]
+pub(super) struct FormatQuery {
+    #[serde(default)]
+    format: Format,
+}
+
+/// The API key, in the URL of a GET request.
+#[derive(Deserialize)]
+pub(super) struct KeyQuery {
+    key: Option<String>,
+}
+
+/// What a URL says, or why it cannot be read.
+pub(super) type Parsed<T> = Result<Query<T>, QueryRejection>;
+/// A credential in the format that was asked for, or why there is none.
+pub(super) type Issued = Result<(StatusCode, Json<Value>), Problem>;
+
+/// `GET /api/v1/ice-servers`, for software that can only fetch a URL.
+pub(super) async fn in_url(
+    State(state): State<Arc<AppState>>,
+    requester: Requester,
+    headers: HeaderMap,
+    key: Parsed<KeyQuery>,
+    format: Parsed<FormatQuery>,
+    query: Parsed<CredentialQuery>,
+) -> Issued {
+    let Query(KeyQuery { key }) = key?;
+    let shown = authentication::shown(&headers, key.as_deref()).ok_or_else(authentication::no_key)?;
+    let key = authentication::admit(&state, &requester, shown)?;
+    issue(&state, &key, &CredentialRequest::try_from(query?.0)?, format?.format)
+}
+
+/// `POST /api/v1/ice-servers`
+pub(super) async fn in_body(
+    State(state): State<Arc<AppState>>,
+    KeyHolder(key): KeyHolder,
+    format: Parsed<FormatQuery>,
+    Body(request): Body<CredentialRequest>,
+) -> Issued {
+    let (_, answer) = issue(&state, &key, &request, format?.format)?;
+    Ok((StatusCode::CREATED, answer))
+}
+
+/// Makes the credential that the holder of `key` asks for.
+pub(super) fn issue(state: &AppState, key: &ApiKey, request: &CredentialRequest, format: Format) -> Issued {
+    let tag = request.tag(key, &state.credentials, &state.random_user())?;
+    let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);
+    let unix = state.clock.now().unix;
+    let given = state.ice.configuration(&state.credentials, &tag, unix, ttl, transports);
+    Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(no_server)?))))
+}
+
+/// There is no server, or no credential for it.
+pub(super) fn no_server() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, NO_SERVER)
+}
+
+const NO_SERVER: &str = "there is no such server: no secret to make credentials from, no port that browsers can use, or all \
+                         credentials of this user are revoked";

@@ -1,0 +1,126 @@
+//! What all handlers share: one value, made when the daemon starts.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use rand::rngs::StdRng;
+use rand::{RngCore as _, SeedableRng as _};
+
+use crate::bounds::net_throttle::NetThrottle;
+use crate::bounds::rate::Rate;
+use crate::clock::{Clock, Moment};
+use crate::config::{ApiKey, Create};
+use crate::credentials::Credentials;
+use crate::http::keys::Keys;
+use crate::http::origins::Origins;
+use crate::http::problem::Problem;
+use crate::http::refusals::Refusals;
+use crate::ice::IceServers;
+use crate::relay::Relay;
+use crate::room_token::RoomTokens;
+use crate::signaling::hub::Hub;
+
+/// What the handlers are told by the configuration.
+pub struct Plan<'a> {
+    /// Whose pages may do what.
+    pub origins: Arc<Origins>,
+    /// Who may create rooms, and test the connection.
+    pub create: Create,
+    /// What credentials are made from, and which ones are revoked.
+    pub credentials: Credentials,
+    /// The servers that credentials are for.
+    pub ice: IceServers,
+    /// The API keys.
+    pub keys: &'a [ApiKey],
+}
+
+/// What all handlers share.
+pub struct AppState {
+    /// The clock.
+    pub(super) clock: Clock,
+    /// Whose pages may do what.
+    pub(super) origins: Arc<Origins>,
+    /// Which refused pages the operator was told of.
+    pub(super) refusals: Refusals,
+    /// Who may create rooms, and test the connection.
+    pub(super) create: Create,
+    /// What credentials are made from, and which ones are revoked.
+    pub(super) credentials: Credentials,
+    /// The servers that credentials are for.
+    pub(super) ice: IceServers,
+    /// Makes and checks room tokens.
+    pub(super) room_tokens: RoomTokens,
+    /// Where credentials are revoked.
+    pub(super) relay: Relay,
+    /// The rooms.
+    pub(super) hub: Arc<Hub>,
+    /// How often each address, and each network, tests the connection.
+    pub(super) checks: Limiter,
+    /// How often each asks whether it would be let into the rooms.
+    pub(super) doors: Limiter,
+    keys: Mutex<Keys>,
+    rng: Mutex<StdRng>,
+}
+
+/// A rate for each client address and network, which all requests share.
+pub(super) struct Limiter(Mutex<NetThrottle>);
+
+/// Connection tests of one address, in a minute and at once: a class behind one address tests at the same time. What these
+/// credentials allow is bounded as for any other.
+const CHECKS: u64 = 60;
+const CHECKS_AT_ONCE: u64 = 120;
+/// How often one address may ask whether it would be let into the rooms, in a minute and at once. A class behind one
+/// address opens its pages at the same time, and the answer costs less than a page.
+const DOORS: u64 = 600;
+const DOORS_AT_ONCE: u64 = 200;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl AppState {
+    /// The state at the start. `seed` must be unpredictable: it names the users for whom a backend gives no name.
+    #[must_use]
+    pub fn new(plan: Plan<'_>, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
+        let Plan { origins, create, credentials, ice, keys } = plan;
+        Self {
+            clock,
+            origins,
+            refusals: Refusals::default(),
+            create,
+            room_tokens: RoomTokens::new(credentials.secrets()),
+            credentials,
+            ice,
+            relay,
+            hub,
+            checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
+            doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
+            keys: Mutex::new(Keys::new(keys)),
+            rng: Mutex::new(StdRng::from_seed(seed)),
+        }
+    }
+
+    /// The API keys. Their counts are right between any two statements, so a panic elsewhere spoils nothing.
+    pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name of 72 random bits, for a user without one.
+    pub(super) fn random_user(&self) -> String {
+        let mut bytes = [0; 9];
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+}
+
+impl Limiter {
+    fn new(of_address: Rate) -> Self {
+        Self(Mutex::new(NetThrottle::new(of_address)))
+    }
+
+    /// Lets a client at `ip` do it once more, or says when it may.
+    pub(super) fn take(&self, ip: IpAddr, now: Moment) -> Result<(), Problem> {
+        let mut throttle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.take(ip, now).map_err(|(_, wait)| Problem::too_often(wait))
+    }
+}

@@ -1,0 +1,92 @@
+//! Authenticates a request to the API by the key that it shows, and checks that the page that shows it may use it.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+
+use crate::config::ApiKey;
+use crate::http::app_state::AppState;
+use crate::http::keys::{Denied, Shown};
+use crate::http::origins::PageOf;
+use crate::http::problem::Problem;
+use crate::http::requester::Requester;
+
+/// A request with a valid key in its `Authorization` header.
+pub(super) struct KeyHolder(pub(super) ApiKey);
+
+impl FromRequestParts<Arc<AppState>> for KeyHolder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+        let requester = Requester::from_request_parts(parts, state).await?;
+        let shown = shown(&parts.headers, None).ok_or_else(no_key)?;
+        admit(state, &requester, shown).map(Self)
+    }
+}
+
+/// A request with a valid key that is in no page and no URL, so that only a backend can have sent it.
+pub(super) struct Backend(pub(super) ApiKey);
+
+impl FromRequestParts<Arc<AppState>> for Backend {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<AppState>) -> Result<Self, Problem> {
+        let KeyHolder(key) = KeyHolder::from_request_parts(parts, state).await?;
+        if key.is_public() { Err(Problem::new(StatusCode::FORBIDDEN, PUBLIC_KEY)) } else { Ok(Self(key)) }
+    }
+}
+
+/// The key that a request shows: in the header, else in the URL as `in_url`.
+pub(super) fn shown<'a>(headers: &'a HeaderMap, in_url: Option<&'a str>) -> Option<Shown<'a>> {
+    let header = bearer(headers).map(|text| Shown { text, in_url: false });
+    header.or(in_url.map(|text| Shown { text, in_url: true }))
+}
+
+/// The key that is shown, if the requester may use it now, on its page.
+pub(super) fn admit(state: &AppState, requester: &Requester, shown: Shown<'_>) -> Result<ApiKey, Problem> {
+    let now = state.clock.now().moment;
+    let key = state.keys().admit(shown, requester.ip, now).map_err(refuse)?.clone();
+    let allowed = match requester.page {
+        PageOf::Nobody | PageOf::Own | PageOf::Allowed | PageOf::Nameless => true,
+        PageOf::SomeKey => {
+            requester.origin().is_some_and(|page| key.origins.iter().any(|origin| origin.matches(page)))
+        }
+        PageOf::Stranger => false,
+    };
+    if allowed {
+        return Ok(key);
+    }
+    state.refusals.page(requester, &state.origins, now);
+    Err(Problem::origin_forbidden(FOREIGN_PAGE))
+}
+
+/// The answer to a request without a key.
+pub(super) fn no_key() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, NO_KEY)
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750 §2.1).
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn refuse(denied: Denied) -> Problem {
+    match denied {
+        Denied::Unknown => Problem::new(StatusCode::UNAUTHORIZED, UNKNOWN_KEY),
+        Denied::InUrl => Problem::new(StatusCode::FORBIDDEN, KEY_IN_URL),
+        Denied::TooOften(wait) => Problem::too_often(wait),
+    }
+}
+
+const NO_KEY: &str = "show an API key: \"Authorization: Bearer hairpin_...\"; `hairpin api-key` makes one";
+const UNKNOWN_KEY: &str = "there is no such API key: `hairpin api-key` makes one and says how to let it in";
+const KEY_IN_URL: &str =
+    "this key must not stand in a URL: send it as \"Authorization: Bearer\", or set allow_query for it";
+const PUBLIC_KEY: &str = "this key is public (used in pages or URLs), so it may only request ICE servers: use a key without \
+                          origins and allow_query";
+const FOREIGN_PAGE: &str =
+    "pages of this origin may not use the key: name the origin in the key's origins, or ask from a backend";

@@ -1,0 +1,34 @@
+//! Waits for the word that a connection must make way for another.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::Notify;
+
+use crate::relay::admission::Permit;
+
+/// Ends when the connection must make way; `None` once it has.
+pub(super) struct Eviction(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+
+impl Eviction {
+    /// Waits for the word that the holder of `permit` must make way.
+    pub(super) fn of(permit: &Permit) -> Self {
+        let told = Arc::new(Notify::new());
+        let way = Arc::clone(&told);
+        permit.watch(move || told.notify_one());
+        Self(Some(Box::pin(async move { way.notified().await })))
+    }
+
+    /// An error once the connection must make way, and from then on.
+    pub(super) fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.0.as_mut().map(|way| way.as_mut().poll(context)) {
+            Some(Poll::Pending) => Ok(()),
+            Some(Poll::Ready(())) | None => {
+                self.0 = None;
+                Err(io::Error::other("it made way for another"))
+            }
+        }
+    }
+}
