@@ -30,7 +30,7 @@ pub fn read(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LENGTH_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LENGTH_MAX {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too long: it has more than 1 MiB"));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
     }
     if bytes.starts_with(MARK) {
         bytes.drain(..MARK.len());
@@ -44,7 +44,9 @@ pub fn read(file: &File) -> io::Result<Vec<u8>> {
 /// As [`read`], or that it is no text in UTF-8.
 pub fn read_text(file: &File) -> io::Result<String> {
     let text = String::from_utf8(read(file)?);
-    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8: save it as text in UTF-8"))
+    text.map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "the file is not UTF-8: save it as UTF-8 text")
+    })
 }
 
 fn ordinary(metadata: &Metadata) -> io::Result<()> {
@@ -54,7 +56,7 @@ fn ordinary(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     }
-    let text = format!("it is {}, and only ordinary files are read", name(metadata.file_type()));
+    let text = format!("it is {}, and only regular files are read", name(metadata.file_type()));
     Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 

@@ -102,12 +102,12 @@ impl Drop for Log {
 /// nobody waits for who reads them, because the thread may be one that others wait for.
 fn describe(panic: &PanicHookInfo<'_>) -> String {
     let current = thread::current();
-    let name = current.name().unwrap_or("without a name");
+    let name = current.name().unwrap_or("<unnamed>");
     let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let payload = panic.payload();
     let why =
         payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
-    let why = why.unwrap_or("for a reason that is no text");
+    let why = why.unwrap_or("for an unknown reason");
     let backtrace = Backtrace::capture();
     let backtrace =
         if backtrace.status() == BacktraceStatus::Captured { format!("{backtrace}") } else { String::new() };

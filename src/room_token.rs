@@ -37,7 +37,7 @@ pub enum TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Invalid => "the token is not one of this server",
+            Self::Invalid => "the token is not from this server",
             Self::Expired => "the token has expired",
         })
     }

@@ -79,24 +79,24 @@ impl fmt::Display for CertificateError {
                 write!(f, "{file}: no private key in PEM: name the file that ACME clients call privkey.pem")
             }
             Fault::EncryptedKey => {
-                write!(f, "{file}: the key has a passphrase: take it off with `openssl pkey -in {file}`")
+                write!(f, "{file}: the key has a passphrase: remove it with `openssl pkey -in {file}`")
             }
             Fault::MalformedCertificate(reason) => {
                 write!(f, "{file}: the certificate is malformed ({reason}): fetch it again")
             }
             Fault::UnusableKey(reason) => write!(
                 f,
-                "{file}: the key cannot be used ({reason}): RSA of 2048 bits or more, ECDSA P-256 or P-384 can"
+                "{file}: the key cannot be used ({reason}): use RSA with at least 2048 bits, ECDSA P-256 or ECDSA P-384"
             ),
             Fault::KeyMismatch(certificate) => write!(
                 f,
-                "{file}: the key does not match the certificate in {}: name those that were made together",
+                "{file}: the key does not match the certificate in {}: name a certificate and its own key",
                 certificate.display()
             ),
             Fault::WrongName { name, has } if has.is_empty() => {
                 write!(
                     f,
-                    "{file}: wrong host name: {name} is not in the certificate, which is for no name at all"
+                    "{file}: wrong host name: {name} is not in the certificate, which contains no host name"
                 )
             }
             Fault::WrongName { name, has } => write!(
@@ -105,7 +105,10 @@ impl fmt::Display for CertificateError {
                 has.join(", ")
             ),
             Fault::Expired(date) => {
-                write!(f, "{file}: expired on {date}: renew it; the new one is taken up without a restart")
+                write!(
+                    f,
+                    "{file}: expired on {date}: renew it; the new certificate is loaded without a restart"
+                )
             }
             Fault::NotYetValid(date) => {
                 write!(f, "{file}: not valid before {date}: check this machine's clock, then send SIGHUP")
@@ -120,6 +123,6 @@ fn remedy(error: &io::Error) -> &'static str {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return "check the path";
     }
-    "let the service's group read it; /etc/letsencrypt/live is closed to all but root, so let a deploy hook of certbot \
-     copy the files (README, \"TLS\")"
+    "let the service's group read it; only root can read /etc/letsencrypt/live, so let a certbot deploy hook copy the \
+     files (README, \"TLS\")"
 }

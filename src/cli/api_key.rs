@@ -17,7 +17,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if !api_key::is_id(&arguments.id) {
-        return Err(Failure::config(format!("{:?} is no name of a key: choose {ID}", arguments.id)));
+        return Err(Failure::config(format!("{:?} is not a valid key id: write {ID}", arguments.id)));
     }
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
@@ -27,8 +27,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn show(id: &str, key: &Secret) -> String {
     let (key, hash) = (key.reveal(), KeyHash::of(key.reveal()));
     format!(
-        "The key, shown this once; give it to the backend that will use it:\n\n    {key}\n\n\
-         For config.toml; it takes effect with a restart:\n\n[[http.keys]]\nid = \"{id}\"\nhash = \"{hash}\"\n"
+        "The key, which is shown only once. Give it to the backend that will use it:\n\n    {key}\n\n\
+         Lines for config.toml, which take effect after a restart:\n\n[[http.keys]]\nid = \"{id}\"\nhash = \"{hash}\"\n"
     )
 }
 

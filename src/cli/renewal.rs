@@ -64,16 +64,16 @@ impl Renewal {
         process.certificates_taken.add(taken as u64);
         process.certificates_refused.add(refused.len() as u64);
         for error in &refused {
-            tracing::error!("{}: {error}; the old certificate stays", error.key());
+            tracing::error!("{}: {error}; the old certificate stays in use", error.key());
         }
         if taken > 0 {
             let expiry = self.certificates.expiry();
             process.certificate_expiry.set(expiry);
             let days = expiry.saturating_sub(unix) / DAY;
-            tracing::info!(taken, days, "new connections are shown a new certificate");
+            tracing::info!(taken, days, "new connections get a new certificate");
             self.warn().await;
         } else if refused.is_empty() && cause == Cause::Hangup {
-            tracing::info!("SIGHUP: the certificates were read again, and are the same");
+            tracing::info!("SIGHUP: the certificates have not changed");
             self.warn().await;
         }
     }

@@ -30,16 +30,16 @@ async fn say(mut caught: Signal, name: String, elsewhere: &str) {
     }
 }
 
-const NOTHING: &str = "it means nothing here";
+const NOTHING: &str = "it has no meaning here";
 
 /// Number, name, and what it would do elsewhere.
 const IGNORED: &[(i32, &str, &str)] = &[
     (
         libc::SIGUSR1,
         "SIGUSR1",
-        "in coturn it lets the calls end that there are, and takes no new ones; here SIGTERM ends them all",
+        "in coturn it stops new calls and lets running ones end; here SIGTERM ends all calls",
     ),
-    (libc::SIGUSR2, "SIGUSR2", "in coturn it rereads certificates; here SIGHUP does"),
+    (libc::SIGUSR2, "SIGUSR2", "in coturn it rereads the certificates; here SIGHUP does"),
     (libc::SIGALRM, "SIGALRM", NOTHING),
     (libc::SIGVTALRM, "SIGVTALRM", NOTHING),
     (libc::SIGPROF, "SIGPROF", NOTHING),

@@ -111,7 +111,7 @@ impl<S: Write> Writer<S> {
         tracing::warn!(
             lost = more,
             in_all = lost,
-            "lines of this log are lost: it was not read, or could not be written"
+            "log lines were lost: nobody read the log, or it could not be written"
         );
     }
 
@@ -131,13 +131,13 @@ fn tell_sum(Sum { site, left_out }: Sum) {
         tracing::error!(
             left_out,
             from = format_args!("{target}:{line}"),
-            "lines like these were left out: too many"
+            "too many lines like this: some were left out"
         );
     } else {
         tracing::warn!(
             left_out,
             from = format_args!("{target}:{line}"),
-            "lines like these were left out: too many"
+            "too many lines like this: some were left out"
         );
     }
 }

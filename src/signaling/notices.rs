@@ -50,17 +50,18 @@ fn say(notice: &Notice, now: Moment, what: &str) {
     }
 }
 
-const ADDRESS_SOCKETS: &str = "one address has as many WebSockets as it may, so who is in no room makes way, or who comes is refused: if many of your \
-     users share one address, raise rooms.sockets_per_ip";
-const NETWORK_SOCKETS: &str = "one network (/24 or /48) has as many WebSockets as four addresses may, so who is in no room makes way, or who comes is \
-     refused: if many of your users are in one network, raise rooms.sockets_per_ip";
-const ALL_SOCKETS: &str = "there are as many WebSockets as there may be, so who is in no room makes way, or who comes is refused: raise \
-     rooms.members if the machine has memory for more";
-const ADDRESS_JOINS: &str = "one address has joined rooms as often as it may, and waits: if many of your users share one address, raise \
-     rooms.joins_per_minute";
-const NETWORK_JOINS: &str = "one network (/24 or /48) has joined rooms as often as four addresses may, and waits: if many of your users are in one \
-     network, raise rooms.joins_per_minute";
-const GUESSES: &str = "the key or the name of a room was guessed wrong too often: whoever guesses waits";
+const ADDRESS_SOCKETS: &str = "one address has as many WebSockets as allowed, so one in no room is closed, or a new \
+                               one is refused: if many of your users share one address, raise rooms.sockets_per_ip";
+const NETWORK_SOCKETS: &str = "one network (/24 or /48) has as many WebSockets as allowed (those of four addresses), \
+                               so one in no room is closed, or a new one is refused: if many of your users are in one \
+                               network, raise rooms.sockets_per_ip";
+const ALL_SOCKETS: &str = "the server has as many WebSockets as allowed, so one in no room is closed, or a new one is \
+                           refused: raise rooms.members if the machine has memory for more";
+const ADDRESS_JOINS: &str = "one address has joined rooms as often as allowed, and has to wait: if many of your users \
+                             share one address, raise rooms.joins_per_minute";
+const NETWORK_JOINS: &str = "one network (/24 or /48) has joined rooms as often as allowed (as four addresses), and \
+                             has to wait: if many of your users are in one network, raise rooms.joins_per_minute";
+const GUESSES: &str = "too many wrong keys or names of rooms: further attempts have to wait";
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +110,7 @@ mod tests {
             ("raise rooms.sockets_per_ip", 4),
             ("raise rooms.members", 2),
             ("raise rooms.joins_per_minute", 4),
-            ("guessed wrong", 2),
+            ("wrong keys or names", 2),
         ] {
             assert_eq!(said(what), times, "{what}: {text}");
         }

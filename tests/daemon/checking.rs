@@ -90,7 +90,7 @@ fn a_file_without_end_is_refused() {
     for said in
         [refused(path), refused(&file("long.toml", &format!("[credentials]\nsecrets_file = {path:?}\n")))]
     {
-        assert!(said.contains("too long"), "{said}");
+        assert!(said.contains("larger than 1 MiB"), "{said}");
     }
 }
 
@@ -152,7 +152,7 @@ fn a_configuration_as_editors_of_windows_write_it_is_read() {
     fs::write(&path, "\u{FEFF}[log]\n".encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>())
         .unwrap();
     let said = refused(&path);
-    assert!(said.contains("it is not UTF-8: save it as text in UTF-8"), "{said}");
+    assert!(said.contains("the file is not UTF-8: save it as UTF-8 text"), "{said}");
 }
 
 /// Number 20.

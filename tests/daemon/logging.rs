@@ -68,7 +68,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_says_later_what_it_missed() {
         assert_eq!(client.receive(), channel_data(CHANNEL, b"down"));
     }
     process.read_on();
-    let missed = process.line("lines of this log are lost");
+    let missed = process.line("log lines were lost");
     assert!(missed.contains("WARN") && missed.contains("lost="), "{missed}");
 
     process.stop_reading();
@@ -86,7 +86,7 @@ fn what_is_lost_is_said_at_the_end_if_somebody_reads_then() {
     fill_the_log(process.udp[0]);
     process.signal("TERM");
     process.read_on();
-    process.line("lines of this log are lost");
+    process.line("log lines were lost");
     assert!(process.end(END).is_some_and(|status| status.success()));
 }
 

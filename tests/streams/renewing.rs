@@ -79,7 +79,7 @@ fn a_new_certificate_is_shown_within_a_second() {
 fn after_sighup_a_new_certificate_is_shown_within_a_second() {
     let mut site = Site::new("hung-up", "29070-29079");
     site.daemon.hang_up();
-    site.daemon.line("SIGHUP: the certificates were read again, and are the same");
+    site.daemon.line("SIGHUP: the certificates have not changed");
     let new = site.folder.pair("turn", "turn.example");
     site.daemon.hang_up();
     within(SECOND, "it is shown", || site.shown() == new);
@@ -103,7 +103,7 @@ fn a_pair_that_does_not_match_is_refused_in_one_line_and_the_old_one_stays() {
 
     let new = site.folder.pair("turn", "turn.example");
 
-    assert_eq!(site.errors_until("new connections are shown a new certificate"), <[String; 0]>::default());
+    assert_eq!(site.errors_until("new connections get a new certificate"), <[String; 0]>::default());
     assert_eq!(site.shown(), new);
     site.relays();
 }

@@ -133,34 +133,32 @@ impl ErrorCode {
     pub const fn message(self) -> &'static str {
         match self {
             Self::BadJson => "the frame is not a JSON object in text, or is nested more than 8 deep",
-            Self::BadVersion => "this server speaks version 1: send v: [1]",
+            Self::BadVersion => "unsupported version: send v: [1]",
             Self::HelloRequired => "send hello first",
-            Self::HelloTimeout => "hello did not come within 5 seconds",
-            Self::UnknownType => "this server knows no message of this type",
+            Self::HelloTimeout => "no hello within 5 seconds",
+            Self::UnknownType => "unknown message type",
             Self::BadField => "a field is missing, of the wrong type, or out of range",
-            Self::TooLarge => "more than is allowed in one message",
+            Self::TooLarge => "over the size limit of a message",
             Self::RateLimited => "too often: try again after retry_after_ms",
-            Self::Unauthorized => "a token that is good for this is needed",
+            Self::Unauthorized => "a valid token is required",
             Self::TokenExpired => "the token has expired",
             Self::OriginForbidden => "pages of this origin are not allowed",
-            Self::RoomNotFound => "there is no such room for you",
-            Self::RoomNameInvalid => {
-                "a room's name has 1 to 64 characters, all of which can be seen, and no slash"
-            }
+            Self::RoomNotFound => "room not found",
+            Self::RoomNameInvalid => "a room name must have 1 to 64 visible characters and no slash",
             Self::RoomFull => "the room is full",
             Self::RoomLocked => "the room is locked",
-            Self::BadKey => "the room has another key",
+            Self::BadKey => "wrong room key",
             Self::KnockDenied => "the host did not let you in",
-            Self::AlreadyJoined => "this session is in a room: leave it first",
-            Self::NotInRoom => "this session is in no room",
-            Self::PeerNotFound => "no such member in this room",
+            Self::AlreadyJoined => "this session is already in a room: leave it first",
+            Self::NotInRoom => "this session is not in a room",
+            Self::PeerNotFound => "this room has no such member",
             Self::NotHost => "only the host may do that",
             Self::ResumeFailed => "the session is over: send hello without resume, and join again",
-            Self::Replaced => "the session goes on on another socket",
+            Self::Replaced => "another socket has resumed the session",
             Self::Kicked => "the host has removed you",
             Self::ServerFull => "the server is full",
             Self::Draining => "the server is about to stop",
-            Self::Internal => "a bug of the server",
+            Self::Internal => "internal server error",
         }
     }
 }

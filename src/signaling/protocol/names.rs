@@ -169,13 +169,17 @@ impl fmt::Display for BadName {
             Self::Empty => f.write_str("it is empty"),
             Self::Blank => f.write_str("it is blank"),
             Self::TooLong => write!(f, "it has more than {NAME_MAX} characters"),
-            Self::Slash => f.write_str("it has a slash"),
-            Self::Control(c) => write!(f, "it has U+{:04X}, a control character", code(c)),
+            Self::Slash => f.write_str("it contains a slash"),
+            Self::Control(c) => write!(f, "it contains U+{:04X}, a control character", code(c)),
             Self::Hidden(c) => {
-                write!(f, "it has U+{:04X}, which cannot be seen or turns the writing direction", code(c))
+                write!(
+                    f,
+                    "it contains U+{:04X}, which is invisible or changes the writing direction",
+                    code(c)
+                )
             }
             Self::Loose(c) => {
-                write!(f, "it has U+{:04X} where that has nothing to join or to change", code(c))
+                write!(f, "it contains U+{:04X} in a place where it has no effect", code(c))
             }
         }
     }
