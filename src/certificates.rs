@@ -220,7 +220,7 @@ mod tests {
                 "tls.names: FOLDER/other.pem: wrong host name: turn.example is not in the certificate, which is for \
                  other.example, *.wild.example, 192.0.2.1, 2001:db8::1",
             ),
-            (nameless, "turn.example is not in the certificate, which is for no name at all"),
+            (nameless, "turn.example is not in the certificate, which contains no host name"),
         ] {
             refused(&folder, files, expected);
         }
@@ -244,13 +244,13 @@ mod tests {
             (with("/dev/zero".into()), "tls.key: /dev/zero: cannot be read by this user (it is a device"),
             (
                 file("long", &"\n".repeat(2 << 20)),
-                "tls.key: FOLDER/long: cannot be read by this user (too long",
+                "tls.key: FOLDER/long: cannot be read by this user (the file is larger than 1 MiB",
             ),
             (with(good.certificate.clone()), "no private key in PEM"),
             (file("bad", &pem("PRIVATE KEY")), "tls.key: FOLDER/bad: the key cannot be used ("),
             (
                 file("locked", &pem("ENCRYPTED PRIVATE KEY")),
-                "the key has a passphrase: take it off with `openssl pkey -in FOLDER/locked`",
+                "the key has a passphrase: remove it with `openssl pkey -in FOLDER/locked`",
             ),
             (
                 with(other.key),

@@ -39,7 +39,7 @@ const IGNORED: &[(i32, &str, &str)] = &[
         "SIGUSR1",
         "in coturn it stops new calls and lets running ones end; here SIGTERM ends all calls",
     ),
-    (libc::SIGUSR2, "SIGUSR2", "in coturn it rereads the certificates; here SIGHUP does"),
+    (libc::SIGUSR2, "SIGUSR2", "in coturn it rereads certificates; here SIGHUP does"),
     (libc::SIGALRM, "SIGALRM", NOTHING),
     (libc::SIGVTALRM, "SIGVTALRM", NOTHING),
     (libc::SIGPROF, "SIGPROF", NOTHING),

@@ -21,7 +21,7 @@ fn is_served(process: &Process) {
 fn signals_that_mean_something_elsewhere_are_ignored_and_said() {
     let process = Process::start("signals.toml", &config_text("22600-22609", &["127.0.0.1:0"]));
     for (signal, told) in [
-        ("USR1", "SIGUSR1 is ignored: in coturn it lets the calls end that there are"),
+        ("USR1", "SIGUSR1 is ignored: in coturn it stops new calls and lets running ones end"),
         ("USR2", "SIGUSR2 is ignored: in coturn it rereads certificates; here SIGHUP does"),
         ("ALRM", "SIGALRM is ignored"),
         ("VTALRM", "SIGVTALRM is ignored"),
