@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod admission;
+mod bridges;
 pub mod datagrams;
 pub mod engine;
 pub mod framing;

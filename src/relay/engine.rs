@@ -55,11 +55,11 @@ use crate::credentials::Credentials;
 use crate::metrics::Counters;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::{ClientPath, ConnectionId, Family, PeerAddr, RelayId};
+use crate::relay::bridges::Bridges;
 use crate::relay::engine::allocation::{AllocationId, Allocations, Transport};
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
 use crate::relay::engine::bandwidth::Purse;
-use crate::relay::engine::connect::Connection;
 use crate::relay::engine::endings::{Endings, Sum};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
@@ -128,7 +128,7 @@ pub struct Engine {
     /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
     reservations: HashMap<Token, Lease>,
     /// The TCP connections with peers.
-    connections: HashMap<ConnectionId, Connection>,
+    bridges: Bridges,
     shard: ShardIndex,
 }
 
@@ -139,7 +139,7 @@ pub enum Action {
     Reply(Vec<u8>),
     /// Send a part of the datagram to a peer.
     ToPeer(ToPeer),
-    /// Connect to a peer, and tell [`Engine::on_connected`] how that went.
+    /// Connect to a peer, tell `Bridges::attach` by which socket, and [`Engine::on_connected`] how that went.
     Connect(ConnectionId, RelayId, PeerAddr),
     /// Send this back, and from then on what the connection with the peer carries, both ways.
     Bind(ConnectionId, Vec<u8>),
@@ -197,7 +197,7 @@ impl Engine {
             next_sweep: Moment::default(),
             endings: Endings::default(),
             reservations: HashMap::new(),
-            connections: HashMap::new(),
+            bridges: Bridges::default(),
             shard,
         }
     }
@@ -482,6 +482,7 @@ impl Engine {
     /// Forgets a relayed address with its permissions and channels; the other half of a dual allocation keeps its
     /// own (RFC 8656 §8.1).
     fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
+        self.bridges.on_relay_closed(relay);
         let Some(allocation) = self.allocations.remove_relay(id, relay) else { return };
         let path = allocation.path;
         allocation.channels.retain(|channel| {
@@ -499,7 +500,6 @@ impl Engine {
         let Some(ended) = self.allocations.remove(id) else { return };
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
-        self.forget_connections(&ended);
         let (up, down) = (ended.up, ended.down);
         let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
         if up.packets + down.packets == 0 {

@@ -251,11 +251,6 @@ impl ShardPorts {
         Some(SocketAddr::new(self.pool.addresses[bound.address].0.bind, bound.port))
     }
 
-    /// The closed relays that peers connected to. Their connections are to be closed before [`Self::reap`].
-    pub fn closing_listeners(&self) -> impl Iterator<Item = RelayId> {
-        self.closing.iter().copied().filter(|relay| self.listener(*relay).is_some())
-    }
-
     /// A relay's transport address, as the world knows it.
     #[must_use]
     pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {

@@ -5,6 +5,7 @@
 //! thousand relay sockets would be ten thousand tasks.
 
 mod bridge;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,18 +18,17 @@ use mio::{Events, Interest, Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, Moment, Now};
-use crate::metrics::{Counters, Direction};
+use crate::metrics::Counters;
 use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::admission::Admission;
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
 use crate::relay::engine::peers::Own;
 use crate::relay::engine::{Action, Engine, Framing, ShardIndex, Shared, ToPeer};
-use crate::relay::framing::message_length;
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::ready::Ready;
 use crate::relay::source::Source;
-use crate::relay::streams::{Arrival, Arrived, Receipt, Role, Streams};
+use crate::relay::streams::{Arrival, Streams};
 use crate::relay::wire;
 
 /// One thread of the relay, before it runs.
@@ -39,7 +39,6 @@ pub(super) struct Shard {
     ports: ShardPorts,
     listeners: Vec<Listener>,
     streams: Streams,
-    arrived: Arrived,
     batch: Batch<Socket>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
@@ -114,9 +113,6 @@ enum Socket {
 /// peers that flood cannot keep clients from being heard.
 const RELAYS_A_ROUND: usize = 16;
 const RELAY_TURN: usize = 16;
-/// Connections that are read between two reads of the listeners, and messages that each may deliver then.
-const STREAMS_A_ROUND: usize = 16;
-const STREAM_TURN: usize = 16;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
 
@@ -151,7 +147,6 @@ impl Shard {
             ports,
             listeners: registered,
             streams,
-            arrived: Arrived::new(),
             batch: Batch::new(),
             counters,
             admission: Arc::clone(&parts.admission),
@@ -186,7 +181,6 @@ impl Shard {
                     Source::Stream(stream) => self.streams.on_event(stream, event),
                 }
             }
-            self.streams.resume(now.moment);
             self.retry_accepting(now);
             self.read_listeners(now);
             self.read_streams(now);
@@ -196,7 +190,7 @@ impl Shard {
             self.flush_streams(now);
             self.engine.expire(now.moment, &mut self.ports);
             self.end_impatient_streams(now);
-            self.end_bridges(now);
+            self.end_orphans(now);
             self.ports.reap();
         }
     }
@@ -236,18 +230,10 @@ impl Shard {
         false
     }
 
-    fn adopt(&mut self, arrival: Arrival) {
-        let Some(id) = self.streams.adopt(arrival) else { return };
-        let own = self.neighbours.get().and_then(|all| all.get(self.shard.index as usize)).cloned();
-        if let Some(own) = own {
-            self.streams.watch(id, move || own.tell(Command::MakeWay(id)));
-        }
-    }
-
     /// The machine is another now: what is denied from now on ends.
     fn move_to(&mut self, own: &Own, now: Now) {
         for connection in self.engine.set_own(own.clone(), &self.ports) {
-            if let Some(stream) = self.streams.peer(connection) {
+            if let Some(stream) = self.engine.bridges().socket(connection) {
                 self.end_stream(stream, Ending::Refused, now);
             }
         }
@@ -280,104 +266,6 @@ impl Shard {
                 let path = self.path_of(ListenerId(index as u16), slot);
                 self.client_sent(path, slot, now);
             }
-        }
-    }
-
-    fn read_streams(&mut self, now: Now) {
-        for _ in 0..STREAMS_A_ROUND {
-            let Some(id) = self.streams.next_turn() else { return };
-            match self.streams.role(id) {
-                Some(Role::Client(path)) => self.read_stream(id, path, now),
-                Some(Role::Peer(bridge)) => self.carry(id, bridge, Direction::Down, now),
-                Some(Role::Data(bridge)) => self.carry(id, bridge, Direction::Up, now),
-                Some(Role::Connecting(connection, relay)) => self.see_connected(id, connection, relay, now),
-                Some(Role::Unbound(..)) => self.see_reset(id, now),
-                Some(Role::Leaving(_)) => self.discard(id, now),
-                None => {}
-            }
-        }
-    }
-
-    fn read_stream(&mut self, id: StreamId, path: ClientPath, now: Now) {
-        let mut arrived = std::mem::take(&mut self.arrived);
-        let receipt = self.streams.receive(id, &mut arrived);
-        let ending = self.read_messages(id, path, arrived.bytes(), now).err();
-        self.arrived = arrived;
-        match (ending, receipt) {
-            (Some(ending), _) => self.end_stream(id, ending, now),
-            (None, Receipt::Ended(ending)) if self.streams.postpones_end(id, ending) => {}
-            (None, Receipt::Ended(ending)) => self.end_stream(id, ending, now),
-            (None, Receipt::Open) => {}
-        }
-    }
-
-    /// Treats each message in what arrived on a connection as a datagram.
-    fn read_messages(
-        &mut self,
-        id: StreamId,
-        path: ClientPath,
-        bytes: &[u8],
-        now: Now,
-    ) -> Result<(), Ending> {
-        let (mut at, mut messages) = (0, 0);
-        let first = self.streams.is_first(id);
-        loop {
-            let rest = &bytes[at..];
-            let length = message_length(rest, first && messages == 0).map_err(|_| Ending::BadMessage)?;
-            let Some(length) = length.filter(|_| messages < STREAM_TURN) else {
-                self.streams.keep(id, messages, rest, length.is_some(), now.moment);
-                return Ok(());
-            };
-            let Some((slot, _)) = self.batch.compose(&rest[..length]) else {
-                self.flush();
-                continue;
-            };
-            if self.hand_over(id, path, rest, length, now) {
-                return Ok(());
-            }
-            match self.client_sent(path, slot, now) {
-                Action::Ignore(reason) if reason.ends_stream() => return Err(Ending::BadMessage),
-                Action::Bind(connection, answer) => {
-                    self.bind(id, connection, &answer, &rest[length..], now);
-                    return Ok(());
-                }
-                Action::Reply(_) | Action::ToPeer(_) | Action::Connect(..) | Action::Ignore(_) => {}
-            }
-            (at, messages) = (at + length, messages + 1);
-        }
-    }
-
-    /// Closes a connection, and ends at once what it held.
-    fn end_stream(&mut self, id: StreamId, ending: Ending, now: Now) {
-        match self.streams.role(id) {
-            Some(Role::Client(path)) => self.engine.disconnect(path, now.moment, &mut self.ports),
-            Some(Role::Connecting(connection, _)) => self.report_connected(connection, false),
-            // An allocation has its connections for as long as there are sockets to its peers.
-            Some(Role::Unbound(connection, _) | Role::Leaving(Some((connection, _)))) => {
-                self.engine.on_hung_up(connection);
-            }
-            Some(Role::Peer(bridge)) => {
-                self.engine.on_hung_up(bridge.connection);
-                self.streams.leave(bridge.mate);
-            }
-            Some(Role::Data(bridge)) => self.streams.leave(bridge.mate),
-            Some(Role::Leaving(None)) | None => {}
-        }
-        self.streams.close(id, ending);
-    }
-
-    fn flush_streams(&mut self, now: Now) {
-        for id in self.streams.flush(now.moment) {
-            self.end_stream(id, Ending::Closed, now);
-        }
-    }
-
-    fn end_impatient_streams(&mut self, now: Now) {
-        loop {
-            let allocations = self.engine.allocations();
-            let allocated = |path: &ClientPath| allocations.by_path(path).is_some();
-            let Some((id, ending)) = self.streams.impatient(now.moment, allocated) else { return };
-            self.end_stream(id, ending, now);
         }
     }
 

@@ -171,7 +171,6 @@ impl Engine {
             relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
             permissions: Vec::new(),
             channels: Vec::new(),
-            connections: Vec::new(),
             lease,
             peers: 0,
             new_peers: Bucket::default(),

@@ -9,7 +9,7 @@ use slab::Slab;
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
 use crate::metrics::Direction;
-use crate::relay::address::{ChannelNumber, ClientPath, ConnectionId, Family, PeerAddr, RelayId};
+use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::ports::{OpenPort, Token};
 use crate::relay::engine::quotas::Lease;
@@ -46,8 +46,6 @@ pub struct Allocation {
     pub permissions: Vec<Permission>,
     /// The channels, those in reservation included.
     pub channels: Vec<Channel>,
-    /// The TCP connections with its peers.
-    pub connections: Vec<ConnectionId>,
     /// The count on the quotas.
     pub lease: Lease,
     /// How many peer addresses it was ever permitted.

@@ -23,30 +23,15 @@ use crate::relay::wire;
 pub(super) type Attributes = Vec<Box<dyn Setter>>;
 
 /// Signs the answers to one authenticated request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Signer {
     pub(super) key: Vec<u8>,
     pub(super) integrity: Integrity,
 }
 
-/// What of a request its answer repeats.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Question {
-    kind: u16,
-    transaction: [u8; 12],
-    fingerprint: bool,
-}
-
-impl From<&wire::Message<'_>> for Question {
-    fn from(message: &wire::Message<'_>) -> Self {
-        let (kind, transaction) = (message.kind(), message.transaction());
-        Self { kind, transaction, fingerprint: message.has_fingerprint() }
-    }
-}
-
 /// A success response.
 pub(super) fn success(
-    to: impl Into<Question>,
+    to: &wire::Message<'_>,
     attributes: &[Box<dyn Setter>],
     signer: Option<&Signer>,
 ) -> Vec<u8> {
@@ -54,17 +39,13 @@ pub(super) fn success(
 }
 
 /// An error response to a request that passed authentication.
-pub(super) fn refuse(to: impl Into<Question>, refusal: Refusal, signer: &Signer) -> Vec<u8> {
+pub(super) fn refuse(to: &wire::Message<'_>, refusal: Refusal, signer: &Signer) -> Vec<u8> {
     respond(to, CLASS_ERROR_RESPONSE, &[error(refusal)], Some(signer))
 }
 
 /// An error response to a request that did not pass authentication. With `challenge`, the realm and a nonce, the
 /// client can try again (RFC 8489 §9.2.4).
-pub(super) fn reject(
-    to: impl Into<Question>,
-    refusal: Refusal,
-    challenge: Option<(&str, String)>,
-) -> Vec<u8> {
+pub(super) fn reject(to: &wire::Message<'_>, refusal: Refusal, challenge: Option<(&str, String)>) -> Vec<u8> {
     let mut attributes = vec![error(refusal)];
     if let Some((realm, nonce)) = challenge {
         attributes.push(raw(ATTR_REALM, realm.as_bytes()));
@@ -83,7 +64,7 @@ pub(super) fn challenge_length(realm: &str) -> usize {
 
 /// The answer to a request with attributes that must be understood and are not (RFC 8489 §6.3.1).
 pub(super) fn unknown_attributes(
-    to: impl Into<Question>,
+    to: &wire::Message<'_>,
     unknown: Vec<AttrType>,
     signer: Option<&Signer>,
 ) -> Vec<u8> {
@@ -107,23 +88,22 @@ fn error(refusal: Refusal) -> Box<dyn Setter> {
 }
 
 fn respond(
-    to: impl Into<Question>,
+    to: &wire::Message<'_>,
     class: MessageClass,
     attributes: &[Box<dyn Setter>],
     signer: Option<&Signer>,
 ) -> Vec<u8> {
-    let to: Question = to.into();
     let mut kind = MessageType::default();
-    kind.read_value(to.kind);
+    kind.read_value(to.kind());
     let mut message = Message {
         typ: MessageType { method: kind.method, class },
-        transaction_id: TransactionId(to.transaction),
+        transaction_id: TransactionId(to.transaction()),
         ..Message::default()
     };
     let built = message
         .build(attributes)
         .and_then(|()| signer.map_or(Ok(()), |signer| signer.integrity.sign(&signer.key, &mut message)))
-        .and_then(|()| if to.fingerprint { FINGERPRINT.add_to(&mut message) } else { Ok(()) });
+        .and_then(|()| if to.has_fingerprint() { FINGERPRINT.add_to(&mut message) } else { Ok(()) });
     built.expect("the attributes of an answer are bounded and in order");
     message.raw
 }

@@ -30,7 +30,7 @@ impl Engine {
                 keep
             });
         }
-        self.connections_where(|peer| judge(peer.ip(), Transport::Tcp).is_err())
+        self.bridges.with_peers(|peer| judge(peer.ip(), Transport::Tcp).is_err())
     }
 
     /// Whether there may be a permission for `ip`.

@@ -6,14 +6,13 @@ use std::time::Duration;
 use mio::net::TcpStream;
 
 use crate::clock::{Moment, Now};
-use crate::metrics::Direction;
 use crate::outcome::Ending;
-use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, StreamId, Via};
+use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::admission::Permit;
-use crate::relay::shard::{Command, RELAY_TURN, Shard};
-use crate::relay::streams::{Bridge, PeerArrival, Receipt, Role};
+use crate::relay::bridges::Follows;
+use crate::relay::shard::{RELAY_TURN, Shard};
+use crate::relay::streams::PeerArrival;
 use crate::relay::tcp;
-use crate::relay::wire;
 
 /// How long no peer is accepted when the system gives no more sockets.
 const RETRY: Duration = Duration::from_millis(100);
@@ -25,30 +24,12 @@ impl Shard {
         let permit = self.admission.admit(None, now.moment).inspect(Permit::settle).ok();
         let begun = from.zip(permit).and_then(|(from, permit)| {
             let socket = TcpStream::from_std(tcp::connect(from, self.ports.inside(peer.0)).ok()?);
-            Some(PeerArrival { socket, peer: peer.0, role: Role::Connecting(connection, relay), permit })
+            let arrival = PeerArrival { socket, peer: peer.0, accepted: false, permit };
+            self.streams.adopt_peer(arrival, now.moment)
         });
-        if !begun.is_some_and(|arrival| self.streams.adopt_peer(arrival, now.moment)) {
-            self.report_connected(connection, false);
-        }
-    }
-
-    /// Sees whether a peer has answered.
-    pub(super) fn see_connected(&mut self, id: StreamId, connection: ConnectionId, relay: RelayId, now: Now) {
-        match self.streams.is_connected(id) {
-            None => {}
-            Some(false) => self.end_stream(id, Ending::Refused, now),
-            Some(true) => {
-                self.streams.become_role(id, Role::Unbound(connection, relay), now.moment);
-                self.report_connected(connection, true);
-            }
-        }
-    }
-
-    /// Sees whether a peer that nobody has bound yet is gone, and its place with it. One that has only said its last
-    /// byte is not: what it said may still be wanted.
-    pub(super) fn see_reset(&mut self, id: StreamId, now: Now) {
-        if self.streams.is_connected(id) == Some(false) {
-            self.end_stream(id, Ending::Closed, now);
+        match begun {
+            Some(socket) => self.engine.bridges_mut().attach(connection, socket),
+            None => self.report_connected(connection, false),
         }
     }
 
@@ -99,99 +80,37 @@ impl Shard {
         let Ok(permit) = self.admission.admit(None, now.moment) else { return };
         let Ok((connection, path, message)) = self.engine.on_attempt(relay, peer, now.moment) else { return };
         permit.settle();
-        let arrival = PeerArrival { socket, peer: peer.0, role: Role::Unbound(connection, relay), permit };
+        let arrival = PeerArrival { socket, peer: peer.0, accepted: true, permit };
         match (self.streams.adopt_peer(arrival, now.moment), path.via) {
-            (true, Via::Stream(client)) => self.streams.answer(client, &message, true),
+            (Some(socket), Via::Stream(client)) => {
+                self.engine.bridges_mut().attach(connection, socket);
+                self.streams.answer(client, &message, true);
+            }
             _ => self.engine.on_hung_up(connection),
         }
     }
 
-    /// Makes a client's connection that of a peer. `rest` is what the client has sent for the peer already.
-    pub(super) fn bind(
-        &mut self,
-        id: StreamId,
-        connection: ConnectionId,
-        answer: &[u8],
-        rest: &[u8],
-        now: Now,
-    ) {
-        self.streams.answer(id, answer, false);
-        self.streams.keep(id, 1, &[], false, now.moment);
-        let peer = self.streams.peer(connection);
-        let role = peer.and_then(|peer| self.streams.role(peer));
-        let (Some(peer), Some(Role::Unbound(_, relay))) = (peer, role) else { return self.streams.leave(id) };
-        self.streams.become_role(id, Role::Data(Bridge { connection, relay, mate: peer }), now.moment);
-        self.streams.become_role(peer, Role::Peer(Bridge { connection, relay, mate: id }), now.moment);
-        if !rest.is_empty() {
-            self.streams.carry(peer, rest);
-            self.engine.on_carried(connection, Direction::Up, rest.len(), now.moment);
-        }
-        self.streams.expect_reading(peer);
-    }
-
-    /// Reads one side of a bridge, as far as it may carry bytes and the other side takes them.
-    pub(super) fn carry(&mut self, id: StreamId, bridge: Bridge, direction: Direction, now: Now) {
-        if !self.engine.may_carry(bridge.connection, direction, now.moment) {
-            return self.streams.pause(id, now.moment);
-        }
-        if !self.streams.may_bridge(id, bridge.mate) {
-            return;
-        }
-        let receipt = self.streams.receive(id, &mut self.arrived);
-        let bytes = self.arrived.bytes();
-        if !bytes.is_empty() {
-            self.streams.carry(bridge.mate, bytes);
-            self.engine.on_carried(bridge.connection, direction, bytes.len(), now.moment);
-        }
-        if let Receipt::Ended(ending) = receipt {
-            self.end_stream(id, ending, now);
+    /// Makes a bridge of a client's connection and that of a peer.
+    pub(super) fn bind(&mut self, client: StreamId, connection: ConnectionId, answer: &[u8]) {
+        self.streams.answer(client, answer, false);
+        if let Some(peer) = self.engine.bridges().socket(connection) {
+            self.streams.bridge(client, peer);
         }
     }
 
-    /// Throws away what comes, until the other end closes.
-    pub(super) fn discard(&mut self, id: StreamId, now: Now) {
-        let receipt = self.streams.receive(id, &mut self.arrived);
-        if let Receipt::Ended(ending) = receipt
-            && !self.streams.postpones_end(id, ending)
-        {
-            self.end_stream(id, ending, now);
+    /// Does what follows from the end of a connection that may be one of a bridge.
+    pub(super) fn end_bridge(&mut self, id: StreamId) {
+        match self.engine.bridges_mut().on_ended(id) {
+            Some(Follows::Failed(connection)) => self.report_connected(connection, false),
+            Some(Follows::Leave(mate)) => self.streams.leave(mate),
+            None => {}
         }
     }
 
-    /// Closes both sides of the connections with peers whose relayed address is being closed.
-    pub(super) fn end_bridges(&mut self, now: Now) {
-        let closing: Vec<RelayId> = self.ports.closing_listeners().collect();
-        if closing.is_empty() {
-            return;
+    /// Closes the connections with peers whose relayed address is being closed, and those that are bound to them.
+    pub(super) fn end_orphans(&mut self, now: Now) {
+        while let Some(id) = self.engine.bridges_mut().next_orphan() {
+            self.end_stream(id, Ending::Closed, now);
         }
-        for id in self.streams.peers(|relay| closing.contains(&relay)) {
-            if let Some(Role::Peer(bridge)) = self.streams.role(id) {
-                self.end_stream(bridge.mate, Ending::Closed, now);
-            }
-            self.streams.close(id, Ending::Closed);
-        }
-    }
-
-    /// Hands a connection whose next message, of `length` bytes, wants to be bound to a peer's, to the shard that has
-    /// that; whether it did.
-    pub(super) fn hand_over(
-        &mut self,
-        id: StreamId,
-        path: ClientPath,
-        said: &[u8],
-        length: usize,
-        now: Now,
-    ) -> bool {
-        let wanted = self.engine.relays_tcp().then(|| wire::bound_connection(&said[..length])).flatten();
-        let Some(owner) = wanted.map(|connection| self.shard.owner(connection)) else { return false };
-        if owner == self.shard.index || self.engine.allocations().by_path(&path).is_some() {
-            return false;
-        }
-        let Some(neighbour) = self.neighbours.get().and_then(|all| all.get(owner as usize)) else {
-            return false;
-        };
-        let Some(arrival) = self.streams.release(id, said, now.moment) else { return false };
-        neighbour.tell(Command::Adopt(Box::new(arrival)));
-        true
     }
 }

@@ -6,7 +6,7 @@ use mio::net::TcpStream;
 use rustls::ServerConnection;
 
 use crate::clock::Moment;
-use crate::relay::address::{ClientPath, ConnectionId, RelayId, StreamId};
+use crate::relay::address::{ClientPath, StreamId};
 use crate::relay::admission::Permit;
 
 /// A client's connection that has shown what it speaks.
@@ -28,58 +28,31 @@ pub struct Arrival {
     pub said: Vec<u8>,
 }
 
-/// A connection with a peer, which is perhaps still being made.
+/// A connection with a peer (RFC 6062).
 #[derive(Debug)]
 pub struct PeerArrival {
     /// The connection.
     pub socket: TcpStream,
     /// The peer.
     pub peer: SocketAddr,
-    /// [`Role::Connecting`] or [`Role::Unbound`].
-    pub role: Role,
+    /// Whether the peer made the connection. If not, the connection is still being made.
+    pub accepted: bool,
     /// Its right to be there.
     pub permit: Permit,
 }
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A client talks to us.
+pub(super) enum Role {
+    /// A client sends messages.
     Client(ClientPath),
-    /// A peer does not answer yet.
-    Connecting(ConnectionId, RelayId),
-    /// Nobody takes a peer's bytes yet. They stay in the kernel.
-    Unbound(ConnectionId, RelayId),
-    /// A peer's bytes are for a client.
-    Peer(Bridge),
-    /// A client's bytes are for a peer.
-    Data(Bridge),
-    /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: whoever closes
-    /// with something unread destroys what is on its way. A peer's connection has its name for as long.
-    Leaving(Option<(ConnectionId, RelayId)>),
-}
-
-impl Role {
-    /// The name and the relayed address of a connection with a peer.
-    #[must_use]
-    pub fn peer(self) -> Option<(ConnectionId, RelayId)> {
-        match self {
-            Self::Connecting(connection, relay)
-            | Self::Unbound(connection, relay)
-            | Self::Peer(Bridge { connection, relay, mate: _ }) => Some((connection, relay)),
-            Self::Leaving(peer) => peer,
-            Self::Client(_) | Self::Data(_) => None,
-        }
-    }
-}
-
-/// What two connections that carry each other's bytes have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bridge {
-    /// The name of the connection with the peer.
-    pub connection: ConnectionId,
-    /// The relayed address.
-    pub relay: RelayId,
-    /// The other connection.
-    pub mate: StreamId,
+    /// A peer has not answered yet.
+    Connecting,
+    /// A peer is connected, and what it sends stays in the kernel until a client binds the connection.
+    Unbound,
+    /// What it receives is sent on this other connection.
+    Bridged(StreamId),
+    /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: closing with
+    /// something unread would destroy what is on its way.
+    Leaving,
 }

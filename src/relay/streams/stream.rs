@@ -12,8 +12,8 @@ use crate::outcome::Ending;
 use crate::relay::admission::Permit;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience, STALLED};
-use crate::relay::streams::Role;
 use crate::relay::streams::outbox::Outbox;
+use crate::relay::streams::role::Role;
 
 /// One connection.
 pub(super) struct Stream {
@@ -52,7 +52,7 @@ pub(super) struct Flags {
 }
 
 /// What arrived on a connection: what was there before, and what came now.
-pub struct Arrived {
+pub(super) struct Arrived {
     bytes: Box<[u8]>,
     end: usize,
 }
@@ -79,14 +79,12 @@ const KEPT: usize = 4 << 10;
 
 impl Arrived {
     /// Nothing.
-    #[must_use]
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: vec![0; ARRIVED].into(), end: 0 }
     }
 
     /// The bytes.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.end]
     }
 
@@ -106,13 +104,6 @@ impl Arrived {
                 Err(_) => return Err(Ending::Closed),
             }
         }
-    }
-}
-
-impl Default for Arrived {
-    /// Room for nothing: what is left in its place while the real one is used.
-    fn default() -> Self {
-        Self { bytes: Box::default(), end: 0 }
     }
 }
 
@@ -150,6 +141,16 @@ impl Stream {
         }
         if std::mem::replace(&mut self.flags.settled, allocated) != allocated {
             if allocated { self.permit.settle() } else { self.permit.renew() }
+        }
+    }
+
+    /// Whether the peer of a connection that is being made has answered; `None` while that is not known. Later, whether
+    /// the connection still is.
+    pub(super) fn is_connected(&self) -> Option<bool> {
+        match (self.socket.take_error(), self.socket.peer_addr()) {
+            (Ok(None), Ok(_)) => Some(true),
+            (Ok(None), Err(_)) => None,
+            _ => Some(false),
         }
     }
 

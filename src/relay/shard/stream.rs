@@ -1,0 +1,105 @@
+//! Serves TCP and TLS connections: does what was heard on them, and ends them.
+
+use crate::clock::Now;
+use crate::outcome::Ending;
+use crate::relay::address::{ClientPath, StreamId};
+use crate::relay::engine::Action;
+use crate::relay::shard::{Command, Shard};
+use crate::relay::streams::{Arrival, Heard};
+use crate::relay::wire;
+
+impl Shard {
+    /// Serves a client's connection from now on.
+    pub(super) fn adopt(&mut self, arrival: Arrival) {
+        let own = self.neighbours.get().and_then(|all| all.get(self.shard.index as usize)).cloned();
+        self.streams.adopt(arrival, move |id| {
+            if let Some(own) = own {
+                own.tell(Command::MakeWay(id));
+            }
+        });
+    }
+
+    /// Does what was heard on connections since the last round.
+    pub(super) fn read_streams(&mut self, now: Now) {
+        loop {
+            if self.batch.free() == 0 {
+                self.flush();
+            }
+            let engine = &self.engine;
+            let may_carry = |stream| {
+                let bridge = engine.bridges().of(stream);
+                bridge.is_some_and(|(connection, up)| engine.may_carry(connection, up, now.moment))
+            };
+            match self.streams.next(now.moment, may_carry) {
+                None => return,
+                Some(Heard::Message { id, path, message }) => {
+                    let (slot, _) = self.batch.compose(message).expect("a slot is free: see above");
+                    self.on_message(id, path, slot, now);
+                }
+                Some(Heard::Bytes { id, count }) => {
+                    if let Some((connection, direction)) = self.engine.bridges().of(id) {
+                        self.engine.on_carried(connection, direction, count, now.moment);
+                    }
+                }
+                Some(Heard::Connected(id)) => {
+                    if let Some((connection, _)) = self.engine.bridges().of(id) {
+                        self.report_connected(connection, true);
+                    }
+                }
+                Some(Heard::Ended(id, ending)) => self.end_stream(id, ending, now),
+            }
+        }
+    }
+
+    /// Treats a message of a connection as a datagram.
+    fn on_message(&mut self, id: StreamId, path: ClientPath, slot: usize, now: Now) {
+        if self.hand_over(id, path, slot, now) {
+            return;
+        }
+        match self.client_sent(path, slot, now) {
+            Action::Ignore(reason) if reason.ends_stream() => self.end_stream(id, Ending::BadMessage, now),
+            Action::Bind(connection, answer) => self.bind(id, connection, &answer),
+            Action::Reply(_) | Action::ToPeer(_) | Action::Connect(..) | Action::Ignore(_) => {}
+        }
+    }
+
+    /// Hands a connection whose message wants it to be bound to a peer's to the shard that has that one; whether it did.
+    fn hand_over(&mut self, id: StreamId, path: ClientPath, slot: usize, now: Now) -> bool {
+        let message = self.batch.datagram(slot);
+        let wanted = self.engine.relays_tcp().then(|| wire::bound_connection(message)).flatten();
+        let Some(owner) = wanted.map(|connection| self.shard.owner(connection)) else { return false };
+        if owner == self.shard.index || self.engine.allocations().by_path(&path).is_some() {
+            return false;
+        }
+        let Some(neighbour) = self.neighbours.get().and_then(|all| all.get(owner as usize)) else {
+            return false;
+        };
+        let Some(arrival) = self.streams.release(id, now.moment) else { return false };
+        neighbour.tell(Command::Adopt(Box::new(arrival)));
+        true
+    }
+
+    /// Sends what waits for connections, and closes those that cannot take it any more.
+    pub(super) fn flush_streams(&mut self, now: Now) {
+        for id in self.streams.flush(now.moment) {
+            self.end_stream(id, Ending::Closed, now);
+        }
+    }
+
+    /// Closes the connections that took too long.
+    pub(super) fn end_impatient_streams(&mut self, now: Now) {
+        loop {
+            let allocations = self.engine.allocations();
+            let allocated = |path: &ClientPath| allocations.by_path(path).is_some();
+            let Some((id, ending)) = self.streams.impatient(now.moment, allocated) else { return };
+            self.end_stream(id, ending, now);
+        }
+    }
+
+    /// Closes a connection, and ends at once what it held.
+    pub(super) fn end_stream(&mut self, id: StreamId, ending: Ending, now: Now) {
+        self.end_bridge(id);
+        let disconnect = |path| self.engine.disconnect(path, now.moment, &mut self.ports);
+        self.streams.close(id, ending, disconnect);
+    }
+}

@@ -1,0 +1,64 @@
+//! Sends what waits for each connection, many messages at once, and drops what a slow reader does not take.
+
+use crate::clock::Moment;
+use crate::outcome::Ignored;
+use crate::relay::address::StreamId;
+use crate::relay::streams::role::Role;
+use crate::relay::streams::stream::OUTBOX_MAX;
+use crate::relay::streams::{BRIDGED, Streams};
+
+/// Room in the outbox that media leave to answers; without an allocation there is no more.
+const ANSWERS: usize = 16 << 10;
+
+impl Streams {
+    /// Sends an answer, when [`Self::flush`] is called. For a client without an allocation little is held.
+    pub fn answer(&mut self, id: StreamId, message: &[u8], allocated: bool) {
+        if let Some(stream) = self.slots.get_mut(id.0 as usize) {
+            stream.stand(allocated);
+        }
+        self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
+    }
+
+    /// Sends media, when [`Self::flush`] is called.
+    pub fn relay(&mut self, id: StreamId, message: &[u8]) {
+        self.push(id, message, OUTBOX_MAX - ANSWERS);
+    }
+
+    fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
+        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
+        if stream.push(message, most) {
+            self.sending.push(id);
+        } else {
+            self.counters.ignored(Ignored::SlowReader);
+        }
+    }
+
+    /// Sends what waits, each connection's messages together, and ends the round of [`Self::next`]. Returns the
+    /// connections that have ended with it, or turn out to have ended; they are to be closed.
+    pub fn flush(&mut self, now: Moment) -> Vec<StreamId> {
+        self.turns = 0;
+        let mut ended = Vec::new();
+        while let Some(id) = self.sending.pop() {
+            let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
+            match (stream.send(), stream.role) {
+                (Err(_), _) => ended.push(id),
+                // Whoever is bridged may take its time.
+                (Ok(_), Role::Bridged(_)) => {}
+                (Ok(_), Role::Leaving) if !stream.has_to_send() => match stream.ended {
+                    Some(_) => ended.push(id),
+                    None => stream.shut(now),
+                },
+                (Ok(progress), _) => stream.patience.sent(progress, stream.has_to_send(), now),
+            }
+            let room = stream.waiting() < BRIDGED;
+            if let Role::Bridged(mate) = stream.role
+                && room
+                && self.slots.get(mate.0 as usize).is_some_and(|mate| mate.flags.held)
+            {
+                self.readable.push(mate);
+            }
+            self.reschedule(id);
+        }
+        ended
+    }
+}
