@@ -6,7 +6,7 @@
 //! packets, its allocation, its relay sockets) lives on one shard, so nothing on this way is locked or shared.
 //!
 //! A TCP or TLS connection is handed to one shard, too ([`streams`]). Each message in it ([`framing`]) then goes the way
-//! of a datagram.
+//! of a datagram. Which connections of clients and peers carry each other's bytes (RFC 6062) is one value: `bridges.rs`.
 //!
 //! [`Relay`] is all shards at once, and the only way in: nothing outside this folder holds a shard.
 
