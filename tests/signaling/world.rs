@@ -21,6 +21,8 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
+use crate::support::seeds;
+
 pub const RULES: Rules = Rules { capacity: 3, create: Create::Anyone, knock: false, rooms: 100 };
 pub const SECRET: &str = "a secret of the tests, long enough";
 /// When the tests happen, as a Unix time.
@@ -89,6 +91,7 @@ impl World {
     }
 
     pub fn say_text(&mut self, socket: SocketId, text: &str) {
+        seeds::keep("message", text.as_bytes());
         let effects = self.board.hear(socket, parse(text), self.now, &mut self.rng);
         self.carry_out(effects);
     }

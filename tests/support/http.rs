@@ -8,6 +8,7 @@ use hairpin::daemon::Daemon;
 use rustls::version::TLS13;
 use serde_json::Value;
 
+use super::seeds;
 use super::stream::{Connection, connect, tls_config};
 
 /// A connection to a daemon, and what came and was not read.
@@ -46,6 +47,7 @@ impl Http {
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        seeds::http(bytes.as_ref());
         self.connection.write_all(bytes.as_ref()).unwrap();
         self.connection.flush().unwrap();
     }

@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod http;
 pub mod http2;
 pub mod process;
+pub mod seeds;
 pub mod session;
 pub mod stream;
 pub mod stun;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use hairpin::clock::{Clock, Moment};
 
 use super::daemon::PATIENCE;
+use super::seeds;
 
 /// A running daemon, ready to serve.
 pub struct Process {
@@ -129,6 +130,7 @@ impl Process {
 
 /// Writes a file for one test; returns its path.
 pub fn file(name: &str, text: &str) -> String {
+    seeds::keep("config", text.as_bytes());
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()

@@ -24,6 +24,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::client::Client;
+use super::seeds::{self, Step};
 use super::stun::{LIFETIME, Message, XOR_RELAYED_ADDRESS};
 
 pub const REALM: &str = "example.org";
@@ -43,6 +44,8 @@ pub struct Plan {
     pub rfc5766_channels: bool,
     pub rfc3489: bool,
     pub tcp: bool,
+    /// The budget of another world, which is a megabyte to make.
+    pub answers: Option<Arc<AnswerBudget>>,
 }
 
 /// One engine and what surrounds it.
@@ -72,6 +75,7 @@ impl Default for Plan {
             rfc5766_channels: false,
             rfc3489: false,
             tcp: false,
+            answers: None,
         }
     }
 }
@@ -107,14 +111,14 @@ impl World {
         let mut plan = Plan::default();
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
-        let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, .. } = plan;
+        let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, answers, .. } = plan;
         let settings = Arc::new(Settings { credentials, limits, rfc5766_channels, rfc3489, tcp });
         let quotas = Arc::new(Quotas::new(&settings.limits));
         let counters = Arc::new(Counters::default());
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
-            answers: Arc::new(AnswerBudget::new(&settings.limits, 2)),
+            answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(&settings.limits, 2))),
             settings: Arc::clone(&settings),
             notices: Arc::new(Notices::default()),
             peers,
@@ -136,6 +140,7 @@ impl World {
 
     /// Lets time pass, and with it everything expire that is due.
     pub fn pass(&mut self, seconds: u64) {
+        seeds::add("engine", &seeds::record(Step::Pass, 0, &(seconds as u16).to_be_bytes()));
         let end = self.now + Duration::from_secs(seconds);
         while let Some(due) = self.engine.next_deadline().filter(|due| *due <= end.moment) {
             self.engine.expire(due, &mut self.ports);
@@ -145,6 +150,7 @@ impl World {
 
     /// Hands the engine a datagram.
     pub fn deliver(&mut self, path: ClientPath, datagram: &[u8]) -> Action {
+        seeds::datagram(path.client, path.is_stream(), datagram);
         self.engine.on_client(path, datagram, self.now, &mut self.ports)
     }
 
@@ -172,6 +178,7 @@ impl World {
 
     /// A packet of a peer arrives at a relayed address.
     pub fn peer_sends(&mut self, relayed: SocketAddr, peer: &str, bytes: usize) -> Result<ToClient, Ignored> {
+        seeds::add("engine", &seeds::record(Step::Peer, 0, &[0, 0, bytes as u8, 0, 0]));
         let relay = self.ports.id_of(relayed);
         self.engine.on_peer(relay, PeerAddr(peer.parse().unwrap()), bytes, self.now.moment)
     }

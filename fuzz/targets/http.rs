@@ -1,0 +1,153 @@
+//! HTTP: whatever comes over a connection, HTTP/2 if it begins with that protocol's preface, and WebSockets with it.
+//!
+//! The whole site answers, its key, secret and allowed origin being those of tests/http, so the requests that these tests send are
+//! served here, too. Time stands still while anything happens, and runs as soon as nothing does.
+#![no_main]
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hairpin::api_key::KeyHash;
+use hairpin::clock::Clock;
+use hairpin::config::{ApiKey, Create};
+use hairpin::credentials::{CheckExpiry, Credentials, Secret};
+use hairpin::http::app_state::{AppState, Plan};
+use hairpin::http::connection::{Client, Protocol, Server};
+use hairpin::http::origins::Origins;
+use hairpin::http::router::router;
+use hairpin::ice::{IceServers, Names, Served};
+use hairpin::life::Threads;
+use hairpin::origin::{Origin, OriginPattern};
+use hairpin::relay::admission::{Admission, Bounds};
+use hairpin::relay::engine::Settings;
+use hairpin::relay::engine::peers::PeerPolicy;
+use hairpin::relay::{self, Relay};
+use hairpin::signaling::hub::Hub;
+use hairpin::signaling::switchboard::Parts;
+use hairpin_fuzz::signaling;
+use hairpin_fuzz::support::world::generous;
+use libfuzzer_sys::fuzz_target;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::runtime::Builder;
+
+const SECRET: &str = "6f0c1d3a8b5e4f7096a2c4d8e1b3f507";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+/// How many connections a site serves before it is made anew: what they leave behind must not decide what follows.
+const CONNECTIONS: u32 = 500;
+
+struct Place {
+    server: Server,
+    admission: Arc<Admission>,
+    served: u32,
+}
+
+impl Place {
+    fn new() -> Self {
+        let clock = Clock::start();
+        let secrets = vec![Secret::new(SECRET)];
+        let credentials = Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate);
+        let address = [(Ipv4Addr::new(203, 0, 113, 5), 3478).into()];
+        let served = Served { udp: &address, tcp: &address, tls: &[], tls_on_tcp: false, relay: &[] };
+        let ice = IceServers::new(&served, &Names::default());
+        let page = ApiKey {
+            origins: vec![pattern("https://app.example")],
+            max_ttl: Duration::from_secs(600),
+            allow_query: true,
+            ..key("page", "hairpin_key-of-a-page")
+        };
+        let keys = [key("shop", "hairpin_key-of-the-shop"), page];
+        let parts = Parts { sessions: 10_000, ..signaling::parts(Arc::default()) };
+        let hub = Arc::new(Hub::new(parts, clock, StdRng::seed_from_u64(1)));
+        let public = Origin::parse("https://call.example.org").expect("it is an origin");
+        let plain = ["127.0.0.1:8080".parse().expect("it is an address")];
+        let origins = Origins::new(Some(&public), &[pattern("https://friend.example")], &keys, &plain, &[]);
+        let origins = Arc::new(origins);
+        let proxies = ["10.0.0.0/8".parse().expect("it is a network")];
+        let bounds = Bounds { most: 100_000, per_network: 100_000, per_address: 100_000 };
+        let admission = Arc::new(Admission::new(bounds));
+        let relay = relay(&credentials, &admission, clock);
+        let plan =
+            Plan { origins: Arc::clone(&origins), create: Create::Anyone, credentials, ice, keys: &keys };
+        let state = Arc::new(AppState::new(plan, relay, hub, clock, [1; 32]));
+        Self { server: Server::new(router(state), origins, &proxies, clock), admission, served: 0 }
+    }
+
+    /// Serves one connection, and reads what it is answered.
+    fn serve(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.served += 1;
+        let mut hash = DefaultHasher::new();
+        bytes.hash(&mut hash);
+        // Each connection comes from another proxy, so that no limit on addresses is met by accident.
+        let peer = IpAddr::from(Ipv4Addr::from(0x0A00_0000 | hash.finish() as u32 >> 8));
+        let permit = self.admission.admit(Some(peer), Clock::start().now().moment).expect("there is a place");
+        let protocol = if bytes.starts_with(PREFACE) { Protocol::Http2 } else { Protocol::Http1 };
+        let secure = protocol == Protocol::Http2;
+        let (mut ours, theirs) = tokio::io::duplex(1 << 20);
+        let runtime =
+            Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let answer = runtime.block_on(async {
+            let client = Client { peer, secure, protocol, permit };
+            let serving = self.server.clone().serve(theirs, client);
+            let asking = async {
+                // The server may end the connection before all is said.
+                drop(ours.write_all(bytes).await);
+                drop(ours.shutdown().await);
+                let mut answer = Vec::new();
+                drop(ours.read_to_end(&mut answer).await);
+                answer
+            };
+            tokio::join!(serving, asking).1
+        });
+        drop(runtime);
+        answer
+    }
+}
+
+/// A relay without a thread: credentials are revoked at it, and nothing else.
+fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) -> Relay {
+    let credentials = credentials.clone();
+    let settings =
+        Settings { credentials, limits: generous(), rfc5766_channels: false, rfc3489: false, tcp: false };
+    let plan = relay::Plan { settings, peers: PeerPolicy::default(), addresses: Vec::new(), ports: 1..=2 };
+    let threads = Threads::default();
+    Relay::start(plan, Vec::new(), Arc::clone(admission), clock, [2; 32], &threads).expect("it starts")
+}
+
+fn key(id: &str, text: &str) -> ApiKey {
+    ApiKey {
+        id: id.to_owned(),
+        hash: KeyHash::of(text),
+        origins: Vec::new(),
+        max_ttl: Duration::from_secs(86_400),
+        per_minute: 1_000_000,
+        allow_query: false,
+    }
+}
+
+fn pattern(text: &str) -> OriginPattern {
+    OriginPattern::parse(text).expect("it is an origin")
+}
+
+thread_local! {
+    static PLACE: RefCell<Place> = RefCell::new(Place::new());
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    PLACE.with_borrow_mut(|place| {
+        if place.served == CONNECTIONS {
+            *place = Place::new();
+        }
+        let answer = place.serve(bytes);
+        assert!(
+            !answer.starts_with(b"HTTP/1.1 500 "),
+            "the server is at fault: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    });
+});
