@@ -192,7 +192,12 @@ def main_in(directory, wanted, seconds):
 
 def end_on_sigterm():
     """As on Ctrl-C: what was begun is taken down. asyncio has a way of its own, and leaves none behind."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(AFTER_SIGTERM))
+
+    def end(*_):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        sys.exit(AFTER_SIGTERM)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 if __name__ == "__main__":
