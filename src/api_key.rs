@@ -6,7 +6,6 @@
 use std::fmt;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -21,9 +20,31 @@ pub const ROOM: &str = "room";
 /// What a key may be called.
 pub const ID: &str = "1 to 32 letters, digits, - and _, and neither diag nor room";
 
-/// Whether a key may be called so. Its name is the beginning of tags, and so holds nothing that would end a part of one.
-#[must_use]
-pub fn is_id(text: &str) -> bool {
+/// The name of a key. The tags of credentials begin with it, so it holds no character that ends a part of a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyId(String);
+
+impl KeyId {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if is_id(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("{text:?} is not a valid key id: write {ID}"))
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     (1..=32).contains(&text.len()) && text.bytes().all(fits) && text != CHECK && text != ROOM
 }
@@ -70,16 +91,7 @@ impl fmt::Display for KeyHash {
     }
 }
 
-impl<'de> Deserialize<'de> for KeyHash {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        // The text is not shown: it may be the key itself.
-        Self::parse(&String::deserialize(value)?).ok_or_else(|| serde::de::Error::custom(WANTED))
-    }
-}
-
 const SCHEME: &str = "sha256:";
-const WANTED: &str =
-    "this is not \"sha256:\" with 64 hexadecimal digits: make a key and its hash with `hairpin api-key`";
 
 #[cfg(test)]
 mod tests {

@@ -1,47 +1,46 @@
-//! Turns `config.toml` into a [`Config`], whose fields are already what they mean.
+//! Turns `config.toml` into a [`Config`], whose values are already what they mean.
 //!
 //! A mistake is an error that names file, line and key, says what is wrong, and what to write instead. Nothing is
 //! guessed, and nothing is only warned about that would not work.
 
 mod checks;
 mod error;
-mod own_ports;
-mod reading;
-mod values;
+mod secrets_file;
+mod warnings;
 
-use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::path::Path;
 
-use ipnet::{IpNet, Ipv6Net};
-use serde::Deserialize;
+use toml::de::{DeTable, Error};
 
-use crate::api_key::KeyHash;
-use crate::certificates::{CertificateError, Certificates, Files};
-use crate::config::checks::Mistakes;
-use crate::config::error::Fault;
-use crate::config::reading::{Reading, Unread};
-use crate::credentials::{CheckExpiry, Secret};
+use crate::certificates::Certificates;
+use crate::config::checks::{Mistakes, WEAK};
+use crate::credentials::Secret;
 use crate::files;
 use crate::ice::{IceServers, Names, Served};
-use crate::origin::{Origin, OriginPattern, host};
-use crate::relay::engine::peers::OwnPorts;
-use crate::relay::ports::RelayAddress;
+use crate::origin::Origin;
+use crate::origin::host::HostName;
+use crate::sections::credentials::Credentials;
+use crate::sections::http::Http;
+use crate::sections::limits::Limits;
+use crate::sections::listen::Listen;
+use crate::sections::log::Log;
+use crate::sections::peers::Peers;
+use crate::sections::reading::{Fault, Reading, Unread};
+use crate::sections::relay::Relay;
+use crate::sections::rooms::Rooms;
+use crate::sections::tls::Tls;
 
-pub use checks::{KEY_TTL, TTL};
-pub use error::ConfigError;
+pub use error::{ConfigError, Source};
 
 /// The whole configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     /// Where clients reach the daemon.
     pub listen: Listen,
-    /// What it shows to TLS clients.
+    /// The certificates that it shows to TLS clients.
     pub tls: Tls,
-    /// Where pages, credentials and rooms are.
+    /// Pages, credentials and rooms over HTTP.
     pub http: Http,
     /// Where it relays from.
     pub relay: Relay,
@@ -49,170 +48,24 @@ pub struct Config {
     pub rooms: Rooms,
     /// Who may use it.
     pub credentials: Credentials,
-    /// Whom they may reach.
+    /// Which peers they may reach.
     pub peers: Peers,
     /// How much they may have.
     pub limits: Limits,
     /// What is logged.
     pub log: Log,
+    /// Where all this is written, for later errors.
+    pub source: Source,
 }
 
-/// `[listen]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    /// STUN and TURN over UDP.
-    #[serde(deserialize_with = "values::socket_addresses")]
-    pub udp: Vec<SocketAddr>,
-    /// STUN and TURN over TCP; over TLS too, where there is a certificate.
-    #[serde(deserialize_with = "values::socket_addresses")]
-    pub tcp: Vec<SocketAddr>,
-    /// TURN over TLS alone.
-    #[serde(deserialize_with = "values::socket_addresses")]
-    pub tls: Vec<SocketAddr>,
-    /// Whether Binding is answered over UDP without a magic cookie (RFC 3489).
-    pub rfc3489: bool,
-    /// The proxies whose connections begin with a PROXY protocol header.
-    #[serde(deserialize_with = "values::networks")]
-    pub proxies: Vec<IpNet>,
-}
-
-/// `[tls]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tls {
-    /// Files with a certificate and the chain that leads to its issuer's root; none, and there is no TLS.
-    #[serde(deserialize_with = "values::one_or_more_files")]
-    pub certificate: Vec<PathBuf>,
-    /// The file with the private key of each certificate, in the same order.
-    #[serde(deserialize_with = "values::one_or_more_files")]
-    pub key: Vec<PathBuf>,
-    /// The host names that clients use; each must be in a certificate.
-    #[serde(deserialize_with = "host::list")]
-    pub names: Vec<String>,
-}
-
-/// `[http]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// HTTP without TLS.
-    #[serde(deserialize_with = "values::socket_addresses")]
-    pub listen: Vec<SocketAddr>,
-    /// Where browsers reach it, if that is not where it listens.
-    pub public_url: Option<Origin>,
-    /// The host in ICE URLs, if it is another than that of `public_url`.
-    #[serde(deserialize_with = "host::optional")]
-    pub ice_host: Option<String>,
-    /// Other sites whose pages may open rooms and fetch credentials.
-    pub allowed_origins: Vec<OriginPattern>,
-    /// The reverse proxies whose word counts for who a client is.
-    #[serde(deserialize_with = "values::networks")]
-    pub proxies: Vec<IpNet>,
-    /// The backends that may ask for credentials.
-    pub keys: Vec<ApiKey>,
-}
-
-/// `[[http.keys]]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKey {
-    /// Its name; part of the user names made with it.
-    #[serde(deserialize_with = "values::key_id")]
-    pub id: String,
-    /// What the key is known by.
-    pub hash: KeyHash,
-    /// The sites whose pages may use it.
-    #[serde(default)]
-    pub origins: Vec<OriginPattern>,
-    /// How long a credential or a token made with it is valid at most.
-    #[serde(default = "a_day", deserialize_with = "values::duration")]
-    pub max_ttl: Duration,
-    /// Requests a minute.
-    #[serde(default = "six_hundred")]
-    pub per_minute: u32,
-    /// Whether it may stand in a URL.
-    #[serde(default)]
-    pub allow_query: bool,
-}
-
-impl ApiKey {
-    /// Whether strangers may have it: it stands in pages, or in URLs, which end up in logs. Such a key asks for ICE
-    /// servers, as often as any one visitor may, and for nothing else.
-    #[must_use]
-    pub fn is_public(&self) -> bool {
-        self.allow_query || !self.origins.is_empty()
-    }
-}
-
-const fn a_day() -> Duration {
-    Duration::from_secs(24 * 3600)
-}
-
-const fn six_hundred() -> u32 {
-    600
-}
-
-/// `[relay]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Relay {
-    /// The addresses; `None` is "auto".
-    #[serde(deserialize_with = "values::relay_addresses")]
-    pub addresses: Option<Vec<RelayAddress>>,
-    /// The ports.
-    #[serde(deserialize_with = "values::ports")]
-    pub ports: RangeInclusive<u16>,
-    /// The threads; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub threads: Option<u32>,
-    /// Whether clients may bind the channels of RFC 5766.
-    pub rfc5766_channels: bool,
-    /// Whether clients may reach peers over TCP (RFC 6062).
-    pub tcp: bool,
-}
-
-/// `[credentials]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Credentials {
-    /// The realm.
-    pub realm: String,
-    /// Shared secrets, newest first; those of `secrets_file` once the file is read.
-    #[serde(deserialize_with = "values::secrets")]
-    pub secrets: Vec<Secret>,
-    /// Where the secrets are instead.
-    pub secrets_file: Option<PathBuf>,
-    /// Whether secrets may be guessable.
-    pub allow_weak_secret: bool,
-    /// Static users and their passwords, prepared by the OpaqueString profile (RFC 8265 §4.2).
-    #[serde(deserialize_with = "values::users")]
-    pub users: HashMap<String, Secret>,
-    /// How long a credential is valid that a member of a room gets, or that the command line makes.
-    #[serde(deserialize_with = "values::duration")]
-    pub ttl: Duration,
-    /// When the expiry is checked.
-    #[serde(deserialize_with = "values::check_expiry")]
-    pub check_expiry: CheckExpiry,
-}
-
-/// `[rooms]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rooms {
-    /// Members of one room.
-    pub capacity: usize,
-    /// Who may create rooms.
-    #[serde(deserialize_with = "values::create")]
-    pub create: Create,
-    /// Whether newcomers wait until the host lets them in.
-    pub knock: bool,
-    /// Members, and WebSockets, in all.
-    pub members: usize,
-    /// WebSockets of one address.
-    pub sockets_per_ip: u32,
-    /// Joins of one address, each minute.
-    pub joins_per_minute: u32,
+/// A configuration that is being judged.
+struct Draft {
+    config: Config,
+    faults: Vec<Fault>,
+    /// The keys whose values are not known, and stand in `config` as their defaults.
+    unread: Unread,
+    /// Whether the text is TOML. If it is not, nobody knows what else it says.
+    is_toml: bool,
 }
 
 /// Who may create rooms.
@@ -224,216 +77,16 @@ pub enum Create {
     Token,
 }
 
-/// `[peers]`
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Peers {
-    /// Opened ranges.
-    #[serde(deserialize_with = "values::networks")]
-    pub allow: Vec<IpNet>,
-    /// Closed ranges.
-    #[serde(deserialize_with = "values::networks")]
-    pub deny: Vec<IpNet>,
-    /// Opened ports of this machine itself.
-    #[serde(deserialize_with = "own_ports::read")]
-    pub allow_own: Vec<OwnPorts>,
-    /// NAT64 prefixes.
-    #[serde(deserialize_with = "values::networks_v6")]
-    pub nat64_prefixes: Vec<Ipv6Net>,
-    /// Whether loopback is open.
-    pub loopback: bool,
-}
-
-/// `[limits]`
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Allocations in all; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub allocations: Option<u32>,
-    /// Allocations of one user.
-    pub allocations_per_user: u32,
-    /// Allocations of single users, in place of that: by the tag of their credentials, or the name of a static user.
-    pub users: HashMap<String, u32>,
-    /// Allocations of one address; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub allocations_per_ip: Option<u32>,
-    /// Connections in all; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub connections: Option<u32>,
-    /// Connections of one network, a /24 or /48; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub connections_per_network: Option<u32>,
-    /// Connections of one address; `None` is "auto".
-    #[serde(deserialize_with = "values::auto_or_count")]
-    pub connections_per_ip: Option<u32>,
-    /// TLS handshakes of one address, each second.
-    pub handshakes_per_ip: u32,
-    /// Permissions of one allocation.
-    pub permissions: u32,
-    /// Channels of one allocation.
-    pub channels: u32,
-    /// New peers of one allocation, each second.
-    pub new_peers_per_second: u32,
-    /// New peers of one allocation, at once.
-    pub new_peers_burst: u32,
-    /// Packets of one allocation, each second and direction.
-    pub packets_per_second: u32,
-    /// Bits of payload of one allocation, each second and direction.
-    pub bits_per_second: u64,
-    /// Bits of payload of one user's allocations together, each second and direction; `None` is "off".
-    #[serde(deserialize_with = "values::off_or_bits")]
-    pub bits_per_second_per_user: Option<u64>,
-    /// Bits of payload of all allocations together, each second and direction; `None` is "off".
-    #[serde(deserialize_with = "values::off_or_bits")]
-    pub bits_per_second_total: Option<u64>,
-    /// Unauthenticated errors to one address, each second in the long run.
-    pub answers_per_ip: u32,
-    /// Unauthenticated errors to one address, at once.
-    pub answers_per_ip_burst: u32,
-    /// Unauthenticated errors to one network, each second in the long run.
-    pub answers_per_network: u32,
-    /// Unauthenticated errors to one network, at once.
-    pub answers_per_network_burst: u32,
-    /// Wrong passwords of one client, each minute.
-    pub failures_per_minute: u32,
-}
-
-/// `[log]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// How much is logged.
-    #[serde(deserialize_with = "values::level")]
-    pub level: tracing::Level,
-    /// How it looks.
-    #[serde(deserialize_with = "values::format")]
-    pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Tls {
-    /// Reads the certificates, if there are to be any.
-    ///
-    /// # Errors
-    /// Which files cannot be used, and why; never nothing.
-    pub fn load(&self) -> Result<Option<Certificates>, Vec<CertificateError>> {
-        if self.certificate.is_empty() {
-            return Ok(None);
-        }
-        let pair = |(certificate, key): (&PathBuf, &PathBuf)| Files {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        };
-        let files: Vec<Files> = self.certificate.iter().zip(&self.key).map(pair).collect();
-        Certificates::load(&files, &self.names).map(Some)
-    }
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        let both = ["0.0.0.0:3478", "[::]:3478"];
-        let udp: Vec<_> = both.map(|address| address.parse().expect("it is an address")).into();
-        Self { tcp: udp.clone(), udp, tls: Vec::new(), rfc3489: false, proxies: Vec::new() }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        let loopback = ["127.0.0.0/8", "::1/128"];
-        Self {
-            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
-            public_url: None,
-            ice_host: None,
-            allowed_origins: Vec::new(),
-            proxies: loopback.map(|net| net.parse().expect("it is a network")).into(),
-            keys: Vec::new(),
-        }
-    }
-}
-
-impl Default for Relay {
-    fn default() -> Self {
-        Self { addresses: None, ports: 49_152..=65_535, threads: None, rfc5766_channels: false, tcp: false }
-    }
-}
-
-impl Default for Credentials {
-    fn default() -> Self {
-        Self {
-            realm: "hairpin".to_owned(),
-            secrets: Vec::new(),
-            secrets_file: None,
-            allow_weak_secret: false,
-            users: HashMap::new(),
-            ttl: Duration::from_secs(3600),
-            check_expiry: CheckExpiry::Allocate,
-        }
-    }
-}
-
-impl Default for Rooms {
-    fn default() -> Self {
-        Self {
-            capacity: 4,
-            create: Create::Anyone,
-            knock: false,
-            members: 10_000,
-            sockets_per_ip: 300,
-            joins_per_minute: 300,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            allocations: None,
-            allocations_per_user: 100,
-            users: HashMap::new(),
-            allocations_per_ip: None,
-            connections: None,
-            connections_per_network: None,
-            connections_per_ip: None,
-            handshakes_per_ip: 50,
-            permissions: 32,
-            channels: 32,
-            new_peers_per_second: 5,
-            new_peers_burst: 32,
-            packets_per_second: 10_000,
-            bits_per_second: 25_000_000,
-            bits_per_second_per_user: None,
-            bits_per_second_total: None,
-            answers_per_ip: 10,
-            answers_per_ip_burst: 600,
-            answers_per_network: 100,
-            answers_per_network_burst: 2400,
-            failures_per_minute: 20,
-        }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: tracing::Level::INFO, format: LogFormat::Text }
-    }
-}
-
 impl Config {
     /// Reads and checks a file, and the secrets file that it names.
     ///
     /// # Errors
-    /// All that is wrong, where, and what to do.
+    /// Everything that is wrong, where, and what to write.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&read_file(path)?, path)
+        let mut draft = Draft::read(&read_file(path)?, path);
+        draft.check();
+        draft.read_secrets_file();
+        draft.finish()
     }
 
     /// The same, with the certificates that it names.
@@ -441,41 +94,21 @@ impl Config {
     /// # Errors
     /// As [`Self::load`].
     pub fn examine(path: &Path) -> Result<(Self, Option<Certificates>), ConfigError> {
-        let text = read_file(path)?;
-        let (config, mut faults, unread) = Self::judge(&text);
-        let Tls { certificate, key, names: _ } = &config.tls;
-        let paired =
-            certificate.len() == key.len() && unread.leaves(&["tls.certificate", "tls.key", "tls.names"]);
-        let certificates = if paired { config.tls.load() } else { Ok(None) };
-        match certificates {
-            Ok(certificates) if faults.is_empty() => return Ok((config, certificates)),
-            Ok(_) => {}
-            Err(errors) => faults.extend(errors.iter().map(|error| Fault::certificate(&text, error))),
-        }
-        Err(ConfigError::of(path, faults))
+        let mut draft = Draft::read(&read_file(path)?, path);
+        draft.check();
+        draft.read_secrets_file();
+        let certificates = draft.read_certificates();
+        draft.finish().map(|config| (config, certificates))
     }
 
-    /// Checks the text of the file `path`.
+    /// Checks the text of the file `path`. Reads no file: if the text names a secrets file, there are no secrets yet.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let (config, faults, _) = Self::judge(text);
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError::of(path, faults)) }
-    }
-
-    /// What a text says, all that is wrong with it, and which keys are not known for that.
-    fn judge(text: &str) -> (Self, Vec<Fault>, Unread) {
-        let Reading { mut config, mut faults, unread } = reading::read(text);
-        if !unread.is_toml() {
-            return (config, faults, unread);
-        }
-        let mut mistakes = Mistakes::new(unread);
-        config.read_secrets_file(&mut mistakes);
-        config.check(&mut mistakes);
-        let (found, unread) = mistakes.into_parts();
-        faults.extend(found.into_iter().map(|(key, reason)| Fault::of_key(text, key, reason)));
-        (config, faults, unread)
+        let mut draft = Draft::read(text, path);
+        draft.check();
+        draft.finish()
     }
 
     /// The URLs by which browsers reach what is `served`.
@@ -483,28 +116,116 @@ impl Config {
     pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {
         let public_url_host = self.http.public_url.as_ref().map(Origin::host);
         let names = Names {
-            ice_host: self.http.ice_host.as_deref(),
+            ice_host: self.http.ice_host.as_ref().map(HostName::as_str),
             public_url_host: public_url_host.as_deref(),
-            certificate: &self.tls.names,
+            certificate: &self.tls.names(),
         };
         IceServers::new(served, &names)
     }
+}
 
-    fn read_secrets_file(&mut self, mistakes: &mut Mistakes) {
-        let Some(file) = self.credentials.secrets_file.as_ref() else { return };
-        if !self.credentials.secrets.is_empty() {
-            let reason = "secrets are given here too: keep them in one place, and remove the other key";
-            mistakes.add("credentials.secrets_file", reason);
+impl Draft {
+    /// Reads a text. If it is not TOML, only the values in front of the first fault are judged: behind that, nobody knows
+    /// what belongs where.
+    fn read(text: &str, path: &Path) -> Self {
+        let (document, broken) = DeTable::parse_recoverable(text);
+        let end = broken.iter().map(start).min().unwrap_or(usize::MAX);
+        let mut reading = Reading::new(text, end);
+        let mut keys = reading.keys(document.get_ref());
+        let mut config = Config {
+            listen: keys.read("listen").unwrap_or_default(),
+            tls: keys.read("tls").unwrap_or_default(),
+            http: keys.read("http").unwrap_or_default(),
+            relay: keys.read("relay").unwrap_or_default(),
+            rooms: keys.read("rooms").unwrap_or_default(),
+            credentials: keys.read("credentials").unwrap_or_default(),
+            peers: keys.read("peers").unwrap_or_default(),
+            limits: keys.read("limits").unwrap_or_default(),
+            log: keys.read("log").unwrap_or_default(),
+            source: Source::default(),
+        };
+        keys.finish();
+        let syntax = syntax(&reading, &broken);
+        let Reading { mut faults, unread, lines, .. } = reading;
+        faults.extend(syntax);
+        config.source = Source::new(path, lines);
+        Self { config, faults, unread, is_toml: broken.is_empty() }
+    }
+
+    /// Looks for contradictions between keys.
+    fn check(&mut self) {
+        if !self.is_toml {
             return;
         }
-        match values::read_secrets(file) {
-            Ok(secrets) => self.credentials.secrets = secrets,
-            Err(reason) => {
-                mistakes.add("credentials.secrets_file", reason);
-                mistakes.spoil("credentials.secrets");
+        let mut mistakes = Mistakes::new(&self.unread);
+        self.config.check(&mut mistakes);
+        for (key, reason) in mistakes.found() {
+            self.wrong(key, reason);
+        }
+    }
+
+    /// Puts the secrets of the secrets file in their place.
+    fn read_secrets_file(&mut self) {
+        let credentials = &mut self.config.credentials;
+        let Some(file) = credentials.secrets_file.as_ref().filter(|_| self.is_toml) else { return };
+        if !credentials.secrets.is_empty() {
+            return;
+        }
+        let weak_is_wrong =
+            !credentials.allow_weak_secret && self.unread.leaves(&["credentials.allow_weak_secret"]);
+        match secrets_file::read(file) {
+            Ok(secrets) if weak_is_wrong && secrets.iter().any(Secret::is_weak) => {
+                self.wrong("credentials.secrets_file", WEAK.to_owned());
+            }
+            Ok(secrets) => credentials.secrets = secrets,
+            Err(reason) => self.wrong("credentials.secrets_file", reason),
+        }
+    }
+
+    fn read_certificates(&mut self) -> Option<Certificates> {
+        let Tls { certificate, key, names: _ } = &self.config.tls;
+        let known = self.is_toml && self.unread.leaves(&["tls.certificate", "tls.key", "tls.names"]);
+        if !known || certificate.0.len() != key.0.len() {
+            return None;
+        }
+        match self.config.tls.load() {
+            Ok(certificates) => certificates,
+            Err(errors) => {
+                errors.iter().for_each(|error| self.wrong(error.key(), error.to_string()));
+                None
             }
         }
     }
+
+    fn wrong(&mut self, key: &str, reason: String) {
+        self.faults.push(self.config.source.fault(key, reason));
+    }
+
+    fn finish(self) -> Result<Config, ConfigError> {
+        let Self { config, faults, .. } = self;
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::new(&config.source, faults)) }
+    }
+}
+
+/// What is not TOML: of each line what is wrong first, because the rest mostly follows from it. The parser's messages are
+/// fixed sentences, which show nothing of the text.
+fn syntax(reading: &Reading, errors: &[Error]) -> Vec<Fault> {
+    let mut lines = BTreeSet::new();
+    let first = errors.iter().map(|error| (reading.line(start(error)), error));
+    let first = first.filter(|(line, _)| lines.insert(*line)).take(SYNTAX_MAX);
+    let fault = |(line, error): (usize, &Error)| Fault {
+        line: Some(line),
+        key: String::new(),
+        reason: error.message().replace('\n', ", "),
+    };
+    first.map(fault).collect()
+}
+
+/// Of a list that is never closed, every line that follows is a fault.
+const SYNTAX_MAX: usize = 5;
+
+fn start(error: &Error) -> usize {
+    error.span().map_or(0, |span| span.start)
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {

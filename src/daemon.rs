@@ -11,6 +11,7 @@ mod surroundings;
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, mpsc as threads};
 use std::thread;
@@ -23,7 +24,7 @@ use tokio::sync::mpsc;
 use crate::bounds::rate::Rate;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::config::{Config, Limits as LimitsConfig};
+use crate::config::Config;
 use crate::credentials::{Credentials, Secret};
 use crate::daemon::error::Listener;
 use crate::daemon::resources::Resources;
@@ -40,6 +41,8 @@ use crate::relay::engine::limits::Limits;
 use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::ports::RelayAddress;
 use crate::relay::{self, Relay};
+use crate::sections::limits::Limits as LimitsConfig;
+use crate::sections::number::Count;
 use crate::signaling::hub::Hub;
 
 pub use error::StartError;
@@ -104,7 +107,7 @@ impl Daemon {
         let own = surroundings::read()?;
         let relay_addresses = relay_addresses(config, &own.addresses)?;
         let admission = Arc::new(admission(config, relay_addresses.len()));
-        let shards = config.relay.threads.map_or_else(cores, |threads| threads as usize);
+        let shards = config.relay.threads.0.map_or_else(cores, |threads| threads.get() as usize);
         let (udp, sockets) = listen::sockets(&config.listen.udp, shards)?;
         let mut doors = Vec::new();
         let tcp = listen::doors(Listener::Tcp, &config.listen.tcp, &mut doors)?;
@@ -128,7 +131,7 @@ impl Daemon {
             relay: relay.clone(),
             admission,
             certificates: certificates.clone(),
-            handshakes: Handshakes::new(config.limits.handshakes_per_ip.into()),
+            handshakes: Handshakes::new(config.limits.handshakes_per_ip.get().into()),
             proxies: config.listen.proxies.clone(),
             http,
             hub: Arc::clone(&hub),
@@ -216,7 +219,7 @@ fn admission(config: &Config, relay_addresses: usize) -> Admission {
 }
 
 fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
-    let Some(addresses) = &config.relay.addresses else {
+    let Some(addresses) = &config.relay.addresses.0 else {
         let found = network::default_relay_addresses(own);
         if found.is_empty() {
             return Err(StartError::Disconnected);
@@ -240,14 +243,14 @@ fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>,
 
 fn settings(config: &Config, relay: &[RelayAddress]) -> Result<Settings, StartError> {
     let mut secrets = config.credentials.secrets.clone();
-    if secrets.is_empty() && config.credentials.users.is_empty() {
+    if !config.credentials.is_configured() {
         secrets.push(Secret::from_random(seed()?));
         tracing::warn!(
             "no secret is configured: made one for this run; to issue credentials elsewhere, set credentials.secrets"
         );
     }
     let users = config.credentials.users.clone();
-    let (realm, check_expiry) = (&config.credentials.realm, config.credentials.check_expiry);
+    let (realm, check_expiry) = (config.credentials.realm.as_str(), config.credentials.check_expiry);
     Ok(Settings {
         credentials: Credentials::new(realm, secrets, users, check_expiry),
         limits: limits(&config.limits, config.relay.ports.len() * most_of_a_family(relay)),
@@ -267,25 +270,30 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     let second = Duration::from_secs(1);
     // The last free ports are hard to find and even pairs run out first, so "auto" leaves a tenth.
     let most = u32::try_from(ports * 9 / 10).unwrap_or(u32::MAX).max(1);
-    let allocations = config.allocations.unwrap_or(most);
+    let allocations = config.allocations.0.map_or(most, Count::get);
     // Ten rooms of eight fit behind one address; and one network cannot take all.
     let share = |parts: u32| (allocations / parts).max(1);
-    let allocations_per_ip = config.allocations_per_ip.unwrap_or(share(4));
-    let failures = u64::from(config.failures_per_minute);
-    let answers = |rate: u32, burst: u32| Rate::new(rate.into(), second, burst.max(rate).into());
+    let allocations_per_ip = config.allocations_per_ip.0.map_or(share(4), Count::get);
+    let failures = u64::from(config.failures_per_minute.get());
+    let answers =
+        |rate: Count, burst: Count| Rate::new(rate.get().into(), second, burst.max(rate).get().into());
     Limits {
         allocations,
-        allocations_per_user: config.allocations_per_user,
-        users: config.users.iter().map(|(user, most)| (user.as_str().into(), *most)).collect(),
+        allocations_per_user: config.allocations_per_user.get(),
+        users: config.users.iter().map(|(user, most)| (user.as_str().into(), most.get())).collect(),
         allocations_per_ip,
         allocations_per_network: share(2).max(allocations_per_ip),
-        permissions: config.permissions as usize,
-        channels: config.channels as usize,
-        new_peers: Rate::new(config.new_peers_per_second.into(), second, config.new_peers_burst.into()),
-        packets: Rate::per_second(config.packets_per_second.into()),
+        permissions: config.permissions.get() as usize,
+        channels: config.channels.get() as usize,
+        new_peers: Rate::new(
+            config.new_peers_per_second.get().into(),
+            second,
+            config.new_peers_burst.get().into(),
+        ),
+        packets: Rate::per_second(config.packets_per_second.get().into()),
         bytes: bytes(config.bits_per_second),
-        user_bytes: config.bits_per_second_per_user.map(bytes),
-        total_bytes: config.bits_per_second_total.map(bytes),
+        user_bytes: config.bits_per_second_per_user.0.map(bytes),
+        total_bytes: config.bits_per_second_total.0.map(bytes),
         answers_per_ip: answers(config.answers_per_ip, config.answers_per_ip_burst),
         answers_per_network: answers(config.answers_per_network, config.answers_per_network_burst),
         failures: Rate::new(failures, Duration::from_secs(60), failures),
@@ -294,7 +302,8 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
 
 /// So many bits a second, of which a second's worth may come at once, and a datagram of the largest size beside what a shard
 /// takes in advance.
-fn bytes(bits_per_second: u64) -> Rate {
+fn bytes(bits_per_second: NonZeroU64) -> Rate {
+    let bits_per_second = bits_per_second.get();
     let burst = (bits_per_second / 8).max(u64::from(u16::MAX) + CHUNK);
     Rate::new(bits_per_second.div_ceil(8), Duration::from_secs(1), burst)
 }

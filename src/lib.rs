@@ -4,7 +4,7 @@
 //! |---|---|
 //! | starts and stops everything | [`daemon`] |
 //! | the command line | [`cli`] |
-//! | `config.toml` | [`config`] |
+//! | `config.toml` | [`config`]; what it may say: [`sections`] |
 //! | who may use the relay | [`credentials`] |
 //! | what TLS clients are shown | [`certificates`] |
 //! | who connects over TCP, and TLS | [`front`] |
@@ -46,5 +46,6 @@ pub mod origin;
 pub mod outcome;
 pub mod relay;
 pub mod room_token;
+pub mod sections;
 pub mod signaling;
 pub mod unseen;

@@ -26,10 +26,10 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::clock::Clock;
-use crate::config::{Log as LogConfig, LogFormat};
 use crate::log::bound::Bound;
 use crate::log::queue::Queue;
 use crate::log::writer::Writer;
+use crate::sections::log::{Log as LogConfig, LogFormat};
 
 /// The log of this process, from its start until this is dropped; what was said before is then written, if that does not
 /// take long.
@@ -47,7 +47,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// If there can be no thread for it.
-pub fn start(config: LogConfig) -> io::Result<Log> {
+pub fn start(config: &LogConfig) -> io::Result<Log> {
     let clock = Clock::start();
     let queue = Arc::new(Queue::default());
     let bound = Arc::new(Mutex::new(Bound::default()));

@@ -5,7 +5,6 @@ mod pattern;
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
 pub use pattern::{NAMELESS, OriginPattern};
@@ -208,12 +207,6 @@ const BAD_PORTS: &[u16] = &[
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl<'de> Deserialize<'de> for Origin {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(value)?).map_err(serde::de::Error::custom)
     }
 }
 

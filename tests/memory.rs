@@ -10,6 +10,8 @@ use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
+use hairpin::sections::number::Bounded;
+use hairpin::sections::value::Auto;
 use socket2::{Domain, Socket, Type};
 use support::certificate::Folder;
 use support::daemon::{Client, config_text, peer, start_on, start_secure};
@@ -98,7 +100,7 @@ fn clients_that_do_not_read_cost_less_than_256_kib_each() {
     const DATAGRAM: usize = 8000;
     const BATCH: usize = 8;
     let _alone = ALONE.lock();
-    let daemon = start_secure("28100-28199", |config| config.relay.threads = Some(1));
+    let daemon = start_secure("28100-28199", |config| config.relay.threads = Auto(Bounded::new(1)));
     let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
     let peer = peer([127, 0, 0, 1].into());
     let push = |relayed, bytes: u64| {
@@ -148,7 +150,7 @@ fn clients_that_do_not_read_cost_less_than_256_kib_each() {
 fn strangers_that_ask_and_do_not_read_cost_less_than_96_kib_each() {
     const STRANGERS: usize = 32;
     let _alone = ALONE.lock();
-    let daemon = start_secure("28300-28399", |config| config.relay.threads = Some(1));
+    let daemon = start_secure("28300-28399", |config| config.relay.threads = Auto(Bounded::new(1)));
     let server = daemon.addresses().tcp[0];
     let questions = Builder::new(Class::Request, BINDING, [7; 12]).0.repeat(16 << 10);
     let ask = || {

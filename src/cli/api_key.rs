@@ -3,7 +3,7 @@
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 
-use crate::api_key::{self, ID, KeyHash};
+use crate::api_key::{self, KeyHash, KeyId};
 use crate::cli::{Failure, print};
 use crate::credentials::Secret;
 
@@ -16,12 +16,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    if !api_key::is_id(&arguments.id) {
-        return Err(Failure::config(format!("{:?} is not a valid key id: write {ID}", arguments.id)));
-    }
+    let id = KeyId::parse(&arguments.id).map_err(|wrong| Failure::config(format!("--id: {wrong}")))?;
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
-    print(&show(&arguments.id, &api_key::from_random(bytes)))
+    print(&show(id.as_str(), &api_key::from_random(bytes)))
 }
 
 fn show(id: &str, key: &Secret) -> String {

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::{ConfigArgument, Failure, load, print};
 use crate::clock::Clock;
-use crate::config::TTL;
 use crate::credentials::{Credential, Credentials, USER, is_user};
+use crate::sections::credentials::CredentialTtl;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -28,11 +28,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let user = arguments.user.as_deref().unwrap_or_default();
     let config = load(arguments.config.config.as_deref())?.credentials;
-    let ttl = arguments.ttl.unwrap_or(config.ttl);
-    if !TTL.contains(&ttl) {
-        return Err(Failure::config("a credential lives from 1m to 30days: choose a --ttl between"));
-    }
-    let credentials = Credentials::new(&config.realm, config.secrets, config.users, config.check_expiry);
+    let ttl = arguments.ttl.map_or(Some(config.ttl), CredentialTtl::new).map(CredentialTtl::get);
+    let ttl = ttl.ok_or_else(|| {
+        Failure::config(format!("a credential lives {}: choose a --ttl between", CredentialTtl::bounds()))
+    })?;
+    let credentials =
+        Credentials::new(config.realm.as_str(), config.secrets, config.users, config.check_expiry);
     let credential = issue(&credentials, user, ttl).ok_or_else(|| {
         Failure::config(
             "there is no secret to make a credential from: name a file with --config that has one",

@@ -25,7 +25,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (config, certificates) = examine(arguments.config.config.as_deref())?;
-    let _log = log::start(config.log).map_err(Failure::system)?;
+    let _log = log::start(&config.log).map_err(Failure::system)?;
     for warning in config.warnings(arguments.config.config.as_deref()) {
         tracing::warn!("{warning}");
     }
@@ -114,8 +114,7 @@ fn site(config: &Config, addresses: &Addresses) -> Option<String> {
 
 /// Whoever runs the daemon by hand without a secret gets something to try it with. Not in a log.
 fn offer_trial(config: &Config, daemon: &Daemon) {
-    let unconfigured = config.credentials.secrets.is_empty() && config.credentials.users.is_empty();
-    if !unconfigured || !std::io::stdout().is_terminal() {
+    if config.credentials.is_configured() || !std::io::stdout().is_terminal() {
         return;
     }
     let ttl = Duration::from_secs(3600);

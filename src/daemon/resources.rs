@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::config::Limits;
 use crate::relay::admission::Bounds;
+use crate::sections::limits::Limits;
+use crate::sections::number::Count;
 
 /// What the machine, and whoever started the daemon, lets it have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ impl Plan {
         // What leaves relay sockets a quarter: an allocation over UDP must not fail for want of a file.
         let configurable = files.saturating_sub(files / 4 + OWN_FILES).max(files / 4).max(1);
         let memory = memory.map(|Memory { bytes, source }| ((bytes / SHARE / WORST).max(1), source));
-        let (most, bounded_by) = match limits.connections {
+        let (most, bounded_by) = match limits.connections.0.map(Count::get) {
             Some(most) if u64::from(most) > configurable => (configurable, FILES_BOUND),
             Some(most) => (most.into(), "limits.connections"),
             None => [Some((MOST as u64, "what one daemon is made for")), Some((beside, FILES_BOUND)), memory]
@@ -85,9 +86,11 @@ impl Plan {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let part = (most / PART).max(1);
         let per_address =
-            limits.connections_per_ip.map_or(part.min(MOST_PER_ADDRESS), |per_ip| per_ip as usize);
-        let per_network =
-            limits.connections_per_network.map_or(part.max(per_address), |per_network| per_network as usize);
+            limits.connections_per_ip.0.map_or(part.min(MOST_PER_ADDRESS), |per_ip| per_ip.get() as usize);
+        let per_network = limits
+            .connections_per_network
+            .0
+            .map_or(part.max(per_address), |per_network| per_network.get() as usize);
         Self { bounds: Bounds { most, per_network, per_address }, bounded_by }
     }
 
@@ -101,13 +104,13 @@ impl Plan {
             per_ip = per_address,
             "connections over TCP and TLS"
         );
-        if limits.connections.is_some_and(|configured| configured as usize > most) {
+        if limits.connections.0.is_some_and(|configured| configured.get() as usize > most) {
             tracing::warn!(
                 limit = most,
                 "limits.connections is more than the limit of open files allows beside the relay's: raise LimitNOFILE"
             );
         }
-        if limits.connections_per_ip.is_some() && per_address > (most / PART).max(1) {
+        if limits.connections_per_ip.0.is_some() && per_address > (most / PART).max(1) {
             tracing::warn!(
                 limit = most,
                 "limits.connections_per_ip lets one address have more than a quarter of all connections: lower it, or write \"auto\""
@@ -182,6 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sections::value::Auto;
 
     const GIB: u64 = 1 << 30;
     const PORTS: usize = 16_384;
@@ -223,7 +227,7 @@ mod tests {
             let Bounds { most, per_network, per_address } = plan(files, 64 * GIB).bounds;
             assert!(most as u64 <= files / 2 || files > PORTS as u64, "{files}: {most}");
             assert!(per_address <= most / 4 && per_network <= most / 4, "{files}");
-            let limits = Limits { connections: Some(100_000), ..Limits::default() };
+            let limits = Limits { connections: Auto(Count::new(100_000)), ..Limits::default() };
             let configured = Plan::new(&limits, PORTS, &Resources { files, memory: None }).bounds.most as u64;
             assert!(files - configured >= files / 4, "{files}: {configured}");
         }
@@ -232,9 +236,9 @@ mod tests {
     #[test]
     fn what_is_configured_counts_as_far_as_there_are_files() {
         let limits = Limits {
-            connections: Some(4_000),
-            connections_per_ip: Some(3_000),
-            connections_per_network: None,
+            connections: Auto(Count::new(4_000)),
+            connections_per_ip: Auto(Count::new(3_000)),
+            connections_per_network: Auto(None),
             ..Limits::default()
         };
         let resources = Resources { files: 1 << 20, memory: Some(Memory { bytes: 1 << 20, source: "" }) };

@@ -7,7 +7,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::clock::Clock;
-use crate::config::{Config, Http, Rooms};
+use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::daemon::{Addresses, StartError, seed};
 use crate::http::app_state::{AppState, Plan};
@@ -17,6 +17,8 @@ use crate::http::router::router;
 use crate::ice::{IceServers, Served};
 use crate::relay::Relay;
 use crate::room_token::RoomTokens;
+use crate::sections::http::Http;
+use crate::sections::rooms::Rooms;
 use crate::signaling::hub::Hub;
 use crate::signaling::rooms::Rules;
 use crate::signaling::switchboard::{IceSource, Parts};
@@ -31,7 +33,7 @@ pub(super) fn open(
     clock: Clock,
 ) -> Result<(Server, Arc<Hub>), StartError> {
     let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
-    let tls_on_tcp = !config.tls.certificate.is_empty();
+    let tls_on_tcp = !config.tls.certificate.0.is_empty();
     let ice = config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay });
     let hub = Arc::new(hub(config, ice.clone(), credentials, clock)?);
     let origins = Arc::new(origins(config, addresses, own));
@@ -61,13 +63,14 @@ fn hub(
 ) -> Result<Hub, StartError> {
     let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
     let credentials = credentials.clone();
+    let members = members.get() as usize;
     let parts = Parts {
-        rules: Rules { capacity, create, knock, rooms: members },
+        rules: Rules { capacity: capacity.get() as usize, create, knock, rooms: members },
         sessions: members,
-        sockets_per_ip,
-        joins_per_minute,
+        sockets_per_ip: sockets_per_ip.get(),
+        joins_per_minute: joins_per_minute.get(),
         tokens: RoomTokens::new(credentials.secrets()),
-        relay: IceSource { servers, credentials, ttl: config.credentials.ttl },
+        relay: IceSource { servers, credentials, ttl: config.credentials.ttl.get() },
         counters: Arc::default(),
     };
     Ok(Hub::new(parts, clock, StdRng::from_seed(seed()?)))

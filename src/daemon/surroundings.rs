@@ -46,7 +46,7 @@ impl Surroundings {
     /// Whom clients may reach.
     pub(super) fn policy(&self, config: &Config, addresses: &Addresses) -> PeerPolicy {
         let policy = PeerPolicy {
-            allow: config.peers.allow.clone(),
+            allow: config.peers.allow.iter().map(|range| range.get()).collect(),
             deny: config.peers.deny.clone(),
             nat64: config.peers.nat64_prefixes.clone(),
             loopback: config.peers.loopback,

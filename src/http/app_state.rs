@@ -11,7 +11,7 @@ use rand::{RngCore as _, SeedableRng as _};
 use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::clock::{Clock, Moment};
-use crate::config::{ApiKey, Create};
+use crate::config::Create;
 use crate::credentials::Credentials;
 use crate::http::keys::Keys;
 use crate::http::origins::Origins;
@@ -20,6 +20,7 @@ use crate::http::refusals::Refusals;
 use crate::ice::IceServers;
 use crate::relay::Relay;
 use crate::room_token::RoomTokens;
+use crate::sections::http::ApiKey;
 use crate::signaling::hub::Hub;
 
 /// What the handlers are told by the configuration.

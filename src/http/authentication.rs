@@ -7,12 +7,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::config::ApiKey;
 use crate::http::app_state::AppState;
 use crate::http::keys::{Denied, Shown};
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
+use crate::sections::http::ApiKey;
 
 /// A request with a valid key in its `Authorization` header.
 pub(super) struct KeyHolder(pub(super) ApiKey);

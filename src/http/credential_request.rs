@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 
-use crate::config::{ApiKey, KEY_TTL};
 use crate::credentials::{Credentials, USER, is_user};
 use crate::http::problem::{Problem, bad};
 use crate::ice::Transport;
+use crate::sections::http::{ApiKey, KeyTtl};
 use crate::signaling::protocol::names::RoomName;
 
 /// What a request may say as JSON, all of it optional.
@@ -56,7 +56,7 @@ impl CredentialRequest {
         let room = self.room.clone().map(room).transpose()?;
         let room = room.and_then(|room| credentials.pseudonym(room.as_str()));
         let room = room.map(|room| format!("{room}.")).unwrap_or_default();
-        Ok(format!("{}.{room}{user}", key.id))
+        Ok(format!("{}.{room}{user}", key.id.as_str()))
     }
 
     /// How the relay may be reached; `None` is by any transport.
@@ -87,7 +87,7 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
     if !(1..ABSURD).contains(&asked) {
         return Err(bad("ttl is a number of seconds, and at least 1"));
     }
-    Ok(asked.clamp(KEY_TTL.start().as_secs(), key.max_ttl.as_secs()))
+    Ok(asked.clamp(KeyTtl::MIN.as_secs(), key.max_ttl.as_secs()))
 }
 
 /// A room's name, checked.
@@ -98,20 +98,15 @@ pub(super) fn room(name: String) -> Result<RoomName, Problem> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::time::Duration;
 
     use super::*;
-    use crate::api_key::KeyHash;
+    use crate::api_key::{KeyHash, KeyId};
     use crate::credentials::{CheckExpiry, Secret};
 
     fn key() -> ApiKey {
         ApiKey {
-            id: "shop".to_owned(),
-            hash: KeyHash::of("a key"),
-            origins: Vec::new(),
-            max_ttl: Duration::from_secs(7200),
-            per_minute: 600,
-            allow_query: false,
+            max_ttl: KeyTtl::of::<7200>(),
+            ..ApiKey::new(KeyId::parse("shop").unwrap(), KeyHash::of("a key"))
         }
     }
 
@@ -157,7 +152,7 @@ mod tests {
         {
             assert_eq!(ttl(asked, &key()).unwrap(), given, "{asked:?}");
         }
-        assert_eq!(ttl(None, &ApiKey { max_ttl: Duration::from_secs(60), ..key() }).unwrap(), 60);
+        assert_eq!(ttl(None, &ApiKey { max_ttl: KeyTtl::MIN, ..key() }).unwrap(), 60);
         for wrong in [0, ABSURD, 1_000_000_000_000_000_000, u64::MAX] {
             assert!(ttl(Some(wrong), &key()).is_err(), "{wrong}");
         }

@@ -8,7 +8,7 @@ use crate::bounds::client_net::address;
 use crate::bounds::rate::{Bucket, Rate};
 use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
-use crate::config::ApiKey;
+use crate::sections::http::ApiKey;
 
 /// The keys of the configuration, and how often they were used.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Keys {
     #[must_use]
     pub fn new(keys: &[ApiKey]) -> Self {
         let count = |key: &ApiKey| {
-            let rate = Rate::new(key.per_minute.into(), MINUTE, key.per_minute.into());
+            let rate = Rate::new(key.per_minute.get().into(), MINUTE, key.per_minute.get().into());
             Counted { key: key.clone(), rate, used: Bucket::default() }
         };
         Self {
@@ -98,25 +98,24 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api_key::KeyId;
+    use crate::sections::number::Count;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
     const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 8));
 
     fn keys() -> Keys {
         let key = |id: &str, allow_query| ApiKey {
-            id: id.to_owned(),
-            hash: KeyHash::of(&format!("key of {id}")),
-            origins: Vec::new(),
-            max_ttl: MINUTE,
-            per_minute: 100,
+            per_minute: Count::of::<100>(),
             allow_query,
+            ..ApiKey::new(KeyId::parse(id).unwrap(), KeyHash::of(&format!("key of {id}")))
         };
         Keys::new(&[key("one", false), key("two", true)])
     }
 
     fn show(keys: &mut Keys, text: &str, ip: IpAddr, at: u64) -> Result<String, Denied> {
         let now = Moment::from_nanos(at * 1_000_000_000);
-        keys.admit(Shown { text, in_url: false }, ip, now).map(|key| key.id.clone())
+        keys.admit(Shown { text, in_url: false }, ip, now).map(|key| key.id.as_str().to_owned())
     }
 
     #[test]
@@ -134,7 +133,7 @@ mod tests {
         let mut keys = keys();
         let mut ask = |text| {
             let shown = Shown { text, in_url: true };
-            keys.admit(shown, HOME, Moment::default()).map(|key| key.id.clone())
+            keys.admit(shown, HOME, Moment::default()).map(|key| key.id.as_str().to_owned())
         };
         assert_eq!(ask("key of two"), Ok("two".to_owned()));
         for _ in 0..100 {

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::config::ApiKey;
 use crate::origin::{NAMELESS, Origin, OriginPattern};
+use crate::sections::http::ApiKey;
 
 /// The origins of our own pages, and of others that are allowed.
 #[derive(Debug, Clone, Default)]

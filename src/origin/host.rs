@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Deserializer, de::Error};
 use url::{Host, Url};
 
 /// Why a text is no host that a client can go to.
@@ -17,20 +16,32 @@ enum Wrong {
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 
-/// The host in `text` as clients use it: lower case, in Punycode, without the dot of the root; an address without brackets.
-///
-/// # Errors
-/// What to write instead.
-pub fn read(text: &str) -> Result<String, String> {
-    match exact(text) {
-        Ok(host) => Ok(host),
-        Err(Wrong::Unspecified) => Err(format!("{text:?} {UNSPECIFIED}, such as \"turn.example.org\"")),
-        Err(Wrong::NoHost) => Err(match inside(text) {
-            Some(host) => format!("{text:?} says more than a host: write {host:?}"),
-            None => format!(
-                "{text:?} is no host name and no address: write what clients use, such as \"turn.example.org\""
-            ),
-        }),
+/// A host as clients use it: lower case, in Punycode, without the dot of the root; an address without brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostName(String);
+
+impl HostName {
+    /// The host in `text`, as an operator writes it.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match exact(text) {
+            Ok(host) => Ok(Self(host)),
+            Err(Wrong::Unspecified) => Err(format!("{text:?} {UNSPECIFIED}, such as \"turn.example.org\"")),
+            Err(Wrong::NoHost) => Err(match inside(text) {
+                Some(host) => format!("{text:?} must be only a host: write {host:?}"),
+                None => format!(
+                    "{text:?} is not a host name or an address: write what clients use, such as \"turn.example.org\""
+                ),
+            }),
+        }
+    }
+
+    /// The host as clients use it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -71,15 +82,4 @@ fn inside(text: &str) -> Option<String> {
     }
     let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     exact(Url::parse(&url).ok()?.host_str()?).ok()
-}
-
-/// For one host that may be left out.
-pub(crate) fn optional<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    read(&String::deserialize(value)?).map(Some).map_err(D::Error::custom)
-}
-
-/// For a list of hosts.
-pub(crate) fn list<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
-    let texts = Vec::<String>::deserialize(value)?;
-    texts.iter().map(|text| read(text)).collect::<Result<_, _>>().map_err(D::Error::custom)
 }

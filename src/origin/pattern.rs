@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de::Error};
-
 use super::host::is_label;
 use super::{Origin, Parts, Wrong};
 
@@ -70,12 +68,6 @@ impl OriginPattern {
 impl fmt::Display for OriginPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl<'de> Deserialize<'de> for OriginPattern {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(value)?).map_err(D::Error::custom)
     }
 }
 

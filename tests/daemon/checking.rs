@@ -129,10 +129,10 @@ fn a_secret_with_what_nobody_sees_is_refused_and_not_shown() {
     let utf16: Vec<u8> =
         std::iter::once(0xFEFF).chain(secret.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     for (bytes, what) in [
-        (format!("{secret}\n\u{FEFF}{secret}\n").into_bytes(), "character that cannot be seen"),
-        (format!("{secret}\u{200B}\n").into_bytes(), "character that cannot be seen"),
-        (format!("{secret}\0\n").into_bytes(), "character that cannot be seen"),
-        (format!("{secret}\r{secret}").into_bytes(), "no spaces"),
+        (format!("{secret}\n\u{FEFF}{secret}\n").into_bytes(), "invisible character"),
+        (format!("{secret}\u{200B}\n").into_bytes(), "invisible character"),
+        (format!("{secret}\0\n").into_bytes(), "invisible character"),
+        (format!("{secret}\r{secret}").into_bytes(), "remove comments and spaces"),
         (utf16, "UTF-8"),
         (vec![0xFF; 40], "UTF-8"),
     ] {
@@ -173,15 +173,15 @@ fn all_mistakes_are_shown_in_one_run_and_in_the_order_of_the_file() {
     let found: Vec<&str> = said.lines().map(|line| line.split("all.toml:").nth(1).unwrap_or(line)).collect();
     let expected = [
         "2: listen.udp: ",
-        "3: listen.tcp: 0.0.0.0:1 stands there twice",
+        "3: listen.tcp: 0.0.0.0:1 is listed twice",
         "6: relay.ports: ",
         "7: relay.threads: ",
-        "9: limits.channels: it must be at least 1",
-        "10: limits.permissions: it must be at least 1",
-        "11: limits.rate: unknown field",
+        "9: limits.channels: 0 is not allowed here: write a whole number from 1 to",
+        "10: limits.permissions: 0 is not allowed here: write a whole number from 1 to",
+        "11: limits.rate: unknown key",
         "13: log.level: ",
         "14: log.format: ",
-        "15: lisen: unknown field",
+        "15: lisen: unknown key",
         "18: credentials.secrets: a secret can be guessed",
         "19: credentials.ttl: ",
         "21: http.keys.id: ",

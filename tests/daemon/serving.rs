@@ -8,6 +8,7 @@ use hairpin::metrics::Direction;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
 use hairpin::relay::ports::RelayAddress;
+use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client, config, peer, receive, start, start_on};
 use crate::support::session::Turn;
@@ -89,7 +90,7 @@ fn two_clients_of_one_server_meet_on_whichever_threads_they_are() {
 fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
     let mut config = config("20300-20399", &["127.0.0.1:0"]);
     let public = [198, 51, 100, 10].into();
-    config.relay.addresses = Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }]);
+    config.relay.addresses = Auto(Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }]));
     let daemon = Daemon::start(&config, Clock::start()).unwrap();
     let mut first = Client::of(&daemon, "127.0.0.1");
     let first_relayed = first.allocate();

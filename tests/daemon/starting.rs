@@ -9,6 +9,8 @@ use std::time::Duration;
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Method;
+use hairpin::sections::tls::OneOrMore;
+use hairpin::sections::value::Auto;
 use rcgen::{CertificateParams, KeyPair};
 use tokio::runtime;
 
@@ -37,7 +39,7 @@ fn a_second_daemon_on_the_same_port_does_not_start() {
 fn an_address_of_another_machine_cannot_be_relayed_from() {
     let mut config = config("21200-21299", &["127.0.0.1:0"]);
     let ip = [192, 0, 2, 99].into();
-    config.relay.addresses = Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]);
+    config.relay.addresses = Auto(Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]));
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
     assert!(error.contains("192.0.2.99") && error.contains("public ="), "{error}");
 }
@@ -52,8 +54,8 @@ fn a_key_of_another_certificate_keeps_it_from_starting_and_an_expired_certificat
     expired.not_after = rcgen::date_time_ymd(2020, 1, 1);
     fs::write(&certificate, expired.self_signed(&pair).unwrap().pem()).unwrap();
     let mut config = config("21250-21299", &["127.0.0.1:0"]);
-    config.tls.certificate = vec![certificate];
-    config.tls.key = vec![key.clone()];
+    config.tls.certificate = OneOrMore(vec![certificate]);
+    config.tls.key = OneOrMore(vec![key.clone()]);
 
     fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();

@@ -1,12 +1,11 @@
 //! A backend with an API key, and the daemon that it asks.
 
-use std::time::Duration;
-
-use hairpin::api_key::KeyHash;
-use hairpin::config::{ApiKey, Config};
+use hairpin::api_key::{KeyHash, KeyId};
+use hairpin::config::Config;
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::OriginPattern;
+use hairpin::sections::http::{ApiKey, KeyTtl};
 use serde_json::Value;
 
 use crate::support::daemon::{Client, start_with};
@@ -30,7 +29,7 @@ pub(crate) fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Da
         config.credentials.secrets = vec![Secret::new(SECRET)];
         let page = ApiKey {
             origins: vec![OriginPattern::parse("https://app.example").unwrap()],
-            max_ttl: Duration::from_secs(600),
+            max_ttl: KeyTtl::of::<600>(),
             allow_query: true,
             ..key("page", PAGES_KEY)
         };
@@ -40,14 +39,7 @@ pub(crate) fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Da
 }
 
 pub(crate) fn key(id: &str, text: &str) -> ApiKey {
-    ApiKey {
-        id: id.to_owned(),
-        hash: KeyHash::of(text),
-        origins: Vec::new(),
-        max_ttl: Duration::from_secs(86_400),
-        per_minute: 600,
-        allow_query: false,
-    }
+    ApiKey::new(KeyId::parse(id).unwrap(), KeyHash::of(text))
 }
 
 /// What the shop's backend is answered.

@@ -3,6 +3,8 @@
 use hairpin::config::Create;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
+use hairpin::origin::host::HostName;
+use hairpin::sections::number::Count;
 use serde_json::{Value, json};
 
 use crate::backend::start_changed;
@@ -72,7 +74,7 @@ fn a_page_is_told_who_may_start_a_call_and_whether_tls_is_there() {
     let daemon = start_changed("18610-18619", |config| {
         folder.configure(config, &["turn"]);
         config.rooms.create = Create::Token;
-        config.http.ice_host = Some("turn.example".to_owned());
+        config.http.ice_host = Some(HostName::parse("turn.example").unwrap());
     });
     let own = own_origin(&daemon);
     let told = door(&daemon, &[("Origin", &own)]);
@@ -86,8 +88,8 @@ fn a_page_is_told_who_may_start_a_call_and_whether_tls_is_there() {
 #[test]
 fn whoever_finds_no_place_is_told_which_kind_and_when_to_come_again() {
     let daemon = start_changed("18620-18629", |config| {
-        config.rooms.sockets_per_ip = 2;
-        config.rooms.members = 3;
+        config.rooms.sockets_per_ip = Count::of::<2>();
+        config.rooms.members = Count::of::<3>();
     });
     let own = own_origin(&daemon);
     let ask = |ip: &str| {

@@ -1,8 +1,9 @@
 //! Keys open what they are for, to whom they are for, as often as they are for.
 
-use hairpin::config::ApiKey;
 use hairpin::daemon::Daemon;
 use hairpin::origin::OriginPattern;
+use hairpin::sections::http::ApiKey;
+use hairpin::sections::number::Count;
 use serde_json::json;
 
 use crate::backend::{KEY, PAGES_KEY, key, start, start_changed};
@@ -69,7 +70,7 @@ fn a_key_that_is_public_asks_for_ice_servers_and_nothing_else() {
 #[test]
 fn a_key_is_used_so_often_and_then_the_answer_says_when_again() {
     let daemon = start_changed("18310-18319", |config| {
-        config.http.keys.iter_mut().for_each(|key| key.per_minute = 100);
+        config.http.keys.iter_mut().for_each(|key| key.per_minute = Count::of::<100>());
     });
     let from = |ip: &str| ask(&daemon, PAGES_KEY, &[("X-Forwarded-For", ip)]);
     let served = |ip: &str| (0..70).filter(|_| from(ip).status == 201).count();

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use hairpin::config::{Config, Http as Settings};
+use hairpin::config::Config;
 use hairpin::daemon::Daemon;
+use hairpin::origin::host::HostName;
 use hairpin::room_token::RoomTokens;
+use hairpin::sections::http::Http as Settings;
 use serde_json::json;
 
 use crate::backend::{SECRET, key, start_changed};
@@ -26,7 +28,7 @@ fn start(ports: &str, allowed: &str, of_key: &str) -> Daemon {
     start_changed(ports, |config| {
         config.http.allowed_origins = written.allowed_origins.clone();
         let origins = written.keys[0].origins.clone();
-        config.http.keys = vec![hairpin::config::ApiKey { origins, ..key("page", "of the page") }];
+        config.http.keys = vec![hairpin::sections::http::ApiKey { origins, ..key("page", "of the page") }];
     })
 }
 
@@ -275,12 +277,12 @@ fn a_host_may_be_written_in_any_way_that_clients_can_use() {
         ("turn_1.example.org", "turn_1.example.org"),
     ] {
         assert_eq!(
-            http(&format!("ice_host = {written:?}")).unwrap().ice_host.as_deref(),
+            http(&format!("ice_host = {written:?}")).unwrap().ice_host.as_ref().map(HostName::as_str),
             Some(used),
             "{written}"
         );
         let tls = format!("[tls]\ncertificate = \"a\"\nkey = \"b\"\nnames = [{written:?}]");
-        assert_eq!(Config::parse(&tls, Path::new("config.toml")).unwrap().tls.names, [used], "{written}");
+        assert_eq!(Config::parse(&tls, Path::new("config.toml")).unwrap().tls.names(), [used], "{written}");
     }
     for (written, says) in [
         ("", "turn.example.org"),
@@ -290,17 +292,17 @@ fn a_host_may_be_written_in_any_way_that_clients_can_use() {
         ("https://turn.example.org", "write \"turn.example.org\""),
         ("turn:turn.example.org", "turn.example.org"),
         ("turn.example.org/turn", "write \"turn.example.org\""),
-        ("*.example.org", "is no host name"),
-        ("turn..example.org", "is no host name"),
-        (".", "is no host name"),
-        ("turn example.org", "is no host name"),
-        ("192.0.2.1.", "is no host name"),
-        ("192.0.2", "is no host name"),
-        ("0x7f.1", "is no host name"),
+        ("*.example.org", "is not a host name"),
+        ("turn..example.org", "is not a host name"),
+        (".", "is not a host name"),
+        ("turn example.org", "is not a host name"),
+        ("192.0.2.1.", "is not a host name"),
+        ("192.0.2", "is not a host name"),
+        ("0x7f.1", "is not a host name"),
         ("0.0.0.0", "where a server listens"),
         ("::", "where a server listens"),
-        (&"a".repeat(64), "is no host name"),
-        (&"a.".repeat(128), "is no host name"),
+        (&"a".repeat(64), "is not a host name"),
+        (&"a.".repeat(128), "is not a host name"),
     ] {
         let error = http(&format!("ice_host = {written:?}")).expect_err(written);
         assert!(

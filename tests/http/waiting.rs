@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use hairpin::clock::Clock;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 use serde_json::json;
 
 use crate::pages::start;
@@ -81,7 +83,7 @@ fn where_all_connections_are_taken_the_one_that_asked_for_something_longest_ago_
     let daemon = crate::support::daemon::start_with("17620-17629", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.http.proxies = Vec::new();
-        config.limits.connections_per_ip = Some(2);
+        config.limits.connections_per_ip = Auto(Count::new(2));
     });
     let [mut busy, mut idle] = [Http::of(&daemon), Http::of(&daemon)];
     assert_eq!([&mut busy, &mut idle].map(|http| http.get("/healthz").status), [200, 200]);
@@ -106,7 +108,7 @@ fn a_member_of_a_room_keeps_its_place_and_a_socket_that_joins_none_does_not() {
     let daemon = crate::support::daemon::start_with("17630-17639", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.http.proxies = Vec::new();
-        config.limits.connections_per_ip = Some(3);
+        config.limits.connections_per_ip = Auto(Count::new(3));
     });
     let (mut member, _) = WebSocket::member(&daemon, "a room");
     let (mut outside, _) = WebSocket::welcome(&daemon);
@@ -127,8 +129,8 @@ fn a_member_of_a_room_keeps_its_place_and_a_socket_that_joins_none_does_not() {
 fn clients_behind_a_proxy_are_not_counted_as_one() {
     let daemon = crate::support::daemon::start_with("17660-17669", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.limits.connections_per_ip = Some(2);
-        config.limits.connections = Some(12);
+        config.limits.connections_per_ip = Auto(Count::new(2));
+        config.limits.connections = Auto(Count::new(12));
     });
     let mut held: Vec<Http> = (0..10).map(|_| Http::of(&daemon)).collect();
     held.iter_mut().for_each(|http| assert_eq!(http.get("/healthz").status, 200));

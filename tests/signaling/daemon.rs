@@ -4,6 +4,8 @@ use hairpin::config::Config;
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::OriginPattern;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 
 use super::world::SECRET;
 use crate::support::daemon::start_with;
@@ -18,10 +20,10 @@ pub fn start_changed(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.http.allowed_origins = vec![OriginPattern::parse("https://friend.example").unwrap()];
         config.credentials.secrets = vec![Secret::new(SECRET)];
-        config.limits.connections = Some(4000);
-        config.limits.connections_per_ip = Some(4000);
-        config.rooms.sockets_per_ip = 2000;
-        config.rooms.joins_per_minute = 10_000;
+        config.limits.connections = Auto(Count::new(4000));
+        config.limits.connections_per_ip = Auto(Count::new(4000));
+        config.rooms.sockets_per_ip = Count::of::<2000>();
+        config.rooms.joins_per_minute = Count::of::<10_000>();
         change(config);
     })
 }

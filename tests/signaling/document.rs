@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hairpin::config::Rooms;
+use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::protocol::names::NAME_MAX;
 use hairpin::signaling::protocol::parse::parse;

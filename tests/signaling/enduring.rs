@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use hairpin::clock::Clock;
+use hairpin::sections::number::Bounded;
+use hairpin::sections::number::Count;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::socket::HELLO;
 use hairpin::signaling::{heartbeat, outbox};
@@ -31,7 +33,7 @@ fn a_client_that_does_not_say_hello_is_closed_after_five_seconds() {
 /// G4.
 #[test]
 fn a_member_that_stops_reading_is_closed_at_its_bound_and_the_others_miss_nothing() {
-    let daemon = start_changed("15320-15339", |config| config.rooms.capacity = 8);
+    let daemon = start_changed("15320-15339", |config| config.rooms.capacity = Bounded::of::<8>());
     let (slow, _) = WebSocket::member(&daemon, "flood");
     socket2::SockRef::from(&slow.http.connection.socket).set_recv_buffer_size(4096).unwrap();
     let (mut reader, _) = WebSocket::member(&daemon, "flood");
@@ -91,7 +93,7 @@ fn of_two_tabs_with_one_token_the_newer_has_the_session() {
 /// G6, each time in another way.
 #[test]
 fn thousands_that_connect_and_vanish_leave_nothing_behind() {
-    let daemon = start_changed("15360-15379", |config| config.rooms.members = 1000);
+    let daemon = start_changed("15360-15379", |config| config.rooms.members = Count::of::<1000>());
     let (mut witness, _) = WebSocket::member(&daemon, "calm");
     for round in 0..1000 {
         match round % 3 {

@@ -3,11 +3,13 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use hairpin::config::{Config, Create, Rooms};
+use hairpin::config::{Config, Create};
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
+use hairpin::sections::number::Count;
+use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::seats::Crowded;
 use hairpin::signaling::sessions::SocketId;
@@ -135,7 +137,7 @@ fn a_hundred_people_behind_one_address_meet_and_all_come_back_at_once() {
 /// F6, F17.
 #[test]
 fn who_holds_all_sockets_of_an_address_in_no_room_makes_way_for_the_neighbour() {
-    let daemon = proxied("15480-15499", |config| config.rooms.sockets_per_ip = 3);
+    let daemon = proxied("15480-15499", |config| config.rooms.sockets_per_ip = Count::of::<3>());
     let (mut caller, _) = welcome_from(&daemon, HERE);
     assert_eq!(caller.ask(json!({"t": "join", "room": "a call"}))["t"], "joined");
     let (mut oldest, _) = welcome_from(&daemon, HERE);
@@ -166,7 +168,7 @@ fn who_holds_all_sockets_of_an_address_in_no_room_makes_way_for_the_neighbour() 
 /// F6: one customer has a /56 or a /48.
 #[test]
 fn a_network_has_the_sockets_of_four_addresses_and_another_network_its_own() {
-    let daemon = proxied("15500-15519", |config| config.rooms.sockets_per_ip = 2);
+    let daemon = proxied("15500-15519", |config| config.rooms.sockets_per_ip = Count::of::<2>());
     let held: Vec<_> =
         (0..8).map(|n| open_from(&daemon, &host(1, n / 2).to_string()).ok().unwrap()).collect();
     assert_eq!(open_from(&daemon, &host(1, 99).to_string()).err().unwrap().status, 429);
@@ -179,7 +181,7 @@ fn a_network_has_the_sockets_of_four_addresses_and_another_network_its_own() {
 /// F6: of the whole server.
 #[test]
 fn strangers_that_hold_every_place_of_the_server_make_way_and_members_do_not() {
-    let daemon = proxied("15520-15539", |config| config.rooms.members = 3);
+    let daemon = proxied("15520-15539", |config| config.rooms.members = Count::of::<3>());
     let (mut caller, _) = welcome_from(&daemon, HERE);
     assert_eq!(caller.ask(json!({"t": "join", "room": "a call"}))["t"], "joined");
     let (mut oldest, _) = welcome_from(&daemon, &host(1, 1).to_string());

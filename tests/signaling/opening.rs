@@ -3,6 +3,8 @@
 use hairpin::credentials::Secret;
 use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 use serde_json::json;
 
 use super::daemon::{start, start_changed};
@@ -79,8 +81,8 @@ fn without_a_public_url_nobody_comes_in_over_tls_or_through_a_proxy() {
 fn a_proxy_may_bring_more_than_one_client_may_open() {
     let daemon = start_changed("15280-15299", |config| {
         config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
-        config.limits.connections_per_ip = Some(4);
-        config.rooms.sockets_per_ip = 2;
+        config.limits.connections_per_ip = Auto(Count::new(4));
+        config.rooms.sockets_per_ip = Count::of::<2>();
     });
     let open = |client: usize| {
         let client = format!("198.51.{client}.7");
@@ -159,7 +161,7 @@ fn what_is_no_upgrade_is_told_so() {
 
 #[test]
 fn one_address_has_so_many_sockets_and_each_is_given_back() {
-    let daemon = start_changed("15080-15099", |config| config.rooms.sockets_per_ip = 3);
+    let daemon = start_changed("15080-15099", |config| config.rooms.sockets_per_ip = Count::of::<3>());
     let own = own_origin(&daemon);
     let mut open: Vec<_> = (0..3).map(|_| WebSocket::open(&daemon)).collect();
     let answer = WebSocket::try_open(Http::of(&daemon), &headers(&own)).err().unwrap();

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client as UdpClient, config_text, peer, receive, start_with};
 use crate::support::process::Process;
@@ -23,7 +25,7 @@ const CHANNEL: u16 = 0x4000;
 #[test]
 fn two_thousand_idle_connections_fill_the_daemon_disturb_nobody_and_keep_nobody_out() {
     const ALL: usize = 2000;
-    let daemon = start_with("31940-31959", |config| config.limits.connections = Some(ALL as u32));
+    let daemon = start_with("31940-31959", |config| config.limits.connections = Auto(Count::new(ALL as u32)));
     let server = daemon.addresses().tcp[0];
     // A hundred of each address, and four hundred of each network.
     let from = |n: usize| IpAddr::from([127, 0, 10 + (n / 400) as u8, (n % 400 / 100) as u8 + 1]);
@@ -70,7 +72,8 @@ fn two_thousand_idle_connections_fill_the_daemon_disturb_nobody_and_keep_nobody_
 #[test]
 fn an_address_has_its_share_of_which_its_own_strangers_make_way() {
     const SHARE: usize = 32;
-    let daemon = start_with("31960-31969", |config| config.limits.connections_per_ip = Some(SHARE as u32));
+    let daemon =
+        start_with("31960-31969", |config| config.limits.connections_per_ip = Auto(Count::new(SHARE as u32)));
     let server = daemon.addresses().tcp[0];
     let elsewhere = [127, 0, 3, 3].into();
     let mut other = Client::tcp_from(elsewhere, server);
@@ -102,7 +105,7 @@ fn an_address_has_its_share_of_which_its_own_strangers_make_way() {
 /// Where nobody is a stranger, nobody makes way.
 #[test]
 fn when_all_of_an_address_have_allocations_the_next_is_closed_at_once() {
-    let daemon = start_with("31920-31939", |config| config.limits.connections_per_ip = Some(4));
+    let daemon = start_with("31920-31939", |config| config.limits.connections_per_ip = Auto(Count::new(4)));
     let server = daemon.addresses().tcp[0];
     let mut held: Vec<Client> = (0..4).map(|_| Client::tcp(server)).collect();
     held.iter_mut().for_each(|client| assert_eq!(client.allocate().ip(), server.ip()));
@@ -123,8 +126,8 @@ fn when_all_of_an_address_have_allocations_the_next_is_closed_at_once() {
 #[test]
 fn a_network_has_its_share_whatever_addresses_it_has() {
     let daemon = start_with("31890-31899", |config| {
-        config.limits.connections = Some(40);
-        config.limits.connections_per_ip = Some(2);
+        config.limits.connections = Auto(Count::new(40));
+        config.limits.connections_per_ip = Auto(Count::new(2));
     });
     let server = daemon.addresses().tcp[0];
     let mut other = Client::tcp_from([127, 0, 8, 1].into(), server);

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{start_secure, start_with};
 use crate::support::session::Turn;
@@ -111,7 +113,7 @@ fn what_was_asked_before_the_end_is_answered() {
 /// C8
 #[test]
 fn who_leaves_before_the_first_message_leaves_nothing_behind() {
-    let daemon = start_secure("30500-30599", |config| config.limits.connections_per_ip = Some(1));
+    let daemon = start_secure("30500-30599", |config| config.limits.connections_per_ip = Auto(Count::new(1)));
     let [tcp, tls] = [daemon.addresses().tcp[0], daemon.addresses().tls[0]];
     let hello = client_hello();
     let beginnings: [&[u8]; 4] = [&[], &hello[..1], &hello[..hello.len() / 2], &[0, 1]];
@@ -135,7 +137,7 @@ fn who_leaves_before_the_first_message_leaves_nothing_behind() {
 
 #[test]
 fn who_guesses_passwords_is_told_so_as_often_as_allowed_and_then_closed() {
-    let daemon = start_with("30600-30699", |config| config.limits.failures_per_minute = 3);
+    let daemon = start_with("30600-30699", |config| config.limits.failures_per_minute = Count::of::<3>());
     let mut client = Client::tcp(daemon.addresses().tcp[0]);
     let mut bystander = Client::tcp(daemon.addresses().tcp[0]);
     client.challenge();

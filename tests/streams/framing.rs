@@ -6,6 +6,8 @@ use std::net::UdpSocket;
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored};
+use hairpin::sections::number::Bounded;
+use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client as UdpClient, peer, receive, start_secure};
 use crate::support::session::Turn;
@@ -22,7 +24,7 @@ struct Site {
 
 impl Site {
     fn new(ports: &str) -> Self {
-        let daemon = start_secure(ports, |config| config.relay.threads = Some(1));
+        let daemon = start_secure(ports, |config| config.relay.threads = Auto(Bounded::new(1)));
         let other = UdpClient::of(&daemon, "127.0.0.1");
         Self { daemon, other }
     }

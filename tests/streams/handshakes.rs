@@ -9,6 +9,7 @@ use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
+use hairpin::sections::number::Count;
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, ProtocolVersion};
 
@@ -37,7 +38,7 @@ fn alert(met: io::Result<Connection>) -> AlertDescription {
 /// F7: who is refused has cost us nothing but a message.
 #[test]
 fn handshakes_of_an_address_have_a_rate_and_neighbours_are_served() {
-    let daemon = start_secure("31100-31109", |config| config.limits.handshakes_per_ip = 1);
+    let daemon = start_secure("31100-31109", |config| config.limits.handshakes_per_ip = Count::of::<1>());
     let server = daemon.addresses().tls[0];
     let config = Arc::new(tls_config(&TLS13, &["stun.turn"]));
     let from =

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
+use hairpin::sections::number::Count;
+use hairpin::sections::value::Auto;
 use rustls::version::TLS13;
 
 use crate::support::daemon::start_secure;
@@ -18,7 +20,7 @@ const PROXY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
 fn behind_proxy(ports: &str, connections_per_ip: u32) -> Daemon {
     start_secure(ports, |config| {
         config.listen.proxies = vec!["127.0.0.2/32".parse().unwrap()];
-        config.limits.connections_per_ip = Some(connections_per_ip);
+        config.limits.connections_per_ip = Auto(Count::new(connections_per_ip));
     })
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use hairpin::config::Config;
+use hairpin::sections::tls::OneOrMore;
 use rcgen::{CertificateParams, KeyPair};
 
 /// A folder with certificates.
@@ -34,7 +35,7 @@ impl Folder {
     /// Has a daemon show these certificates, and listen for TLS alone as well.
     pub fn configure(&self, config: &mut Config, names: &[&str]) {
         let files = |ending: &str| names.iter().map(|name| self.0.join(format!("{name}.{ending}"))).collect();
-        (config.tls.certificate, config.tls.key) = (files("pem"), files("key"));
+        (config.tls.certificate, config.tls.key) = (OneOrMore(files("pem")), OneOrMore(files("key")));
         config.listen.tls = vec!["127.0.0.1:0".parse().unwrap()];
     }
 

@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::config::ApiKey;
 use crate::http::app_state::AppState;
 use crate::http::authentication::{self, KeyHolder};
 use crate::http::body::Body;
@@ -17,6 +16,7 @@ use crate::http::credential_request::{CredentialQuery, CredentialRequest, ttl};
 use crate::http::formats::Format;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
+use crate::sections::http::ApiKey;
 
 /// The format of the answer, in the URL of any request.
 #[derive(Deserialize)]

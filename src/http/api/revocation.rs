@@ -6,11 +6,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
-use crate::config::{ApiKey, KEY_TTL};
 use crate::credentials::{RevokeError, expiry, tag};
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
 use crate::http::problem::{Problem, bad};
+use crate::sections::http::{ApiKey, KeyTtl};
 
 /// Bytes of the longest user name that a request can carry (RFC 8489 §14.3).
 const USERNAME_MAX: usize = 508;
@@ -39,8 +39,8 @@ fn check(username: &str, key: &ApiKey, unix: u64) -> Result<(), Problem> {
     }
     let expires =
         expiry(username).filter(|_| username.len() <= USERNAME_MAX).ok_or_else(|| bad(MALFORMED))?;
-    let own = tag(username).strip_prefix(&key.id).is_some_and(|rest| rest.starts_with('.'));
-    if own && expires <= unix.saturating_add(KEY_TTL.end().as_secs()) {
+    let own = tag(username).strip_prefix(key.id.as_str()).is_some_and(|rest| rest.starts_with('.'));
+    if own && expires <= unix.saturating_add(KeyTtl::MAX.as_secs()) {
         return Ok(());
     }
     Err(Problem::new(StatusCode::FORBIDDEN, OTHERS))

@@ -4,6 +4,7 @@
 //! what is bad, which is never complete, but must be global unicast; every form that hides an IPv4 address in an
 //! IPv6 one is refused, whatever it hides. The ranges are those of the IANA special-purpose registries.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -265,6 +266,18 @@ impl OwnPorts {
     #[must_use]
     pub fn can_open(&self) -> bool {
         self.ports.clone().any(|port| !is_reflecting_port(port))
+    }
+}
+
+impl fmt::Display for OwnPorts {
+    /// As in `config.toml`: `10000/udp` or `20000-20100/udp`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (low, high) = (self.ports.start(), self.ports.end());
+        let transport = match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        };
+        if low == high { write!(f, "{low}/{transport}") } else { write!(f, "{low}-{high}/{transport}") }
     }
 }
 

@@ -1,0 +1,53 @@
+//! PURE  The sections of `config.toml`: every key with its type and its default.
+//!
+//! A part takes its section as it is, so a key is stated in three places: in `config.toml`, in the line here that names
+//! its type and its default, and where it acts. The type knows which values are right and what to write instead of
+//! wrong ones ([`value::FromToml`]); what two keys say against each other is judged in [`crate::config`], which reads
+//! the file.
+
+/// Declares a section: each key as `name: Type = default`, in one line. Makes the `struct`, its [`Default`], and its
+/// [`FromToml`](value::FromToml), by which a key that is missing or wrong has its default.
+macro_rules! section {
+    ($(#[$about:meta])* pub struct $section:ident { $($(#[$doc:meta])* pub $key:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $section {
+            $($(#[$doc])* pub $key: $type,)*
+        }
+
+        impl Default for $section {
+            fn default() -> Self {
+                Self { $($key: $default,)* }
+            }
+        }
+
+        impl $crate::sections::value::FromToml for $section {
+            fn expected() -> String {
+                "a table of keys".to_owned()
+            }
+
+            fn from_toml(
+                value: &toml::de::DeValue<'_>,
+                place: &mut $crate::sections::reading::Place<'_>,
+            ) -> Option<Self> {
+                let mut keys = place.keys(value)?;
+                let section = Self { $($key: keys.read(stringify!($key)).unwrap_or_else(|| $default),)* };
+                keys.finish();
+                Some(section)
+            }
+        }
+    };
+}
+
+pub mod credentials;
+pub mod http;
+pub mod limits;
+pub mod listen;
+pub mod log;
+pub mod number;
+pub mod peers;
+pub mod reading;
+pub mod relay;
+pub mod rooms;
+pub mod tls;
+pub mod value;

@@ -1,0 +1,103 @@
+//! PURE  `[relay]`: where the relay relays from, and which extensions it serves.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::relay::ports::RelayAddress;
+use crate::sections::listen::{ipv4_inside, is_for_many};
+use crate::sections::number::Bounded;
+use crate::sections::reading::{Place, kind};
+use crate::sections::value::{Auto, FromToml, Text};
+
+section! {
+    /// `[relay]`
+    pub struct Relay {
+        /// The addresses.
+        pub addresses: Auto<Vec<RelayAddress>> = Auto(None),
+        /// The ports.
+        pub ports: RangeInclusive<u16> = 49_152..=65_535,
+        /// The threads.
+        pub threads: Auto<Bounded<1, 1024>> = Auto(None),
+        /// Whether clients may bind the channels of RFC 5766.
+        pub rfc5766_channels: bool = false,
+        /// Whether clients may reach peers over TCP (RFC 6062).
+        pub tcp: bool = false,
+    }
+}
+
+impl Text for RangeInclusive<u16> {
+    const EXAMPLE: &'static str = "\"49152-65535\"";
+
+    /// A range of ports to relay from.
+    fn parse(text: &str) -> Result<Self, String> {
+        let range = text
+            .split_once('-')
+            .and_then(|(low, high)| Some((low.trim().parse().ok()?, high.trim().parse().ok()?)));
+        let Some((low, high)) = range else {
+            return Err(format!("{text:?} is not a range of ports: write \"49152-65535\""));
+        };
+        if low > high {
+            return Err(format!("{low} is more than {high}: write the lower port first"));
+        }
+        if low < 1024 {
+            return Err("ports below 1024 belong to services: begin at 1024 or above".to_owned());
+        }
+        Ok(low..=high)
+    }
+}
+
+impl FromToml for RelayAddress {
+    fn expected() -> String {
+        "\"192.0.2.5\", or { bind = \"10.0.0.5\", public = \"192.0.2.5\" }".to_owned()
+    }
+
+    fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
+        let ip = |value: &DeValue<'_>| value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
+        let of = |table: &DeTable<'_>, side| table.get(side).and_then(|value| ip(value.get_ref()));
+        let sides = match (value.as_str(), value.as_table()) {
+            (Some(_), _) => ip(value).map(|ip| (ip, ip)),
+            (_, Some(table)) => of(table, "bind").zip(of(table, "public")).filter(|_| table.len() == 2),
+            (None, None) => return place.refuse(kind(value)),
+        };
+        let Some((bind, public)) = sides else {
+            return place.wrong(format!("this is not an address: write {}", Self::expected()));
+        };
+        if let Some((hidden, ip)) = [bind, public].into_iter().find_map(|ip| Some((ip, ipv4_inside(ip)?))) {
+            return place.wrong(format!("{hidden} is IPv4 written as IPv6: write \"{ip}\""));
+        }
+        if bind.is_ipv4() != public.is_ipv4() {
+            return place.wrong(format!("{bind} and {public} must be of the same family"));
+        }
+        if let Some(ip) = [bind, public].into_iter().find(|ip| !is_usable(*ip)) {
+            return place.wrong(format!(
+                "{ip} cannot be relayed from: name an address of this machine, or write \"auto\""
+            ));
+        }
+        Some(Self { bind, public })
+    }
+
+    fn expected_list() -> String {
+        "[\"192.0.2.5\"], or [{ bind = \"10.0.0.5\", public = \"192.0.2.5\" }]".to_owned()
+    }
+
+    fn clash(list: &[Self]) -> Option<String> {
+        if list.is_empty() {
+            return Some("there is no address: write \"auto\", or name at least one".to_owned());
+        }
+        let twice = |side: fn(&Self) -> IpAddr| {
+            let mut seen = HashSet::new();
+            list.iter().map(side).find(|ip| !seen.insert(*ip))
+        };
+        let ip = twice(|address| address.bind).or_else(|| twice(|address| address.public))?;
+        Some(format!("{ip} is listed twice: remove one"))
+    }
+}
+
+/// Whether sockets can be bound to an address, and peers answer to it.
+fn is_usable(ip: IpAddr) -> bool {
+    let on_a_link = matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    !ip.is_unspecified() && !is_for_many(ip) && !on_a_link
+}

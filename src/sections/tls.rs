@@ -1,0 +1,69 @@
+//! `[tls]`: the certificates that TLS clients see.
+
+use std::path::PathBuf;
+
+use toml::de::DeValue;
+
+use crate::certificates::{CertificateError, Certificates, Files};
+use crate::origin::host::HostName;
+use crate::sections::reading::{Place, kind};
+use crate::sections::value::FromToml;
+
+section! {
+    /// `[tls]`
+    pub struct Tls {
+        /// Files with a certificate and the chain to its issuer's root. Without any there is no TLS.
+        pub certificate: OneOrMore = OneOrMore(Vec::new()),
+        /// The file with the private key of each certificate, in the same order.
+        pub key: OneOrMore = OneOrMore(Vec::new()),
+        /// The host names that clients use; each must be in a certificate.
+        pub names: Vec<HostName> = Vec::new(),
+    }
+}
+
+impl Tls {
+    /// Reads the certificates, if any are named.
+    ///
+    /// # Errors
+    /// Which files cannot be used, and why; at least one.
+    pub fn load(&self) -> Result<Option<Certificates>, Vec<CertificateError>> {
+        if self.certificate.0.is_empty() {
+            return Ok(None);
+        }
+        let pair = |(certificate, key): (&PathBuf, &PathBuf)| Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        };
+        let files: Vec<Files> = self.certificate.0.iter().zip(&self.key.0).map(pair).collect();
+        Certificates::load(&files, &self.names()).map(Some)
+    }
+
+    /// The host names that clients use.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.names.iter().map(|name| name.as_str().to_owned()).collect()
+    }
+}
+
+/// Files, of which one may be written without the brackets of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOrMore(
+    /// The files.
+    pub Vec<PathBuf>,
+);
+
+impl FromToml for OneOrMore {
+    fn expected() -> String {
+        "a file in quotes, or a list of files".to_owned()
+    }
+
+    fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
+        if let Some(file) = value.as_str() {
+            return Some(Self(vec![file.into()]));
+        }
+        if value.as_array().is_none() {
+            return place.refuse(kind(value));
+        }
+        FromToml::from_toml(value, place).map(Self)
+    }
+}
