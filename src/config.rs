@@ -68,15 +68,6 @@ struct Draft {
     is_toml: bool,
 }
 
-/// Who may create rooms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Create {
-    /// Whoever may join.
-    Anyone,
-    /// Who has a room token.
-    Token,
-}
-
 impl Config {
     /// Reads and checks a file, and the secrets file that it names.
     ///

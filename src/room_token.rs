@@ -18,6 +18,15 @@ use sha2::Sha256;
 
 use crate::credentials::Secret;
 
+/// Who may create rooms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Everybody who may join one.
+    Anyone,
+    /// Only clients with a room token.
+    Token,
+}
+
 /// Whom a token admits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {

@@ -20,6 +20,7 @@ const LAYERS: &[&str] = &[
     "origin",
     "room_token",
     "api_key",
+    "sections",
     "ice",
     "config",
     "log",

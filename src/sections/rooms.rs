@@ -1,6 +1,6 @@
 //! PURE  `[rooms]`: where clients meet.
 
-use crate::config::Create;
+use crate::room_token::Create;
 use crate::sections::number::{Bounded, Count};
 use crate::sections::value::Text;
 

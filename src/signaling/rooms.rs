@@ -10,7 +10,7 @@ use std::time::Duration;
 use rand::RngCore;
 
 use crate::clock::Moment;
-use crate::config::Create;
+use crate::room_token::Create;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};

@@ -1,9 +1,9 @@
 //! Whoever has a key is given what a WebRTC client needs, in the form it wants, and it works.
 
 use hairpin::clock::Clock;
-use hairpin::config::Create;
 use hairpin::credentials::Secret;
 use hairpin::origin::Origin;
+use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use serde_json::{Value, json};
 

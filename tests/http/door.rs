@@ -1,9 +1,9 @@
 //! A page that is not let in can learn why, and so can the operator.
 
-use hairpin::config::Create;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
 use hairpin::origin::host::HostName;
+use hairpin::room_token::Create;
 use hairpin::sections::number::Count;
 use serde_json::{Value, json};
 

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use hairpin::config::{Config, Create};
+use hairpin::config::Config;
 use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
+use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::sections::number::Count;
 use hairpin::sections::rooms::Rooms;

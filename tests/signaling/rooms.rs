@@ -1,7 +1,7 @@
 //! Joining, leaving, the host, and what members may say to each other. G3 is among it.
 
-use hairpin::config::Create;
 use hairpin::credentials::Secret;
+use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::room::{BANS_MAX, WAITING_MAX};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hairpin::clock::{Moment, Now};
-use hairpin::config::Create;
 use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::ice::{IceServers, Names, Served};
+use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::signaling::counters::Counters;
 use hairpin::signaling::protocol::codes::Close;

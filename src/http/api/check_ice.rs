@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::config::Create;
 use crate::credentials::CHECK;
 use crate::http::api::ice_servers::{Issued, no_server};
 use crate::http::app_state::AppState;
@@ -15,6 +14,7 @@ use crate::http::formats::Format;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
+use crate::room_token::Create;
 
 /// Seconds that the credential is valid.
 const TTL: u64 = 120;

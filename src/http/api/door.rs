@@ -6,13 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use crate::config::Create;
 use crate::http::app_state::AppState;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
 use crate::http::websocket::crowded_code;
 use crate::ice::Transport;
 use crate::origin::Origin;
+use crate::room_token::Create;
 
 /// `POST /api/v1/door`. Not GET: a browser sends no `Origin` with a GET request to the server that the page came from.
 pub(super) async fn ask(
