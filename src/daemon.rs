@@ -21,6 +21,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio::sync::mpsc;
 
+use crate::bounds::admission::Admission;
 use crate::bounds::rate::Rate;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
@@ -32,14 +33,13 @@ use crate::daemon::surroundings::Surroundings;
 use crate::front::{Front, Handshakes, Order};
 use crate::life::{self, Denied, Threads};
 use crate::metrics::Metrics;
-use crate::network;
-use crate::relay::admission::Admission;
+use crate::network::address::RelayAddress;
+use crate::network::interfaces;
+use crate::peers::PeerPolicy;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::Settings;
 use crate::relay::engine::bandwidth::CHUNK;
 use crate::relay::engine::limits::Limits;
-use crate::relay::engine::peers::PeerPolicy;
-use crate::relay::ports::RelayAddress;
 use crate::relay::{self, Relay};
 use crate::sections::limits::Limits as LimitsConfig;
 use crate::sections::number::Count;
@@ -220,7 +220,7 @@ fn admission(config: &Config, relay_addresses: usize) -> Admission {
 
 fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
     let Some(addresses) = &config.relay.addresses.0 else {
-        let found = network::default_relay_addresses(own);
+        let found = interfaces::default_relay_addresses(own);
         if found.is_empty() {
             return Err(StartError::Disconnected);
         }

@@ -22,16 +22,16 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::http::connection::{self, Protocol, Server};
 use crate::metrics::Counters;
+use crate::network::tcp;
 use crate::outcome::Ending;
-use crate::relay::admission::{Admission, Permit};
 use crate::relay::datagrams::give_back_memory;
 use crate::relay::patience::FIRST_MESSAGE;
-use crate::relay::tcp;
 use crate::relay::{Arrival, Relay};
 use crate::signaling::hub::Hub;
 

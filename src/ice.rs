@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::credentials::{Credential, Credentials, Secret};
-use crate::relay::ports::RelayAddress;
+use crate::network::address::RelayAddress;
 
 /// What the daemon listens on, and relays from; ports as bound.
 #[derive(Debug, Clone, Copy)]

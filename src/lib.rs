@@ -44,6 +44,7 @@ pub mod metrics;
 pub mod network;
 pub mod origin;
 pub mod outcome;
+pub mod peers;
 pub mod relay;
 pub mod room_token;
 pub mod sections;

@@ -1,61 +1,6 @@
-//! Finds this machine's addresses and networks.
+//! This machine in its network: its addresses, its interfaces, and the TCP sockets that it opens.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-
-use ipnet::IpNet;
-use webrtc_util::ifaces::{Interface, NextHop, ifaces};
-
-use crate::relay::engine::peers::Own;
-use crate::relay::ports::RelayAddress;
-
-/// What this machine is now: every address of every interface, loopback included, and the networks that they are in.
-///
-/// # Errors
-/// If the kernel does not tell. Where it names no interface at all it does not tell either: there is always a loopback.
-pub fn own() -> io::Result<Own> {
-    let interfaces = ifaces()?;
-    if interfaces.is_empty() {
-        return Err(io::Error::other("the kernel names no interface"));
-    }
-    let addresses = interfaces.iter().filter_map(|interface| interface.addr).map(|address| address.ip());
-    let networks: Vec<IpNet> = interfaces.iter().flat_map(networks).collect();
-    Ok(Own::new(addresses.collect(), &networks))
-}
-
-/// The networks of one address, each as a host in it: a tunnel's other end may be in another one.
-fn networks(interface: &Interface) -> Vec<IpNet> {
-    let mask = interface.mask.map(|mask| mask.ip());
-    let other_end = match interface.hop {
-        Some(NextHop::Destination(address)) => Some(address),
-        Some(NextHop::Broadcast(_)) | None => None,
-    };
-    let hosts = interface.addr.into_iter().chain(other_end).map(|host| host.ip());
-    hosts.filter_map(|host| IpNet::with_netmask(host, mask?).ok()).collect()
-}
-
-/// The addresses to relay from if the operator names none: those that packets to the Internet leave with. On a machine
-/// without a way there, any of its `own` but loopback; none, if there is none.
-#[must_use]
-pub fn default_relay_addresses(own: &[IpAddr]) -> Vec<RelayAddress> {
-    let v4 = source_for(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-    // An IPv6 address that is not global leads nowhere.
-    let v6 = source_for(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))
-        .filter(|ip| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xe000 == 0x2000));
-    let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
-    let usable = |ip: &&IpAddr| matches!(ip, IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_link_local());
-    let any = || own.iter().find(usable).copied().into_iter().collect();
-    let addresses = if found.is_empty() { any() } else { found };
-    addresses.into_iter().map(|ip| RelayAddress { bind: ip, public: ip }).collect()
-}
-
-/// The address that the kernel would send from. A UDP socket is connected for that, and no packet sent.
-fn source_for(destination: IpAddr) -> Option<IpAddr> {
-    let any: IpAddr = match destination {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).ok()?;
-    socket.connect(SocketAddr::new(destination, 9)).ok()?;
-    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback())
-}
+pub mod address;
+pub mod interfaces;
+pub mod own;
+pub mod tcp;

@@ -11,7 +11,6 @@
 //! [`Relay`] is all shards at once, and the only way in: nothing outside this folder holds a shard.
 
 pub mod address;
-pub mod admission;
 mod bridges;
 pub mod datagrams;
 pub mod engine;
@@ -23,7 +22,6 @@ mod ready;
 mod shard;
 mod source;
 pub mod streams;
-pub mod tcp;
 pub mod wire;
 
 use std::sync::Arc;
@@ -33,16 +31,16 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::bounds::admission::Admission;
 use crate::clock::Clock;
 use crate::credentials::RevokeError;
 use crate::life::{self, Denied, Threads};
 use crate::metrics::Counters;
-use crate::relay::admission::Admission;
+use crate::network::own::Own;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
-use crate::relay::engine::peers::Own;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::ports::PortPool;

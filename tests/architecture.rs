@@ -15,8 +15,9 @@ const LAYERS: &[&str] = &[
     "metrics",
     "credentials",
     "certificates",
-    "relay",
     "network",
+    "peers",
+    "relay",
     "origin",
     "room_token",
     "api_key",
@@ -43,8 +44,11 @@ const PURE: &[&str] = &[
     "src/http/keys.rs",
     "src/ice.rs",
     "src/log/bound.rs",
+    "src/network/address.rs",
+    "src/network/own.rs",
     "src/origin.rs",
     "src/origin/",
+    "src/peers.rs",
     "src/room_token.rs",
     "src/unseen.rs",
     "src/signaling/guesses.rs",
@@ -89,7 +93,7 @@ fn imports_point_down() {
 fn the_webrtc_crates_stay_where_the_protocol_is() {
     only_in("stun::", &["src/relay/wire.rs", "src/relay/engine"]);
     only_in("turn::", &["src/relay/engine"]);
-    only_in("webrtc_util::", &["src/network.rs"]);
+    only_in("webrtc_util::", &["src/network/interfaces.rs"]);
 }
 
 #[test]

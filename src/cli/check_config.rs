@@ -7,7 +7,7 @@ use crate::cli::{Failure, examine, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::StartError;
-use crate::network;
+use crate::network::interfaces;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (config, certificates) = examine(Some(&arguments.file))?;
     let file = arguments.file.display();
     let mut warnings = config.warnings(Some(&arguments.file));
-    match network::own() {
+    match interfaces::own() {
         Ok(own) => warnings.extend(config.needless_openings(&own)),
         Err(error) => warnings.push(StartError::Blind(error).to_string()),
     }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use crate::config::Config;
 use crate::credentials::Secret;
-use crate::relay::engine::allocation::Transport;
-use crate::relay::engine::peers::OwnPorts;
+use crate::network::address::Transport;
+use crate::peers::OwnPorts;
 use crate::sections::listen::{Listen, includes};
 use crate::sections::reading::Unread;
 use crate::sections::tls::Tls;

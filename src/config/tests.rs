@@ -1,9 +1,10 @@
 //! What a configuration may say, and what is said against one that it may not.
 
 use super::*;
-use crate::relay::engine::allocation::Transport;
-use crate::relay::engine::peers::{Own, OwnPorts};
-use crate::relay::ports::RelayAddress;
+use crate::network::address::RelayAddress;
+use crate::network::address::Transport;
+use crate::network::own::Own;
+use crate::peers::OwnPorts;
 
 proptest::proptest! {
     #[test]

@@ -8,7 +8,8 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 use crate::ice::Served;
-use crate::relay::engine::peers::{Own, PeerPolicy};
+use crate::network::own::Own;
+use crate::peers::PeerPolicy;
 use crate::sections::listen::Listen;
 
 /// Three URLs and two address families.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::relay::admission::Bounds;
+use crate::bounds::admission::Bounds;
 use crate::sections::limits::Limits;
 use crate::sections::number::Count;
 

@@ -10,10 +10,11 @@ use crate::bounds::notice::Notice;
 use crate::clock::{Clock, Moment};
 use crate::config::Config;
 use crate::daemon::{Addresses, StartError};
-use crate::network;
+use crate::network::address::Transport;
+use crate::network::interfaces;
+use crate::network::own::Own;
+use crate::peers::PeerPolicy;
 use crate::relay::Relay;
-use crate::relay::engine::allocation::Transport;
-use crate::relay::engine::peers::{Own, PeerPolicy};
 
 /// How often the interfaces are read.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ pub(super) struct Surroundings {
 /// # Errors
 /// If nobody tells: a relay that does not know its own addresses would be a way around its machine's firewall.
 pub(super) fn read() -> Result<Own, StartError> {
-    network::own().map_err(StartError::Blind)
+    interfaces::own().map_err(StartError::Blind)
 }
 
 impl Surroundings {
@@ -75,7 +76,7 @@ impl Surroundings {
         until: &Receiver<Infallible>,
     ) -> io::Result<()> {
         while let Err(RecvTimeoutError::Timeout) = until.recv_timeout(PERIOD) {
-            let Some(own) = self.look(network::own(), clock.now().moment) else { continue };
+            let Some(own) = self.look(interfaces::own(), clock.now().moment) else { continue };
             relay.set_own(own);
         }
         Ok(())
@@ -117,7 +118,7 @@ fn listeners(addresses: &Addresses) -> Vec<(Transport, SocketAddr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::ports::RelayAddress;
+    use crate::network::address::RelayAddress;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()

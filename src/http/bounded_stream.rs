@@ -11,13 +11,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::bounds::admission::Permit;
 use crate::clock::Clock;
 use crate::http::eviction::Eviction;
 use crate::http::frames::Frames;
 use crate::http::linger::Lingering;
 use crate::http::meter::{Meter, Switch};
 use crate::http::stall::Stall;
-use crate::relay::admission::Permit;
 
 /// What a request may do to the connection that it came over. Clones belong to the same connection.
 #[derive(Debug, Clone)]

@@ -20,12 +20,12 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower_service::Service as _;
 
+use crate::bounds::admission::Permit;
 use crate::clock::Clock;
 use crate::http::bounded_stream::{BoundedStream, Control};
 use crate::http::frames::Frames;
 use crate::http::origins::Origins;
 use crate::http::requester::Requester;
-use crate::relay::admission::Permit;
 
 /// Serves the connections that come from the front. Clones are the same server.
 #[derive(Debug, Clone)]

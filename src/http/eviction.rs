@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::Notify;
 
-use crate::relay::admission::Permit;
+use crate::bounds::admission::Permit;
 
 /// Ends when the connection must make way; `None` once it has.
 pub(super) struct Eviction(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::relay::admission::Permit;
+use crate::bounds::admission::Permit;
 
 /// A stream, and its place among the connections. When this is dropped, the stream lingers, unless it is over already.
 pub(super) struct Lingering<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {

@@ -2,9 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use crate::network::address::RelayAddress;
+use crate::peers::PeerPolicy;
 use crate::relay::engine::Settings;
-use crate::relay::engine::peers::PeerPolicy;
-use crate::relay::ports::RelayAddress;
 
 /// Everything that a relay must know before it starts, except its sockets.
 #[derive(Debug)]

@@ -20,21 +20,12 @@ use slab::Slab;
 
 use crate::bounds::notice::Notice;
 use crate::clock::Clock;
+use crate::network::address::{RelayAddress, Transport};
+use crate::network::tcp;
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
-use crate::relay::engine::allocation::Transport;
 use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use crate::relay::source::Source;
-use crate::relay::tcp;
-
-/// Where we relay from: the address that sockets are bound to, and the one that the world sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RelayAddress {
-    /// An address of this machine.
-    pub bind: IpAddr,
-    /// The same, or what a 1:1 NAT shows instead.
-    pub public: IpAddr,
-}
 
 /// The ports of all relay addresses.
 #[derive(Debug)]

@@ -17,13 +17,13 @@ use std::time::Duration;
 use mio::{Events, Interest, Poll, Waker};
 use tokio::sync::oneshot;
 
+use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Moment, Now};
 use crate::metrics::Counters;
+use crate::network::own::Own;
 use crate::outcome::{Ending, Ignored};
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, StreamId, Via};
-use crate::relay::admission::Admission;
 use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
-use crate::relay::engine::peers::Own;
 use crate::relay::engine::{Action, Engine, Framing, ShardIndex, Shared, ToPeer};
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::ready::Ready;
@@ -436,18 +436,18 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::bounds::admission::Bounds;
     use crate::credentials::{CheckExpiry, Credentials};
+    use crate::network::address::RelayAddress;
+    use crate::peers::PeerPolicy;
     use crate::relay::address::Family;
-    use crate::relay::admission::Bounds;
     use crate::relay::engine::Settings;
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::generous;
     use crate::relay::engine::nonce::Nonces;
     use crate::relay::engine::notices::Notices;
-    use crate::relay::engine::peers::PeerPolicy;
     use crate::relay::engine::ports::{Parity, Ports};
     use crate::relay::engine::quotas::Quotas;
-    use crate::relay::ports::RelayAddress;
 
     fn shard() -> Shard {
         let loopback = std::net::IpAddr::from([127, 0, 0, 1]);

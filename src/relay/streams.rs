@@ -263,7 +263,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::relay::admission::{Admission, Bounds, Permit};
+    use crate::bounds::admission::{Admission, Bounds, Permit};
 
     fn at(seconds: u64) -> Moment {
         Moment::default() + Duration::from_secs(seconds)

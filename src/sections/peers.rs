@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::relay::engine::allocation::Transport;
-use crate::relay::engine::peers::{OwnPorts, PeerPolicy};
+use crate::network::address::Transport;
+use crate::peers::{OwnPorts, PeerPolicy};
 use crate::sections::listen::ipv4_inside;
 use crate::sections::value::Text;
 

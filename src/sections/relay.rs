@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use toml::de::{DeTable, DeValue};
 
-use crate::relay::ports::RelayAddress;
+use crate::network::address::RelayAddress;
 use crate::sections::listen::{ipv4_inside, is_for_many};
 use crate::sections::number::Bounded;
 use crate::sections::reading::{Place, kind};

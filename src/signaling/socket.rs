@@ -7,8 +7,8 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::time::{sleep, timeout};
 use tungstenite::Error;
 
+use crate::bounds::admission::Permit;
 use crate::clock::Moment;
-use crate::relay::admission::Permit;
 use crate::signaling::heartbeat::{DEAD, Heartbeat};
 use crate::signaling::hub::Connection;
 use crate::signaling::outbox::Next;

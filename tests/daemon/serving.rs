@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
+use hairpin::network::address::RelayAddress;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
-use hairpin::relay::ports::RelayAddress;
 use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client, config, peer, receive, start, start_on};

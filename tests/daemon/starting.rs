@@ -39,7 +39,8 @@ fn a_second_daemon_on_the_same_port_does_not_start() {
 fn an_address_of_another_machine_cannot_be_relayed_from() {
     let mut config = config("21200-21299", &["127.0.0.1:0"]);
     let ip = [192, 0, 2, 99].into();
-    config.relay.addresses = Auto(Some(vec![hairpin::relay::ports::RelayAddress { bind: ip, public: ip }]));
+    config.relay.addresses =
+        Auto(Some(vec![hairpin::network::address::RelayAddress { bind: ip, public: ip }]));
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
     assert!(error.contains("192.0.2.99") && error.contains("public ="), "{error}");
 }

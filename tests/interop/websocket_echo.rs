@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::routing::any;
+use hairpin::bounds::admission::{Admission, Bounds};
 use hairpin::clock::Clock;
 use hairpin::http::connection::{Client, Protocol, Server};
 use hairpin::http::origins::Origins;
 use hairpin::http::websocket::bounded;
-use hairpin::relay::admission::{Admission, Bounds};
 use hairpin::signaling::socket::{blame, goodbye};
 use tokio::net::TcpListener;
 

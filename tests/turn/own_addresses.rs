@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use hairpin::network::address::Transport;
+use hairpin::network::own::Own;
 use hairpin::outcome::Ignored;
+use hairpin::peers::OwnPorts;
 use hairpin::relay::address::{ConnectionId, PeerAddr};
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::allocation::Transport;
-use hairpin::relay::engine::peers::{Own, OwnPorts};
 
 use crate::connecting::{allocated, connect};
 use crate::support::stun::channel_data;

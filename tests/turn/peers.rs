@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::Command;
 
-use hairpin::relay::address::PeerAddr;
+use hairpin::network::address::Transport;
+use hairpin::network::own::Own;
+use hairpin::peers::{OwnPorts, PeerPolicy};
 use hairpin::relay::engine::Action;
-use hairpin::relay::engine::allocation::Transport;
-use hairpin::relay::engine::peers::{Own, OwnPorts, PeerPolicy};
 use ipnet::IpNet;
 
 use crate::support::client::Client;
@@ -386,7 +386,7 @@ fn the_oracle_agrees_on_a_machine_with_addresses_and_networks() {
         let (address, port) = peer.split_once(' ').unwrap();
         let (port, protocol) = port.split_once('/').unwrap();
         let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
-        let peer = PeerAddr(SocketAddr::new(ip(address), port.parse().unwrap()));
+        let peer = SocketAddr::new(ip(address), port.parse().unwrap());
         policy.judge(peer, transport, false, false).is_ok()
     });
 

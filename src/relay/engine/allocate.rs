@@ -15,11 +15,12 @@ use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol};
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
+use crate::network::address::Transport;
 use crate::outcome::Refusal;
+use crate::peers::PeerPolicy;
 use crate::relay::address::Family;
-use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, IcmpReports, Meter, Transport};
+use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, IcmpReports, Meter};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::peers::PeerPolicy;
 use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::reply::{Attributes, mapped, raw};

@@ -9,6 +9,7 @@ use slab::Slab;
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
 use crate::metrics::Direction;
+use crate::network::address::Transport;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::ports::{OpenPort, Token};
@@ -60,15 +61,6 @@ pub struct Allocation {
     pub since: Moment,
     /// What the deadline table holds for it.
     pub deadline: Moment,
-}
-
-/// What the peers of an allocation speak: REQUESTED-TRANSPORT (RFC 8656 §18.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// Datagrams, 17.
-    Udp,
-    /// Connections, 6 (RFC 6062).
-    Tcp,
 }
 
 /// Whether a client hears of the ICMP errors that its packets meet (RFC 8656 §11.5).

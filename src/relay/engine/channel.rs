@@ -3,10 +3,11 @@
 use stun::attributes::{ATTR_CHANNEL_NUMBER, ATTR_XOR_PEER_ADDRESS};
 
 use crate::clock::Moment;
+use crate::network::address::Transport;
 use crate::outcome::Refusal;
 use crate::relay::address::{ChannelNumber, PeerAddr};
 use crate::relay::engine::allocation::{
-    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel, Transport,
+    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel,
 };
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::ports::{OpenPort, Ports};

@@ -9,10 +9,11 @@ use stun::attributes::{ATTR_CONNECTION_ID, ATTR_XOR_PEER_ADDRESS};
 
 use crate::clock::Moment;
 use crate::metrics::Direction;
+use crate::network::address::Transport;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, Via};
 use crate::relay::bridges::{Answers, Bridges};
-use crate::relay::engine::allocation::{Allocation, Transport};
+use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::ports::Ports;
 use crate::relay::engine::reply::{self, raw};

@@ -6,10 +6,11 @@ use rand::Rng;
 
 use crate::clock::Moment;
 use crate::metrics::Direction;
+use crate::network::address::Transport;
 use crate::outcome::Ignored;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{AllocationId, IcmpReports, Transport};
+use crate::relay::engine::allocation::{AllocationId, IcmpReports};
 use crate::relay::engine::ports::Ports;
 use crate::relay::wire::{self, Icmp, Message};
 

@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use crate::clock::Moment;
+use crate::network::address::Transport;
+use crate::network::own::Own;
 use crate::outcome::Refusal;
+use crate::peers::Denial;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{Allocation, Transport};
-use crate::relay::engine::peers::{Denial, Own};
+use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::ports::Ports;
 
 impl Engine {
@@ -23,7 +25,7 @@ impl Engine {
             channels.retain(|channel| {
                 // What goes to an address that we relay from is judged packet by packet.
                 let keep = ports.is_relay_ip(channel.peer.ip())
-                    || peers.judge(channel.peer, Transport::Udp, false, false).is_ok();
+                    || peers.judge(channel.peer.0, Transport::Udp, false, false).is_ok();
                 if !keep {
                     routes.remove(*path, channel.number, channel.relay, channel.peer);
                 }
@@ -65,7 +67,7 @@ impl Engine {
             Transport::Udp => ports.is_live(peer.0),
             Transport::Tcp => ports.is_live_stream(peer.0),
         };
-        self.peers.judge(peer, transport, ports.is_relay_ip(peer.ip()), live)
+        self.peers.judge(peer.0, transport, ports.is_relay_ip(peer.ip()), live)
     }
 
     /// By which of its two addresses a client knows somebody on this machine, behind a 1:1 NAT: relays by the `outside`

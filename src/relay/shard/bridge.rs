@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
+use crate::bounds::admission::Permit;
 use crate::clock::{Moment, Now};
+use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId, Via};
-use crate::relay::admission::Permit;
 use crate::relay::bridges::Follows;
 use crate::relay::shard::{RELAY_TURN, Shard};
 use crate::relay::streams::PeerArrival;
-use crate::relay::tcp;
 
 /// How long no peer is accepted when the system gives no more sockets.
 const RETRY: Duration = Duration::from_millis(100);

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
 
+use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::relay::address::{ClientPath, StreamId};
-use crate::relay::admission::Permit;
 
 /// A client's connection that has shown what it speaks.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use rustls::ServerConnection;
 
+use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::outcome::Ending;
-use crate::relay::admission::Permit;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience, STALLED};
 use crate::relay::streams::outbox::Outbox;

@@ -1,4 +1,4 @@
-//! Decides which peers may be reached through us.
+//! PURE  Decides which peers clients may reach through this relay.
 //!
 //! A relay is a way into every network that its machine can reach. So an address is not checked against a list of
 //! what is bad, which is never complete, but must be global unicast; every form that hides an IPv4 address in an
@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::relay::address::PeerAddr;
-use crate::relay::engine::allocation::Transport;
+use crate::network::address::Transport;
+use crate::network::own::Own;
 
 /// Which peers may be reached.
 #[derive(Debug, Clone, Default)]
@@ -31,15 +31,6 @@ pub struct PeerPolicy {
     pub own: Own,
     /// Every transport address that we listen on, and for what; an unspecified address stands for all of the machine's.
     pub listeners: Vec<(Transport, SocketAddr)>,
-}
-
-/// What this machine is, as its interfaces have it now: it may change at any time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Own {
-    /// Every address of this machine, both sides of a 1:1 NAT included.
-    pub addresses: Vec<IpAddr>,
-    /// The networks that it is in without a router between.
-    pub on_link: Vec<IpNet>,
 }
 
 /// Ports of this machine behind which something else runs that clients may reach, such as an SFU.
@@ -125,12 +116,12 @@ impl PeerPolicy {
     /// Why it is not sent.
     pub fn judge(
         &self,
-        peer: PeerAddr,
+        peer: SocketAddr,
         transport: Transport,
         relay_ip: bool,
         live_relay: bool,
     ) -> Result<(), Denial> {
-        let (ip, port) = (peer.ip(), peer.0.port());
+        let (ip, port) = (peer.ip(), peer.port());
         if live_relay {
             return self.judge_ip(ip, transport, true);
         }
@@ -138,7 +129,7 @@ impl PeerPolicy {
         if is_reflecting_port(port) {
             return Err(Denial::Port);
         }
-        if self.is_listener(peer.0, transport) {
+        if self.is_listener(peer, transport) {
             return Err(Denial::Listener);
         }
         let opened = |own: &OwnPorts| own.transport == transport && own.ports.contains(&port);
@@ -235,32 +226,6 @@ impl PeerPolicy {
     }
 }
 
-impl Own {
-    /// The machine whose interfaces have these addresses, and say that these hosts with their networks are next to them.
-    #[must_use]
-    pub fn new(mut addresses: Vec<IpAddr>, neighbours: &[IpNet]) -> Self {
-        addresses.sort_unstable();
-        addresses.dedup();
-        let mut on_link: Vec<IpNet> = neighbours.iter().filter_map(network).collect();
-        on_link.sort_unstable();
-        on_link.dedup();
-        Self { addresses, on_link }
-    }
-
-    /// The same with more addresses, which are its own whatever its interfaces say.
-    #[must_use]
-    pub fn with(mut self, more: &[IpAddr]) -> Self {
-        self.addresses.extend(more);
-        self.addresses.sort_unstable();
-        self.addresses.dedup();
-        self
-    }
-
-    fn is_on_link(&self, ip: IpAddr) -> bool {
-        self.on_link.iter().any(|net| net.contains(&ip))
-    }
-}
-
 impl OwnPorts {
     /// Whether there is a port among them that is never closed.
     #[must_use]
@@ -279,18 +244,6 @@ impl fmt::Display for OwnPorts {
         };
         if low == high { write!(f, "{low}/{transport}") } else { write!(f, "{low}-{high}/{transport}") }
     }
-}
-
-/// The network that an address is in, by the length that its interface says. An IPv6 address that is handed out alone, by
-/// DHCP, has its neighbours in its /64 (RFC 4291 §2.5.4). Half the Internet is no network: tunnels say so and mean something
-/// else.
-fn network(address: &IpNet) -> Option<IpNet> {
-    let network = match address {
-        IpNet::V4(net) => (net.prefix_len() >= 8).then_some(IpNet::V4(*net)),
-        IpNet::V6(net) if net.prefix_len() > 64 => Ipv6Net::new(net.addr(), 64).ok().map(IpNet::V6),
-        IpNet::V6(net) => (net.prefix_len() >= 32).then_some(IpNet::V6(*net)),
-    };
-    network.map(|net| net.trunc())
 }
 
 /// Ports that are never media: the well-known ones but HTTPS, and services that answer a small question with a
@@ -400,8 +353,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn peer(text: &str) -> PeerAddr {
-        PeerAddr(text.parse().unwrap())
+    fn peer(text: &str) -> SocketAddr {
+        text.parse().unwrap()
     }
 
     fn nets(list: &[&str]) -> Vec<IpNet> {
@@ -412,7 +365,7 @@ mod tests {
         policy.judge_ip(ip, Transport::Udp, relay_ip).is_ok()
     }
 
-    fn permits(policy: &PeerPolicy, peer: PeerAddr, relay_ip: bool, live_relay: bool) -> bool {
+    fn permits(policy: &PeerPolicy, peer: SocketAddr, relay_ip: bool, live_relay: bool) -> bool {
         policy.judge(peer, Transport::Udp, relay_ip, live_relay).is_ok()
     }
 
@@ -498,7 +451,7 @@ mod tests {
         let own = ip("8.8.4.4");
         let policy = PeerPolicy {
             own: Own::new(vec![own], &[]),
-            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478").0)],
+            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478"))],
             ..Default::default()
         };
         assert!(!permits_ip(&policy, own, false));
@@ -543,7 +496,7 @@ mod tests {
         let policy = PeerPolicy {
             own: Own::new(vec![ip("8.8.4.4")], &[]),
             allow_own: vec![OwnPorts { ports: 3000..=4000, transport: Transport::Udp }],
-            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478").0)],
+            listeners: vec![(Transport::Udp, peer("8.8.4.4:3478"))],
             ..Default::default()
         };
         let judge = |text: &str, transport| policy.judge(peer(text), transport, true, false);
@@ -556,7 +509,7 @@ mod tests {
     #[test]
     fn loopback_is_for_tests_and_spares_our_listeners() {
         let (own, listeners) =
-            (Own::new(vec![ip("127.0.0.1")], &[]), vec![(Transport::Udp, peer("127.0.0.1:3478").0)]);
+            (Own::new(vec![ip("127.0.0.1")], &[]), vec![(Transport::Udp, peer("127.0.0.1:3478"))]);
         let policy = PeerPolicy { loopback: true, own, listeners, ..Default::default() };
         assert!(permits(&policy, peer("127.0.0.1:50000"), true, false));
         assert!(!permits(&policy, peer("127.0.0.1:3478"), true, false));
@@ -566,11 +519,11 @@ mod tests {
     #[test]
     fn ports_that_are_never_media_are_closed() {
         for port in [0, 19, 22, 53, 80, 123, 1023, 1900, 3702, 5353, 5683, 11211] {
-            let peer = PeerAddr(SocketAddr::new(ip("1.1.1.1"), port));
+            let peer = SocketAddr::new(ip("1.1.1.1"), port);
             assert!(!permits(&PeerPolicy::default(), peer, false, false), "{port}");
         }
         for port in [443, 1024, 3478, 50000, 65535] {
-            let peer = PeerAddr(SocketAddr::new(ip("1.1.1.1"), port));
+            let peer = SocketAddr::new(ip("1.1.1.1"), port);
             assert!(permits(&PeerPolicy::default(), peer, false, false), "{port}");
         }
     }
