@@ -1,4 +1,4 @@
-//! Issues and checks credentials: time-limited ones made from a shared secret, and static users.
+//! PURE  Issues and checks credentials: time-limited ones made from a shared secret, and static users.
 //!
 //! A time-limited credential (draft-uberti-behave-turn-rest) is a user name `<expiry>[:<tag>]`, the expiry in
 //! seconds since the Unix epoch, and the password base64(HMAC-SHA1(secret, user name)). Whoever knows the secret

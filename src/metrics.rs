@@ -1,4 +1,4 @@
-//! Counts what happens, and renders the sums as Prometheus text.
+//! PURE  Counts what happens, and renders the sums as Prometheus text.
 //!
 //! Each thread writes a block of its own, so that counting costs no cache line of another core; blocks are summed
 //! when they are read.

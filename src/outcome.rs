@@ -1,4 +1,4 @@
-//! The words for what became of a message or a connection: what it was, why it was refused, dropped or ended.
+//! PURE  Names what became of a message or a connection: its method, and why it was refused, dropped or closed.
 //!
 //! Everything that arrives ends in exactly one of these, and each has a counter in [`crate::metrics`].
 

@@ -1,166 +1,271 @@
-//! The sources keep to their layers: who may import whom, and which files are pure.
+//! The sources keep to their layers: which layer may use which, and which files are pure.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "architecture/sources.rs"]
+mod sources;
 
-/// From the bottom up: a layer may use those above it in this list, and itself.
-const LAYERS: &[&str] = &[
-    "clock",
-    "life",
-    "bounds",
-    "files",
-    "unseen",
-    "outcome",
-    "metrics",
-    "credentials",
-    "certificates",
-    "network",
-    "peers",
-    "relay",
-    "origin",
-    "room_token",
-    "api_key",
-    "sections",
-    "ice",
-    "config",
-    "log",
-    "signaling",
-    "http",
-    "front",
-    "daemon",
-    "cli",
+use std::sync::LazyLock;
+
+use sources::Source;
+
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(sources::read);
+
+/// The layers of `src/`, and for each the layers that it may use beside itself. A layer uses only layers above it in
+/// this list, so there is no circle; and only those that are named, so siblings stay siblings.
+const LAYERS: &[(&str, &[&str])] = &[
+    // The ground floor: values that belong to no part of the daemon.
+    ("clock", &[]),
+    ("life", &[]),
+    ("files", &[]),
+    ("unseen", &[]),
+    ("outcome", &[]),
+    ("network", &[]),
+    ("origin", &[]),
+    ("bounds", &["clock"]),
+    ("metrics", &["outcome"]),
+    ("peers", &["network"]),
+    // Who may do what, and what they are shown.
+    ("certificates", &["files"]),
+    ("credentials", &[]),
+    ("api_key", &["credentials"]),
+    ("room_token", &["credentials"]),
+    ("ice", &["credentials", "network"]),
+    // What `config.toml` says: its sections, and all of it.
+    (
+        "sections",
+        &["api_key", "certificates", "credentials", "network", "origin", "peers", "room_token", "unseen"],
+    ),
+    ("config", &["certificates", "credentials", "files", "ice", "network", "origin", "peers", "sections"]),
+    ("log", &["bounds", "clock", "sections"]),
+    // The services. None knows another, but for what [`EXCEPTIONS`] lists.
+    ("relay", &["bounds", "clock", "credentials", "life", "metrics", "network", "outcome", "peers"]),
+    ("signaling", &["api_key", "bounds", "clock", "credentials", "ice", "metrics", "room_token", "unseen"]),
+    ("http", &["api_key", "bounds", "clock", "credentials", "ice", "origin", "room_token", "sections"]),
+    ("front", &["bounds", "certificates", "clock", "metrics", "network", "outcome"]),
+    // What puts the parts together, and what starts it.
+    (
+        "daemon",
+        &[
+            "bounds",
+            "certificates",
+            "clock",
+            "config",
+            "credentials",
+            "front",
+            "http",
+            "ice",
+            "life",
+            "metrics",
+            "network",
+            "peers",
+            "relay",
+            "room_token",
+            "sections",
+            "signaling",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "api_key",
+            "certificates",
+            "clock",
+            "config",
+            "credentials",
+            "daemon",
+            "log",
+            "metrics",
+            "network",
+            "sections",
+        ],
+    ),
 ];
 
-/// Bytes, time and random numbers are arguments here, and nothing is done but deciding.
-const PURE: &[&str] = &[
-    "src/api_key.rs",
-    "src/bounds/",
-    "src/outcome.rs",
-    "src/credentials.rs",
-    "src/credentials/",
-    "src/http/formats.rs",
-    "src/http/frames.rs",
-    "src/http/keys.rs",
-    "src/ice.rs",
-    "src/log/bound.rs",
-    "src/network/address.rs",
-    "src/network/own.rs",
-    "src/origin.rs",
-    "src/origin/",
-    "src/peers.rs",
-    "src/room_token.rs",
-    "src/unseen.rs",
-    "src/signaling/guesses.rs",
-    "src/signaling/heartbeat.rs",
-    "src/signaling/joins.rs",
-    "src/signaling/pace.rs",
-    "src/signaling/post.rs",
-    "src/signaling/protocol",
-    "src/signaling/replay.rs",
-    "src/signaling/room.rs",
-    "src/signaling/rooms.rs",
-    "src/signaling/seats.rs",
-    "src/signaling/secret.rs",
-    "src/signaling/sessions.rs",
-    "src/signaling/switchboard",
-    "src/signaling/worth.rs",
-    "src/relay/wire.rs",
-    "src/relay/address.rs",
-    "src/relay/framing.rs",
-    "src/relay/patience.rs",
-    "src/relay/engine",
+/// What a layer may use beside its list: single items of another layer, or a module of it, each for its reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("http", "signaling::hub", "a WebSocket begins as an HTTP request, which is handed to the hub"),
+    ("http", "signaling::socket", "what serves the WebSocket from then on"),
+    ("http", "signaling::switchboard::Visit", "what the request has shown of its client"),
+    ("http", "signaling::seats::Crowded", "why the hub has no place for a WebSocket: the response says it"),
+    ("http", "signaling::protocol::FRAME_MAX", "the largest message of a WebSocket, which axum enforces"),
+    ("http", "signaling::protocol::names::RoomName", "the API names rooms as clients do"),
+    ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
+    ("http", "relay::Relay", "revoking a credential ends its allocations"),
+    ("front", "relay::Relay", "a connection that speaks TURN is handed to the relay"),
+    ("front", "relay::Arrival", "such a connection, with what it has said"),
+    ("front", "relay::patience::FIRST_MESSAGE", "the deadline of a first message, which both enforce"),
+    ("front", "relay::datagrams::give_back_memory", "system calls are in one file"),
+    ("front", "signaling::hub", "the front keeps the time of the rooms"),
+    // Until the meter of a connection is told its rate.
+    ("http", "signaling::pace", "what a member may send, for the meter of its connection"),
 ];
+
+/// Crates that only these files and folders may name.
+const CRATES: &[(&str, &[&str])] = &[
+    ("stun", &["src/relay/wire.rs", "src/relay/engine.rs", "src/relay/engine/"]),
+    ("turn", &["src/relay/engine.rs", "src/relay/engine/"]),
+    ("webrtc_util", &["src/network/interfaces.rs"]),
+    ("axum", &["src/http.rs", "src/http/", "src/signaling/socket.rs"]),
+];
+
+/// Words that only these files may have.
+const WORDS: &[(&str, &[&str])] = &[
+    ("unsafe", &["src/relay/datagrams.rs"]),
+    ("Instant", &["src/clock.rs"]),
+    ("SystemTime", &["src/clock.rs"]),
+];
+
+/// What a pure file names nowhere: runtimes, sockets, threads, files, clocks, and random numbers that are not arguments.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "mio",
+    "socket2",
+    "libc",
+    "axum",
+    "hyper",
+    "std::env",
+    "std::fs",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::process",
+    "std::thread",
+    "Instant",
+    "SystemTime",
+    "OsRng",
+    "rand::random",
+    "rand::rng",
+];
+
+/// Values of files that are not pure, which pure files may use all the same.
+const VALUES: &[&str] = &["clock::Moment", "clock::Now", "sections::http::ApiKey", "sections::number::Count"];
 
 #[test]
-fn imports_point_down() {
-    let mut wrong = Vec::new();
-    for (file, line) in lines() {
-        let Some(own) = layer(&file) else { continue };
-        let used =
-            line.split("crate::").nth(1).map(|rest| rest.split([':', ';', ' ', '{']).next().unwrap_or(""));
-        let Some(used) = used.and_then(|name| LAYERS.iter().position(|layer| *layer == name)) else {
-            continue;
-        };
-        if used > own {
-            wrong.push(format!("{}: {line}", file.display()));
+fn every_file_belongs_to_a_layer_and_a_layer_uses_only_what_is_above_it() {
+    for source in &*SOURCES {
+        let layer = source.layer();
+        assert!(layer.is_none_or(|layer| place(layer).is_some()), "{}: add {layer:?} to LAYERS", source.file);
+    }
+    for (at, (layer, uses)) in LAYERS.iter().enumerate() {
+        let above = |used: &&str| place(used).is_some_and(|place| place < at);
+        assert!(uses.iter().all(above), "{layer} lists a layer that is not above it");
+    }
+}
+
+#[test]
+fn a_layer_uses_only_the_layers_that_it_may_use() {
+    let mut forbidden = Vec::new();
+    for source in &*SOURCES {
+        for path in uses(source).filter(|path| !may_use(source, path)) {
+            let layer = source.layer().unwrap_or("the crate's root");
+            forbidden.push(format!("{} uses {path}, which is not allowed to {layer}", source.file));
         }
     }
-    assert_eq!(wrong, Vec::<String>::new());
+    assert!(forbidden.is_empty(), "{}\nmove what is shared down, or see LAYERS", forbidden.join("\n"));
 }
 
 #[test]
-fn the_webrtc_crates_stay_where_the_protocol_is() {
-    only_in("stun::", &["src/relay/wire.rs", "src/relay/engine"]);
-    only_in("turn::", &["src/relay/engine"]);
-    only_in("webrtc_util::", &["src/network/interfaces.rs"]);
-}
-
-#[test]
-fn the_web_framework_stays_where_http_is() {
-    only_in("axum::", &["src/http.rs", "src/http/", "src/signaling/socket.rs"]);
-}
-
-#[test]
-fn system_calls_stay_in_one_file() {
-    only_in("unsafe", &["src/relay/datagrams.rs"]);
-}
-
-#[test]
-fn pure_files_use_no_runtime_no_clock_and_no_chance_of_their_own() {
-    for word in [
-        "tokio",
-        "mio::",
-        "std::net::UdpSocket",
-        "Instant::now",
-        "SystemTime",
-        "OsRng",
-        "rand::rng()",
-        "rand::random",
-        "std::fs",
-    ] {
-        let found = lines().into_iter().filter(|(file, line)| is_one_of(file, PURE) && line.contains(word));
-        assert_eq!(found.collect::<Vec<_>>(), [], "{word} in a pure file");
-    }
-}
-
-#[test]
-fn the_clock_is_read_in_one_place() {
-    only_in("Instant::now", &["src/clock.rs"]);
-    only_in("SystemTime", &["src/clock.rs"]);
-}
-
-fn only_in(word: &str, places: &[&str]) {
-    let used = |line: &str| {
-        line.match_indices(word)
-            .any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+fn nothing_is_allowed_that_nobody_uses() {
+    let is_used = |layer: &str, path: &str| {
+        let own = SOURCES.iter().filter(|source| source.layer() == Some(layer));
+        own.flat_map(uses).any(|used| is_below(used, path))
     };
-    let found = lines().into_iter().filter(|(file, line)| used(line) && !is_one_of(file, places));
-    assert_eq!(found.collect::<Vec<_>>(), [], "{word} outside of {places:?}");
+    let listed = LAYERS.iter().flat_map(|(layer, uses)| uses.iter().map(move |used| (layer, used)));
+    let excepted = EXCEPTIONS.iter().map(|(layer, path, _)| (layer, path));
+    let unused: Vec<_> = listed.chain(excepted).filter(|(layer, path)| !is_used(layer, path)).collect();
+    assert!(unused.is_empty(), "remove what is not used any more: {unused:?}");
 }
 
-fn is_one_of(file: &Path, places: &[&str]) -> bool {
-    places.iter().any(|place| file.to_str().is_some_and(|file| file.starts_with(place)))
-}
-
-fn layer(file: &Path) -> Option<usize> {
-    let name = file.components().nth(1)?.as_os_str().to_str()?;
-    LAYERS.iter().position(|layer| *layer == name.trim_end_matches(".rs"))
-}
-
-/// Every line of code of every source file, comments left out.
-fn lines() -> Vec<(PathBuf, String)> {
-    let mut files = vec![PathBuf::from("src")];
-    let mut lines = Vec::new();
-    while let Some(path) = files.pop() {
-        if path.is_dir() {
-            files.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-            continue;
+#[test]
+fn crates_and_words_stay_where_they_belong() {
+    for source in &*SOURCES {
+        for (name, places) in CRATES.iter().filter(|(_, places)| !is_one_of(&source.file, places)) {
+            let found = source.paths.iter().find(|path| path.split("::").next() == Some(name));
+            assert_eq!(found, None, "{}: {name} is for {places:?}", source.file);
         }
-        let text = fs::read_to_string(&path).unwrap();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        lines.extend(code.map(|line| (path.clone(), line.to_owned())));
+        for (word, places) in WORDS.iter().filter(|(_, places)| !is_one_of(&source.file, places)) {
+            assert!(
+                !source.words.iter().any(|found| found == word),
+                "{}: {word} is for {places:?}",
+                source.file
+            );
+        }
     }
-    assert!(lines.len() > 1000, "the sources were found");
-    lines
+}
+
+#[test]
+fn a_pure_file_does_nothing_but_decide() {
+    for source in SOURCES.iter().filter(|source| source.is_pure) {
+        for path in &source.paths {
+            let inside = format!("::{path}::");
+            let found = IMPURE.iter().find(|word| inside.contains(&format!("::{word}::")));
+            assert_eq!(found, None, "{} is pure, and uses {path}", source.file);
+        }
+    }
+}
+
+#[test]
+fn a_pure_file_uses_pure_files_only() {
+    let mut impure = Vec::new();
+    for source in SOURCES.iter().filter(|source| source.is_pure) {
+        for path in source.paths.iter().filter_map(|path| path.strip_prefix("crate::")) {
+            let defines = |other: &&Source| is_below(path, &other.module.join("::"));
+            let file = SOURCES.iter().filter(defines).max_by_key(|other| other.module.len());
+            let is_pure = file.is_none_or(|file| file.is_pure || file.module.is_empty());
+            if !is_pure && !VALUES.iter().any(|value| is_below(path, value)) {
+                impure.push(format!("{} is pure, and uses {path}, which is not", source.file));
+            }
+        }
+    }
+    assert!(impure.is_empty(), "{}", impure.join("\n"));
+}
+
+#[test]
+fn no_path_escapes_the_reader() {
+    let text = "use crate::{a::{self, b as c, d::*}, e};\nfn f(x: &crate::g::H) -> Vec<super::super::i::J> {\n\
+                println!(\"{}\", self::k::l());\n// use crate::comment;\nlet s = \"crate::text\"; }\n\
+                mod inner { use super::super::m; use std::{fs, net::UdpSocket}; }\nuse crate as all;";
+    let source = Source::parse("src/relay/shard.rs", text);
+    let expected = [
+        "crate::a",
+        "crate::a::b",
+        "crate::a::d::*",
+        "crate::e",
+        "crate::g::H",
+        "crate::i::J",
+        "crate::relay::shard::k::l",
+        "crate::relay::m",
+        "std::fs",
+        "std::net::UdpSocket",
+        "crate",
+    ];
+    assert_eq!(source.paths, expected);
+}
+
+/// The paths of other layers that a file names, without `crate`. The root of the crate is none.
+fn uses(source: &Source) -> impl Iterator<Item = &str> {
+    let paths = source.paths.iter().filter_map(|path| path.strip_prefix("crate"));
+    let paths = paths.map(|path| path.strip_prefix("::").unwrap_or("the whole crate"));
+    paths.filter(|path| path.split("::").next() != source.layer())
+}
+
+fn may_use(source: &Source, path: &str) -> bool {
+    // `main.rs` and `lib.rs` only say where everything is.
+    let Some(layer) = source.layer() else { return true };
+    let mut listed = LAYERS.iter().filter(|(name, _)| *name == layer).flat_map(|(_, uses)| *uses);
+    let mut excepted = EXCEPTIONS.iter().filter(|(name, _, _)| *name == layer);
+    listed.any(|used| is_below(path, used)) || excepted.any(|(_, used, _)| is_below(path, used))
+}
+
+/// Whether a path is another one, or begins with it.
+fn is_below(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn is_one_of(file: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| file.starts_with(place))
+}
+
+fn place(layer: &str) -> Option<usize> {
+    LAYERS.iter().position(|(name, _)| *name == layer)
 }

@@ -1,4 +1,4 @@
-//! The addresses of RFC 8656, each a type of its own, so that none can pass for another.
+//! PURE  The addresses and indices that the relay works with, each a type of its own (RFC 8656 §2).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

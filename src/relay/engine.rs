@@ -1,4 +1,4 @@
-//! The TURN server as a value: time and bytes come in, decisions come out, and nothing else happens.
+//! PURE  The TURN server as a value: time and bytes come in, decisions come out.
 //!
 //! ```text
 //! on_client(path, datagram, now, ports)   what to do with what a client sent

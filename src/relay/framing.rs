@@ -1,4 +1,4 @@
-//! Says where a message ends in a byte stream (RFC 8489 §6.2.2, RFC 8656 §12.5).
+//! PURE  Finds where a message ends in a byte stream (RFC 8489 §6.2.2, RFC 8656 §12.5).
 
 use crate::relay::wire::{CHANNEL_HEADER, COOKIE, HEADER};
 

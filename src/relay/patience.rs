@@ -1,4 +1,4 @@
-//! How long a connection may take: for its first message, for each message, and to read what it is sent.
+//! PURE  The deadlines of a connection: for its first message, for each message, and for what its client must read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Screens what the codec may see, and reads and writes the two data messages in place.
+//! PURE  Screens messages before the codec decodes them, and reads and writes the two data messages in place.
 //!
 //! The `stun` crate decodes leniently: it obeys attributes behind MESSAGE-INTEGRITY and accepts trailing bytes.
 //! So every datagram passes [`screen`] first, which walks the header and the attributes strictly and ends the

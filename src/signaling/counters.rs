@@ -1,4 +1,4 @@
-//! Counts rooms, members, sockets and what became of them, and renders the numbers as Prometheus text.
+//! PURE  Counts rooms, members, sockets and how they ended, and renders the numbers as Prometheus text.
 
 use crate::metrics::{Counter, head, line};
 use crate::signaling::protocol::codes::{Close, ErrorCode};

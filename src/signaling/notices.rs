@@ -1,4 +1,4 @@
-//! Tells the operator what is limited in the rooms, once a minute each, and which key raises it.
+//! PURE  Logs which limit of the rooms was reached, at most once a minute for each, with the key that raises it.
 
 use crate::bounds::notice::Notice;
 use crate::clock::Moment;

@@ -1,4 +1,4 @@
-//! Allocate (RFC 8656 §7.2): the checks in the order of the RFC, then the ports.
+//! PURE  Allocate (RFC 8656 §7.2): checks a request in the order of the RFC, then asks for relay ports.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The allocations: what each one has, and by what it is found.
+//! PURE  The table of allocations: what each one has, and how it is looked up.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

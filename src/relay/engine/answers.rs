@@ -1,4 +1,4 @@
-//! Bounds what strangers can make us send, and how often they can guess, in tables of a fixed size.
+//! PURE  Limits answers to unauthenticated clients, and wrong passwords, in tables of a fixed size.
 //!
 //! An answer to a spoofed request hits somebody who never asked. So unauthenticated error answers have a budget for each
 //! address and each network, and silence follows. Whoever shares a slot of a table shares its budget: the tables never

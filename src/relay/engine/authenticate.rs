@@ -1,4 +1,4 @@
-//! Authenticates requests with the long-term credential mechanism (RFC 8489 §9.2.4).
+//! PURE  Authenticates requests with the long-term credential mechanism (RFC 8489 §9.2.4).
 //!
 //! The checks come in the RFC's order: is there integrity at all, are the credentials complete, were the password
 //! algorithms left as we offered them, who is it, does the password fit, and only then: is the nonce ours and

@@ -1,4 +1,4 @@
-//! How much one user's allocations, and all together, may carry: shared by all shards, without a lock.
+//! PURE  Limits the bandwidth of one user and of all users together, in counters that all shards share without a lock.
 //!
 //! Both bounds are off unless the operator sets them, and cost a packet nothing then. A user's is one atomic bucket for
 //! each direction. That of all is asked only once for [`CHUNK`] bytes, which a shard then spends by itself.

@@ -1,4 +1,4 @@
-//! ChannelBind (RFC 8656 §12.2): binds a channel to a peer, or refreshes it.
+//! PURE  ChannelBind (RFC 8656 §12.2): binds a channel to a peer, or refreshes it.
 
 use stun::attributes::{ATTR_CHANNEL_NUMBER, ATTR_XOR_PEER_ADDRESS};
 

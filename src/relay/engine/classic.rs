@@ -1,4 +1,4 @@
-//! Binding as RFC 3489 had it, without a magic cookie: for telephones of before 2008, where the operator wants that.
+//! PURE  Binding without a magic cookie (RFC 3489), for clients from before 2008, where the operator enables it.
 //!
 //! The answer is MAPPED-ADDRESS alone. It says nothing of another address to try, because there is none, and a request
 //! that wants to be answered from one (CHANGE-REQUEST) is not answered.

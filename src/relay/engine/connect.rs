@@ -1,4 +1,4 @@
-//! Connect and ConnectionBind (RFC 6062 §5): TCP between an allocation and its peers.
+//! PURE  Connect and ConnectionBind (RFC 6062 §5): TCP connections between an allocation and its peers.
 //!
 //! A connection with a peer is made for a Connect, or by the peer. Then the client has a while to bind it to a
 //! new connection of its own; from then on the two carry bytes, and nobody looks at them. The engine says who may, and

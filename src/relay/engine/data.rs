@@ -1,4 +1,4 @@
-//! The packet path: from a channel or a Send indication to a peer, and from a peer to its client.
+//! PURE  The packet path: from a channel or a Send indication to a peer, and from a peer to its client.
 
 use std::ops::Range;
 

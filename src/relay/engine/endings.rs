@@ -1,4 +1,4 @@
-//! What the log says of allocations that have ended: one line for each user and minute, with sums.
+//! PURE  Sums up ended allocations for the log: one line for each user and minute.
 //!
 //! The first of a user in a minute is said at once, all others together when the minute is over. So whoever makes and
 //! ends allocations in a loop writes two lines a minute.

@@ -1,4 +1,4 @@
-//! Keys and message integrity of the long-term credential mechanism (RFC 8489 §9.2, §14.5, §14.6).
+//! PURE  Keys and message integrity of the long-term credential mechanism (RFC 8489 §9.2, §14.5, §14.6).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;

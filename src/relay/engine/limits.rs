@@ -1,4 +1,4 @@
-//! How much one client, user or network may have.
+//! PURE  The limits of one client, one user and one network.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Makes nonces that need no memory: a nonce proves by itself when and to whom it was given.
+//! PURE  Makes and checks nonces without keeping them: each proves when, and to which client, it was given.
 //!
 //! A nonce is `obMatJos2` and the security feature bits, the cookie of RFC 8489 §9.2; then 14 bytes in base64: the
 //! low 16 bits of the second it was made in, and the first 96 bits of an HMAC-SHA256 over the whole second and

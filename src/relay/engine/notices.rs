@@ -1,4 +1,4 @@
-//! What the log says when a limit is reached: each at most once a minute, with the key to raise.
+//! PURE  Logs which limit was reached, at most once a minute for each, with the key that raises it.
 
 use crate::bounds::notice::Notice;
 use crate::clock::Moment;

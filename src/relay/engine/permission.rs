@@ -1,4 +1,4 @@
-//! CreatePermission (RFC 8656 §10.2): all of its peers or none.
+//! PURE  CreatePermission (RFC 8656 §10.2): installs permissions for all peers of a request, or for none.
 
 use std::net::IpAddr;
 use std::time::Duration;

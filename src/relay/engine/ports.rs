@@ -1,4 +1,4 @@
-//! The engine's one seam to the outside: who opens and closes relayed transport addresses for it.
+//! PURE  The interface through which the engine opens and closes relayed transport addresses.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Counts allocations: for each user, for each client address and network, and in all.
+//! PURE  Counts allocations: for each user, for each client address and network, and in all.
 //!
 //! One ledger serves all shards; it is looked at when an allocation is made or ends, never for a packet. A user at
 //! the limit loses the allocation that has been idle the longest before a new one is refused: a phone that changes

@@ -1,4 +1,4 @@
-//! Refresh (RFC 8656 §8.2): prolongs an allocation, or ends it.
+//! PURE  Refresh (RFC 8656 §8.2): extends the lifetime of an allocation, or deletes it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Builds answers: small ones, because a spoofed question makes every answer somebody's burden.
+//! PURE  Builds responses, and keeps them small: a response to a spoofed address is traffic for a victim.
 //!
 //! No SOFTWARE, no reason phrase, a FINGERPRINT only for who sent one.
 

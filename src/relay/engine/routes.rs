@@ -1,7 +1,7 @@
-//! Where a packet goes: the only tables that the packet path reads.
+//! PURE  The routing tables: which peer a channel leads to, and which client a peer's packet is for.
 //!
-//! An entry says everything that a packet needs to know, so that each packet is one lookup; and the two tables are
-//! all that a kernel fast path would have to mirror.
+//! An entry says where a packet goes, so that each packet is one lookup. A kernel fast path would have to mirror these
+//! tables, and beside them the limits and counters of the allocation.
 
 use std::collections::HashMap;
 

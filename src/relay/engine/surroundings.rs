@@ -1,4 +1,4 @@
-//! The engine knows which machine it is on, and judges peers by that, also those that it has judged before.
+//! PURE  Judges peers by the addresses that this machine has now, and again when those change.
 
 use std::net::IpAddr;
 
