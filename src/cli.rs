@@ -19,7 +19,7 @@ use crate::certificates::Certificates;
 use crate::config::Config;
 use crate::log;
 
-/// STUN, TURN and time-limited credentials in one daemon.
+/// Everything WebRTC needs besides the browser, in one program.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -92,14 +92,14 @@ fn examine(file: Option<&Path>) -> Result<(Config, Option<Certificates>), Failur
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed.map_err(|error| Failure::system(format!("standard output cannot be written ({error})")))
+    printed.map_err(|error| Failure::system(format!("cannot write to standard output ({error})")))
 }
 
 /// `--config`, which several commands take.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct ConfigArgument {
-    /// The configuration file; without it, the defaults.
+    /// The configuration file. Without one, every key has its default.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

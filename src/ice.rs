@@ -274,14 +274,14 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
         // Port 0 is another one each time, and not known yet.
         let blocked = ports.into_iter().filter(|port| *port != 0 && is_refused(*port));
         warnings.extend(blocked.map(|port| {
-            format!("{key}: browsers refuse port {port}, so it is in no ICE URL: listen on another too")
+            format!("{key}: browsers refuse port {port}, so no ICE URL uses it: also listen on another port")
         }));
     }
     warnings
 }
 
-const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, so there is no turns: URL: write the name \
-                        that your certificate is for";
+const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, so there is no turns: URL: \
+                        write the name in your certificate";
 
 fn reveal<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
     secret.as_ref().map(Secret::reveal).serialize(serializer)

@@ -51,7 +51,7 @@ impl Origin {
     pub fn parse(text: &str) -> Result<Self, String> {
         Self::read(text).map_err(|wrong| match wrong {
             Wrong::NoSite => {
-                format!("{text:?} is no address of a site: write \"https://call.example.org\"")
+                format!("{text:?} is not the URL of a site: write \"https://call.example.org\"")
             }
             Wrong::Otherwise { why, origin } => format!("{text:?} {why}: write {origin:?}"),
             Wrong::Never(why) => format!("{text:?} {why}"),
@@ -69,21 +69,24 @@ impl Origin {
         let text = match url.port() {
             None => format!("{scheme}://{host}"),
             Some(0) => {
-                return Err(Wrong::Never("has port 0, where nobody is reached: name another".to_owned()));
+                return Err(Wrong::Never("has port 0, which is not valid: use another port".to_owned()));
             }
             Some(port) if BAD_PORTS.contains(&port) => {
                 return Err(Wrong::Never(format!(
-                    "leads nowhere: browsers refuse port {port}: name another"
+                    "cannot be reached: browsers refuse port {port}: use another port"
                 )));
             }
             Some(port) => format!("{scheme}://{host}:{port}"),
         };
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         if !bare || !url.username().is_empty() || url.password().is_some() {
-            return Err(Wrong::Otherwise { why: "says more than where a site is", origin: text });
+            return Err(Wrong::Otherwise {
+                why: "must be an origin, without a path or user name",
+                origin: text,
+            });
         }
         if url.scheme() != scheme {
-            return Err(Wrong::Otherwise { why: "is no address of a page", origin: text });
+            return Err(Wrong::Otherwise { why: "cannot be the origin of a page", origin: text });
         }
         Ok(Self { text, host, kind })
     }
@@ -184,7 +187,7 @@ fn site(url: &Url) -> Result<(String, HostKind), Wrong> {
                 return Err(Wrong::NoSite);
             }
             if !host::is_name(name) {
-                return Err(Wrong::Never(format!("leads nowhere: {name:?} is no host that there can be")));
+                return Err(Wrong::Never(format!("cannot be reached: {name:?} is not a possible host name")));
             }
             Ok((name.to_owned(), HostKind::Name))
         }

@@ -10,7 +10,7 @@ use crate::credentials::Secret;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// What the key is called in the configuration and in the user names made with it: 1 to 32 letters, digits, - and _.
+    /// The key's id, in the configuration and in the user names made with it: 1 to 32 letters, digits, - and _.
     #[arg(long, value_name = "NAME")]
     id: String,
 }

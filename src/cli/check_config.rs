@@ -49,6 +49,6 @@ fn ask_as_the_service(config: &Config, file: &Path, key: &Path) -> String {
     };
     let (file, key) = (file.display(), key.display());
     format!(
-        "root can read {key}, but the service's user? `{command} hairpin check-config {file}` asks as that user"
+        "root can read {key}; to check whether the service's user can, run `{command} hairpin check-config {file}`"
     )
 }

@@ -12,10 +12,10 @@ use crate::sections::credentials::CredentialTtl;
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
-    /// Whose credential it is: quotas are counted by this tag.
+    /// The user's tag, for which quotas count.
     #[arg(long, value_name = "TAG")]
     user: Option<String>,
-    /// How long it is valid, such as "30m" or "1h"; without it, the configured time.
+    /// The lifetime, such as "30m" or "1h". The default is the configured lifetime.
     #[arg(long, value_parser = humantime::parse_duration)]
     ttl: Option<Duration>,
     #[command(flatten)]
@@ -29,15 +29,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let user = arguments.user.as_deref().unwrap_or_default();
     let config = load(arguments.config.config.as_deref())?.credentials;
     let ttl = arguments.ttl.map_or(Some(config.ttl), CredentialTtl::new).map(CredentialTtl::get);
-    let ttl = ttl.ok_or_else(|| {
-        Failure::config(format!("a credential lives {}: choose a --ttl between", CredentialTtl::bounds()))
-    })?;
+    let ttl = ttl.ok_or_else(|| Failure::config(format!("--ttl must be {}", CredentialTtl::bounds())))?;
     let credentials =
         Credentials::new(config.realm.as_str(), config.secrets, config.users, config.check_expiry);
     let credential = issue(&credentials, user, ttl).ok_or_else(|| {
-        Failure::config(
-            "there is no secret to make a credential from: name a file with --config that has one",
-        )
+        Failure::config("no secret is configured: name a configuration with a secret (--config FILE)")
     })?;
     print(&format!("{}\n", show(&credential, ttl)))
 }

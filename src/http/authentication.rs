@@ -82,11 +82,13 @@ fn refuse(denied: Denied) -> Problem {
     }
 }
 
-const NO_KEY: &str = "show an API key: \"Authorization: Bearer hairpin_...\"; `hairpin api-key` makes one";
-const UNKNOWN_KEY: &str = "there is no such API key: `hairpin api-key` makes one and says how to let it in";
+const NO_KEY: &str =
+    "an API key is required: send \"Authorization: Bearer hairpin_...\"; `hairpin api-key` makes a key";
+const UNKNOWN_KEY: &str =
+    "unknown API key: `hairpin api-key` makes one and prints the lines for the configuration";
 const KEY_IN_URL: &str =
-    "this key must not stand in a URL: send it as \"Authorization: Bearer\", or set allow_query for it";
+    "this key is not allowed in a URL: send it as \"Authorization: Bearer\", or set its allow_query";
 const PUBLIC_KEY: &str = "this key is public (used in pages or URLs), so it may only request ICE servers: use a key without \
                           origins and allow_query";
 const FOREIGN_PAGE: &str =
-    "pages of this origin may not use the key: name the origin in the key's origins, or ask from a backend";
+    "pages of this origin may not use the key: add the origin to the key's origins, or ask from your backend";

@@ -21,7 +21,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         // serde would take a list for the fields in their order, which is no part of the API.
         if json.trim_ascii_start().first() == Some(&b'[') {
-            return Err(bad("the body is a list: write an object, such as {\"ttl\": 600}, or nothing"));
+            return Err(bad("the body must be an object, such as {\"ttl\": 600}, or empty"));
         }
         serde_json::from_slice(json).map(Self).map_err(|error| bad(format!("invalid request body: {error}")))
     }

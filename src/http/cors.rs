@@ -43,5 +43,4 @@ pub(super) async fn preflight(State(state): State<Arc<AppState>>, requester: Req
     (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
-const FOREIGN_PAGE: &str =
-    "pages of this origin may not ask: name the origin in http.allowed_origins, or in the origins of a key";
+const FOREIGN_PAGE: &str = "pages of this origin may not use the API: add the origin to http.allowed_origins, or to the origins of a key";

@@ -51,7 +51,9 @@ impl CredentialRequest {
     ) -> Result<String, Problem> {
         let user = self.user.as_deref().unwrap_or(somebody);
         if !is_user(user) {
-            return Err(bad(format!("user has {USER}: name an id of yours, not a person")));
+            return Err(bad(format!(
+                "user must have {USER}: use an id of your application, not a person's name"
+            )));
         }
         let room = self.room.clone().map(room).transpose()?;
         let room = room.and_then(|room| credentials.pseudonym(room.as_str()));
@@ -62,7 +64,9 @@ impl CredentialRequest {
     /// How the relay may be reached; `None` is by any transport.
     pub(super) fn transports(&self) -> Result<Option<&[Transport]>, Problem> {
         match self.transports.as_deref() {
-            Some([]) => Err(bad("transports is empty: name \"udp\", \"tcp\" or \"tls\", or leave it out")),
+            Some([]) => {
+                Err(bad("transports is empty: write \"udp\", \"tcp\" or \"tls\", or omit transports"))
+            }
             transports => Ok(transports),
         }
     }
@@ -85,14 +89,14 @@ impl TryFrom<CredentialQuery> for CredentialRequest {
 pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
     let asked = asked.unwrap_or(USUAL);
     if !(1..ABSURD).contains(&asked) {
-        return Err(bad("ttl is a number of seconds, and at least 1"));
+        return Err(bad("ttl must be a number of seconds, at least 1"));
     }
     Ok(asked.clamp(KeyTtl::MIN.as_secs(), key.max_ttl.as_secs()))
 }
 
 /// A room's name, checked.
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
-    RoomName::try_from(name).map_err(|why| bad(format!("room: this cannot be a name: {why}")))
+    RoomName::try_from(name).map_err(|why| bad(format!("room: invalid name: {why}")))
 }
 
 #[cfg(test)]

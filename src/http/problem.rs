@@ -67,7 +67,7 @@ impl Problem {
     /// Something was done too often; it may be done again after `wait`.
     #[must_use]
     pub fn too_often(wait: Duration) -> Self {
-        let detail = "too many requests: wait for as many seconds as Retry-After says";
+        let detail = "too many requests: wait for the number of seconds in Retry-After";
         Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 }

@@ -27,9 +27,9 @@ impl Refusals {
         let public = origins.public().map_or("not set", Origin::as_str);
         let allowed = origins.allowed().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         tracing::warn!(
-            "a page of {origin} was refused: http.public_url is {public}, and http.allowed_origins is [{allowed}]. If browsers \
-             reach this server there, write it in http.public_url; if it is another site of yours, in http.allowed_origins; if \
-             it is none of yours, all is well"
+            "a page of {origin} was refused: http.public_url is {public}, and http.allowed_origins is [{allowed}]. If \
+             browsers reach this server at that origin, write it in http.public_url. If it is another site of yours, \
+             add it to http.allowed_origins. Otherwise nothing needs to be done"
         );
     }
 }

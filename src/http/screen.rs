@@ -74,7 +74,7 @@ pub async fn screen(request: Request, next: Next) -> Response {
     // Not the path, which may name a room.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let Ok(mut response) = tokio::time::timeout(PATIENCE, next.run(request)).await else {
-        return close(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request was not whole in time"));
+        return close(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request was not complete in time"));
     };
     if last {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -96,10 +96,10 @@ fn check(request: &Request) -> Result<(), Problem> {
     // RFC 9112 §3.2: exactly one Host, and 400 otherwise.
     let hosts = headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return wrong("a request has one Host");
+        return wrong("a request must have exactly one Host header");
     }
     if request.uri().authority().is_some() {
-        return wrong("this is no proxy: send the path alone");
+        return wrong("this server is not a proxy: send only the path");
     }
     Ok(())
 }

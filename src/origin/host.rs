@@ -32,7 +32,8 @@ impl HostName {
             Err(Wrong::NoHost) => Err(match inside(text) {
                 Some(host) => format!("{text:?} must be only a host: write {host:?}"),
                 None => format!(
-                    "{text:?} is not a host name or an address: write what clients use, such as \"turn.example.org\""
+                    "{text:?} is not a host name or an address: write the name that clients use, such as \
+                     \"turn.example.org\""
                 ),
             }),
         }
@@ -56,7 +57,8 @@ pub(super) fn is_label(label: &str) -> bool {
     (1..=LABEL_MAX).contains(&label.len()) && label.bytes().all(fits)
 }
 
-pub(super) const UNSPECIFIED: &str = "is where a server listens, and no client goes there: write its name";
+pub(super) const UNSPECIFIED: &str = "is an address to listen on, which clients cannot connect to: write the server's \
+                                      name";
 
 fn exact(text: &str) -> Result<String, Wrong> {
     let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));

@@ -88,7 +88,9 @@ fn one(text: &str) -> Result<OriginPattern, String> {
 fn below(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.ends_with(":*") {
-        return Err(format!("{text:?}: a * is no port: name each one that you use, in a text of its own"));
+        return Err(format!(
+            "{text:?}: a * cannot stand for a port: write one entry for each port that you use"
+        ));
     }
     let domain = match authority.strip_prefix('*') {
         Some("" | ".") => return Err(format!("{text:?} {TOO_WIDE}")),
@@ -122,7 +124,7 @@ fn shell(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> 
         return Err(without_origin(text, scheme));
     }
     if rest.contains('*') {
-        return Err(format!("{text:?}: a * is for https and http alone: name each app or extension"));
+        return Err(format!("{text:?}: a * works only with https and http: name each app or extension"));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let origin = format!("{scheme}://{authority}");
@@ -131,7 +133,7 @@ fn shell(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> 
         return Err(format!("{text:?} {NO_SITE}"));
     }
     if !matches!(&rest[authority.len()..], "" | "/") {
-        return Err(format!("{text:?} says more than where a site is: write {origin:?}"));
+        return Err(format!("{text:?} must be an origin, without a path or user name: write {origin:?}"));
     }
     Ok(OriginPattern { text: origin, kind: Kind::One })
 }
@@ -157,8 +159,8 @@ fn without_scheme(text: &str) -> String {
 
 fn without_origin(text: &str, scheme: &str) -> String {
     format!(
-        "{text:?}: pages of {scheme}: are of the site that made them, such as \"https://app.example.org\", or of none: \
-         write that, or \"null\""
+        "{text:?}: pages of {scheme}: have the origin of the site that made them, such as \"https://app.example.org\", \
+         or none: write that origin, or \"null\""
     )
 }
 
@@ -170,14 +172,14 @@ fn explain(text: &str, wrong: Wrong) -> String {
     }
 }
 
-const NO_SITE: &str = "is no address of a site: write \"https://app.example.org\", \"https://*.example.org\" for all below it, the \
-                       origin of an app, such as \"capacitor://localhost\", or \"null\"";
-const EVERYBODY: &str = "\"*\" is every page that a visitor can be led to: name each site";
-const SEVERAL: &str = "is more than one thing: write one text for each site, as in [\"https://app.example.org\", \"https://b.example.org\"]";
-const TOO_WIDE: &str =
-    "is everybody's sites: at least two names stand behind the star, and all below them should be yours";
+const NO_SITE: &str = "is not an origin: write \"https://app.example.org\", \"https://*.example.org\" for every name \
+                       below a domain, the origin of an app, such as \"capacitor://localhost\", or \"null\"";
+const EVERYBODY: &str = "\"*\" matches every page on the web: name each site";
+const SEVERAL: &str = "contains more than one origin: write one string for each, as in [\"https://app.example.org\", \
+                       \"https://b.example.org\"]";
+const TOO_WIDE: &str = "matches other people's sites: at least two labels must follow the star, and every name below them should be yours";
 const STAR: &str =
-    "a * stands for all names below a domain, and only in front of it: write \"https://*.example.org\"";
+    "a * stands for every name below a domain, and must come first: write \"https://*.example.org\"";
 
 #[cfg(test)]
 mod tests {

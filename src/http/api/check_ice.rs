@@ -44,6 +44,6 @@ pub(super) async fn check_ice(
 }
 
 const NO_TOKEN: &str =
-    "rooms are for those with a room token here, and so is the check: send one as \"Authorization: Bearer\"";
+    "rooms and connection tests need a room token on this server: send it as \"Authorization: Bearer\"";
 const FOREIGN_PAGE: &str =
-    "only this server's own pages may check: a backend asks /api/v1/ice-servers with a key";
+    "only this server's own pages may use this: a backend uses /api/v1/ice-servers with a key";

@@ -76,5 +76,5 @@ pub(super) fn no_server() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, NO_SERVER)
 }
 
-const NO_SERVER: &str = "there is no such server: no secret to make credentials from, no port that browsers can use, or all \
-                         credentials of this user are revoked";
+const NO_SERVER: &str = "there is no server to use: no secret is configured, browsers can use none of its ports, or \
+                         all credentials of this user are revoked";

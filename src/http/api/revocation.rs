@@ -46,10 +46,8 @@ fn check(username: &str, key: &ApiKey, unix: u64) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, OTHERS))
 }
 
-const STATIC: &str =
-    "no time-limited credential has such a name; a static user is removed from the configuration";
-const MALFORMED: &str = "this is no user name of a credential: send the whole of it, such as 1800000000:key.alice, \
+const STATIC: &str = "not the user name of a time-limited credential; to revoke a static user, remove it from the configuration";
+const MALFORMED: &str = "not the user name of a credential: send the full name, such as 1800000000:key.alice, \
                          percent-encoded";
-const OTHERS: &str = "this key has not made this credential: revoke it with the key that has";
-const FULL: &str =
-    "too many credentials are revoked to remember one more: replace the secret in the configuration";
+const OTHERS: &str = "this key did not make this credential: revoke it with the key that did";
+const FULL: &str = "the list of revoked credentials is full: replace the secret in the configuration";

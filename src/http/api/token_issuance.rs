@@ -38,4 +38,4 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))
 }
 
-const NO_SECRET: &str = "there is no secret to make tokens from: name one in credentials.secrets";
+const NO_SECRET: &str = "no secret is configured to make tokens from: add one to credentials.secrets";

@@ -38,7 +38,7 @@ impl TurnParameters {
                 _ => continue,
             };
             if field.replace(value).is_some() {
-                return Err(bad(format!("{name} stands in the form twice: remove one")));
+                return Err(bad(format!("the form contains {name} twice: remove one")));
             }
         }
         Ok(all)
@@ -75,7 +75,7 @@ fn by_the_draft(
 ) -> Issued {
     let user = url.username.or(form.username).filter(|name| !name.is_empty());
     if url.service.or(form.service).as_deref() != Some("turn") {
-        return Err(bad("the only service here is service=turn"));
+        return Err(bad("unknown service: write service=turn"));
     }
     let in_url = url.key.or(url.api);
     let in_form = form.key.or(form.api);
@@ -86,4 +86,4 @@ fn by_the_draft(
     issue(state, &key, &CredentialRequest { user, ..CredentialRequest::default() }, Format::Uris)
 }
 
-const NO_KEY: &str = "show an API key, as key= or as \"Authorization: Bearer hairpin_...\"";
+const NO_KEY: &str = "an API key is required: send it as key= or as \"Authorization: Bearer hairpin_...\"";
