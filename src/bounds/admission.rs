@@ -326,13 +326,14 @@ impl Notices {
     }
 }
 
-const ALL: &str = "all connections are taken (limits.connections): the oldest without a credential makes way for a new one, or \
-                   else the new one is closed";
-const NETWORK: &str = "a network (/24 or /48) has all of its connections: its oldest without a credential makes way for a new one, \
-                       or else the new one is closed; if many of your users share a network, raise \
-                       limits.connections_per_network";
-const ADDRESS: &str = "an address has all of its connections: its oldest without a credential makes way for a new one, or else \
-                       the new one is closed; if many of your users share one NAT, raise limits.connections_per_ip";
+const ALL: &str = "all connections are taken (limits.connections): the oldest without a credential is closed for a new \
+                   one; if there is none, the new one is closed";
+const NETWORK: &str = "a network (/24 or /48) has as many connections as allowed: its oldest without a credential is \
+                       closed for a new one; if there is none, the new one is closed. If many of your users share a \
+                       network, raise limits.connections_per_network";
+const ADDRESS: &str = "an address has as many connections as allowed: its oldest without a credential is closed for a \
+                       new one; if there is none, the new one is closed. If many of your users share one NAT, raise \
+                       limits.connections_per_ip";
 
 #[cfg(test)]
 mod tests {

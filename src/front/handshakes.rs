@@ -50,7 +50,8 @@ impl Handshakes {
         if !may && let Some(times) = self.refused.due(now) {
             tracing::info!(
                 times,
-                "TLS handshakes were refused: an address or a network began too many; if many of your users share one NAT, raise limits.handshakes_per_ip"
+                "too many TLS handshakes from one address or network, so some were refused: if many of your users \
+                 share one NAT, raise limits.handshakes_per_ip"
             );
         }
         may

@@ -16,7 +16,7 @@ use crate::network::own::Own;
 pub fn own() -> io::Result<Own> {
     let interfaces = ifaces()?;
     if interfaces.is_empty() {
-        return Err(io::Error::other("the kernel names no interface"));
+        return Err(io::Error::other("the kernel lists no network interface"));
     }
     let addresses = interfaces.iter().filter_map(|interface| interface.addr).map(|address| address.ip());
     let networks: Vec<IpNet> = interfaces.iter().flat_map(networks).collect();

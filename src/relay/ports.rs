@@ -110,7 +110,11 @@ impl PortPool {
             && let Some(times) = self.notice.due(self.clock.now().moment)
         {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
-            tracing::warn!(times, reason, "no relay port: widen relay.ports, or raise LimitNOFILE");
+            tracing::warn!(
+                times,
+                reason,
+                "no relay port is available: widen relay.ports, or raise LimitNOFILE"
+            );
         }
         found.ok().flatten().ok_or(NoPort)
     }

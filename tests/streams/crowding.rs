@@ -156,10 +156,10 @@ fn the_log_says_whose_connections_are_all_taken_and_what_to_raise() {
     let daemon = Process::start("crowded.toml", &config);
     let mut held: Vec<_> = (0..50).map(|_| Client::tcp(daemon.tcp[0])).collect();
     held.last_mut().unwrap().mapped();
-    let said = daemon.line("an address has all of its connections");
+    let said = daemon.line("an address has as many connections as allowed");
     assert!(said.contains("INFO") && said.contains("raise limits.connections_per_ip"), "{said}");
     assert!(!said.contains("127.0.0.1"), "{said}");
-    let more = daemon.log.try_iter().filter(|line| line.contains("has all of its connections"));
+    let more = daemon.log.try_iter().filter(|line| line.contains("has as many connections as allowed"));
     assert_eq!(more.count(), 0);
 }
 

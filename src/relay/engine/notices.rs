@@ -23,8 +23,8 @@ impl Notices {
         if let Some(times) = self.answers.due(now) {
             tracing::info!(
                 times,
-                "clients that have yet to authenticate go unanswered, too many from one address or network: if they are \
-                 yours, raise limits.answers_per_ip_burst and limits.answers_per_network_burst"
+                "too many unauthenticated requests from one address or network, so some get no answer: if they are \
+                 from your users, raise limits.answers_per_ip_burst and limits.answers_per_network_burst"
             );
         }
     }
@@ -34,8 +34,8 @@ impl Notices {
         if let Some(times) = self.guesses.due(now) {
             tracing::info!(
                 times,
-                "requests go unanswered after too many wrong passwords from one client or address: if they are yours, \
-                 mend the password, or raise limits.failures_per_minute"
+                "too many wrong passwords from one client or address, so its requests get no answer: if they are from \
+                 your users, correct the password, or raise limits.failures_per_minute"
             );
         }
     }
@@ -56,17 +56,18 @@ impl Notices {
             (
                 Refusal::NetworkQuota,
                 &self.network,
-                "its network has half of all that there may be: raise limits.allocations",
+                "its network has half of all allocations: raise limits.allocations",
             ),
             (
                 Refusal::AllocationRate,
                 &self.rate,
-                "the user or the address makes new ones too fast: in a minute no more than it may hold at once",
+                "the user or the address makes allocations too fast: the limit in one minute is the number that it may \
+                 hold",
             ),
             (
                 Refusal::ServerQuota,
                 &self.server,
-                "there are as many as allowed: raise limits.allocations, or widen relay.ports",
+                "all allocations are taken: raise limits.allocations, or widen relay.ports",
             ),
         ];
         let limit = limits.into_iter().find(|(other, ..)| *other == refusal);
