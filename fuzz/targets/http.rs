@@ -9,11 +9,9 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use hairpin::api_key::KeyHash;
+use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::clock::Clock;
-use hairpin::config::{ApiKey, Create};
 use hairpin::credentials::{CheckExpiry, Credentials, Secret};
 use hairpin::http::app_state::{AppState, Plan};
 use hairpin::http::connection::{Client, Protocol, Server};
@@ -26,6 +24,8 @@ use hairpin::bounds::admission::{Admission, Bounds};
 use hairpin::relay::engine::Settings;
 use hairpin::peers::PeerPolicy;
 use hairpin::relay::{self, Relay};
+use hairpin::room_token::Create;
+use hairpin::sections::http::{ApiKey, KeyTtl};
 use hairpin::signaling::hub::Hub;
 use hairpin::signaling::switchboard::Parts;
 use hairpin_fuzz::signaling;
@@ -57,7 +57,7 @@ impl Place {
         let ice = IceServers::new(&served, &Names::default());
         let page = ApiKey {
             origins: vec![pattern("https://app.example")],
-            max_ttl: Duration::from_secs(600),
+            max_ttl: KeyTtl::of::<600>(),
             allow_query: true,
             ..key("page", "hairpin_key-of-a-page")
         };
@@ -120,14 +120,7 @@ fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) ->
 }
 
 fn key(id: &str, text: &str) -> ApiKey {
-    ApiKey {
-        id: id.to_owned(),
-        hash: KeyHash::of(text),
-        origins: Vec::new(),
-        max_ttl: Duration::from_secs(86_400),
-        per_minute: 1_000_000,
-        allow_query: false,
-    }
+    ApiKey::new(KeyId::parse(id).expect("it is an id"), KeyHash::of(text))
 }
 
 fn pattern(text: &str) -> OriginPattern {
