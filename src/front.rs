@@ -1,317 +1,100 @@
-//! Meets every TCP connection: asks who it is and what it speaks, and hands it to a shard or to HTTP.
+//! The front: meets every TCP connection, and hands it to the relay or to a server of HTTP.
 //!
-//! This is one thread with a tokio runtime. What takes time or patience, and what a stranger can be made to wait for
-//! or a library does well, happens here: accepting, PROXY protocol headers, TLS handshakes, HTTP. So a thousand
-//! handshakes cost the shards' packets nothing. From its first message on, a connection that speaks TURN belongs to a
-//! shard; one that speaks HTTP stays.
+//! It is one thread with a tokio runtime. What takes time or patience, and what a stranger can be made to wait for or a
+//! library does well, happens here: accepting, PROXY protocol headers, TLS handshakes, HTTP. So a thousand handshakes cost
+//! the shards' packets nothing. From its first message on, a connection that speaks TURN belongs to a shard; one that speaks
+//! HTTP stays.
 
+mod acceptor;
+mod door;
 mod handshakes;
 mod proxy_header;
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::io::AsyncBufReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::sync::mpsc;
 
-use crate::bounds::admission::{Admission, Permit};
-use crate::bounds::notice::Notice;
+use crate::bounds::admission::Admission;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
-use crate::http::connection::{self, Protocol, Server};
+use crate::front::acceptor::Acceptor;
+use crate::front::handshakes::Handshakes;
+use crate::life::{self, Denied, Order, Threads};
 use crate::metrics::Counters;
-use crate::network::tcp;
-use crate::outcome::Ending;
-use crate::relay::datagrams::give_back_memory;
-use crate::relay::patience::FIRST_MESSAGE;
-use crate::relay::{Arrival, Relay};
-use crate::signaling::hub::Hub;
+use crate::relay::Relay;
 
-pub use handshakes::Handshakes;
+pub use door::{Door, Kind};
 
-/// A listening TCP socket.
+/// A running front.
 #[derive(Debug)]
-pub struct Door {
-    socket: std::net::TcpListener,
-    kind: Kind,
-}
-
-/// What comes in at a door.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// TURN over TCP, or anything over TLS.
-    Any,
-    /// Nothing but TLS.
-    Tls,
-    /// Nothing but HTTP.
-    Http,
-}
-
-/// What connections are met with.
 pub struct Front {
-    /// Who serves those that speak TURN.
-    pub relay: Relay,
-    /// How many there may be.
-    pub admission: Arc<Admission>,
+    orders: mpsc::UnboundedSender<Order>,
+    counters: Arc<Counters>,
+    threads: Threads,
+}
+
+/// Everything that a front must know before it starts, except its doors.
+#[derive(Debug)]
+pub struct Plan {
     /// What TLS clients are shown; without it, no TLS is spoken.
     pub certificates: Option<Arc<Certificates>>,
-    /// How many TLS handshakes may begin.
-    pub handshakes: Handshakes,
-    /// Whose connections begin with a PROXY protocol header.
+    /// The proxies whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
-    /// Who serves those that speak HTTP.
-    pub http: Server,
-    /// Where rooms are, whose time is kept here.
-    pub hub: Arc<Hub>,
-    /// The clock.
-    pub clock: Clock,
-    /// Counts the connections that come no further.
-    pub counters: Arc<Counters>,
-}
-
-/// What a connection turned out to be.
-enum Identified {
-    /// One that speaks TURN, or has yet to show that it does.
-    Turn(Box<Arrival>),
-    /// One that speaks HTTP.
-    Http(TcpStream, connection::Client),
-    /// One that speaks HTTP over TLS.
-    Https(Box<TlsStream<TcpStream>>, connection::Client),
-}
-
-/// What the front is told from outside.
-#[derive(Debug)]
-pub enum Order {
-    /// Answer, as a sign of life.
-    Ping(oneshot::Sender<()>),
-    /// End.
-    Stop,
-}
-
-/// Connections that may wait to be accepted, if the kernel allows as many.
-const BACKLOG: i32 = 1024;
-/// How long nothing is accepted when the system gives no more sockets.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How often it is looked whether a crowd has left.
-const TIDYING: Duration = Duration::from_secs(5);
-/// How long those in rooms may take to hear that we stop.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
-const HANDSHAKE: u8 = 22;
-
-impl Door {
-    /// Listens on an address.
-    ///
-    /// # Errors
-    /// If the address cannot be bound.
-    pub fn open(address: SocketAddr, kind: Kind) -> io::Result<Self> {
-        Ok(Self { socket: tcp::listen(address, BACKLOG, false)?, kind })
-    }
-
-    /// The address that the door is at.
-    ///
-    /// # Errors
-    /// If the kernel does not tell.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
+    /// The TLS handshakes that one client address may begin in a second, in the long run.
+    pub handshakes_per_ip: u32,
 }
 
 impl Front {
-    /// Meets whoever comes, until it is told to stop.
+    /// Accepts the connections of `doors`, as many as `admission` lets in, and hands those that speak TURN to `relay`.
     ///
     /// # Errors
-    /// If the system gives no runtime, or no poll.
-    pub fn run(self, doors: Vec<Door>, mut inbox: mpsc::UnboundedReceiver<Order>) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let front = Arc::new(self);
-        runtime.block_on(async {
-            // None of these ends by itself.
-            let mut duties = JoinSet::new();
-            duties.spawn(Arc::clone(&front.hub).keep_time());
-            duties.spawn(Arc::clone(&front).tidy());
-            for Door { socket, kind } in doors {
-                let listener = TcpListener::from_std(socket)?;
-                duties.spawn(Arc::clone(&front).accept(listener, kind));
-            }
-            loop {
-                tokio::select! {
-                    order = inbox.recv() => match order {
-                        // Who asked may have gone; then nobody needs the answer.
-                        Some(Order::Ping(answer)) => drop(answer.send(())),
-                        // Without anybody who could give an order, it is time to stop as well.
-                        Some(Order::Stop) | None => break,
-                    },
-                    Some(_) = duties.join_next() => return Err(io::Error::other("a task has panicked")),
-                }
-            }
-            front.hub.drain();
-            // Whoever does not hear it in time does not hear it.
-            let _ = timeout(FAREWELL, front.hub.empty()).await;
-            Ok(())
-        })
-    }
-
-    /// Gives back what memory a crowd took, when it has left: what is freed stays with the process otherwise, because
-    /// something still used lies behind it.
-    async fn tidy(self: Arc<Self>) {
-        loop {
-            sleep(TIDYING).await;
-            if self.admission.has_emptied() {
-                give_back_memory();
-            }
-        }
-    }
-
-    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
-        let exhausted = Notice::new();
-        loop {
-            match listener.accept().await {
-                Ok((socket, from)) => {
-                    // A proxy speaks for many, who are counted where they are known.
-                    let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, kind));
-                    let Ok(permit) = self.admission.admit(ip, self.clock.now().moment) else {
-                        self.refuse(from, Ending::Crowded);
-                        continue;
-                    };
-                    let front = Arc::clone(&self);
-                    tokio::spawn(async move { front.welcome(socket, from, permit, kind).await });
-                }
-                Err(error) if tcp::is_of_one_connection(&error) => {}
-                Err(error) => {
-                    if let Some(times) = exhausted.due(self.clock.now().moment) {
-                        tracing::warn!(%error, times, "no connection can be accepted: raise LimitNOFILE");
-                    }
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Finds out in time what a connection is, and lets it be served.
-    async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, kind: Kind) {
-        let told = Arc::new(Notify::new());
-        let tell = Arc::clone(&told);
-        permit.watch(move || tell.notify_one());
-        let identified = timeout(FIRST_MESSAGE, self.identify(socket, from, permit, kind));
-        let identified = tokio::select! {
-            identified = identified => identified.unwrap_or(Err(Ending::Silent)),
-            () = told.notified() => Err(Ending::MadeWay),
+    /// If the operating system refuses to create its thread.
+    pub fn start(
+        plan: Plan,
+        doors: Vec<Door>,
+        relay: Relay,
+        admission: Arc<Admission>,
+        clock: Clock,
+    ) -> Result<Self, Denied> {
+        let counters = Arc::<Counters>::default();
+        let acceptor = Acceptor {
+            relay,
+            admission,
+            certificates: plan.certificates,
+            handshakes: Handshakes::new(plan.handshakes_per_ip.into()),
+            proxies: plan.proxies,
+            clock,
+            counters: Arc::clone(&counters),
         };
-        match identified {
-            Ok(Identified::Turn(arrival)) => self.relay.adopt(arrival),
-            Ok(Identified::Http(socket, identified)) => self.http.clone().serve(socket, identified).await,
-            Ok(Identified::Https(stream, identified)) => self.http.clone().serve(stream, identified).await,
-            Err(ending) => self.refuse(from, ending),
-        }
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let threads = Threads::default();
+        threads.spawn("front".to_owned(), move || acceptor.run(doors, inbox))?;
+        Ok(Self { orders, counters, threads })
     }
 
-    async fn identify(
-        &self,
-        mut socket: TcpStream,
-        from: SocketAddr,
-        permit: Permit,
-        kind: Kind,
-    ) -> Result<Identified, Ending> {
-        let since = self.clock.now().moment;
-        let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
-        if kind != Kind::Http && self.is_proxy(from.ip(), kind) {
-            let ends = proxy_header::read(&mut socket).await.map_err(|_| Ending::BadHeader)?;
-            if let Some(ends) = ends {
-                (client, server) = (ends.client, ends.server);
-            }
-            permit.claim(client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
-        }
-        let peer = client.ip();
-        let http = |secure, protocol, permit| connection::Client { peer, secure, protocol, permit };
-        if kind == Kind::Http {
-            socket.set_nodelay(true).map_err(gone)?;
-            return Ok(Identified::Http(socket, http(false, Protocol::Http1, permit)));
-        }
-        let turn = |socket: TcpStream, tls, since, permit| {
-            let socket = socket.into_std().map_err(gone)?;
-            Ok(Identified::Turn(Box::new(Arrival {
-                socket,
-                tls,
-                client,
-                server,
-                since,
-                permit,
-                said: Vec::new(),
-            })))
-        };
-        let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
-        if kind == Kind::Any && !speaks_tls(&socket).await? {
-            return turn(socket, None, since, permit);
-        }
-        if !self.handshakes.may_begin(peer, self.clock.now().moment) {
-            return Err(Ending::TooManyHandshakes);
-        }
-        match TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await {
-            Ok(mut stream) => match protocol(&mut stream).await? {
-                Some(protocol) => {
-                    stream.get_ref().0.set_nodelay(true).map_err(gone)?;
-                    Ok(Identified::Https(Box::new(stream), http(true, protocol, permit)))
-                }
-                None => {
-                    let (socket, tls) = stream.into_inner();
-                    turn(socket, Some(Box::new(tls)), self.clock.now().moment, permit)
-                }
-            },
-            Err((error, socket)) => {
-                tracing::debug!(%client, %error, "TLS handshake failed");
-                // In this order: who sees the end may come again at once.
-                drop(permit);
-                drop(socket);
-                Err(Ending::BadHandshake)
-            }
-        }
+    /// Whether its thread answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        // If the thread has ended, the order and its ping are dropped here.
+        life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
     }
 
-    /// Whether an address is that of a proxy, which speaks for others.
-    fn is_proxy(&self, ip: IpAddr, kind: Kind) -> bool {
-        match kind {
-            Kind::Http => self.http.is_proxy(ip),
-            Kind::Any | Kind::Tls => self.proxies.iter().any(|net| net.contains(&ip)),
-        }
+    /// Waits until its thread ends by itself, which is always a bug.
+    pub async fn failed(&self) {
+        self.threads.failed().await;
     }
 
-    fn refuse(&self, from: SocketAddr, ending: Ending) {
-        self.counters.ended(ending);
-        tracing::debug!(client = %from, reason = ending.name(), "connection not served");
+    /// Closes every door, and every connection that speaks HTTP.
+    pub fn stop(&self) {
+        // If the thread has ended, it needs no order.
+        let _ = self.orders.send(Order::Stop);
+        self.threads.join();
     }
-}
 
-/// Waits for the first byte, and leaves it where it is.
-async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
-    let mut first = [0];
-    match socket.peek(&mut first).await {
-        Ok(0) | Err(_) => Err(Ending::Closed),
-        Ok(_) => Ok(first[0] == HANDSHAKE),
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
-}
-
-/// Which HTTP a TLS client speaks, if it does: by what it negotiated (RFC 7301), or else by its first byte, which stays
-/// where it is. A request line begins with a letter, and no first message of a TURN client does.
-async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>, Ending> {
-    match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => return Ok(Some(Protocol::Http2)),
-        Some(b"http/1.1") => return Ok(Some(Protocol::Http1)),
-        Some(_) => return Ok(None),
-        None => {}
-    }
-    let first = stream.fill_buf().await.map_err(gone)?.first().ok_or(Ending::Closed)?;
-    Ok(first.is_ascii_uppercase().then_some(Protocol::Http1))
-}
-
-fn gone(_: io::Error) -> Ending {
-    Ending::Closed
 }

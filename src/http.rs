@@ -2,15 +2,15 @@
 //!
 //! A connection comes from the front, plain or decrypted, and is served by hyper with bounds on time and size
 //! ([`connection`]). When a request comes in, the server finds out once who sent it ([`requester`]); the request is then
-//! screened ([`screen`]) and goes to one of the routes ([`router`]). All handlers share one [`app_state`]. The API for
+//! screened ([`screen`]) and goes to one of the routes (`router.rs`). All handlers share one `AppState`. The API for
 //! backends is [`api`]: it authenticates the request by its key, checks what is asked for, and writes the answer in the
 //! format that the client knows. Errors are RFC 9457 problems ([`problem`]).
 //!
-//! Imports fall: `router`, then `api` and the other handlers, then `authentication` and `cors`, then `app_state`, then what
-//! that is made of. This file imports none of them, and none of them imports this file.
+//! [`Site`] is all of this as one service. Imports fall: `site`, then `router`, then `api` and the other handlers, then `authentication` and `cors`, then `app_state`, then what
+//! that is made of. No file of this folder imports this one.
 
 mod api;
-pub mod app_state;
+mod app_state;
 mod asset;
 mod assets;
 mod authentication;
@@ -27,10 +27,15 @@ pub mod keys;
 mod linger;
 mod meter;
 pub mod origins;
+mod plan;
 pub mod problem;
 pub mod refusals;
 pub mod requester;
-pub mod router;
+mod router;
 pub mod screen;
+mod site;
 mod stall;
 pub mod websocket;
+
+pub use plan::Plan;
+pub use site::Site;

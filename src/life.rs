@@ -1,7 +1,7 @@
 //! The life of a service's threads: how they start, how they are asked whether they live, and how their end is noticed.
 //!
-//! A service is a value with four verbs: `start(plan, ..)`, `is_alive`, `snapshot` and `stop`. Its clones are the same
-//! service. It runs on threads that the daemon keeps in [`Threads`], and that answer a [`Ping`] while they live.
+//! A service has the same verbs as every other: `start(plan, ..)`, `is_alive`, `failed`, `snapshot` and `stop`. It keeps
+//! its [`Threads`], each of which answers a [`Ping`] while it lives, and ends when it is told to.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-/// The threads of a daemon. Clones are the same threads.
-#[derive(Debug, Clone, Default)]
+/// The threads of one service.
+#[derive(Debug, Default)]
 pub struct Threads {
-    running: Arc<Mutex<Vec<JoinHandle<io::Result<()>>>>>,
+    running: Mutex<Vec<JoinHandle<io::Result<()>>>>,
     ended: Arc<Notify>,
 }
 
@@ -29,8 +29,17 @@ pub struct Denied(
 /// Asks a thread for a sign of life: the thread sends `()` as soon as it reads this.
 pub type Ping = oneshot::Sender<()>;
 
+/// What a thread is told that hears nothing else.
+#[derive(Debug)]
+pub enum Order {
+    /// Answer, as a sign of life.
+    Ping(Ping),
+    /// End.
+    Stop,
+}
+
 impl Threads {
-    /// Starts a thread. It ends when its service is stopped; if it ends earlier, [`Self::failed`] returns.
+    /// Starts a thread, which must run until its service is told to stop.
     ///
     /// # Errors
     /// If the operating system refuses to create a thread.
@@ -51,12 +60,12 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits until a thread ends. Before the services are stopped that is always a bug.
+    /// Waits until a thread ends. If nobody told it to stop, that is a bug.
     pub async fn failed(&self) {
         self.ended.notified().await;
     }
 
-    /// Waits until all threads have ended, and logs those that failed. Call it after every service was told to stop.
+    /// Waits until all threads have ended, and logs those that failed. To be called after they were told to stop.
     pub fn join(&self) {
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in running {

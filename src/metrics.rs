@@ -151,16 +151,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The blocks that the shards count in, and new ones for the rest of the process.
+    /// The blocks that the shards and the front count in, and a new one for the rest of the process.
     #[must_use]
-    pub fn new(shards: Vec<Arc<Counters>>) -> Self {
-        Self { shards, front: Arc::default(), process: Arc::default() }
-    }
-
-    /// The block of the thread that meets connections.
-    #[must_use]
-    pub fn front(&self) -> Arc<Counters> {
-        Arc::clone(&self.front)
+    pub fn new(shards: Vec<Arc<Counters>>, front: Arc<Counters>) -> Self {
+        Self { shards, front, process: Arc::default() }
     }
 
     /// The block of one shard.
@@ -270,7 +264,7 @@ mod tests {
 
     #[test]
     fn shards_are_summed_and_refusals_that_never_happened_left_out() {
-        let metrics = Metrics::new(vec![Arc::default(), Arc::default()]);
+        let metrics = Metrics::new(vec![Arc::default(), Arc::default()], Arc::default());
         metrics.shard(0).success(Method::Allocate);
         metrics.shard(1).success(Method::Allocate);
         metrics.shard(1).refused(Method::Refresh, Refusal::StaleNonce);
@@ -288,7 +282,7 @@ mod tests {
 
     #[test]
     fn certificates_are_shown_once_there_are_any() {
-        let metrics = Metrics::new(vec![Arc::default()]);
+        let metrics = Metrics::new(vec![Arc::default()], Arc::default());
         assert!(!metrics.render().contains("certificate"));
         metrics.process().certificate_expiry.set(1_790_812_800);
         metrics.process().certificates_refused.add(2);

@@ -15,6 +15,7 @@ mod bridges;
 pub mod datagrams;
 pub mod engine;
 pub mod framing;
+mod own_addresses;
 pub mod patience;
 mod plan;
 pub mod ports;
@@ -26,6 +27,7 @@ pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -34,15 +36,15 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::bounds::admission::Admission;
 use crate::clock::Clock;
 use crate::credentials::RevokeError;
-use crate::life::{self, Denied, Threads};
+use crate::life::{self, Denied, Order, Threads};
 use crate::metrics::Counters;
-use crate::network::own::Own;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
+use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
 
@@ -57,9 +59,12 @@ pub struct Relay(Arc<Running>);
 struct Running {
     settings: Arc<Settings>,
     shards: Vec<Handle>,
+    /// Reaches the thread that follows the addresses of this machine.
+    network: Sender<Order>,
     counters: Vec<Arc<Counters>>,
     /// How many connections the shards were given.
     adopted: AtomicUsize,
+    threads: Threads,
 }
 
 impl Relay {
@@ -67,17 +72,18 @@ impl Relay {
     /// nonces, ports and tokens come from it.
     ///
     /// # Errors
-    /// If the operating system refuses a shard its poll or its thread.
+    /// If the operating system refuses a poll or a thread.
     pub fn start(
         plan: Plan,
         sockets: Vec<Vec<DatagramSocket>>,
         admission: Arc<Admission>,
         clock: Clock,
         seed: [u8; 32],
-        threads: &Threads,
     ) -> Result<Self, Denied> {
         let mut seeds = StdRng::from_seed(seed);
-        let settings = Arc::new(plan.settings);
+        let Plan { settings, peers, fixed, addresses, ports } = plan;
+        let settings = Arc::new(settings);
+        let own = OwnAddresses::new(peers.own.clone(), fixed);
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
@@ -85,29 +91,37 @@ impl Relay {
                 answers: Arc::new(AnswerBudget::new(&settings.limits, seeds.random())),
                 notices: Arc::new(Notices::default()),
                 settings: Arc::clone(&settings),
-                peers: plan.peers,
+                peers,
             },
-            pool: Arc::new(PortPool::new(&plan.addresses, plan.ports, clock)),
+            pool: Arc::new(PortPool::new(&addresses, ports, clock)),
             admission,
             neighbours: Neighbours::default(),
             clock,
         };
         let of = sockets.len() as u32;
-        let (mut shards, mut handles, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut made, mut shards, mut counters) = (Vec::new(), Vec::new(), Vec::new());
         for (index, sockets) in (0..of).zip(sockets) {
             let counted = Arc::<Counters>::default();
             let index = ShardIndex { index, of };
-            let made = Shard::new(&parts, index, Arc::clone(&counted), sockets, seeds.random());
-            let (shard, handle) = made.map_err(|error| Denied("a poll", error))?;
-            shards.push(shard);
-            handles.push(handle);
+            let shard = Shard::new(&parts, index, Arc::clone(&counted), sockets, seeds.random());
+            let (shard, handle) = shard.map_err(|error| Denied("a poll", error))?;
+            made.push(shard);
+            shards.push(handle);
             counters.push(counted);
         }
-        parts.neighbours.get_or_init(|| handles.clone());
-        for (index, shard) in shards.into_iter().enumerate() {
+        parts.neighbours.get_or_init(|| shards.clone());
+        let threads = Threads::default();
+        for (index, shard) in made.into_iter().enumerate() {
             threads.spawn(format!("relay-{index}"), move || shard.run())?;
         }
-        Ok(Self(Arc::new(Running { settings, shards: handles, counters, adopted: AtomicUsize::new(0) })))
+        let (network, inbox) = channel();
+        let told = shards.clone();
+        threads.spawn("network".to_owned(), move || {
+            own.follow(&told, clock, &inbox);
+            Ok(())
+        })?;
+        let adopted = AtomicUsize::new(0);
+        Ok(Self(Arc::new(Running { settings, shards, network, counters, adopted, threads })))
     }
 
     /// Serves a connection from now on. The shards take turns.
@@ -130,20 +144,28 @@ impl Relay {
         Ok(())
     }
 
-    /// This machine's addresses and networks have changed: what its clients may no longer reach ends.
-    pub fn set_own(&self, own: Own) {
-        let own = Arc::new(own);
-        self.tell_all(|| Command::Move(Arc::clone(&own)));
-    }
-
-    /// Whether every shard answers within `patience`.
+    /// Whether every thread answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        life::all_answer(&self.0.shards, |shard, ping| shard.tell(Command::Ping(ping)), patience).await
+        let Running { shards, network, .. } = &*self.0;
+        let shards = life::all_answer(shards, |shard, ping| shard.tell(Command::Ping(ping)), patience);
+        // If the thread has ended, the order and its ping are dropped here.
+        let network =
+            life::all_answer([network], |thread, ping| drop(thread.send(Order::Ping(ping))), patience);
+        let (shards, network) = tokio::join!(shards, network);
+        shards && network
     }
 
-    /// Tells every shard to end, and with it its allocations. Does not wait for them.
+    /// Waits until a thread ends by itself, which is always a bug.
+    pub async fn failed(&self) {
+        self.0.threads.failed().await;
+    }
+
+    /// Ends every shard, and with it its allocations and connections.
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
+        // If the thread has ended, it needs no order.
+        let _ = self.0.network.send(Order::Stop);
+        self.0.threads.join();
     }
 
     /// What each shard counts.

@@ -13,6 +13,7 @@ pub mod joins;
 pub mod notices;
 pub mod outbox;
 pub mod pace;
+mod plan;
 pub mod post;
 pub mod protocol;
 pub mod replay;
@@ -24,3 +25,5 @@ pub mod sessions;
 pub mod socket;
 pub mod switchboard;
 pub mod worth;
+
+pub use plan::{IceSource, Plan};

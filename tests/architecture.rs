@@ -39,9 +39,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("log", &["bounds", "clock", "sections"]),
     // The services. None knows another, but for what [`EXCEPTIONS`] lists.
     ("relay", &["bounds", "clock", "credentials", "life", "metrics", "network", "outcome", "peers"]),
-    ("signaling", &["api_key", "bounds", "clock", "credentials", "ice", "metrics", "room_token", "unseen"]),
+    (
+        "signaling",
+        &["api_key", "bounds", "clock", "credentials", "ice", "life", "metrics", "room_token", "unseen"],
+    ),
     ("http", &["api_key", "bounds", "clock", "credentials", "ice", "origin", "room_token", "sections"]),
-    ("front", &["bounds", "certificates", "clock", "metrics", "network", "outcome"]),
+    ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "outcome"]),
     // What puts the parts together, and what starts it.
     (
         "daemon",
@@ -95,7 +98,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("front", "relay::Arrival", "such a connection, with what it has said"),
     ("front", "relay::patience::FIRST_MESSAGE", "the deadline of a first message, which both enforce"),
     ("front", "relay::datagrams::give_back_memory", "system calls are in one file"),
-    ("front", "signaling::hub", "the front keeps the time of the rooms"),
     // Until the meter of a connection is told its rate.
     ("http", "signaling::pace", "what a member may send, for the meter of its connection"),
 ];

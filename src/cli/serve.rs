@@ -50,12 +50,11 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     supervisor::notify(NotifyState::Ready).await;
     let renewal = daemon.certificates().cloned();
     let renewal = renewal.map(|certificates| Renewal::new(certificates, daemon.metrics().clone(), clock));
-    let pulse = daemon.pulse();
     let reason = tokio::select! {
         _ = terminate.recv() => Some("SIGTERM"),
         _ = interrupt.recv() => Some("Ctrl-C"),
         () = daemon.failed() => None,
-        never = supervisor::feed_watchdog(pulse) => match never {},
+        never = supervisor::feed_watchdog(&daemon) => match never {},
         never = heed_hangup(renewal, hangup) => match never {},
     };
     let Some(reason) = reason else {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::daemon::Pulse;
+use crate::daemon::Daemon;
 
 /// How long a supervisor may take to hear something.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,7 +30,7 @@ async fn tell(state: NotifyState<'static>) {
 
 /// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd
 /// has no watchdog, or a thread no longer answers: then systemd hears nothing, and restarts us.
-pub(super) async fn feed_watchdog(pulse: Pulse) -> Infallible {
+pub(super) async fn feed_watchdog(daemon: &Daemon) -> Infallible {
     let Some(period) = sd_notify::watchdog_enabled().and_then(period) else {
         return std::future::pending().await;
     };
@@ -38,7 +38,7 @@ pub(super) async fn feed_watchdog(pulse: Pulse) -> Infallible {
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
-        if pulse.is_alive(period / 2).await {
+        if daemon.is_alive(period / 2).await {
             // However long it takes, so that there is never more than one that waits.
             tell(NotifyState::Watchdog).await;
         } else {

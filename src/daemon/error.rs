@@ -10,8 +10,8 @@ use crate::life::Denied;
 /// Why a daemon does not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// An address cannot be listened on.
-    Listen(Listener, SocketAddr, io::Error),
+    /// An address cannot be listened on that this key of the configuration names.
+    Listen(&'static str, SocketAddr, io::Error),
     /// An address cannot be relayed from.
     Relay(IpAddr, io::Error),
     /// The addresses of this machine cannot be read.
@@ -24,19 +24,6 @@ pub enum StartError {
     System(Denied),
 }
 
-/// The key that names a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listener {
-    /// `listen.udp`
-    Udp,
-    /// `listen.tcp`
-    Tcp,
-    /// `listen.tls`
-    Tls,
-    /// `http.listen`
-    Http,
-}
-
 impl From<Denied> for StartError {
     fn from(denied: Denied) -> Self {
         Self::System(denied)
@@ -46,12 +33,10 @@ impl From<Denied> for StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Listen(listener, address, error) => {
-                let (protocol, key, show) = match listener {
-                    Listener::Udp => ("UDP", "listen.udp", "ss -ulpn"),
-                    Listener::Tcp => ("TCP", "listen.tcp", "ss -tlpn"),
-                    Listener::Tls => ("TCP", "listen.tls", "ss -tlpn"),
-                    Listener::Http => ("TCP", "http.listen", "ss -tlpn"),
+            Self::Listen(key, address, error) => {
+                let (protocol, show) = match *key {
+                    "listen.udp" => ("UDP", "ss -ulpn"),
+                    _ => ("TCP", "ss -tlpn"),
                 };
                 let remedy = match error.raw_os_error() {
                     Some(libc::EADDRINUSE) => {

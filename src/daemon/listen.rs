@@ -1,14 +1,14 @@
 //! Binds the addresses that clients reach the daemon by.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
-use crate::daemon::error::{Listener, StartError};
-use crate::front::{Door, Kind};
+use crate::daemon::error::StartError;
+use crate::front::Door;
 use crate::relay::datagrams::DatagramSocket;
 
 /// Binds every address once for each of `threads` threads; returns the addresses as bound, and each thread's sockets.
-pub(super) fn sockets(
+pub(super) fn udp(
     addresses: &[SocketAddr],
     threads: usize,
 ) -> Result<(Vec<SocketAddr>, Vec<Vec<DatagramSocket>>), StartError> {
@@ -23,31 +23,27 @@ pub(super) fn sockets(
         sockets.iter_mut().zip(all).for_each(|(sockets, socket)| sockets.push(socket));
         Ok(actual)
     };
-    Ok((each(Listener::Udp, addresses, bind)?, sockets))
+    Ok((each("listen.udp", addresses, bind)?, sockets))
 }
 
-/// Opens a door at every address; returns the addresses as bound, and adds the doors to `doors`.
-pub(super) fn doors(
-    listener: Listener,
+/// Listens for TCP connections at every address that `key` names; returns the addresses as bound, and the sockets.
+pub(super) fn tcp(
+    key: &'static str,
     addresses: &[SocketAddr],
-    doors: &mut Vec<Door>,
-) -> Result<Vec<SocketAddr>, StartError> {
-    each(listener, addresses, |address| {
-        let kind = match listener {
-            Listener::Udp | Listener::Tcp => Kind::Any,
-            Listener::Tls => Kind::Tls,
-            Listener::Http => Kind::Http,
-        };
-        let door = Door::open(address, kind)?;
-        let actual = door.local_addr()?;
-        doors.push(door);
+) -> Result<(Vec<SocketAddr>, Vec<TcpListener>), StartError> {
+    let mut sockets = Vec::with_capacity(addresses.len());
+    let bind = |address| {
+        let socket = Door::bind(address)?;
+        let actual = socket.local_addr()?;
+        sockets.push(socket);
         Ok(actual)
-    })
+    };
+    Ok((each(key, addresses, bind)?, sockets))
 }
 
 /// Binds each address. On a machine without IPv6, all IPv6 addresses at once are not missed, if there are others.
 fn each(
-    listener: Listener,
+    key: &'static str,
     addresses: &[SocketAddr],
     mut bind: impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
 ) -> Result<Vec<SocketAddr>, StartError> {
@@ -58,12 +54,12 @@ fn each(
             Err(error) if is_family_missing(*address, &error) && addresses.len() > 1 => {
                 tracing::warn!(%address, "this machine has no IPv6; serving IPv4 alone");
             }
-            Err(error) => return Err(StartError::Listen(listener, *address, error)),
+            Err(error) => return Err(StartError::Listen(key, *address, error)),
         }
     }
     match (bound.is_empty(), addresses.first()) {
         (true, Some(address)) => {
-            Err(StartError::Listen(listener, *address, io::ErrorKind::AddrNotAvailable.into()))
+            Err(StartError::Listen(key, *address, io::ErrorKind::AddrNotAvailable.into()))
         }
         _ => Ok(bound),
     }

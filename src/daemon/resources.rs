@@ -24,7 +24,7 @@ struct Memory {
 
 /// How many connections there may be, and what keeps it from being more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct Connections {
     pub(super) bounds: Bounds,
     bounded_by: &'static str,
 }
@@ -65,7 +65,7 @@ impl Resources {
 /// What POSIX systems allow if nobody says anything else.
 const FILES: u64 = 1024;
 
-impl Plan {
+impl Connections {
     /// Decides how many connections there may be, beside so many relay sockets.
     pub(super) fn new(limits: &Limits, relay_sockets: usize, resources: &Resources) -> Self {
         let Resources { files, memory } = *resources;
@@ -190,9 +190,9 @@ mod tests {
     const GIB: u64 = 1 << 30;
     const PORTS: usize = 16_384;
 
-    fn plan(files: u64, bytes: u64) -> Plan {
+    fn plan(files: u64, bytes: u64) -> Connections {
         let memory = Some(Memory { bytes, source: "the test" });
-        Plan::new(&Limits::default(), PORTS, &Resources { files, memory })
+        Connections::new(&Limits::default(), PORTS, &Resources { files, memory })
     }
 
     /// What `memory` finds in these files.
@@ -228,7 +228,8 @@ mod tests {
             assert!(most as u64 <= files / 2 || files > PORTS as u64, "{files}: {most}");
             assert!(per_address <= most / 4 && per_network <= most / 4, "{files}");
             let limits = Limits { connections: Auto(Count::new(100_000)), ..Limits::default() };
-            let configured = Plan::new(&limits, PORTS, &Resources { files, memory: None }).bounds.most as u64;
+            let configured =
+                Connections::new(&limits, PORTS, &Resources { files, memory: None }).bounds.most as u64;
             assert!(files - configured >= files / 4, "{files}: {configured}");
         }
     }
@@ -242,7 +243,7 @@ mod tests {
             ..Limits::default()
         };
         let resources = Resources { files: 1 << 20, memory: Some(Memory { bytes: 1 << 20, source: "" }) };
-        let bounds = Plan::new(&limits, PORTS, &resources).bounds;
+        let bounds = Connections::new(&limits, PORTS, &resources).bounds;
         assert_eq!(bounds, Bounds { most: 4_000, per_network: 3_000, per_address: 3_000 });
     }
 
@@ -289,7 +290,7 @@ mod tests {
                 Some(if file.ends_with("cgroup") { cgroup.clone() } else { text.clone() })
             };
             let resources = Resources { files, memory: memory(read) };
-            let bounds = Plan::new(&Limits::default(), PORTS, &resources).bounds;
+            let bounds = Connections::new(&Limits::default(), PORTS, &resources).bounds;
             prop_assert!(bounds.most >= 1 && bounds.per_address >= 1 && bounds.per_network >= bounds.per_address);
         }
     }

@@ -16,7 +16,7 @@ use crate::clock::Moment;
 
 /// What each address, and each network, has begun.
 #[derive(Debug)]
-pub struct Handshakes {
+pub(super) struct Handshakes {
     begun: Mutex<NetThrottle>,
     /// What is over the rates of addresses and networks, of everybody together.
     spare: SharedBucket,
@@ -32,7 +32,7 @@ const SPARE: u64 = 10;
 impl Handshakes {
     /// So many a second for one address in the long run.
     #[must_use]
-    pub fn new(per_second: u64) -> Self {
+    pub(super) fn new(per_second: u64) -> Self {
         let rate = Rate::new(per_second, Duration::from_secs(1), per_second * BURST);
         Self {
             begun: Mutex::new(NetThrottle::new(rate)),
@@ -43,7 +43,7 @@ impl Handshakes {
     }
 
     /// Whether a client may begin one more.
-    pub fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
+    pub(super) fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
         // A panic elsewhere leaves the buckets as they were.
         let sure = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
         let may = sure || self.spare.take(self.spare_rate, 1, now);

@@ -14,31 +14,16 @@ use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::http::keys::Keys;
 use crate::http::origins::Origins;
+use crate::http::plan::Plan;
 use crate::http::problem::Problem;
 use crate::http::refusals::Refusals;
 use crate::ice::IceServers;
 use crate::relay::Relay;
-use crate::room_token::Create;
-use crate::room_token::RoomTokens;
-use crate::sections::http::ApiKey;
+use crate::room_token::{Create, RoomTokens};
 use crate::signaling::hub::Hub;
 
-/// What the handlers are told by the configuration.
-pub struct Plan<'a> {
-    /// Whose pages may do what.
-    pub origins: Arc<Origins>,
-    /// Who may create rooms, and test the connection.
-    pub create: Create,
-    /// What credentials are made from, and which ones are revoked.
-    pub credentials: Credentials,
-    /// The servers that credentials are for.
-    pub ice: IceServers,
-    /// The API keys.
-    pub keys: &'a [ApiKey],
-}
-
 /// What all handlers share.
-pub struct AppState {
+pub(super) struct AppState {
     /// The clock.
     pub(super) clock: Clock,
     /// Whose pages may do what.
@@ -81,12 +66,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl AppState {
     /// The state at the start. `seed` must be unpredictable: it names the users for whom a backend gives no name.
-    #[must_use]
-    pub fn new(plan: Plan<'_>, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
-        let Plan { origins, create, credentials, ice, keys } = plan;
+    pub(super) fn new(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
+        let Plan { origins, create, credentials, ice, keys, proxies: _ } = plan;
         Self {
             clock,
-            origins,
+            origins: Arc::new(origins),
             refusals: Refusals::default(),
             create,
             room_tokens: RoomTokens::new(credentials.secrets()),
@@ -96,7 +80,7 @@ impl AppState {
             hub,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
-            keys: Mutex::new(Keys::new(keys)),
+            keys: Mutex::new(Keys::new(&keys)),
             rng: Mutex::new(StdRng::from_seed(seed)),
         }
     }

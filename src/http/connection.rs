@@ -1,7 +1,7 @@
 //! Serves one connection: HTTP/1.1 or HTTP/2, with bounds on what its client may send and how long it may take.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
+use hyper::{Request, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -34,6 +34,8 @@ pub struct Server {
     origins: Arc<Origins>,
     proxies: Arc<[IpNet]>,
     clock: Clock,
+    /// Whether no more requests are taken. Each connection that is served holds a receiver.
+    stopped: Arc<watch::Sender<bool>>,
 }
 
 /// A connection, as the front has identified it.
@@ -92,7 +94,29 @@ impl Server {
     /// Serves `router`. Believes `proxies` about who their clients are, and knows the site of a page by `origins`.
     #[must_use]
     pub fn new(router: Router, origins: Arc<Origins>, proxies: &[IpNet], clock: Clock) -> Self {
-        Self { router, origins, proxies: proxies.into(), clock }
+        Self { router, origins, proxies: proxies.into(), clock, stopped: Arc::default() }
+    }
+
+    /// How many connections are served. A WebSocket is not among them once it is open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.stopped.receiver_count()
+    }
+
+    /// Takes no more requests, on connections that are open and on new ones.
+    pub fn stop(&self) {
+        self.stopped.send_replace(true);
+    }
+
+    /// Responds to a request of its own, as a sign of life.
+    pub(super) async fn respond(&self) {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = Uri::from_static("/healthz");
+        let (ip, secure) = (IpAddr::from(Ipv4Addr::LOCALHOST), false);
+        let requester = Requester::of(ip, secure, request.headers(), &self.proxies, &self.origins);
+        request.extensions_mut().insert(requester);
+        // Infallible: whatever it responds, it lives.
+        let _ = self.router.clone().call(request).await;
     }
 
     /// Whether an address is that of a proxy, which speaks for others.
@@ -111,6 +135,8 @@ impl Server {
         let (stream, control) = BoundedStream::new(stream, permit, frames, self.clock);
         let io = TokioIo::new(stream);
         let (count, requests) = watch::channel(Requests::default());
+        let mut stopped = self.stopped.subscribe();
+        let stopped = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
         let service = service_fn(move |request| {
             self.clone().answer(request, (peer, secure), control.clone(), Open::of(&count))
         });
@@ -120,15 +146,15 @@ impl Server {
                 server.timer(TokioTimer::new()).header_read_timeout(HEADER);
                 server.max_headers(HEADERS_MAX).max_buf_size(HEADER_BYTES_MAX);
                 let connection = server.serve_connection(io, service).with_upgrades();
-                see_through(connection, sleep(LIFETIME), http1::UpgradeableConnection::graceful_shutdown)
-                    .await
+                let over = either(sleep(LIFETIME), stopped);
+                see_through(connection, over, http1::UpgradeableConnection::graceful_shutdown).await
             }
             Protocol::Http2 => {
                 let mut server = http2::Builder::new(TokioExecutor::new());
                 server.timer(TokioTimer::new()).keep_alive_interval(PING).keep_alive_timeout(PONG);
                 server.max_concurrent_streams(STREAMS_MAX).max_pending_accept_reset_streams(RESETS_MAX);
                 server.max_header_list_size(HEADER_BYTES_MAX as u32).max_send_buf_size(SEND_BUFFER);
-                let over = timeout(LIFETIME, idle(requests));
+                let over = either(timeout(LIFETIME, idle(requests)), stopped);
                 let connection = server.serve_connection(io, service);
                 see_through(connection, over, http2::Connection::graceful_shutdown).await
             }
@@ -153,6 +179,14 @@ impl Server {
         request.extensions_mut().insert(requester);
         request.extensions_mut().insert(control);
         self.router.call(request).await
+    }
+}
+
+/// Waits for the first of two.
+async fn either(one: impl Future, other: impl Future) {
+    tokio::select! {
+        _ = one => {}
+        _ = other => {}
     }
 }
 

@@ -17,7 +17,7 @@ use crate::http::{api, assets, screen, websocket};
 const BODY_MAX: usize = 16 << 10;
 
 /// Every route, with `state` for its handlers.
-pub fn router(state: Arc<AppState>) -> Router {
+pub(super) fn router(state: Arc<AppState>) -> Router {
     let policy = Arc::new(Policy::of(&state.origins));
     Router::new()
         .route("/healthz", get(async || "ok\n"))

@@ -1,5 +1,6 @@
 //! What a relay is started from.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use crate::network::address::RelayAddress;
@@ -13,6 +14,8 @@ pub struct Plan {
     pub settings: Settings,
     /// Which peers its clients may reach.
     pub peers: PeerPolicy,
+    /// Addresses that are this machine's whatever its interfaces say.
+    pub fixed: Vec<IpAddr>,
     /// The addresses that it relays from.
     pub addresses: Vec<RelayAddress>,
     /// The ports that it relays from, on each of these addresses.

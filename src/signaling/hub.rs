@@ -4,21 +4,26 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::Duration;
 
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Moment, Now};
+use crate::life::{self, Denied, Order, Threads};
 use crate::signaling::counters::Counters;
 use crate::signaling::outbox::Outbox;
+use crate::signaling::plan::Plan;
 use crate::signaling::protocol::Request;
 use crate::signaling::protocol::codes::Close;
 use crate::signaling::protocol::parse::Mistake;
 use crate::signaling::seats::Crowded;
 use crate::signaling::sessions::SocketId;
-use crate::signaling::switchboard::{Effect, Parts, Switchboard, Visit};
+use crate::signaling::switchboard::{Effect, Switchboard, Visit};
 
 /// Where all sockets meet.
 pub struct Hub {
@@ -27,7 +32,9 @@ pub struct Hub {
     counters: Arc<Counters>,
     /// One for each open socket, and some for those that say goodbye, who count no more.
     places: Arc<Semaphore>,
-    most: u32,
+    most: usize,
+    orders: Sender<Order>,
+    threads: Threads,
 }
 
 /// One socket at the hub; the others hear that it is gone when this is dropped.
@@ -53,19 +60,63 @@ struct State {
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_secs(1);
+/// How long a hub that stops waits for its sockets to say goodbye, and how often it looks whether they have.
+const FAREWELL: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(10);
 /// Of so many sockets, one more may say goodbye while all places are taken.
 const GOODBYES: usize = 8;
 
 impl Hub {
-    /// A hub with as many places for sockets as there may be sessions.
-    #[must_use]
-    pub fn new(parts: Parts, clock: Clock, rng: StdRng) -> Self {
-        let places = parts.sessions.saturating_add(parts.sessions / GOODBYES + GOODBYES);
-        let most = u32::try_from(places).unwrap_or(u32::MAX);
-        let (places, counters) = (Arc::new(Semaphore::new(most as usize)), Arc::clone(&parts.counters));
-        let state =
-            State { board: Switchboard::new(parts), rng, outboxes: HashMap::new(), opened: 0, open: 0 };
-        Self { state: Mutex::new(state), clock, counters, places, most }
+    /// Starts a hub with as many places for sockets as there may be sessions. `seed` must be unpredictable: the ids of
+    /// sessions and members come from it.
+    ///
+    /// # Errors
+    /// If the operating system refuses to create its thread.
+    pub fn start(plan: Plan, clock: Clock, seed: [u8; 32]) -> Result<Arc<Self>, Denied> {
+        let most =
+            plan.sessions.saturating_add(plan.sessions / GOODBYES + GOODBYES).min(Semaphore::MAX_PERMITS);
+        let counters = Arc::<Counters>::default();
+        let state = State {
+            board: Switchboard::new(plan, Arc::clone(&counters)),
+            rng: StdRng::from_seed(seed),
+            outboxes: HashMap::new(),
+            opened: 0,
+            open: 0,
+        };
+        let (orders, inbox) = channel();
+        let hub = Arc::new(Self {
+            state: Mutex::new(state),
+            clock,
+            counters,
+            places: Arc::new(Semaphore::new(most)),
+            most,
+            orders,
+            threads: Threads::default(),
+        });
+        let weak = Arc::downgrade(&hub);
+        hub.threads.spawn("rooms".to_owned(), move || {
+            Self::run(&weak, &inbox, clock);
+            Ok(())
+        })?;
+        Ok(hub)
+    }
+
+    /// Whether the hub's thread answers within `patience`, which it can only while nobody keeps the lock.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        // If the thread has ended, the order and its ping are dropped here.
+        life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
+    }
+
+    /// Waits until the thread ends by itself, which is always a bug.
+    pub async fn failed(&self) {
+        self.threads.failed().await;
+    }
+
+    /// Says goodbye to every member, waits for at most a second until the sockets are closed, and ends.
+    pub fn stop(&self) {
+        // If the thread has ended, it needs no order.
+        let _ = self.orders.send(Order::Stop);
+        self.threads.join();
     }
 
     /// Takes a place for a socket; somebody who is in no room may have to make way.
@@ -110,29 +161,44 @@ impl Hub {
         state.board.room_for(ip, now.moment)
     }
 
-    /// Does what is due, again and again; to be spawned once.
-    pub async fn keep_time(self: Arc<Self>) {
-        loop {
-            tokio::time::sleep(TICK).await;
-            self.change(|state, now| state.board.tick(now, &mut state.rng));
-        }
-    }
-
-    /// Says goodbye to everybody, and welcomes nobody any more.
+    /// Says goodbye to every member, and accepts no socket any more.
     pub fn drain(&self) {
         self.change(|state, _| state.board.drain(&mut state.rng));
-    }
-
-    /// Waits until every socket is closed.
-    pub async fn empty(&self) {
-        // It fails if nobody could ever wait again, which nobody asks for.
-        let _ = self.places.acquire_many(self.most).await;
     }
 
     /// What it has counted.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Does what is due, until it is told to stop or nobody has the hub any more.
+    fn run(hub: &Weak<Self>, inbox: &Receiver<Order>, clock: Clock) {
+        let mut tick = clock.now().moment + TICK;
+        loop {
+            let order = inbox.recv_timeout(tick.since(clock.now().moment));
+            let Some(hub) = hub.upgrade() else { return };
+            match order {
+                Ok(Order::Ping(ping)) => {
+                    drop(hub.state());
+                    // If nobody waits for the answer any more, nobody needs it.
+                    let _ = ping.send(());
+                }
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return hub.say_goodbye(),
+                Err(RecvTimeoutError::Timeout) => {
+                    hub.change(|state, now| state.board.tick(now, &mut state.rng));
+                    tick = clock.now().moment + TICK;
+                }
+            }
+        }
+    }
+
+    fn say_goodbye(&self) {
+        self.drain();
+        let until = self.clock.now().moment + FAREWELL;
+        while self.places.available_permits() < self.most && self.clock.now().moment < until {
+            thread::sleep(LOOK);
+        }
     }
 
     fn change(&self, change: impl FnOnce(&mut State, Now) -> Vec<Effect>) {

@@ -9,20 +9,19 @@ mod request;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand::{Rng as _, RngCore};
 
 use crate::api_key::ROOM;
 use crate::bounds::client_net::address;
 use crate::clock::{Moment, Now};
-use crate::credentials::Credentials;
-use crate::ice::{IceConfiguration, IceServers};
+use crate::ice::IceConfiguration;
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
 use crate::signaling::guesses::Guesses;
 use crate::signaling::joins::Joins;
 use crate::signaling::notices::Notices;
+use crate::signaling::plan::{IceSource, Plan};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::SessionId;
@@ -31,7 +30,7 @@ use crate::signaling::protocol::{
     self, ClientMessage, Fault, GoawayAction, LeaveReason, Request, ServerMessage,
 };
 use crate::signaling::replay::{Frame, Way};
-use crate::signaling::rooms::{Rooms, Rules};
+use crate::signaling::rooms::Rooms;
 use crate::signaling::seats::{Crowded, Seats};
 use crate::signaling::sessions::{Attachment, Session, Sessions, SocketId};
 use crate::signaling::worth::Worth;
@@ -54,34 +53,6 @@ pub enum Effect {
     Close(SocketId, Close),
 }
 
-/// What the switchboard is made of.
-pub struct Parts {
-    /// What rooms are like.
-    pub rules: Rules,
-    /// Sockets in all, and sessions in all.
-    pub sessions: usize,
-    /// Sockets of one address.
-    pub sockets_per_ip: u32,
-    /// Joins of one address, each minute.
-    pub joins_per_minute: u32,
-    /// The relay that members are given.
-    pub relay: IceSource,
-    /// The room tokens that are accepted.
-    pub tokens: RoomTokens,
-    /// Counts what happens.
-    pub counters: Arc<Counters>,
-}
-
-/// The relay that members are given.
-pub struct IceSource {
-    /// Its URLs.
-    pub servers: IceServers,
-    /// What credentials are made from.
-    pub credentials: Credentials,
-    /// How long one is valid.
-    pub ttl: Duration,
-}
-
 /// Sockets, sessions and rooms.
 pub struct Switchboard {
     sockets: BTreeMap<SocketId, Socket>,
@@ -91,7 +62,7 @@ pub struct Switchboard {
     joins: Joins,
     guesses: Guesses,
     notices: Notices,
-    relay: IceSource,
+    ice: IceSource,
     tokens: RoomTokens,
     counters: Arc<Counters>,
     draining: bool,
@@ -118,18 +89,18 @@ const RETURN_WITHIN: u64 = 2000;
 impl Switchboard {
     /// Nobody there yet.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(plan: Plan, counters: Arc<Counters>) -> Self {
         Self {
             sockets: BTreeMap::new(),
-            seats: Seats::new(parts.sessions, parts.sockets_per_ip),
-            sessions: Sessions::new(parts.sessions),
-            rooms: Rooms::new(parts.rules),
-            joins: Joins::new(parts.joins_per_minute),
+            seats: Seats::new(plan.sessions, plan.sockets_per_ip),
+            sessions: Sessions::new(plan.sessions),
+            rooms: Rooms::new(plan.rules),
+            joins: Joins::new(plan.joins_per_minute),
             guesses: Guesses::default(),
             notices: Notices::default(),
-            relay: parts.relay,
-            tokens: parts.tokens,
-            counters: parts.counters,
+            ice: plan.ice,
+            tokens: plan.tokens,
+            counters,
             draining: false,
         }
     }
@@ -286,7 +257,7 @@ impl Switchboard {
     /// Fresh ICE credentials for a member, which are renewed when four fifths of their time are over.
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
-        let IceSource { servers, credentials, ttl } = &self.relay;
+        let IceSource { servers, credentials, ttl } = &self.ice;
         let (tag, ttl) = (format!("{ROOM}.{}.{peer}", credentials.pseudonym(room.as_str())?), *ttl);
         let ice = servers.configuration(credentials, &tag, now.unix, ttl.as_secs(), None)?;
         self.sessions.get(id)?.renew_at = Some(now.moment + ttl * 4 / 5);

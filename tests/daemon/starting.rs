@@ -132,11 +132,10 @@ fn clients_are_divided_among_the_threads() {
 #[test]
 fn every_thread_has_a_pulse() {
     let daemon = start("21400-21499");
-    let pulse = daemon.pulse();
     let runtime = runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    assert!(runtime.block_on(pulse.is_alive(Duration::from_secs(5))));
+    assert!(runtime.block_on(daemon.is_alive(Duration::from_secs(5))));
     daemon.stop();
-    assert!(!runtime.block_on(pulse.is_alive(Duration::from_secs(5))));
+    assert!(!runtime.block_on(daemon.is_alive(Duration::from_secs(5))));
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn strangers_that_hold_every_place_of_the_server_make_way_and_members_do_not() {
 /// F17.
 #[test]
 fn a_session_that_joins_again_and_again_takes_ten_joins_and_the_neighbour_has_the_rest() {
-    let mut world = World::with(|parts| parts.joins_per_minute = 30);
+    let mut world = World::with(|plan| plan.joins_per_minute = 30);
     let attacker = client_here(&mut world);
     assert_eq!(storm(&mut world, attacker), 10);
     let late = world.ask(attacker, join("room", ""));
@@ -226,7 +226,7 @@ fn a_session_that_joins_again_and_again_takes_ten_joins_and_the_neighbour_has_th
 
 #[test]
 fn a_network_has_the_joins_of_four_addresses_and_another_network_its_own() {
-    let mut world = World::with(|parts| parts.joins_per_minute = 20);
+    let mut world = World::with(|plan| plan.joins_per_minute = 20);
     let mut joins = 0;
     for n in 0..50 {
         let socket = client_at(&mut world, host(1, n), None);

@@ -190,7 +190,7 @@ fn ten_wrong_keys_a_minute_are_all_that_an_address_has_at_a_room() {
 /// G3: 10,000 rooms.
 #[test]
 fn an_address_joins_so_often_a_minute() {
-    let mut world = World::with(|parts| parts.joins_per_minute = 30);
+    let mut world = World::with(|plan| plan.joins_per_minute = 30);
     let mut joins = 0;
     for _ in 0..10 {
         let socket = world.open_from("203.0.113.1".parse().unwrap(), false);

@@ -90,7 +90,7 @@ fn whoever_needs_a_token_is_asked_for_one_that_is_good() {
 
 #[test]
 fn there_are_never_more_sessions_than_the_bound() {
-    let mut world = World::with(|parts| parts.sessions = 2);
+    let mut world = World::with(|plan| plan.sessions = 2);
     let [first, second] = world.members("garden");
     world.lose(first.socket);
     world.lose(second.socket);
@@ -109,7 +109,7 @@ fn there_are_never_more_sessions_than_the_bound() {
 
 #[test]
 fn the_oldest_session_in_no_room_makes_way_for_one_who_comes() {
-    let mut world = World::with(|parts| parts.sessions = 2);
+    let mut world = World::with(|plan| plan.sessions = 2);
     let member = world.member("garden");
     world.lose(member.socket);
     let (idle, resume) = world.client();
@@ -128,7 +128,7 @@ fn the_oldest_session_in_no_room_makes_way_for_one_who_comes() {
 
 #[test]
 fn a_socket_that_has_no_session_need_not_make_way_for_one() {
-    let mut world = World::with(|parts| parts.sessions = 3);
+    let mut world = World::with(|plan| plan.sessions = 3);
     let away: [_; 2] = world.members("garden");
     away.iter().for_each(|member| world.lose(member.socket));
     let silent = world.open();

@@ -16,7 +16,8 @@ use hairpin::signaling::protocol::parse::parse;
 use hairpin::signaling::replay::Frame;
 use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
-use hairpin::signaling::switchboard::{Effect, IceSource, Parts, Switchboard, Visit};
+use hairpin::signaling::switchboard::{Effect, Switchboard, Visit};
+use hairpin::signaling::{IceSource, Plan};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -52,15 +53,15 @@ pub struct Member {
 
 impl World {
     pub fn new(rules: Rules) -> Self {
-        Self::with(|parts| parts.rules = rules)
+        Self::with(|plan| plan.rules = rules)
     }
 
-    pub fn with(change: impl FnOnce(&mut Parts)) -> Self {
+    pub fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let counters = Arc::new(Counters::default());
-        let mut parts = parts(Arc::clone(&counters));
-        change(&mut parts);
+        let mut plan = plan();
+        change(&mut plan);
         Self {
-            board: Switchboard::new(parts),
+            board: Switchboard::new(plan, Arc::clone(&counters)),
             now: Now { moment: Moment::from_nanos(1_000_000_000), unix: UNIX },
             counters,
             rng: StdRng::seed_from_u64(1),
@@ -207,21 +208,20 @@ pub fn text(message: &Value, field: &str) -> String {
     message[field].as_str().unwrap_or_else(|| panic!("{field} in {message}")).to_owned()
 }
 
-pub fn parts(counters: Arc<Counters>) -> Parts {
+pub fn plan() -> Plan {
     let address = [(Ipv4Addr::new(203, 0, 113, 5), 3478).into()];
     let served = Served { udp: &address, tcp: &address, tls: &[], tls_on_tcp: false, relay: &[] };
     let secrets = vec![Secret::new(SECRET)];
-    Parts {
+    Plan {
         rules: RULES,
         sessions: 1000,
         sockets_per_ip: 1_000_000,
         joins_per_minute: 1_000_000,
         tokens: RoomTokens::new(&secrets),
-        relay: IceSource {
+        ice: IceSource {
             servers: IceServers::new(&served, &Names::default()),
             credentials: Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate),
             ttl: Duration::from_secs(3600),
         },
-        counters,
     }
 }

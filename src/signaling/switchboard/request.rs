@@ -89,7 +89,7 @@ impl Switchboard {
             Err(fault) => Err(fault),
         };
         joined.inspect_err(|fault| {
-            let room = self.relay.credentials.pseudonym(join.room.as_str());
+            let room = self.ice.credentials.pseudonym(join.room.as_str());
             tracing::debug!(client = %ip, room, reason = fault.code.name(), "join refused");
             self.counters.refused(fault.code);
             if fault.code == ErrorCode::BadKey {

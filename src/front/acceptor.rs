@@ -1,0 +1,251 @@
+//! Accepts the connections of every door, and finds out who each client is and what it speaks.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::bounds::admission::{Admission, Permit};
+use crate::bounds::notice::Notice;
+use crate::certificates::Certificates;
+use crate::clock::Clock;
+use crate::front::door::{Door, Kind};
+use crate::front::{Handshakes, proxy_header};
+use crate::http::connection::{self, Protocol};
+use crate::life::Order;
+use crate::metrics::Counters;
+use crate::network::tcp;
+use crate::outcome::Ending;
+use crate::relay::datagrams::give_back_memory;
+use crate::relay::patience::FIRST_MESSAGE;
+use crate::relay::{Arrival, Relay};
+
+/// What connections are accepted with.
+pub(super) struct Acceptor {
+    /// Serves those that speak TURN.
+    pub(super) relay: Relay,
+    /// How many there may be.
+    pub(super) admission: Arc<Admission>,
+    /// What TLS clients are shown; without it, no TLS is spoken.
+    pub(super) certificates: Option<Arc<Certificates>>,
+    /// How many TLS handshakes may begin.
+    pub(super) handshakes: Handshakes,
+    /// The proxies whose connections begin with a PROXY protocol header.
+    pub(super) proxies: Vec<IpNet>,
+    /// The clock.
+    pub(super) clock: Clock,
+    /// Counts the connections that neither the relay nor a server is handed.
+    pub(super) counters: Arc<Counters>,
+}
+
+/// What a connection turned out to be.
+enum Identified {
+    /// One that speaks TURN, or has yet to show that it does.
+    Turn(Box<Arrival>),
+    /// One that speaks HTTP.
+    Http(TcpStream, connection::Client),
+    /// One that speaks HTTP over TLS.
+    Https(Box<TlsStream<TcpStream>>, connection::Client),
+}
+
+/// How long nothing is accepted when the system gives no more sockets.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked whether a crowd has left.
+const TIDYING: Duration = Duration::from_secs(5);
+/// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
+const HANDSHAKE: u8 = 22;
+
+impl Acceptor {
+    /// Accepts connections until it is told to stop. Those that a server serves end with it.
+    ///
+    /// # Errors
+    /// If the operating system refuses a runtime or a poll, or a task has panicked.
+    pub(super) fn run(self, doors: Vec<Door>, mut inbox: mpsc::UnboundedReceiver<Order>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let acceptor = Arc::new(self);
+        runtime.block_on(async {
+            // None of these ends by itself.
+            let mut duties = JoinSet::new();
+            duties.spawn(Arc::clone(&acceptor).tidy());
+            for Door { socket, kind } in doors {
+                duties.spawn(Arc::clone(&acceptor).accept(TcpListener::from_std(socket)?, kind));
+            }
+            loop {
+                tokio::select! {
+                    order = inbox.recv() => match order {
+                        // If nobody waits for the answer any more, nobody needs it.
+                        Some(Order::Ping(ping)) => drop(ping.send(())),
+                        Some(Order::Stop) | None => return Ok(()),
+                    },
+                    Some(_) = duties.join_next() => return Err(io::Error::other("a task has panicked")),
+                }
+            }
+        })
+    }
+
+    /// Gives back what memory a crowd took, when it has left: what is freed stays with the process otherwise, because
+    /// something still used lies behind it.
+    async fn tidy(self: Arc<Self>) {
+        loop {
+            sleep(TIDYING).await;
+            if self.admission.has_emptied() {
+                give_back_memory();
+            }
+        }
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
+        let exhausted = Notice::new();
+        loop {
+            match listener.accept().await {
+                Ok((socket, from)) => {
+                    // A proxy speaks for many, who are counted where they are known.
+                    let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, &kind));
+                    let Ok(permit) = self.admission.admit(ip, self.clock.now().moment) else {
+                        self.refuse(from, Ending::Crowded);
+                        continue;
+                    };
+                    let (acceptor, kind) = (Arc::clone(&self), kind.clone());
+                    tokio::spawn(async move { acceptor.welcome(socket, from, permit, &kind).await });
+                }
+                Err(error) if tcp::is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if let Some(times) = exhausted.due(self.clock.now().moment) {
+                        tracing::warn!(%error, times, "no connection can be accepted: raise LimitNOFILE");
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Finds out in time what a connection is, and lets it be served.
+    async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, kind: &Kind) {
+        let told = Arc::new(Notify::new());
+        let tell = Arc::clone(&told);
+        permit.watch(move || tell.notify_one());
+        let identified = timeout(FIRST_MESSAGE, self.identify(socket, from, permit, kind));
+        let identified = tokio::select! {
+            identified = identified => identified.unwrap_or(Err(Ending::Silent)),
+            () = told.notified() => Err(Ending::MadeWay),
+        };
+        let http = kind.server().clone();
+        match identified {
+            Ok(Identified::Turn(arrival)) => self.relay.adopt(arrival),
+            Ok(Identified::Http(socket, client)) => http.serve(socket, client).await,
+            Ok(Identified::Https(stream, client)) => http.serve(stream, client).await,
+            Err(ending) => self.refuse(from, ending),
+        }
+    }
+
+    async fn identify(
+        &self,
+        mut socket: TcpStream,
+        from: SocketAddr,
+        permit: Permit,
+        kind: &Kind,
+    ) -> Result<Identified, Ending> {
+        let since = self.clock.now().moment;
+        let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
+        let plain_http = matches!(kind, Kind::Http(_));
+        if !plain_http && self.is_proxy(from.ip(), kind) {
+            let ends = proxy_header::read(&mut socket).await.map_err(|_| Ending::BadHeader)?;
+            if let Some(ends) = ends {
+                (client, server) = (ends.client, ends.server);
+            }
+            permit.claim(client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
+        }
+        let peer = client.ip();
+        let http = |secure, protocol, permit| connection::Client { peer, secure, protocol, permit };
+        if plain_http {
+            socket.set_nodelay(true).map_err(gone)?;
+            return Ok(Identified::Http(socket, http(false, Protocol::Http1, permit)));
+        }
+        let turn = |socket: TcpStream, tls, since, permit| {
+            let socket = socket.into_std().map_err(gone)?;
+            Ok(Identified::Turn(Box::new(Arrival {
+                socket,
+                tls,
+                client,
+                server,
+                since,
+                permit,
+                said: Vec::new(),
+            })))
+        };
+        let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
+        if matches!(kind, Kind::Any(_)) && !speaks_tls(&socket).await? {
+            return turn(socket, None, since, permit);
+        }
+        if !self.handshakes.may_begin(peer, self.clock.now().moment) {
+            return Err(Ending::TooManyHandshakes);
+        }
+        match TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await {
+            Ok(mut stream) => match protocol(&mut stream).await? {
+                Some(protocol) => {
+                    stream.get_ref().0.set_nodelay(true).map_err(gone)?;
+                    Ok(Identified::Https(Box::new(stream), http(true, protocol, permit)))
+                }
+                None => {
+                    let (socket, tls) = stream.into_inner();
+                    turn(socket, Some(Box::new(tls)), self.clock.now().moment, permit)
+                }
+            },
+            Err((error, socket)) => {
+                tracing::debug!(%client, %error, "TLS handshake failed");
+                // In this order: who sees the end may come again at once.
+                drop(permit);
+                drop(socket);
+                Err(Ending::BadHandshake)
+            }
+        }
+    }
+
+    /// Whether an address is that of a proxy, which speaks for others.
+    fn is_proxy(&self, ip: IpAddr, kind: &Kind) -> bool {
+        match kind {
+            Kind::Http(server) => server.is_proxy(ip),
+            Kind::Any(_) | Kind::Tls(_) => self.proxies.iter().any(|net| net.contains(&ip)),
+        }
+    }
+
+    fn refuse(&self, from: SocketAddr, ending: Ending) {
+        self.counters.ended(ending);
+        tracing::debug!(client = %from, reason = ending.name(), "connection not served");
+    }
+}
+
+/// Waits for the first byte, and leaves it where it is.
+async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
+    let mut first = [0];
+    match socket.peek(&mut first).await {
+        Ok(0) | Err(_) => Err(Ending::Closed),
+        Ok(_) => Ok(first[0] == HANDSHAKE),
+    }
+}
+
+/// Which HTTP a TLS client speaks, if it does: by what it negotiated (RFC 7301), or else by its first byte, which stays
+/// where it is. A request line begins with a letter, and no first message of a TURN client does.
+async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>, Ending> {
+    match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => return Ok(Some(Protocol::Http2)),
+        Some(b"http/1.1") => return Ok(Some(Protocol::Http1)),
+        Some(_) => return Ok(None),
+        None => {}
+    }
+    let first = stream.fill_buf().await.map_err(gone)?.first().ok_or(Ending::Closed)?;
+    Ok(first.is_ascii_uppercase().then_some(Protocol::Http1))
+}
+
+fn gone(_: io::Error) -> Ending {
+    Ending::Closed
+}

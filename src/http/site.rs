@@ -1,0 +1,48 @@
+//! The site: pages, the API and the way into rooms, as one service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::http::app_state::AppState;
+use crate::http::connection::Server;
+use crate::http::plan::Plan;
+use crate::http::router::router;
+use crate::relay::Relay;
+use crate::signaling::hub::Hub;
+
+/// A running site. It has no thread of its own: its connections are served on the front's.
+#[derive(Debug)]
+pub struct Site {
+    server: Server,
+}
+
+impl Site {
+    /// Opens the site. It revokes credentials at `relay`, and brings WebSockets to `hub`. `seed` must be unpredictable: it
+    /// names the users for whom a backend gives no name.
+    #[must_use]
+    pub fn start(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
+        let proxies = plan.proxies.clone();
+        let state = Arc::new(AppState::new(plan, relay, hub, clock, seed));
+        let origins = Arc::clone(&state.origins);
+        Self { server: Server::new(router(state), origins, &proxies, clock) }
+    }
+
+    /// The server of the connections that a door lets in.
+    #[must_use]
+    pub fn server(&self) -> Server {
+        self.server.clone()
+    }
+
+    /// Whether it responds to a request within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        timeout(patience, self.server.respond()).await.is_ok()
+    }
+
+    /// Takes no more requests: each connection ends when the responses that it waits for are sent.
+    pub fn stop(&self) {
+        self.server.stop();
+    }
+}
