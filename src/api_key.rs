@@ -5,17 +5,11 @@
 
 use std::fmt;
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq as _;
-
-use crate::credentials::{CHECK, Secret};
+use crate::credentials::tag::is_reserved;
+use crate::secret::{Digest, Secret};
 
 /// What every key begins with, so that people and secret scanners see what it is.
 const PREFIX: &str = "hairpin_";
-
-/// What the tags of the credentials of members of rooms begin with; like [`CHECK`], it is no key's name.
-pub const ROOM: &str = "room";
 
 /// What a key may be called.
 pub const ID: &str = "1 to 32 letters, digits, - and _, and neither diag nor room";
@@ -46,24 +40,24 @@ impl KeyId {
 
 fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    (1..=32).contains(&text.len()) && text.bytes().all(fits) && text != CHECK && text != ROOM
+    (1..=32).contains(&text.len()) && text.bytes().all(fits) && !is_reserved(text)
 }
 
 /// A key made from 32 random bytes.
 #[must_use]
 pub fn from_random(bytes: [u8; 32]) -> Secret {
-    Secret::new(format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes)))
+    Secret::new(format!("{PREFIX}{}", Secret::from_random(bytes).reveal()))
 }
 
-/// SHA-256 of a key. Equal in constant time.
-#[derive(Debug, Clone, Copy, Eq)]
-pub struct KeyHash([u8; 32]);
+/// The digest of a key, as the configuration has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHash(Digest);
 
 impl KeyHash {
     /// The hash of a key.
     #[must_use]
     pub fn of(key: &str) -> Self {
-        Self(Sha256::digest(key).into())
+        Self(Digest::of(key))
     }
 
     /// Reads `sha256:` and 64 hexadecimal digits.
@@ -74,20 +68,14 @@ impl KeyHash {
         let nibble = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
         let bytes = pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?));
         let bytes: Vec<u8> = bytes.collect::<Option<_>>().filter(|_| rest.is_empty())?;
-        bytes.try_into().ok().map(Self)
-    }
-}
-
-impl PartialEq for KeyHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        bytes.try_into().ok().map(Digest::from_bytes).map(Self)
     }
 }
 
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(SCHEME)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.0.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

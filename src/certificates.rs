@@ -15,6 +15,8 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use pair::Pair;
 
+use crate::clock::{Expiry, Unix};
+
 pub use error::{CertificateError, Fault};
 pub use watch::{PERIOD, Stamps, Watch};
 
@@ -77,13 +79,13 @@ impl Certificates {
     }
 
     /// Reads the files again. A pair that is good replaces its old one for new connections; of one that is not, the old
-    /// one stays. Here a certificate must be valid at `unix` as well, unless it is the same as before.
-    pub fn reload(&self, unix: u64) -> Reloaded {
+    /// one stays. Here a certificate must be valid at `now` as well, unless it is the same as before.
+    pub fn reload(&self, now: Unix) -> Reloaded {
         let mut pairs = self.pairs();
         let mut reloaded = Reloaded::default();
         let mut new = pairs.clone();
         for pair in &mut new {
-            match pair.successor(unix) {
+            match pair.successor(now) {
                 Ok(Some(successor)) => {
                     *pair = Arc::new(successor);
                     reloaded.taken += 1;
@@ -108,14 +110,14 @@ impl Certificates {
 
     /// What works, or may, but is probably not meant.
     #[must_use]
-    pub fn warnings(&self, unix: u64) -> Vec<String> {
-        self.pairs().iter().flat_map(|pair| pair.warnings(unix)).collect()
+    pub fn warnings(&self, now: Unix) -> Vec<String> {
+        self.pairs().iter().flat_map(|pair| pair.warnings(now)).collect()
     }
 
-    /// When the first of them expires, in seconds since the Unix epoch.
+    /// When the first of them expires; the Unix epoch if there is none.
     #[must_use]
-    pub fn expiry(&self) -> u64 {
-        self.pairs().iter().map(|pair| pair.expiry()).min().unwrap_or(0)
+    pub fn expiry(&self) -> Expiry {
+        self.pairs().iter().map(|pair| pair.expiry()).min().unwrap_or(Expiry::at(Unix::default()))
     }
 
     /// Key files that nobody but their owner and group may read.
@@ -195,7 +197,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: u64 = 1_790_000_000; // 2026-09-21
+    const NOW: Unix = Unix::from_secs(1_790_000_000); // 2026-09-21
     const DAY: u64 = 24 * 3600;
 
     #[test]
@@ -320,10 +322,10 @@ mod tests {
         let folder = Folder::new("times");
         let files = folder.pair_valid("a", &["a.example"], (2026, 9), (2026, 10));
         let certificates = Certificates::load(&[files], &["a.example".to_owned()]).unwrap();
-        let october = certificates.expiry();
+        let october = certificates.expiry().last().as_secs();
         let long = folder.pair_valid("long", &["a.example"], (2026, 1), (2026, 10));
         let long = Certificates::load(&[long], &[]).unwrap();
-        let warnings = |unix| certificates.warnings(unix).join("; ");
+        let warnings = |secs| certificates.warnings(Unix::from_secs(secs)).join("; ");
 
         assert_eq!(october, 1_790_812_800);
         assert!(
@@ -334,8 +336,11 @@ mod tests {
         assert!(warnings(october - 31 * DAY).contains("a.pem: not valid before 2026-09-01"));
         assert!(warnings(october - 3 * DAY).contains("a.pem: expires on 2026-10-01, in 3 days"));
         assert_eq!(warnings(october - 8 * DAY), "", "it lives for 30 days, and is renewed late");
-        assert!(long.warnings(october - 13 * DAY)[0].contains("expires on 2026-10-01, in 13 days"));
-        assert_eq!(long.warnings(october - 15 * DAY), <[String; 0]>::default());
+        assert!(
+            long.warnings(Unix::from_secs(october - 13 * DAY))[0]
+                .contains("expires on 2026-10-01, in 13 days")
+        );
+        assert_eq!(long.warnings(Unix::from_secs(october - 15 * DAY)), <[String; 0]>::default());
     }
 
     #[test]

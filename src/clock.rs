@@ -1,9 +1,13 @@
 //! Reads the clocks; the only file that does.
 //!
-//! Everything else takes a [`Now`] as an argument, so that a test can live through ten minutes in a microsecond.
+//! Everything else takes a [`Now`], [`Moment`] or [`Unix`] as an argument, so that a test can live through ten minutes in a
+//! microsecond. A lifetime is a [`Duration`].
 
+use std::fmt;
 use std::ops::Add;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
 
 /// A point on the monotonic clock: nanoseconds since some start that the process chose. Never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -47,20 +51,99 @@ impl Add<Duration> for Moment {
     }
 }
 
+/// A second on the wall clock, counted from the Unix epoch. It may go back, when somebody sets the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unix(u64);
+
+impl Unix {
+    /// The second `secs` seconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs)
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+}
+
+impl Add<Duration> for Unix {
+    type Output = Self;
+
+    /// Whole seconds only; saturates.
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time.as_secs()))
+    }
+}
+
+impl fmt::Display for Unix {
+    /// The number of seconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The last second in which something is valid: a credential, a token, a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Expiry(Unix);
+
+impl Expiry {
+    /// What is valid until the end of the second `last`.
+    #[must_use]
+    pub const fn at(last: Unix) -> Self {
+        Self(last)
+    }
+
+    /// What is valid for `ttl` from `now` on.
+    #[must_use]
+    pub fn after(now: Unix, ttl: Duration) -> Self {
+        Self(now + ttl)
+    }
+
+    /// The last second.
+    #[must_use]
+    pub const fn last(self) -> Unix {
+        self.0
+    }
+
+    /// Whether it is no longer valid at `now`.
+    #[must_use]
+    pub fn is_over(self, now: Unix) -> bool {
+        self.0 < now
+    }
+
+    /// How long it is still valid at `now`; zero if it is over.
+    #[must_use]
+    pub const fn left(self, now: Unix) -> Duration {
+        Duration::from_secs(self.0.as_secs().saturating_sub(now.as_secs()))
+    }
+}
+
+impl fmt::Display for Expiry {
+    /// Seconds since the Unix epoch.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// For everything that lasts: lifetimes, rates, nonces. A step of the wall clock does not touch it.
     pub moment: Moment,
-    /// Seconds since the Unix epoch, for what is dated: the expiry of a credential.
-    pub unix: u64,
+    /// For what has a date: the expiry of a credential.
+    pub unix: Unix,
 }
 
 impl Add<Duration> for Now {
     type Output = Self;
 
     fn add(self, time: Duration) -> Self {
-        Self { moment: self.moment + time, unix: self.unix.saturating_add(time.as_secs()) }
+        Self { moment: self.moment + time, unix: self.unix + time }
     }
 }
 
@@ -84,7 +167,7 @@ impl Clock {
     pub fn now(&self) -> Now {
         let moment = Moment::default() + self.started.elapsed();
         // A machine whose clock stands before 1970 has no valid credential either way.
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Now { moment, unix }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { moment, unix: Unix(unix.as_secs()) }
     }
 }

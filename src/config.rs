@@ -15,11 +15,11 @@ use toml::de::{DeTable, Error};
 
 use crate::certificates::Certificates;
 use crate::config::checks::{Mistakes, WEAK};
-use crate::credentials::Secret;
 use crate::files;
 use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
 use crate::origin::host::HostName;
+use crate::secret::Secret;
 use crate::sections::credentials::Credentials;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits;

@@ -22,7 +22,7 @@ use crate::bounds::admission::Admission;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::Credentials;
 use crate::daemon::plan::{Found, Plans};
 use crate::daemon::resources::{Connections, Resources};
 use crate::front::{Door, Front, Kind};
@@ -34,6 +34,7 @@ use crate::network::interfaces;
 use crate::peers::PeerPolicy;
 use crate::relay::Relay;
 use crate::relay::datagrams::DatagramSocket;
+use crate::secret::Secret;
 use crate::signaling::hub::Hub;
 
 pub use error::StartError;

@@ -7,11 +7,15 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::credentials::{Credential, Credentials, Secret};
+use crate::clock::{Expiry, Unix};
+use crate::credentials::tag::Tag;
+use crate::credentials::{Credential, Credentials};
 use crate::network::address::RelayAddress;
+use crate::secret::Secret;
 
 /// What the daemon listens on, and relays from; ports as bound.
 #[derive(Debug, Clone, Copy)]
@@ -69,8 +73,8 @@ pub struct IceConfiguration {
     pub ice_servers: Vec<IceServer>,
     /// Seconds that the credential is valid.
     pub ttl: u64,
-    /// When it ends, in seconds since the Unix epoch.
-    pub expires_at: u64,
+    /// When it ends.
+    pub expires_at: Expiry,
 }
 
 /// An `RTCIceServer` (W3C WebRTC §4.2.4).
@@ -82,12 +86,7 @@ pub struct IceServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The password, for TURN.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "reveal",
-        deserialize_with = "conceal"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential: Option<Secret>,
 }
 
@@ -154,27 +153,26 @@ impl IceServers {
         self.turn.iter().filter(move |(transport, _)| wanted(transport)).map(|(_, url)| url.as_str())
     }
 
-    /// What a client needs to use the relay as `tag` for `ttl` seconds from `unix` on, by these transports alone if any
-    /// are named. `None` without a TURN URL that is left, or if [`Credentials::issue`] makes no credential.
+    /// What a client needs to use the relay as `tag` for `ttl` from `now` on, by these transports only if any are named. `None` without a TURN URL that is left, or if [`Credentials::issue`] makes no credential.
     #[must_use]
     pub fn configuration(
         &self,
         credentials: &Credentials,
-        tag: &str,
-        unix: u64,
-        ttl: u64,
+        tag: &Tag<'_>,
+        now: Unix,
+        ttl: Duration,
         transports: Option<&[Transport]>,
     ) -> Option<IceConfiguration> {
         let urls: Vec<String> = self.uris(transports).map(str::to_owned).collect();
         if urls.is_empty() {
             return None;
         }
-        let issued = credentials.issue(tag, unix.saturating_add(ttl), unix)?;
+        let issued = credentials.issue(tag, Expiry::after(now, ttl), now)?;
         let Credential { username, password, expires } = issued;
         let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
         let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
         let turn = IceServer { urls, username: Some(username), credential: Some(password) };
-        let ttl = expires.saturating_sub(unix);
+        let ttl = expires.left(now).as_secs();
         Some(IceConfiguration { ice_servers: stun.chain([turn]).collect(), ttl, expires_at: expires })
     }
 }
@@ -283,14 +281,6 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
 const NAMELESS: &str = "http.ice_host: browsers use TURN over TLS only with a host name, so there is no turns: URL: \
                         write the name in your certificate";
 
-fn reveal<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(Secret::reveal).serialize(serializer)
-}
-
-fn conceal<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(text)?.map(Secret::new))
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -299,7 +289,8 @@ mod tests {
     use super::*;
     use crate::credentials::CheckExpiry;
 
-    const NOW: u64 = 1_800_000_000;
+    const NOW: Unix = Unix::from_secs(1_800_000_000);
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
@@ -464,7 +455,10 @@ mod tests {
         let udp = addresses(&["192.0.2.1:3478"]);
         let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
         let servers = IceServers::new(&served, &Names::default());
-        let answer = servers.configuration(&credentials(&["north"]), "alice", NOW - 60, 60, None).unwrap();
+        let before = Unix::from_secs(NOW.as_secs() - 60);
+        let answer = servers
+            .configuration(&credentials(&["north"]), &Tag::Other("alice"), before, MINUTE, None)
+            .unwrap();
         let expected = serde_json::json!({
             "iceServers": [
                 { "urls": ["stun:192.0.2.1:3478"] },
@@ -487,13 +481,18 @@ mod tests {
         let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
         let servers = IceServers::new(&served, &Names::default());
         let secret = credentials(&["north"]);
-        let only = |transport| servers.configuration(&secret, "", NOW, 60, Some(&[transport]));
+        let only =
+            |transport| servers.configuration(&secret, &Tag::Other(""), NOW, MINUTE, Some(&[transport]));
         let tcp = only(Transport::Tcp).unwrap().ice_servers;
         assert_eq!(tcp.len(), 1, "STUN is over UDP");
         assert_eq!(tcp[0].urls, ["turn:192.0.2.1:3478?transport=tcp"]);
         assert_eq!(only(Transport::Udp).unwrap().ice_servers.len(), 2);
         assert_eq!(only(Transport::Tls), None);
-        assert_eq!(servers.configuration(&credentials(&[]), "", NOW, 60, None), None, "without a secret");
+        assert_eq!(
+            servers.configuration(&credentials(&[]), &Tag::Other(""), NOW, MINUTE, None),
+            None,
+            "without a secret"
+        );
     }
 
     #[test]

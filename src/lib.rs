@@ -19,6 +19,7 @@
 //! | how often one of many may do something, and how many there may be | [`bounds`] |
 //! | how services start, prove that they live, and stop | [`life`] |
 //! | what is said of all this, and how much of it | [`log`] |
+//! | texts that no log shows | [`secret`] |
 //! | which files are read | [`files`] |
 //! | which characters cannot be seen | [`unseen`] |
 //! | what time it is | [`clock`] |
@@ -47,6 +48,7 @@ pub mod outcome;
 pub mod peers;
 pub mod relay;
 pub mod room_token;
+pub mod secret;
 pub mod sections;
 pub mod signaling;
 pub mod unseen;

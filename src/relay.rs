@@ -34,7 +34,7 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::bounds::admission::Admission;
-use crate::clock::Clock;
+use crate::clock::{Clock, Unix};
 use crate::credentials::RevokeError;
 use crate::life::{self, Denied, Order, Threads};
 use crate::metrics::Counters;
@@ -132,13 +132,13 @@ impl Relay {
     }
 
     /// Revokes a time-limited credential: no request is granted with it any more, and the allocations that were made
-    /// with it end. `unix` is the time in seconds since the Unix epoch.
+    /// with it end.
     ///
     /// # Errors
     /// Why it cannot be revoked. A static user has no such name.
-    pub fn revoke(&self, username: &str, unix: u64) -> Result<(), RevokeError> {
+    pub fn revoke(&self, username: &str, now: Unix) -> Result<(), RevokeError> {
         // In this order: a request that a shard grants after it was told finds the name in the list.
-        self.0.settings.credentials.revoke(username, unix)?;
+        self.0.settings.credentials.revoke(username, now)?;
         let username: Arc<str> = username.into();
         self.tell_all(|| Command::Revoke(Arc::clone(&username)));
         Ok(())

@@ -16,7 +16,8 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::credentials::Secret;
+use crate::clock::{Expiry, Unix};
+use crate::secret::Secret;
 
 /// Who may create rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +79,10 @@ impl RoomTokens {
         Self { keys: secrets.iter().map(|secret| secret.derive(LABEL)).collect() }
     }
 
-    /// A token for a room, or for all rooms, that is good until `expires`, in seconds since the Unix epoch. `None` without
-    /// a secret, or for a room whose name has more than [`ROOM_MAX`] bytes.
+    /// A token for a room, or for all rooms, that is valid until `expires`. `None` without a secret, or for a room whose name
+    /// has more than [`ROOM_MAX`] bytes.
     #[must_use]
-    pub fn issue(&self, room: Option<&str>, expires: u64) -> Option<String> {
+    pub fn issue(&self, room: Option<&str>, expires: Expiry) -> Option<String> {
         let key = self.keys.first()?;
         if room.is_some_and(|room| room.len() > ROOM_MAX) {
             return None;
@@ -92,17 +93,17 @@ impl RoomTokens {
         Some(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Whom a token admits at `unix`, in seconds since the Unix epoch.
+    /// Whom a token admits at `now`.
     ///
     /// # Errors
     /// [`TokenError::Expired`] is said of genuine tokens only.
-    pub fn check(&self, token: &str, unix: u64) -> Result<Grant, TokenError> {
+    pub fn check(&self, token: &str, now: Unix) -> Result<Grant, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
         if token.len() > TOKEN_MAX || !self.is_genuine(signed, signature) {
             return Err(TokenError::Invalid);
         }
         let (expires, room) = read(signed).ok_or(TokenError::Invalid)?;
-        if expires < unix { Err(TokenError::Expired) } else { Ok(Grant { room }) }
+        if expires.is_over(now) { Err(TokenError::Expired) } else { Ok(Grant { room }) }
     }
 
     /// Every key is tried, whichever matches, so that time tells nothing.
@@ -120,22 +121,28 @@ impl fmt::Debug for RoomTokens {
 }
 
 /// Expiry and room of what we have signed.
-fn read(signed: &str) -> Option<(u64, Option<String>)> {
+fn read(signed: &str) -> Option<(Expiry, Option<String>)> {
     let (expires, room) = signed.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
     let room = match room {
         EVERY_ROOM => None,
         room => Some(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(room).ok()?).ok()?),
     };
-    Some((expires.parse().ok()?, room))
+    Some((Expiry::at(Unix::from_secs(expires.parse().ok()?)), room))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    const NOON: u64 = 1_800_000_000;
+    const NOON: Expiry = at(1_800_000_000);
+
+    const fn at(secs: u64) -> Expiry {
+        Expiry::at(Unix::from_secs(secs))
+    }
 
     fn tokens(secrets: &[&str]) -> RoomTokens {
         RoomTokens::new(&secrets.iter().map(|text| Secret::new(*text)).collect::<Vec<_>>())
@@ -153,26 +160,26 @@ mod tests {
     fn a_token_admits_to_its_room_until_its_last_second() {
         let tokens = tokens(&["north"]);
         let token = tokens.issue(Some("lobby"), NOON).unwrap();
-        assert_eq!(tokens.check(&token, NOON), Ok(Grant { room: Some("lobby".to_owned()) }));
-        assert_eq!(tokens.check(&token, NOON + 1), Err(TokenError::Expired));
+        assert_eq!(tokens.check(&token, NOON.last()), Ok(Grant { room: Some("lobby".to_owned()) }));
+        assert_eq!(tokens.check(&token, NOON.last() + Duration::from_secs(1)), Err(TokenError::Expired));
         let everywhere = tokens.issue(None, NOON).unwrap();
-        assert_eq!(tokens.check(&everywhere, 0), Ok(Grant { room: None }));
+        assert_eq!(tokens.check(&everywhere, Unix::default()), Ok(Grant { room: None }));
     }
 
     #[test]
     fn while_a_secret_is_replaced_tokens_of_both_are_good_and_new_ones_are_of_the_new() {
         let (old, both, new) = (tokens(&["old"]), tokens(&["new", "old"]), tokens(&["new"]));
         let earlier = old.issue(None, NOON).unwrap();
-        assert!(both.check(&earlier, 0).is_ok());
-        assert_eq!(new.check(&earlier, 0), Err(TokenError::Invalid));
-        assert!(new.check(&both.issue(None, NOON).unwrap(), 0).is_ok());
+        assert!(both.check(&earlier, Unix::default()).is_ok());
+        assert_eq!(new.check(&earlier, Unix::default()), Err(TokenError::Invalid));
+        assert!(new.check(&both.issue(None, NOON).unwrap(), Unix::default()).is_ok());
     }
 
     #[test]
     fn without_a_secret_no_token_is_issued_and_none_is_valid() {
         let token = tokens(&[""]).issue(None, NOON).unwrap();
         assert_eq!(tokens(&[]).issue(None, NOON), None);
-        assert_eq!(tokens(&[]).check(&token, 0), Err(TokenError::Invalid));
+        assert_eq!(tokens(&[]).check(&token, Unix::default()), Err(TokenError::Invalid));
     }
 
     #[test]
@@ -180,14 +187,14 @@ mod tests {
         let secret = Secret::new("north");
         let signed = format!("r1.{NOON}.*");
         let forged = format!("{signed}.{}", secret.password(&signed).reveal());
-        assert_eq!(tokens(&["north"]).check(&forged, 0), Err(TokenError::Invalid));
+        assert_eq!(tokens(&["north"]).check(&forged, Unix::default()), Err(TokenError::Invalid));
     }
 
     #[test]
     fn the_longest_token_is_within_its_bound_and_a_longer_room_has_none() {
         let tokens = tokens(&["north"]);
-        let token = tokens.issue(Some(&"x".repeat(ROOM_MAX)), u64::MAX).unwrap();
-        assert!(token.len() <= TOKEN_MAX && tokens.check(&token, 0).is_ok(), "{}", token.len());
+        let token = tokens.issue(Some(&"x".repeat(ROOM_MAX)), at(u64::MAX)).unwrap();
+        assert!(token.len() <= TOKEN_MAX && tokens.check(&token, Unix::default()).is_ok(), "{}", token.len());
         assert_eq!(tokens.issue(Some(&"x".repeat(ROOM_MAX + 1)), NOON), None);
     }
 
@@ -199,15 +206,15 @@ mod tests {
             unix: u64,
         ) {
             let tokens = tokens(&["north"]);
-            let token = tokens.issue(room.as_deref(), expires).unwrap();
+            let token = tokens.issue(room.as_deref(), at(expires)).unwrap();
             let expected = if expires < unix { Err(TokenError::Expired) } else { Ok(Grant { room }) };
-            prop_assert_eq!(tokens.check(&token, unix), expected);
+            prop_assert_eq!(tokens.check(&token, Unix::from_secs(unix)), expected);
             prop_assert!(token.bytes().all(|byte| byte.is_ascii_graphic()));
         }
 
         #[test]
         fn no_other_text_is_a_token(text in "\\PC{0,600}|(r1\\.)?[0-9]{0,25}\\.[*a-zA-Z0-9_=-]{0,400}\\.[a-zA-Z0-9_-]{43}") {
-            prop_assert_eq!(tokens(&["north"]).check(&text, 0), Err(TokenError::Invalid));
+            prop_assert_eq!(tokens(&["north"]).check(&text, Unix::default()), Err(TokenError::Invalid));
         }
 
         #[test]
@@ -218,7 +225,7 @@ mod tests {
             let at = at % other.len();
             other[at] = byte;
             let other = String::from_utf8(other).unwrap();
-            prop_assert_eq!(tokens.check(&other, 0).is_ok(), other == token);
+            prop_assert_eq!(tokens.check(&other, Unix::default()).is_ok(), other == token);
         }
     }
 

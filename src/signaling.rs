@@ -20,7 +20,6 @@ pub mod replay;
 pub mod room;
 pub mod rooms;
 pub mod seats;
-pub mod secret;
 pub mod sessions;
 pub mod socket;
 pub mod switchboard;

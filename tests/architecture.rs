@@ -17,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("life", &[]),
     ("files", &[]),
+    ("secret", &[]),
     ("unseen", &[]),
     ("outcome", &[]),
     ("network", &[]),
@@ -25,25 +26,38 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics", &["outcome"]),
     ("peers", &["network"]),
     // Who may do what, and what they are shown.
-    ("certificates", &["files"]),
-    ("credentials", &[]),
-    ("api_key", &["credentials"]),
-    ("room_token", &["credentials"]),
-    ("ice", &["credentials", "network"]),
+    ("certificates", &["clock", "files"]),
+    ("credentials", &["clock", "secret"]),
+    ("api_key", &["credentials", "secret"]),
+    ("room_token", &["clock", "secret"]),
+    ("ice", &["clock", "credentials", "network", "secret"]),
     // What `config.toml` says: its sections, and all of it.
     (
         "sections",
-        &["api_key", "certificates", "credentials", "network", "origin", "peers", "room_token", "unseen"],
+        &[
+            "api_key",
+            "certificates",
+            "credentials",
+            "network",
+            "origin",
+            "peers",
+            "room_token",
+            "secret",
+            "unseen",
+        ],
     ),
-    ("config", &["certificates", "credentials", "files", "ice", "network", "origin", "peers", "sections"]),
+    ("config", &["certificates", "files", "ice", "network", "origin", "peers", "secret", "sections"]),
     ("log", &["bounds", "clock", "sections"]),
     // The services. None knows another, but for what [`EXCEPTIONS`] lists.
     ("relay", &["bounds", "clock", "credentials", "life", "metrics", "network", "outcome", "peers"]),
     (
         "signaling",
-        &["api_key", "bounds", "clock", "credentials", "ice", "life", "metrics", "room_token", "unseen"],
+        &["bounds", "clock", "credentials", "ice", "life", "metrics", "room_token", "secret", "unseen"],
     ),
-    ("http", &["api_key", "bounds", "clock", "credentials", "ice", "origin", "room_token", "sections"]),
+    (
+        "http",
+        &["api_key", "bounds", "clock", "credentials", "ice", "origin", "room_token", "secret", "sections"],
+    ),
     ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "outcome"]),
     // What puts the parts together, and what starts it.
     (
@@ -63,6 +77,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "peers",
             "relay",
             "room_token",
+            "secret",
             "sections",
             "signaling",
         ],
@@ -79,6 +94,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "log",
             "metrics",
             "network",
+            "secret",
             "sections",
         ],
     ),
@@ -140,7 +156,14 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Values of files that are not pure, which pure files may use all the same.
-const VALUES: &[&str] = &["clock::Moment", "clock::Now", "sections::http::ApiKey", "sections::number::Count"];
+const VALUES: &[&str] = &[
+    "clock::Expiry",
+    "clock::Moment",
+    "clock::Now",
+    "clock::Unix",
+    "sections::http::ApiKey",
+    "sections::number::Count",
+];
 
 #[test]
 fn every_file_belongs_to_a_layer_and_a_layer_uses_only_what_is_above_it() {

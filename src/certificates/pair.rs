@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::verify_server_name;
 use rustls::crypto::ring;
@@ -19,6 +20,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 
 use crate::certificates::{CertificateError, Fault, Files};
+use crate::clock::{Expiry, Unix};
 use crate::files;
 
 /// A certificate with its chain and its key.
@@ -60,13 +62,13 @@ impl Pair {
         Ok(Self { files: files.clone(), certified: Arc::new(certified), names, begin, end, lacks_chain })
     }
 
-    /// What the files have now, if that is another certificate, and one that is valid at `unix`.
-    pub(super) fn successor(&self, unix: u64) -> Result<Option<Self>, Vec<CertificateError>> {
+    /// What the files have now, if that is another certificate, and one that is valid at `now`.
+    pub(super) fn successor(&self, now: Unix) -> Result<Option<Self>, Vec<CertificateError>> {
         let new = Self::load(&self.files)?;
         if new.certified.cert == self.certified.cert {
             return Ok(None);
         }
-        match new.invalid(unix) {
+        match new.invalid(now) {
             Some(error) => Err(vec![error]),
             None => Ok(Some(new)),
         }
@@ -79,22 +81,22 @@ impl Pair {
         verify_server_name(&leaf, &name).is_ok()
     }
 
-    /// When it expires, in seconds since the Unix epoch.
-    pub(super) fn expiry(&self) -> u64 {
-        seconds(self.end)
+    /// When it expires.
+    pub(super) fn expiry(&self) -> Expiry {
+        Expiry::at(unix(self.end))
     }
 
     pub(super) fn is_key_public(&self) -> bool {
         self.files.key.metadata().is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
     }
 
-    pub(super) fn warnings(&self, unix: u64) -> Vec<String> {
+    pub(super) fn warnings(&self, now: Unix) -> Vec<String> {
         let (certificate, key) = (self.files.certificate.display(), self.files.key.display());
         let mut warnings = Vec::new();
-        if let Some(error) = self.invalid(unix) {
+        if let Some(error) = self.invalid(now) {
             warnings.push(format!("tls.certificate: {error}"));
-        } else if self.expiry() - unix < self.soon() {
-            let (days, date) = ((self.expiry() - unix) / DAY, day(self.end));
+        } else if self.expiry().left(now) < self.soon() {
+            let (days, date) = (self.expiry().left(now).as_secs() / DAY, day(self.end));
             warnings
                 .push(format!("tls.certificate: {certificate}: expires on {date}, in {days} days: renew it"));
         }
@@ -115,14 +117,14 @@ impl Pair {
     }
 
     /// How long before its end whoever renews by itself has done so; certificates of few days are renewed later.
-    fn soon(&self) -> u64 {
-        SOON.min(seconds(self.end).saturating_sub(seconds(self.begin)) / 4)
+    fn soon(&self) -> Duration {
+        SOON.min(self.expiry().left(unix(self.begin)) / 4)
     }
 
-    fn invalid(&self, unix: u64) -> Option<CertificateError> {
-        let fault = if unix > seconds(self.end) {
+    fn invalid(&self, now: Unix) -> Option<CertificateError> {
+        let fault = if self.expiry().is_over(now) {
             Fault::Expired(day(self.end))
-        } else if unix < seconds(self.begin) {
+        } else if now < unix(self.begin) {
             Fault::NotYetValid(day(self.begin))
         } else {
             return None;
@@ -202,9 +204,9 @@ fn show(name: &GeneralName<'_>) -> String {
     name.to_string()
 }
 
-/// Seconds since the Unix epoch; what was before is long over.
-fn seconds(time: ASN1Time) -> u64 {
-    u64::try_from(time.timestamp()).unwrap_or(0)
+/// The same time; what was before 1970 is long over.
+fn unix(time: ASN1Time) -> Unix {
+    Unix::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }
 
 fn day(time: ASN1Time) -> String {
@@ -212,4 +214,4 @@ fn day(time: ASN1Time) -> String {
 }
 
 const DAY: u64 = 24 * 3600;
-const SOON: u64 = 14 * DAY;
+const SOON: Duration = Duration::from_secs(14 * DAY);

@@ -5,7 +5,7 @@ use rand::rngs::OsRng;
 
 use crate::api_key::{self, KeyHash, KeyId};
 use crate::cli::{Failure, print};
-use crate::credentials::Secret;
+use crate::secret::Secret;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]

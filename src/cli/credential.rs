@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::{ConfigArgument, Failure, load, print};
-use crate::clock::Clock;
+use crate::clock::{Clock, Expiry};
+use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials, USER, is_user};
 use crate::sections::credentials::CredentialTtl;
 
@@ -40,8 +41,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// A credential for `tag` that is valid for `ttl` from now.
 pub(super) fn issue(credentials: &Credentials, tag: &str, ttl: Duration) -> Option<Credential> {
-    let unix = Clock::start().now().unix;
-    credentials.issue(tag, unix.saturating_add(ttl.as_secs()), unix)
+    let now = Clock::start().now().unix;
+    credentials.issue(&Tag::Other(tag), Expiry::after(now, ttl), now)
 }
 
 /// A credential in the fields of draft-uberti-behave-turn-rest.

@@ -28,7 +28,7 @@ impl Renewal {
     /// Of the certificates that the daemon begins with.
     pub(super) fn new(certificates: Arc<Certificates>, metrics: Metrics, clock: Clock) -> Self {
         let renewal = Self { certificates, metrics, clock };
-        renewal.metrics.process().certificate_expiry.set(renewal.certificates.expiry());
+        renewal.metrics.process().certificate_expiry.set(renewal.certificates.expiry().last().as_secs());
         renewal
     }
 
@@ -58,8 +58,8 @@ impl Renewal {
     }
 
     async fn reload(&self, cause: Cause) {
-        let unix = self.clock.now().unix;
-        let Reloaded { taken, refused } = self.aside(move |certificates| certificates.reload(unix)).await;
+        let now = self.clock.now().unix;
+        let Reloaded { taken, refused } = self.aside(move |certificates| certificates.reload(now)).await;
         let process = self.metrics.process();
         process.certificates_taken.add(taken as u64);
         process.certificates_refused.add(refused.len() as u64);
@@ -68,8 +68,8 @@ impl Renewal {
         }
         if taken > 0 {
             let expiry = self.certificates.expiry();
-            process.certificate_expiry.set(expiry);
-            let days = expiry.saturating_sub(unix) / DAY;
+            process.certificate_expiry.set(expiry.last().as_secs());
+            let days = expiry.left(now).as_secs() / DAY;
             tracing::info!(taken, days, "new connections get a new certificate");
             self.warn().await;
         } else if refused.is_empty() && cause == Cause::Hangup {
@@ -79,8 +79,8 @@ impl Renewal {
     }
 
     async fn warn(&self) {
-        let unix = self.clock.now().unix;
-        for warning in self.aside(move |certificates| certificates.warnings(unix)).await {
+        let now = self.clock.now().unix;
+        for warning in self.aside(move |certificates| certificates.warnings(now)).await {
             tracing::warn!("{warning}");
         }
     }

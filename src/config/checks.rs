@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::config::Config;
-use crate::credentials::Secret;
 use crate::network::address::Transport;
 use crate::peers::OwnPorts;
+use crate::secret::Secret;
 use crate::sections::listen::{Listen, includes};
 use crate::sections::reading::Unread;
 use crate::sections::tls::Tls;

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::credentials::Secret;
 use crate::files;
+use crate::secret::Secret;
 use crate::sections::credentials::{UNSEEN, is_hidden};
 
 /// Reads a file with one secret in each line. No error shows what a line holds.

@@ -1,9 +1,12 @@
 //! What a backend asks for on behalf of one of its users: checked, bounded, and under a name that begins with its key's id.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 
+use crate::credentials::tag::Tag;
 use crate::credentials::{Credentials, USER, is_user};
 use crate::http::problem::{Problem, bad};
 use crate::ice::Transport;
@@ -40,15 +43,14 @@ const USUAL: u64 = 3600;
 const ABSURD: u64 = 1 << 32;
 
 impl CredentialRequest {
-    /// What the quota is counted by: `<key>.<user>`, or `<key>.<pseudonym of the room>.<user>`. The key in front keeps its
-    /// users apart from those of every other key, and says who may revoke. `somebody` is the name of a user without one.
-    /// Without a secret there is no pseudonym, and no credential either.
-    pub(super) fn tag(
-        &self,
-        key: &ApiKey,
+    /// The tag of the credential. `somebody` is the name of a user without one. Without a secret there is no pseudonym of
+    /// the room, and no credential either.
+    pub(super) fn tag<'a>(
+        &'a self,
+        key: &'a ApiKey,
         credentials: &Credentials,
-        somebody: &str,
-    ) -> Result<String, Problem> {
+        somebody: &'a str,
+    ) -> Result<Tag<'a>, Problem> {
         let user = self.user.as_deref().unwrap_or(somebody);
         if !is_user(user) {
             return Err(bad(format!(
@@ -57,8 +59,7 @@ impl CredentialRequest {
         }
         let room = self.room.clone().map(room).transpose()?;
         let room = room.and_then(|room| credentials.pseudonym(room.as_str()));
-        let room = room.map(|room| format!("{room}.")).unwrap_or_default();
-        Ok(format!("{}.{room}{user}", key.id.as_str()))
+        Ok(Tag::Key { key: key.id.as_str(), room, user })
     }
 
     /// How the relay may be reached; `None` is by any transport.
@@ -85,13 +86,13 @@ impl TryFrom<CredentialQuery> for CredentialRequest {
     }
 }
 
-/// The lifetime, in seconds, of what a request with `key` gets if it has `asked` for this one.
-pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<u64, Problem> {
+/// The lifetime of what a request with `key` gets if it has `asked` for so many seconds.
+pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<Duration, Problem> {
     let asked = asked.unwrap_or(USUAL);
     if !(1..ABSURD).contains(&asked) {
         return Err(bad("ttl must be a number of seconds, at least 1"));
     }
-    Ok(asked.clamp(KeyTtl::MIN.as_secs(), key.max_ttl.as_secs()))
+    Ok(Duration::from_secs(asked).clamp(KeyTtl::MIN.get(), key.max_ttl.get()))
 }
 
 /// A room's name, checked.
@@ -105,7 +106,8 @@ mod tests {
 
     use super::*;
     use crate::api_key::{KeyHash, KeyId};
-    use crate::credentials::{CheckExpiry, Secret};
+    use crate::credentials::CheckExpiry;
+    use crate::secret::Secret;
 
     fn key() -> ApiKey {
         ApiKey {
@@ -124,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_tag_begins_with_the_key_and_ends_with_the_user() {
-        let tag = |request: CredentialRequest| request.tag(&key(), &credentials(), "random").unwrap();
+        let tag =
+            |request: CredentialRequest| request.tag(&key(), &credentials(), "random").unwrap().to_string();
         assert_eq!(tag(user("alice")), "shop.alice");
         assert_eq!(tag(CredentialRequest::default()), "shop.random");
         let lobby = credentials().pseudonym("lobby").unwrap();
@@ -154,9 +157,9 @@ mod tests {
         for (asked, given) in
             [(None, 3600), (Some(1), 60), (Some(60), 60), (Some(7200), 7200), (Some(86_400_000), 7200)]
         {
-            assert_eq!(ttl(asked, &key()).unwrap(), given, "{asked:?}");
+            assert_eq!(ttl(asked, &key()).unwrap().as_secs(), given, "{asked:?}");
         }
-        assert_eq!(ttl(None, &ApiKey { max_ttl: KeyTtl::MIN, ..key() }).unwrap(), 60);
+        assert_eq!(ttl(None, &ApiKey { max_ttl: KeyTtl::MIN, ..key() }).unwrap().as_secs(), 60);
         for wrong in [0, ABSURD, 1_000_000_000_000_000_000, u64::MAX] {
             assert!(ttl(Some(wrong), &key()).is_err(), "{wrong}");
         }

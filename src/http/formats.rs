@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::credentials::Secret;
 use crate::ice::IceConfiguration;
+use crate::secret::Secret;
 
 /// A form of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -65,6 +65,7 @@ fn twilio(configuration: &IceConfiguration) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Expiry, Unix};
     use crate::ice::IceServer;
 
     fn configuration() -> IceConfiguration {
@@ -79,7 +80,7 @@ mod tests {
                 },
             ],
             ttl: 60,
-            expires_at: 7,
+            expires_at: Expiry::at(Unix::from_secs(7)),
         }
     }
 

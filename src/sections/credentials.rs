@@ -8,7 +8,8 @@ use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use toml::de::DeValue;
 
-use crate::credentials::{CheckExpiry, Secret};
+use crate::credentials::CheckExpiry;
+use crate::secret::Secret;
 use crate::sections::reading::{Place, kind};
 use crate::sections::value::{FromToml, Text};
 use crate::unseen::{is_joiner, is_unseen};

@@ -11,8 +11,8 @@ use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
+use crate::secret::Digest;
 use crate::signaling::protocol::names::RoomName;
-use crate::signaling::secret::Hashed;
 
 /// Wrong joins of one room each minute: of one address, or of who shows one token.
 pub const AT_ROOM_BY_ADDRESS: u64 = 10;
@@ -32,7 +32,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guesser {
     /// Whoever has the token with this hash.
-    Holder(Hashed),
+    Holder(Digest),
     /// An address, and its network.
     Stranger(IpAddr),
 }
@@ -49,7 +49,7 @@ pub enum Wrong {
 /// What was guessed lately.
 #[derive(Debug)]
 pub struct Guesses {
-    by_holder: Throttle<(Hashed, RoomName)>,
+    by_holder: Throttle<(Digest, RoomName)>,
     by_address: Throttle<(IpAddr, RoomName)>,
     by_network: Throttle<(IpAddr, RoomName)>,
     firsts: Throttle<(IpAddr, RoomName)>,
@@ -190,8 +190,8 @@ mod tests {
     fn whoever_shows_a_token_is_not_held_back_by_others_and_has_guesses_of_its_own() {
         let (mut guesses, garden) = (Guesses::default(), room("garden"));
         guess(&mut guesses, host(1, 1), &garden, Wrong::NameOrKey, START);
-        let holder = Guesser::Holder(Hashed::of("a token"));
+        let holder = Guesser::Holder(Digest::of("a token"));
         assert_eq!(guess(&mut guesses, holder, &garden, Wrong::Key, START), 10);
-        assert!(guesses.wait(Guesser::Holder(Hashed::of("another")), &garden, START).is_zero());
+        assert!(guesses.wait(Guesser::Holder(Digest::of("another")), &garden, START).is_zero());
     }
 }

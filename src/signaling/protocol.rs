@@ -12,10 +12,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
+use crate::clock::Unix;
 use crate::ice::IceConfiguration;
+use crate::secret::Secret;
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{BadName, Name, PeerId, RoomName, SessionId};
-use crate::signaling::secret::Token;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -124,7 +125,7 @@ pub struct Hello {
     /// The versions that the client speaks.
     pub versions: Vec<u32>,
     /// A room token, from `POST /api/v1/room-tokens`.
-    pub token: Option<Token>,
+    pub token: Option<Secret>,
     /// The session to go on with.
     pub resume: Option<Resume>,
 }
@@ -133,7 +134,7 @@ pub struct Hello {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resume {
     /// The token that `welcome` gave.
-    pub token: Token,
+    pub token: Secret,
     /// The `n` of the last frame that has arrived.
     pub last: u64,
 }
@@ -146,9 +147,9 @@ pub struct Join {
     /// What the others are to call the newcomer.
     pub name: Name,
     /// The room's key; whoever creates the room sets it.
-    pub key: Option<Token>,
+    pub key: Option<Secret>,
     /// Proof that the newcomer created the room.
-    pub host_token: Option<Token>,
+    pub host_token: Option<Secret>,
     /// What the others are shown of the newcomer.
     pub state: StateChange,
 }
@@ -352,15 +353,15 @@ pub struct Welcome {
     /// The session.
     pub session: SessionId,
     /// The token with which another socket goes on with it; keep it secret.
-    pub resume: Token,
+    pub resume: Secret,
     /// Whether this is the session that the client asked to go on with; what it missed follows.
     pub resumed: bool,
     /// When to expect signs of life.
     pub hb: Heartbeats,
     /// What the server takes.
     pub limits: Limits,
-    /// Seconds since the Unix epoch.
-    pub now: u64,
+    /// The server's time.
+    pub now: Unix,
     /// The server's version.
     pub build: String,
 }
@@ -413,7 +414,7 @@ pub struct Joined {
     pub ice: Option<IceConfiguration>,
     /// For whoever created the room: proof of it, to be host again after coming back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host_token: Option<Token>,
+    pub host_token: Option<Secret>,
 }
 
 /// A member, as the others see it.

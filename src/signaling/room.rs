@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use crate::bounds::client_net::network;
 use crate::clock::Moment;
+use crate::secret::{Digest, Secret};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{
     Join, Joined, KickReason, LeaveReason, Peer, ServerMessage, State, StateChange,
 };
-use crate::signaling::secret::{Hashed, Token};
 
 /// Who may knock at once; for more, the room is full, unless most of them are of one network.
 pub const WAITING_MAX: usize = 8;
@@ -28,8 +28,8 @@ pub const EMPTY: Duration = Duration::from_secs(60);
 pub struct Room {
     name: RoomName,
     cap: usize,
-    key: Option<Hashed>,
-    host_token: Hashed,
+    key: Option<Digest>,
+    host_token: Digest,
     locked: bool,
     /// One of the members, unless there are none.
     host: Option<PeerId>,
@@ -86,11 +86,11 @@ struct Ban {
 impl Room {
     /// An empty room, with the key that others will need, and the hash of the token by which its creator is known.
     #[must_use]
-    pub fn new(name: RoomName, cap: usize, key: Option<&Token>, host_token: Hashed) -> Self {
+    pub fn new(name: RoomName, cap: usize, key: Option<&Secret>, host_token: Digest) -> Self {
         Self {
             name,
             cap,
-            key: key.map(|key| Hashed::of(key.reveal())),
+            key: key.map(|key| Digest::of(key.reveal())),
             host_token,
             locked: false,
             host: None,
@@ -347,7 +347,7 @@ impl Room {
         if self.bans.iter().any(|ban| ban.ip == caller.ip && ban.until > now) {
             return Err(ErrorCode::Kicked);
         }
-        let shown = join.key.as_ref().map(Token::reveal).unwrap_or_default();
+        let shown = join.key.as_ref().map(Secret::reveal).unwrap_or_default();
         if self.key.is_some_and(|key| !key.is_of(shown)) {
             return Err(ErrorCode::BadKey);
         }

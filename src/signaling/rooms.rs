@@ -11,12 +11,12 @@ use rand::RngCore;
 
 use crate::clock::Moment;
 use crate::room_token::Create;
+use crate::secret::{Digest, Secret};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{ClientMessage, Content, Join, Joined, LeaveReason, ServerMessage};
 use crate::signaling::room::{Caller, Entrance, Room};
-use crate::signaling::secret::{Hashed, Token};
 
 /// What rooms are like here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Pass {
     /// The only room that may be joined, if there is only one.
     pub only: Option<RoomName>,
     /// The token, by which its holder is known.
-    pub token: Hashed,
+    pub token: Digest,
 }
 
 /// All rooms.
@@ -220,15 +220,15 @@ impl Rooms {
     }
 
     /// Creates a room, and returns the token by which its creator is known.
-    fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Token, ErrorCode> {
+    fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Secret, ErrorCode> {
         if self.rooms.len() >= self.rules.rooms {
             self.rooms.retain(|_, room| !room.is_empty());
         }
         if self.rooms.len() >= self.rules.rooms {
             return Err(ErrorCode::ServerFull);
         }
-        let token = Token::random(rng);
-        let (cap, host_token) = (self.rules.capacity, Hashed::of(token.reveal()));
+        let token = Secret::random(rng);
+        let (cap, host_token) = (self.rules.capacity, Digest::of(token.reveal()));
         let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token);
         self.rooms.insert(join.room.clone(), room);
         Ok(token)

@@ -8,10 +8,10 @@ use rand::RngCore;
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
+use crate::secret::{Digest, Secret};
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::replay::Replay;
 use crate::signaling::rooms::Pass;
-use crate::signaling::secret::{Hashed, Token};
 
 /// How long a session outlasts its socket.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -39,7 +39,7 @@ pub struct Session {
     pub joins: Bucket,
     /// When it needs fresh ICE credentials.
     pub renew_at: Option<Moment>,
-    token: Hashed,
+    token: Digest,
 }
 
 /// Where a client is reached.
@@ -56,7 +56,7 @@ pub enum Attachment {
 pub struct Sessions {
     most: usize,
     sessions: BTreeMap<SessionId, Session>,
-    tokens: BTreeMap<Hashed, SessionId>,
+    tokens: BTreeMap<Digest, SessionId>,
 }
 
 impl Sessions {
@@ -73,11 +73,11 @@ impl Sessions {
         ip: IpAddr,
         pass: Option<Pass>,
         rng: &mut dyn RngCore,
-    ) -> Option<(SessionId, Token)> {
+    ) -> Option<(SessionId, Secret)> {
         if self.is_full() {
             return None;
         }
-        let (id, token) = (SessionId::random(rng), Token::random(rng));
+        let (id, token) = (SessionId::random(rng), Secret::random(rng));
         let session = Session {
             attachment: Attachment::Socket(socket),
             replay: Replay::default(),
@@ -87,7 +87,7 @@ impl Sessions {
             resumes: Bucket::default(),
             joins: Bucket::default(),
             renew_at: None,
-            token: Hashed::of(token.reveal()),
+            token: Digest::of(token.reveal()),
         };
         self.tokens.insert(session.token, id);
         self.sessions.insert(id, session);
@@ -103,8 +103,8 @@ impl Sessions {
 
     /// Whose token this is.
     #[must_use]
-    pub fn by_token(&self, token: &Token) -> Option<SessionId> {
-        self.tokens.get(&Hashed::of(token.reveal())).copied()
+    pub fn by_token(&self, token: &Secret) -> Option<SessionId> {
+        self.tokens.get(&Digest::of(token.reveal())).copied()
     }
 
     /// A session.

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use rand::{Rng as _, RngCore};
 
-use crate::api_key::ROOM;
 use crate::bounds::client_net::address;
 use crate::clock::{Moment, Now};
+use crate::credentials::tag::Tag;
 use crate::ice::IceConfiguration;
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
@@ -258,9 +258,9 @@ impl Switchboard {
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
         let IceSource { servers, credentials, ttl } = &self.ice;
-        let (tag, ttl) = (format!("{ROOM}.{}.{peer}", credentials.pseudonym(room.as_str())?), *ttl);
-        let ice = servers.configuration(credentials, &tag, now.unix, ttl.as_secs(), None)?;
-        self.sessions.get(id)?.renew_at = Some(now.moment + ttl * 4 / 5);
+        let tag = Tag::Room { room: credentials.pseudonym(room.as_str())?, peer: &peer.to_string() };
+        let ice = servers.configuration(credentials, &tag, now.unix, *ttl, None)?;
+        self.sessions.get(id)?.renew_at = Some(now.moment + *ttl * 4 / 5);
         Some(ice)
     }
 

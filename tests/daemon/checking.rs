@@ -104,7 +104,7 @@ fn issues_as(secrets_file: &[u8], secret: &str) {
     let output = run(&["credential", "--user", "a", "--config", &config]);
     let said: serde_json::Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-    let password = hairpin::credentials::Secret::new(secret).password(said["username"].as_str().unwrap());
+    let password = hairpin::secret::Secret::new(secret).password(said["username"].as_str().unwrap());
     assert_eq!(said["password"].as_str().unwrap(), password.reveal(), "{secrets_file:?}");
 }
 

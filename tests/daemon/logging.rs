@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hairpin::credentials::Secret;
+use hairpin::secret::Secret;
 
 use crate::support::daemon::{Client, config_text, peer, receive};
 use crate::support::process::{Process, ended, file};

@@ -2,9 +2,9 @@
 
 use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::config::Config;
-use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::OriginPattern;
+use hairpin::secret::Secret;
 use hairpin::sections::http::{ApiKey, KeyTtl};
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
 //! Whoever has a key is given what a WebRTC client needs, in the form it wants, and it works.
 
-use hairpin::clock::Clock;
-use hairpin::credentials::Secret;
+use hairpin::clock::{Clock, Expiry, Unix};
 use hairpin::origin::Origin;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use serde_json::{Value, json};
 
 use crate::backend::{KEY, PAGES_KEY, SECRET, credential, post, start, start_changed};
@@ -21,7 +21,7 @@ fn fields(value: &Value) -> Vec<&str> {
 #[test]
 fn a_backend_gets_ice_servers_that_relay() {
     let daemon = start("18000-18009");
-    let before = Clock::start().now().unix;
+    let before = Clock::start().now().unix.as_secs();
     let answer = post(&daemon, "/api/v1/ice-servers", r#"{"user": "alice", "ttl": 600}"#);
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")), "{answer:?}");
     let body = answer.json();
@@ -261,18 +261,21 @@ fn what_cannot_be_meant_is_refused_with_what_to_change() {
 fn a_room_token_is_for_a_room_or_for_all_and_lives_as_long_as_the_key_allows() {
     use hairpin::room_token::{Grant, RoomTokens, TokenError};
     let daemon = start("18070-18079");
-    let tokens = RoomTokens::new(&[hairpin::credentials::Secret::new(crate::backend::SECRET)]);
+    let tokens = RoomTokens::new(&[hairpin::secret::Secret::new(crate::backend::SECRET)]);
     for (body, room) in [(r#"{"room": "lobby", "ttl": 60}"#, Some("lobby".to_owned())), ("", None)] {
         let answer = post(&daemon, "/api/v1/room-tokens", body);
         assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")), "{answer:?}");
         assert_eq!(fields(&answer.json()), ["expires_at", "token"]);
         let (token, expires) =
             (answer.json()["token"].clone(), answer.json()["expires_at"].as_u64().unwrap());
-        assert_eq!(tokens.check(token.as_str().unwrap(), expires), Ok(Grant { room }));
-        assert_eq!(tokens.check(token.as_str().unwrap(), expires + 1), Err(TokenError::Expired));
+        assert_eq!(tokens.check(token.as_str().unwrap(), Unix::from_secs(expires)), Ok(Grant { room }));
+        assert_eq!(
+            tokens.check(token.as_str().unwrap(), Unix::from_secs(expires + 1)),
+            Err(TokenError::Expired)
+        );
     }
     let decomposed = post(&daemon, "/api/v1/room-tokens", r#"{"room": "e\u0301"}"#);
-    let grant = tokens.check(decomposed.json()["token"].as_str().unwrap(), 0).unwrap();
+    let grant = tokens.check(decomposed.json()["token"].as_str().unwrap(), Unix::default()).unwrap();
     assert_eq!(grant.room.as_deref(), Some("é"), "one room, however it is typed");
     for body in
         [r#"{"room": ""}"#, r#"{"room": "a/b"}"#, r#"{"room": 1}"#, r#"{"ttl": -1}"#, r#"{"user": "a"}"#]
@@ -347,7 +350,9 @@ fn where_rooms_need_a_token_so_does_the_check() {
         let bearer = format!("Bearer {token}");
         Http::of(&daemon).ask("POST", CHECK, &[("Origin", &own), ("Authorization", &bearer)], "").status
     };
-    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, u64::MAX / 2).unwrap();
+    let token = RoomTokens::new(&[Secret::new(SECRET)])
+        .issue(None, Expiry::at(Unix::from_secs(u64::MAX / 2)))
+        .unwrap();
     assert_eq!([check(""), check("r1.1.a.b"), check(&token)], [401, 401, 201]);
     daemon.stop();
 }

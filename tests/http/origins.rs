@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hairpin::clock::{Expiry, Unix};
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
 use hairpin::origin::host::HostName;
@@ -130,7 +131,8 @@ fn a_page_of_no_site_comes_in_where_it_is_allowed_and_only_with_a_token() {
     let mut socket = open();
     socket.say(&json!({"t": "hello", "v": [1]}));
     assert_eq!(socket.end(), (Some(4401), Some("unauthorized".to_owned())));
-    let token = RoomTokens::new(&[hairpin::credentials::Secret::new(SECRET)]).issue(None, u64::MAX / 2);
+    let token = RoomTokens::new(&[hairpin::secret::Secret::new(SECRET)])
+        .issue(None, Expiry::at(Unix::from_secs(u64::MAX / 2)));
     assert_eq!(open().ask(json!({"t": "hello", "v": [1], "token": token}))["t"], "welcome");
     for (path, status) in [(PATH, 401), ("/api/v1/check-ice", 403), ("/api/v1/room-tokens", 401)] {
         assert_eq!(Http::of(&daemon).ask("POST", path, &[("Origin", "null")], "").status, status, "{path}");

@@ -58,7 +58,7 @@ fn a_revoked_credential_ends_its_allocations_within_a_second_and_opens_no_more()
 #[test]
 fn a_key_revokes_what_it_has_made_and_nothing_else() {
     let daemon = start_changed("18200-18209", |config| config.http.keys.push(key("other", "another key")));
-    let soon = Clock::start().now().unix + 600;
+    let soon = Clock::start().now().unix.as_secs() + 600;
     for (username, status) in [
         (format!("{soon}:shop.alice"), 204),
         (format!("{}:shop.alice", soon - 6000), 204),
@@ -90,7 +90,7 @@ fn a_key_revokes_what_it_has_made_and_nothing_else() {
 #[test]
 fn a_key_that_is_public_revokes_nothing_not_even_what_it_has_made() {
     let daemon = start("18210-18219");
-    let soon = Clock::start().now().unix + 600;
+    let soon = Clock::start().now().unix.as_secs() + 600;
     let bearer = format!("Bearer {PAGES_KEY}");
     let headers = [("Authorization", bearer.as_str())];
     let answer = Http::of(&daemon).ask("POST", &path(&format!("{soon}:page.alice")), &headers, "");

@@ -1,9 +1,9 @@
 //! A daemon whose rooms are open to many from one address.
 
 use hairpin::config::Config;
-use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::OriginPattern;
+use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
 use hairpin::sections::value::Auto;
 

@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use hairpin::config::Config;
-use hairpin::credentials::Secret;
 use hairpin::daemon::Daemon;
 use hairpin::origin::Origin;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
 use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::rooms::Rules;
@@ -17,7 +17,7 @@ use hairpin::signaling::sessions::SocketId;
 use serde_json::{Value, json};
 
 use super::daemon::start_changed;
-use super::world::{RULES, SECRET, UNIX, World};
+use super::world::{RULES, SECRET, UNIX, World, until};
 use crate::support::http::{Answer, Http};
 use crate::support::stream::eventually;
 use crate::support::websocket::{WebSocket, headers};
@@ -276,7 +276,8 @@ fn whoever_shows_a_token_is_not_held_back_by_what_the_neighbours_guessed() {
     for create in [Create::Anyone, Create::Token] {
         let mut world = World::new(Rules { create, ..RULES });
         let tokens = RoomTokens::new(&[Secret::new(SECRET)]);
-        let [owner, guest, rogue] = [1, 2, 3].map(|n| tokens.issue(Some("garden"), UNIX + 60 + n).unwrap());
+        let [owner, guest, rogue] =
+            [1, 2, 3].map(|n| tokens.issue(Some("garden"), until(UNIX + 60 + n)).unwrap());
         let owner = client_at(&mut world, host(1, 1), Some(&owner));
         assert_eq!(world.ask(owner, join("garden", "tulips"))["t"], "joined");
         assert_eq!(guess(&mut world, HERE.parse().unwrap(), "garden"), 10);
@@ -295,7 +296,7 @@ fn whoever_shows_a_token_is_not_held_back_by_what_the_neighbours_guessed() {
 #[test]
 fn names_of_rooms_are_guessed_sixty_times_a_minute_by_an_address_and_sound_like_wrong_keys() {
     let mut world = World::new(Rules { create: Create::Token, ..RULES });
-    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, UNIX + 60).unwrap();
+    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, until(UNIX + 60)).unwrap();
     let owner = client_at(&mut world, host(1, 1), Some(&token));
     assert_eq!(world.ask(owner, join("garden", "tulips"))["t"], "joined");
     assert_eq!(guess(&mut world, host(2, 1), "garden"), guess(&mut world, host(3, 1), "nowhere"));

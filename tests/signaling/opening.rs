@@ -1,14 +1,14 @@
 //! Who may open a WebSocket.
 
-use hairpin::credentials::Secret;
 use hairpin::origin::Origin;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
 use hairpin::sections::value::Auto;
 use serde_json::json;
 
 use super::daemon::{start, start_changed};
-use super::world::SECRET;
+use super::world::{SECRET, until};
 use crate::support::daemon::start_secure;
 use crate::support::http::Http;
 use crate::support::websocket::{WebSocket, headers, own_origin};
@@ -107,8 +107,8 @@ fn a_proxy_may_bring_more_than_one_client_may_open() {
 fn whoever_sends_no_origin_needs_a_token() {
     let daemon = start("15020-15039");
     let tokens = RoomTokens::new(&[Secret::new(SECRET)]);
-    let good = tokens.issue(None, u64::MAX / 2).unwrap();
-    let expired = tokens.issue(None, 1_000_000).unwrap();
+    let good = tokens.issue(None, until(u64::MAX / 2)).unwrap();
+    let expired = tokens.issue(None, until(1_000_000)).unwrap();
     let open = || WebSocket::try_open(Http::of(&daemon), &headers("")).ok().unwrap();
     for (hello, code) in [
         (json!({"t": "hello", "v": [1]}), "unauthorized"),

@@ -1,14 +1,14 @@
 //! Joining, leaving, the host, and what members may say to each other. G3 is among it.
 
-use hairpin::credentials::Secret;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::room::{BANS_MAX, WAITING_MAX};
 use hairpin::signaling::rooms::Rules;
 use serde_json::{Value, json};
 
-use super::world::{Member, RULES, SECRET, UNIX, World, text};
+use super::world::{Member, RULES, SECRET, UNIX, World, text, until};
 
 fn join(room: &str) -> Value {
     json!({"t": "join", "room": room})
@@ -139,7 +139,7 @@ fn a_room_with_a_key_opens_to_that_key_alone() {
 #[test]
 fn who_may_create_no_room_hears_the_same_of_no_room_and_of_one_with_a_key() {
     let mut world = World::new(Rules { create: Create::Token, ..RULES });
-    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, UNIX + 60).unwrap();
+    let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, until(UNIX + 60)).unwrap();
     let backed = world.open();
     world.ask(backed, json!({"t": "hello", "v": [1], "token": token}));
     world.ask(backed, json!({"t": "join", "room": "garden", "key": "tulips"}));
@@ -158,7 +158,7 @@ fn a_token_for_one_room_opens_no_other_whether_it_is_there_or_not() {
     let mut world = World::new(RULES);
     world.member("attic");
     let tokens = RoomTokens::new(&[Secret::new(SECRET)]);
-    let token = tokens.issue(Some("cafe\u{301}"), UNIX + 60).unwrap();
+    let token = tokens.issue(Some("cafe\u{301}"), until(UNIX + 60)).unwrap();
     let socket = world.open();
     world.ask(socket, json!({"t": "hello", "v": [1], "token": token}));
     for other in ["attic", "nowhere", "cafe"] {

@@ -1,11 +1,11 @@
 //! Hello, resume, and what comes first.
 
-use hairpin::credentials::Secret;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use hairpin::signaling::protocol::codes::Close;
 use serde_json::{Value, json};
 
-use super::world::{RULES, SECRET, UNIX, World, text};
+use super::world::{RULES, SECRET, UNIX, World, text, until};
 
 fn hello() -> Value {
     json!({"t": "hello", "v": [1]})
@@ -70,9 +70,9 @@ fn whoever_needs_a_token_is_asked_for_one_that_is_good() {
     for (token, code) in [
         (Value::Null, "unauthorized"),
         (json!("r1.x"), "unauthorized"),
-        (json!(tokens.issue(None, UNIX - 1).unwrap()), "token_expired"),
+        (json!(tokens.issue(None, until(UNIX - 1)).unwrap()), "token_expired"),
         (
-            json!(RoomTokens::new(&[Secret::new("another secret")]).issue(None, UNIX + 9).unwrap()),
+            json!(RoomTokens::new(&[Secret::new("another secret")]).issue(None, until(UNIX + 9)).unwrap()),
             "unauthorized",
         ),
     ] {
@@ -84,7 +84,7 @@ fn whoever_needs_a_token_is_asked_for_one_that_is_good() {
         );
     }
     let socket = world.open_from("198.51.100.7".parse().unwrap(), true);
-    let token = tokens.issue(None, UNIX + 9).unwrap();
+    let token = tokens.issue(None, until(UNIX + 9)).unwrap();
     assert_eq!(world.ask(socket, json!({"t": "hello", "v": [1], "token": token}))["t"], "welcome");
 }
 

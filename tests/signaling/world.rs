@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hairpin::clock::{Moment, Now};
-use hairpin::credentials::{CheckExpiry, Credentials, Secret};
+use hairpin::clock::{Expiry, Moment, Now, Unix};
+use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::ice::{IceServers, Names, Served};
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
+use hairpin::secret::Secret;
 use hairpin::signaling::counters::Counters;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::protocol::parse::parse;
@@ -28,6 +29,11 @@ pub const RULES: Rules = Rules { capacity: 3, create: Create::Anyone, knock: fal
 pub const SECRET: &str = "a secret of the tests, long enough";
 /// When the tests happen, as a Unix time.
 pub const UNIX: u64 = 1_800_000_000;
+
+/// What ends in the second `secs`, since the Unix epoch.
+pub const fn until(secs: u64) -> Expiry {
+    Expiry::at(Unix::from_secs(secs))
+}
 
 /// A switchboard and what it has sent.
 pub struct World {
@@ -62,7 +68,7 @@ impl World {
         change(&mut plan);
         Self {
             board: Switchboard::new(plan, Arc::clone(&counters)),
-            now: Now { moment: Moment::from_nanos(1_000_000_000), unix: UNIX },
+            now: Now { moment: Moment::from_nanos(1_000_000_000), unix: Unix::from_secs(UNIX) },
             counters,
             rng: StdRng::seed_from_u64(1),
             sockets: 0,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
-use hairpin::clock::{Moment, Now};
-use hairpin::credentials::{CheckExpiry, Credentials, Secret};
+use hairpin::clock::{Moment, Now, Unix};
+use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::metrics::Counters;
 use hairpin::network::address::Transport;
 use hairpin::network::own::Own;
@@ -21,6 +21,7 @@ use hairpin::relay::engine::notices::Notices;
 use hairpin::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use hairpin::relay::engine::quotas::Quotas;
 use hairpin::relay::engine::{Action, Engine, Framing, Settings, ShardIndex, Shared, ToClient, ToPeer};
+use hairpin::secret::Secret;
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -125,7 +126,7 @@ impl World {
             peers,
         };
         let engine = Engine::new(shared, Arc::clone(&counters), ShardIndex::ALONE, [3; 32]);
-        let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: START };
+        let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: Unix::from_secs(START) };
         Self { engine, ports: plan.ports, now, counters, quotas, settings }
     }
 
@@ -198,7 +199,7 @@ impl World {
 
     /// A client with a time-limited credential of `tag`.
     pub fn client(&mut self, address: &str, tag: &str) -> Client {
-        let username = format!("{}:{tag}", self.now.unix + 3600);
+        let username = format!("{}:{tag}", self.now.unix + Duration::from_secs(3600));
         let password = Secret::new(SECRET).password(&username);
         Client::new(path(address), &username, password.reveal())
     }

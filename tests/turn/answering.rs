@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
-use hairpin::credentials::Secret;
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::ClientPath;
 use hairpin::relay::engine::Action;
+use hairpin::secret::Secret;
 
 use crate::support::client::Client;
 use crate::support::stun::{ALLOCATE, BINDING, Builder, Class, REFRESH, REQUESTED_TRANSPORT};

@@ -3,11 +3,15 @@
 //! N1 to N10 and A9 to A11 are the items of the list of hostile inputs that the suite must try.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use hairpin::credentials::{CHECK, CheckExpiry, RevokeError, Secret};
+use hairpin::clock::Unix;
+use hairpin::credentials::tag::Tag;
+use hairpin::credentials::{CheckExpiry, RevokeError};
 use hairpin::outcome::{Method, Refusal};
 use hairpin::relay::address::ClientPath;
 use hairpin::relay::engine::nonce::Nonces;
+use hairpin::secret::Secret;
 
 use crate::support::client::Client;
 use crate::support::stun::{
@@ -289,7 +293,7 @@ fn a_call_may_outlast_its_credential_unless_that_is_forbidden() {
         let mut world = World::with(|plan| plan.check_expiry = check_expiry);
         let mut client = world.client(CLIENT, "alice");
         assert_eq!(client.try_allocate(&mut world, |r| r.attr(LIFETIME, &[0, 0, 255, 255])).lifetime(), 3600);
-        world.now.unix += 3601;
+        world.now.unix = world.now.unix + Duration::from_secs(3601);
         assert_eq!(client.refresh(&mut world, None).code(), code, "{check_expiry:?}");
         assert_eq!(client.permit(&mut world, &[PEER]), code, "{check_expiry:?}");
         assert_eq!(client.bind(&mut world, 0x4000, PEER), code, "{check_expiry:?}");
@@ -304,13 +308,13 @@ fn a_call_may_outlast_its_credential_unless_that_is_forbidden() {
 fn nothing_outlasts_the_credential_of_a_check() {
     let mut world = World::new();
     let mut client = world.client(CLIENT, "");
-    client.username = format!("{}:{CHECK}.somebody", START + 120);
+    client.username = format!("{}:{}", START + 120, Tag::Check { id: "somebody" });
     client.password = password(&client.username);
     let answer = client.try_allocate(&mut world, |r| r.attr(LIFETIME, &[0, 0, 255, 255]));
     assert_eq!((answer.code(), answer.lifetime()), (None, 120));
-    world.now.unix += 100;
+    world.now.unix = world.now.unix + Duration::from_secs(100);
     assert_eq!(client.refresh(&mut world, None).lifetime(), 20);
-    world.now.unix += 21;
+    world.now.unix = world.now.unix + Duration::from_secs(21);
     assert_eq!(client.refresh(&mut world, None).code(), Some(401));
     assert_eq!(client.permit(&mut world, &[PEER]), Some(401));
 }
@@ -337,7 +341,7 @@ fn a_revoked_credential_is_refused_until_it_would_have_ended_and_others_of_its_t
 #[test]
 fn a_static_user_cannot_be_revoked() {
     let world = World::new();
-    assert_eq!(world.credentials().revoke("alice", START), Err(RevokeError::Malformed));
+    assert_eq!(world.credentials().revoke("alice", Unix::from_secs(START)), Err(RevokeError::Malformed));
 }
 
 /// Whoever shares our secret makes credentials by itself. Each password was made by

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
 use hairpin::clock::Moment;
-use hairpin::credentials::Secret;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
 use hairpin::relay::engine::allocation::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::ports::Ports as _;
 use hairpin::relay::engine::{Action, Framing, ToPeer};
 use hairpin::relay::wire::Icmp;
+use hairpin::secret::Secret;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;

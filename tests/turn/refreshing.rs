@@ -268,7 +268,7 @@ fn the_allocations_of_a_revoked_credential_end_at_once_and_no_others() {
     let free = world.ports.free();
     let mut one = world.client("203.0.113.1:5000", "alice");
     let mut two = Client { path: path("203.0.113.1:5001"), ..one.clone() };
-    world.now.unix += 1;
+    world.now.unix = world.now.unix + Duration::from_secs(1);
     let mut other = world.client("203.0.113.1:5002", "alice");
     one.allocate(&mut world);
     two.allocate_dual(&mut world);

@@ -2,10 +2,10 @@
 //!
 //! Appendix B.1 of RFC 8489 is broken as published; `rfc8489_b_1.hex` is the message of erratum 6268.
 
-use hairpin::credentials::Secret;
 use hairpin::outcome::Ignored;
 use hairpin::relay::engine::Action;
 use hairpin::relay::wire::{Class, Datagram, Message, screen};
+use hairpin::secret::Secret;
 use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_MESSAGE_INTEGRITY_SHA256, AttrType};
 
 use crate::support::stun::{

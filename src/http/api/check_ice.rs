@@ -1,12 +1,13 @@
 //! `/api/v1/check-ice`: gives our own `/check` page, which has no API key, a credential for its connection test.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
-use crate::credentials::CHECK;
+use crate::credentials::tag::Tag;
 use crate::http::api::ice_servers::{Issued, no_server};
 use crate::http::app_state::AppState;
 use crate::http::authentication::bearer;
@@ -16,8 +17,8 @@ use crate::http::problem::Problem;
 use crate::http::requester::Requester;
 use crate::room_token::Create;
 
-/// Seconds that the credential is valid.
-const TTL: u64 = 120;
+/// How long the credential is valid.
+const TTL: Duration = Duration::from_secs(120);
 
 /// `POST /api/v1/check-ice`
 pub(super) async fn check_ice(
@@ -38,7 +39,8 @@ pub(super) async fn check_ice(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }
     state.checks.take(requester.ip, now.moment)?;
-    let tag = format!("{CHECK}.{}", state.random_user());
+    let id = state.random_user();
+    let tag = Tag::Check { id: &id };
     let given = state.ice.configuration(&state.credentials, &tag, now.unix, TTL, None);
     Ok((StatusCode::CREATED, Json(Format::Object.write(&given.ok_or_else(no_server)?))))
 }

@@ -64,10 +64,11 @@ pub(super) async fn in_body(
 
 /// Makes the credential that the holder of `key` asks for.
 pub(super) fn issue(state: &AppState, key: &ApiKey, request: &CredentialRequest, format: Format) -> Issued {
-    let tag = request.tag(key, &state.credentials, &state.random_user())?;
+    let somebody = state.random_user();
+    let tag = request.tag(key, &state.credentials, &somebody)?;
     let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);
-    let unix = state.clock.now().unix;
-    let given = state.ice.configuration(&state.credentials, &tag, unix, ttl, transports);
+    let now = state.clock.now().unix;
+    let given = state.ice.configuration(&state.credentials, &tag, now, ttl, transports);
     Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(no_server)?))))
 }
 

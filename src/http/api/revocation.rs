@@ -6,6 +6,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use crate::clock::{Expiry, Unix};
+use crate::credentials::tag::Issuer;
 use crate::credentials::{RevokeError, expiry, tag};
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
@@ -22,9 +24,9 @@ pub(super) async fn revoke(
     username: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(username) = username?;
-    let unix = state.clock.now().unix;
-    check(&username, &key, unix)?;
-    state.relay.revoke(&username, unix).map_err(|error| match error {
+    let now = state.clock.now().unix;
+    check(&username, &key, now)?;
+    state.relay.revoke(&username, now).map_err(|error| match error {
         RevokeError::Malformed => bad(MALFORMED),
         RevokeError::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, FULL),
     })?;
@@ -33,14 +35,14 @@ pub(super) async fn revoke(
 
 /// Whether this credential was made with `key`: a key revokes no credential of another. The credential must expire in at most
 /// a day, so that no backend can make the server remember names without end.
-fn check(username: &str, key: &ApiKey, unix: u64) -> Result<(), Problem> {
+fn check(username: &str, key: &ApiKey, now: Unix) -> Result<(), Problem> {
     if !username.contains(':') && expiry(username).is_none() {
         return Err(Problem::new(StatusCode::NOT_FOUND, STATIC));
     }
     let expires =
         expiry(username).filter(|_| username.len() <= USERNAME_MAX).ok_or_else(|| bad(MALFORMED))?;
-    let own = tag(username).strip_prefix(key.id.as_str()).is_some_and(|rest| rest.starts_with('.'));
-    if own && expires <= unix.saturating_add(KeyTtl::MAX.as_secs()) {
+    let own = Issuer::of(tag(username)) == Issuer::Key(key.id.as_str());
+    if own && expires <= Expiry::after(now, KeyTtl::MAX.get()) {
         return Ok(());
     }
     Err(Problem::new(StatusCode::FORBIDDEN, OTHERS))

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::clock::Expiry;
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
 use crate::http::body::Body;
@@ -32,7 +33,7 @@ pub(super) async fn make(
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let room = request.room.map(room).transpose()?;
-    let expires_at = state.clock.now().unix.saturating_add(ttl(request.ttl, &key)?);
+    let expires_at = Expiry::after(state.clock.now().unix, ttl(request.ttl, &key)?);
     let token = state.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))

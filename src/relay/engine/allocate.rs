@@ -270,7 +270,7 @@ fn read_family(number: u8) -> Result<Family, Refusal> {
 pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
     let asked = read(request.decoded(), ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
     let longest = request.account().longest(request.now().unix);
-    let longest = longest.map_or(MAX_LIFETIME, |longest| u32::try_from(longest).unwrap_or(MAX_LIFETIME));
+    let longest = longest.and_then(|longest| u32::try_from(longest.as_secs()).ok()).unwrap_or(MAX_LIFETIME);
     Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME).min(longest))
 }
 

@@ -3,13 +3,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::secret::Secret;
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{Name, RoomName};
 use crate::signaling::protocol::{
     BODY_MAX, CANDIDATE_MAX, CANDIDATES_MAX, Candidate, ClientMessage, Content, DEPTH_MAX, Description,
     Fault, Hello, Join, KEY_MAX, KIND_MAX, Request, Resume, SDP_MAX, StateChange, TOKEN_MAX,
 };
-use crate::signaling::secret::Token;
 
 /// What is wrong with a frame, and the request that the error answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,8 +150,8 @@ impl Fields {
         if text.as_ref().is_some_and(|text| text.len() > most) { Err(Fault::field(name)) } else { Ok(text) }
     }
 
-    fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Token>, Fault> {
-        Ok(self.text(name, most)?.map(Token::from))
+    fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Secret>, Fault> {
+        Ok(self.text(name, most)?.map(Secret::new))
     }
 
     /// A list would be read as the fields in their order, which the protocol does not know.

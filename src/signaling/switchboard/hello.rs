@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::bounds::rate::Rate;
-use crate::clock::Now;
+use crate::clock::{Now, Unix};
 use crate::room_token::TokenError;
+use crate::secret::{Digest, Secret};
 use crate::signaling::heartbeat::{DEAD, PING};
 use crate::signaling::pace::{MESSAGES_AT_ONCE, MESSAGES_PER_SECOND};
 use crate::signaling::post::Post;
@@ -16,12 +17,11 @@ use crate::signaling::protocol::{
 };
 use crate::signaling::rooms::Pass;
 use crate::signaling::seats::Crowded;
-use crate::signaling::secret::{Hashed, Token};
 use crate::signaling::sessions::{Attachment, GRACE, SocketId};
 use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
 
 /// A session, the token by which it can be resumed, and whether it just was.
-type Begun = (SessionId, Token, bool);
+type Begun = (SessionId, Secret, bool);
 /// Why there is none, and how the socket ends if it does.
 type Unwelcome = (Fault, Option<Close>);
 
@@ -64,7 +64,7 @@ impl Switchboard {
         &mut self,
         socket: SocketId,
         visit: Visit,
-        token: Option<&Token>,
+        token: Option<&Secret>,
         turn: &mut Turn<'_>,
     ) -> Result<Begun, Unwelcome> {
         let unauthorized = |code: ErrorCode| (Fault::from(code), Some(Close::Unauthorized));
@@ -85,13 +85,13 @@ impl Switchboard {
     }
 
     /// What a room token allows. A name that cannot be a room's can be joined by nobody.
-    fn pass(&self, token: &Token, now: Now) -> Result<Pass, ErrorCode> {
+    fn pass(&self, token: &Secret, now: Now) -> Result<Pass, ErrorCode> {
         let grant = self.tokens.check(token.reveal(), now.unix).map_err(|error| match error {
             TokenError::Expired => ErrorCode::TokenExpired,
             TokenError::Invalid => ErrorCode::Unauthorized,
         })?;
         let only = grant.room.map(RoomName::try_from).transpose().map_err(|_| ErrorCode::Unauthorized)?;
-        Ok(Pass { only, token: Hashed::of(token.reveal()) })
+        Ok(Pass { only, token: Digest::of(token.reveal()) })
     }
 
     /// Goes on with a session. Nobody guesses 256 bits, so a wrong token is an old one, and may be tried at any rate.
@@ -140,7 +140,7 @@ impl Switchboard {
     }
 }
 
-fn welcome(session: SessionId, resume: Token, resumed: bool, now: u64) -> ServerMessage {
+fn welcome(session: SessionId, resume: Secret, resumed: bool, now: Unix) -> ServerMessage {
     ServerMessage::Welcome(Welcome {
         v: VERSION,
         session,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::bounds::rate::Rate;
 use crate::clock::Moment;
+use crate::credentials::tag::Pseudonym;
 use crate::signaling::guesses::{Guesser, Wrong};
 use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
@@ -90,6 +91,7 @@ impl Switchboard {
         };
         joined.inspect_err(|fault| {
             let room = self.ice.credentials.pseudonym(join.room.as_str());
+            let room = room.as_ref().map(Pseudonym::as_str);
             tracing::debug!(client = %ip, room, reason = fault.code.name(), "join refused");
             self.counters.refused(fault.code);
             if fault.code == ErrorCode::BadKey {
