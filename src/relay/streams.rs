@@ -7,6 +7,7 @@
 //! Connections with peers (RFC 6062) are here too. Two connections that are bridged carry bytes that are no messages: none
 //! is dropped, and one connection is not read until the other one has sent what it received.
 
+mod deadlines;
 mod outbox;
 mod reading;
 mod role;
@@ -25,7 +26,7 @@ use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::address::{ClientPath, StreamId, Via};
 use crate::relay::framing::MESSAGE_MAX;
-use crate::relay::patience::{IDLE, Patience};
+use crate::relay::patience::Patience;
 use crate::relay::ready::Ready;
 use crate::relay::source::Source;
 
@@ -183,38 +184,6 @@ impl Streams {
         !self.readable.is_empty() || !self.sending.is_empty()
     }
 
-    /// When there is something to do at the latest; `None` while there is no connection.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Moment> {
-        let first = |deadlines: &BTreeSet<(Moment, StreamId)>| deadlines.first().map(|(moment, _)| *moment);
-        first(&self.deadlines).into_iter().chain(first(&self.paused)).min()
-    }
-
-    /// The next connection whose patience has ended, and with what. It is to be closed.
-    pub fn impatient(
-        &mut self,
-        now: Moment,
-        allocated: impl Fn(&ClientPath) -> bool,
-    ) -> Option<(StreamId, Ending)> {
-        while let Some((_, id)) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
-            let Some(stream) = self.slots.get(id.0 as usize) else {
-                self.deadlines.pop_first();
-                continue;
-            };
-            let may_be_silent = match &stream.role {
-                Role::Client(path) => allocated(path),
-                Role::Connecting | Role::Unbound | Role::Bridged(_) | Role::Leaving => true,
-            };
-            let (end, ending) = stream.patience.end(may_be_silent);
-            if end <= now {
-                return Some((id, ending));
-            }
-            // Whoever has an allocation now may be without one later.
-            self.schedule(id, end.min(now + IDLE));
-        }
-        None
-    }
-
     fn next_id(&self) -> StreamId {
         StreamId(self.slots.vacant_key() as u32)
     }
@@ -239,22 +208,6 @@ impl Streams {
         self.turn.take_if(|turn| turn.id == id);
         Some(stream)
     }
-
-    /// Moves a deadline forward, if patience ends earlier than was thought; later is found out when it comes.
-    fn reschedule(&mut self, id: StreamId) {
-        let Some(stream) = self.slots.get(id.0 as usize) else { return };
-        let (end, _) = stream.patience.end(true);
-        if end < stream.deadline {
-            self.schedule(id, end);
-        }
-    }
-
-    fn schedule(&mut self, id: StreamId, deadline: Moment) {
-        let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        self.deadlines.remove(&(stream.deadline, id));
-        stream.deadline = deadline;
-        self.deadlines.insert((deadline, id));
-    }
 }
 
 #[cfg(test)]
@@ -265,41 +218,81 @@ mod tests {
     use super::*;
     use crate::bounds::admission::{Admission, Bounds, Permit};
 
-    fn at(seconds: u64) -> Moment {
+    pub(super) fn at(seconds: u64) -> Moment {
         Moment::default() + Duration::from_secs(seconds)
     }
 
-    struct World {
-        streams: Streams,
+    /// A connection as a server accepts it, the client's address, and the client's end.
+    fn accept() -> (std::net::TcpStream, std::net::SocketAddr, std::net::TcpStream) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let end = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, from) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (socket, from, end)
+    }
+
+    pub(super) struct World {
+        pub(super) streams: Streams,
         admission: Arc<Admission>,
-        /// The other ends.
+        /// The other ends of clients that say nothing.
         clients: Vec<std::net::TcpStream>,
         poll: mio::Poll,
     }
 
     impl World {
-        fn new(most: usize) -> Self {
+        pub(super) fn new(most: usize) -> Self {
             let poll = mio::Poll::new().unwrap();
             let streams = Streams::new(poll.registry().try_clone().unwrap(), Arc::default());
             let bounds = Bounds { most, per_network: most, per_address: most };
             Self { streams, admission: Arc::new(Admission::new(bounds)), clients: Vec::new(), poll }
         }
 
-        /// A client that has connected at 100 s, and its place.
+        /// A client that connected at 100 s.
         fn client(&mut self) -> StreamId {
-            let _open = &self.poll;
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let server = listener.local_addr().unwrap();
-            let client = std::net::TcpStream::connect(server).unwrap();
-            let (socket, from) = listener.accept().unwrap();
-            socket.set_nonblocking(true).unwrap();
-            self.clients.push(client);
+            let (id, end) = self.connect();
+            self.clients.push(end);
+            id
+        }
+
+        /// The same, with its end of the connection.
+        pub(super) fn connect(&mut self) -> (StreamId, std::net::TcpStream) {
+            let (socket, from, end) = accept();
+            let server = socket.local_addr().unwrap();
             let permit: Permit = self.admission.admit(Some(from.ip()), at(100)).unwrap();
             let arrival =
                 Arrival { socket, tls: None, client: from, server, since: at(100), permit, said: Vec::new() };
             let id = self.streams.next_id();
             self.streams.adopt(arrival, |_| {});
-            id
+            (id, end)
+        }
+
+        /// A peer that connected at 100 s, with its end of the connection.
+        pub(super) fn peer(&mut self) -> (StreamId, std::net::TcpStream) {
+            let (socket, peer, end) = accept();
+            let permit = self.admission.admit(None, at(100)).unwrap();
+            let socket = TcpStream::from_std(socket);
+            let arrival = PeerArrival { socket, peer, accepted: true, permit };
+            (self.streams.adopt_peer(arrival, at(100)).unwrap(), end)
+        }
+
+        /// Waits a little for events, and notes them; returns what they were about.
+        pub(super) fn poll(&mut self) -> Vec<Source> {
+            let mut events = mio::Events::with_capacity(16);
+            self.poll.poll(&mut events, Some(Duration::from_millis(10))).unwrap();
+            let mut sources = Vec::new();
+            for event in &events {
+                let source = Source::from(event.token());
+                if let Source::Stream(id) = source {
+                    self.streams.on_event(id, event);
+                }
+                sources.extend(event.is_readable().then_some(source));
+            }
+            sources
+        }
+
+        /// Waits until there is something to read on a connection.
+        pub(super) fn await_event(&mut self, id: StreamId) {
+            while !self.poll().contains(&Source::Stream(id)) {}
         }
 
         /// The client says something.

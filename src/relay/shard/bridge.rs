@@ -11,7 +11,8 @@ use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId, Via};
 use crate::relay::bridges::Follows;
-use crate::relay::shard::{RELAY_TURN, Shard};
+use crate::relay::shard::Shard;
+use crate::relay::shard::datagram::RELAY_TURN;
 use crate::relay::streams::PeerArrival;
 
 /// How long no peer is accepted when the system gives no more sockets.

@@ -288,3 +288,171 @@ impl Turn {
         Ok(Some(self.message.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::relay::streams::tests::{World, at};
+
+    /// A Binding request.
+    const MESSAGE: [u8; 20] = *b"\0\x01\0\0\x21\x12\xA4\x42transaction!";
+
+    /// What is heard next, without its bytes.
+    #[derive(Debug, PartialEq, Eq)]
+    enum Next {
+        Message(StreamId),
+        Bytes(StreamId, usize),
+        Ended(StreamId, Ending),
+        Nothing,
+    }
+
+    fn next(world: &mut World, second: u64) -> Next {
+        match world.streams.next(at(second), |_| true) {
+            Some(Heard::Message { id, path: _, message }) => {
+                assert_eq!(message, MESSAGE);
+                Next::Message(id)
+            }
+            Some(Heard::Bytes { id, count }) => Next::Bytes(id, count),
+            Some(Heard::Connected(id)) => panic!("{id:?} was never begun"),
+            Some(Heard::Ended(id, ending)) => Next::Ended(id, ending),
+            None => Next::Nothing,
+        }
+    }
+
+    /// A world with a bridge of a client and a peer, their sockets' ids, and their other ends.
+    fn bridge() -> (World, [StreamId; 2], [std::net::TcpStream; 2]) {
+        let mut world = World::new(2);
+        let (client, mut client_end) = world.connect();
+        let (peer, peer_end) = world.peer();
+        client_end.write_all(&MESSAGE).unwrap();
+        world.await_event(client);
+        assert_eq!(next(&mut world, 101), Next::Message(client));
+        world.streams.bridge(client, peer);
+        while next(&mut world, 101) != Next::Nothing {}
+        (world, [client, peer], [client_end, peer_end])
+    }
+
+    #[test]
+    fn whole_messages_are_heard_and_the_beginning_of_one_waits_for_its_rest() {
+        let mut world = World::new(1);
+        let (id, mut end) = world.connect();
+        end.write_all(&[&MESSAGE[..], &MESSAGE, &MESSAGE[..7]].concat()).unwrap();
+        world.await_event(id);
+        let heard: Vec<_> = (0..3).map(|_| next(&mut world, 101)).collect();
+        assert_eq!(heard, [Next::Message(id), Next::Message(id), Next::Nothing]);
+        end.write_all(&MESSAGE[7..]).unwrap();
+        world.await_event(id);
+        assert_eq!(next(&mut world, 102), Next::Message(id));
+    }
+
+    #[test]
+    fn clients_that_flood_take_turns_and_a_round_has_an_end() {
+        let mut world = World::new(2);
+        let clients = [world.connect(), world.connect()];
+        for (id, end) in &clients {
+            (&*end).write_all(&MESSAGE.repeat(300)).unwrap();
+            world.await_event(*id);
+        }
+        let ids = clients.each_ref().map(|(id, _)| *id);
+        for turn in 0..TURNS {
+            for _ in 0..TURN_MESSAGES {
+                assert_eq!(next(&mut world, 101), Next::Message(ids[turn % 2]));
+            }
+        }
+        assert_eq!(next(&mut world, 101), Next::Nothing);
+        assert!(world.streams.is_busy());
+        assert_eq!(world.streams.flush(at(101)), []);
+        assert_eq!(next(&mut world, 101), Next::Message(ids[0]), "another round");
+    }
+
+    #[test]
+    fn a_client_is_heard_to_its_last_message_before_its_end() {
+        let mut world = World::new(1);
+        let (id, mut end) = world.connect();
+        end.write_all(&MESSAGE.repeat(TURN_MESSAGES + 1)).unwrap();
+        drop(end);
+        world.await_event(id);
+        for _ in 0..=TURN_MESSAGES {
+            assert_eq!(next(&mut world, 101), Next::Message(id));
+        }
+        assert_eq!(next(&mut world, 101), Next::Ended(id, Ending::Closed));
+    }
+
+    #[test]
+    fn bytes_that_begin_no_message_end_the_connection() {
+        let mut world = World::new(1);
+        let (id, mut end) = world.connect();
+        end.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        world.await_event(id);
+        assert_eq!(next(&mut world, 101), Next::Ended(id, Ending::BadMessage));
+    }
+
+    #[test]
+    fn a_connection_that_is_given_away_takes_the_message_with_it_that_was_heard_last() {
+        let mut world = World::new(1);
+        let (id, mut end) = world.connect();
+        end.write_all(&[&MESSAGE[..], &MESSAGE, b"rest"].concat()).unwrap();
+        world.await_event(id);
+        assert_eq!([next(&mut world, 101), next(&mut world, 101)], [Next::Message(id), Next::Message(id)]);
+        let arrival = world.streams.release(id, at(101)).unwrap();
+        assert_eq!(arrival.said, [&MESSAGE[..], b"rest"].concat());
+        assert_eq!(next(&mut world, 101), Next::Nothing);
+    }
+
+    /// RFC 6062 §4.3.
+    #[test]
+    fn what_a_client_sends_behind_its_connection_bind_is_for_the_peer() {
+        let mut world = World::new(2);
+        let (client, mut end) = world.connect();
+        let (peer, mut peer_end) = world.peer();
+        end.write_all(&[&MESSAGE[..], b"rest"].concat()).unwrap();
+        world.await_event(client);
+        assert_eq!(next(&mut world, 101), Next::Message(client));
+        world.streams.bridge(client, peer);
+        assert_eq!(next(&mut world, 101), Next::Bytes(client, 4));
+        assert_eq!(world.streams.flush(at(101)), []);
+        let mut heard = [0; 4];
+        peer_end.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"rest");
+    }
+
+    #[test]
+    fn a_bridge_that_may_not_carry_is_read_after_a_pause() {
+        let (mut world, [_, peer], [_client_end, mut end]) = bridge();
+        end.write_all(b"bytes").unwrap();
+        world.await_event(peer);
+        assert!(world.streams.next(at(102), |_| false).is_none());
+        assert_eq!(next(&mut world, 102), Next::Nothing);
+        assert_eq!(world.streams.next_deadline(), Some(at(102) + PAUSE));
+        assert_eq!(next(&mut world, 103), Next::Bytes(peer, 5));
+    }
+
+    #[test]
+    fn a_bridge_is_not_read_while_too_much_waits_for_its_other_end() {
+        let (mut world, [client, peer], [mut client_end, mut end]) = bridge();
+        let sent = BRIDGED + (16 << 10);
+        end.write_all(&vec![7; sent]).unwrap();
+        let mut carried = 0;
+        while carried < BRIDGED {
+            world.await_event(peer);
+            while let Next::Bytes(id, count) = next(&mut world, 102) {
+                assert_eq!(id, peer);
+                carried += count;
+            }
+            assert!(world.streams.slots[client.0 as usize].waiting() >= carried);
+        }
+        assert_eq!(next(&mut world, 102), Next::Nothing, "the client has not been sent anything yet");
+        while carried < sent {
+            assert_eq!(world.streams.flush(at(102)), []);
+            world.poll();
+            if let Next::Bytes(_, count) = next(&mut world, 102) {
+                carried += count;
+            }
+        }
+        assert_eq!(world.streams.flush(at(102)), []);
+        let mut heard = vec![0; sent];
+        client_end.read_exact(&mut heard).unwrap();
+    }
+}

@@ -1,0 +1,185 @@
+//! Serves the UDP sockets: reads them, does what the engine decides about each datagram, and sends the batch.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use crate::clock::Now;
+use crate::outcome::Ignored;
+use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, Via};
+use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
+use crate::relay::engine::{Action, Framing, ToPeer};
+use crate::relay::shard::{Shard, Socket};
+use crate::relay::wire;
+
+/// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver then: so
+/// peers that flood cannot keep clients from being heard.
+pub(super) const RELAYS_A_ROUND: usize = 16;
+pub(super) const RELAY_TURN: usize = 16;
+/// ICMP errors that one relay socket may deliver in a turn.
+const ERRORS_TURN: usize = 16;
+
+impl Shard {
+    pub(super) fn read_listeners(&mut self, now: Now) {
+        for index in 0..self.listeners.len() {
+            if !self.listeners[index].readable {
+                continue;
+            }
+            self.flush();
+            let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
+            self.listeners[index].readable = slots.len() == SLOTS;
+            for slot in slots {
+                let path = self.path_of(ListenerId(index as u16), slot);
+                self.client_sent(path, slot, now);
+            }
+        }
+    }
+
+    pub(super) fn read_relays(&mut self, now: Now) {
+        for _ in 0..RELAYS_A_ROUND {
+            let Some(relay) = self.readable.pop() else { return };
+            if self.accept_peers(relay, now) {
+                continue;
+            }
+            if self.batch.free() < RELAY_TURN {
+                self.flush();
+            }
+            let Some(socket) = self.ports.socket(relay) else { continue };
+            let slots = receive(&mut self.batch, socket, RELAY_TURN);
+            if slots.len() == RELAY_TURN {
+                self.readable.push(relay);
+            }
+            for slot in slots {
+                let received = self.batch.received(slot);
+                let peer = self.peer_of(relay, received.from, now);
+                let payload = HEADROOM..HEADROOM + received.length;
+                self.peer_sent(relay, peer, slot, &payload, now);
+            }
+        }
+    }
+
+    pub(super) fn read_errors(&mut self, now: Now) {
+        for _ in 0..RELAYS_A_ROUND {
+            let Some(relay) = self.erred.pop() else { return };
+            if self.batch.free() < ERRORS_TURN {
+                self.flush();
+            }
+            if self.report_errors(relay, now) == ERRORS_TURN {
+                self.erred.push(relay);
+            }
+        }
+    }
+
+    /// A packet's sender, as the client of a relay knows it.
+    pub(super) fn peer_of(&self, relay: RelayId, from: SocketAddr, now: Now) -> PeerAddr {
+        self.engine.known_as(relay, PeerAddr(self.ports.outside(from)), PeerAddr(from), now.moment)
+    }
+
+    fn path_of(&self, listener: ListenerId, slot: usize) -> ClientPath {
+        let bound = self.listeners[usize::from(listener.0)].address;
+        let received = self.batch.received(slot);
+        let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
+        ClientPath { client: received.from, server, via: Via::Socket(listener) }
+    }
+
+    /// Carries out what the engine decides about a client's datagram; returns the decision.
+    pub(super) fn client_sent(&mut self, path: ClientPath, slot: usize, now: Now) -> Action {
+        let action = self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports);
+        match (&action, path.via) {
+            (Action::Reply(reply), Via::Stream(id)) => {
+                let allocated = self.engine.allocations().by_path(&path).is_some();
+                self.streams.answer(id, reply, allocated);
+            }
+            (Action::Reply(reply), Via::Socket(_)) => {
+                let range = self.batch.replace(slot, reply);
+                self.send_to_client(path, slot, 0, range);
+            }
+            (Action::ToPeer(to_peer), _) => {
+                let class = self.batch.received(slot).class;
+                self.send_to_peer(slot, class, to_peer, now);
+            }
+            (Action::Connect(connection, relay, peer), _) => self.connect(*connection, *relay, *peer, now),
+            (Action::Ignore(_) | Action::Bind(..), _) => {}
+        }
+        action
+    }
+
+    fn send_to_peer(&mut self, slot: usize, class: u8, packet: &ToPeer, now: Now) {
+        let range = HEADROOM + packet.payload.start..HEADROOM + packet.payload.end;
+        let mut to = packet.peer.0;
+        if packet.own {
+            // If two of our clients talk to each other on one shard, the packet need not leave the process.
+            if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
+                return self.peer_sent(other, PeerAddr(from.0), slot, &range, now);
+            }
+            to = self.ports.inside(to);
+        }
+        let via = Socket::Relay(packet.relay);
+        let dont_fragment = packet.dont_fragment;
+        self.batch.send(slot, Outgoing { via, to, local: None, class, dont_fragment, range });
+    }
+
+    fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, slot: usize, payload: &Range<usize>, now: Now) {
+        let Ok(way) = self.engine.on_peer(relay, peer, payload.len(), now.moment) else { return };
+        let class = self.batch.received(slot).class;
+        let buffer = self.batch.buffer(slot);
+        let range = match way.framing {
+            Framing::Channel(number) => Some(wire::write_channel_data(buffer, payload, number)),
+            Framing::Indication(id) => wire::write_data_indication(buffer, payload, peer, id),
+        };
+        match range {
+            Some(range) => self.send_to_client(way.path, slot, class, range),
+            None => self.counters.ignored(Ignored::SendFailed),
+        }
+    }
+
+    fn send_to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
+        let listener = match path.via {
+            Via::Socket(listener) => listener,
+            Via::Stream(id) => {
+                let buffer = self.batch.buffer(slot);
+                let padded = wire::pad(buffer, &range);
+                return self.streams.relay(id, &buffer[padded]);
+            }
+        };
+        let wildcard = self.listeners[usize::from(listener.0)].socket.is_wildcard();
+        let local = wildcard.then_some(path.server.ip());
+        let via = Socket::Listener(listener);
+        self.batch.send(slot, Outgoing { via, to: path.client, local, class, dont_fragment: false, range });
+    }
+
+    /// Tells a client of the ICMP errors that its packets met; returns how many errors there were.
+    fn report_errors(&mut self, relay: RelayId, now: Now) -> usize {
+        for count in 0..ERRORS_TURN {
+            let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else {
+                return count;
+            };
+            let peer = self.peer_of(relay, peer, now);
+            let report = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment));
+            if let Some((path, message)) = report
+                && let Some((slot, range)) = self.batch.compose(&message)
+            {
+                self.send_to_client(path, slot, 0, range);
+            }
+        }
+        ERRORS_TURN
+    }
+
+    pub(super) fn flush(&mut self) {
+        let (listeners, ports) = (&self.listeners, &self.ports);
+        let failed = self.batch.flush(|socket| match socket {
+            Socket::Listener(listener) => {
+                listeners.get(usize::from(listener.0)).map(|listener| &listener.socket)
+            }
+            Socket::Relay(relay) => ports.socket(relay),
+        });
+        for _ in 0..failed {
+            self.counters.ignored(Ignored::SendFailed);
+        }
+    }
+}
+
+/// Receives what there is, up to `most`. An error is that of an earlier packet, reported in place of a datagram, so
+/// the next try goes on; a second one is left to the next event.
+fn receive(batch: &mut Batch<Socket>, socket: &DatagramSocket, most: usize) -> Range<usize> {
+    batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
+}
