@@ -12,7 +12,7 @@ use crate::secret::{Digest, Secret};
 const PREFIX: &str = "hairpin_";
 
 /// What a key may be called.
-pub const ID: &str = "1 to 32 letters, digits, - and _, and neither diag nor room";
+pub const ID: &str = "1 to 32 letters, digits, - and _, but neither diag nor room";
 
 /// The name of a key. The tags of credentials begin with it, so it holds no character that ends a part of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -64,7 +64,7 @@ pub struct Credential {
 }
 
 /// What the user may be called whom we make a credential for.
-pub const USER: &str = "1 to 128 printable ASCII characters, without space and colon";
+pub const USER: &str = "1 to 128 printable ASCII characters, without spaces and colons";
 
 /// Bytes of a user's name. With expiry, key and room they stay below the 508 of USERNAME (RFC 8489 §14.3).
 const USER_MAX: usize = 128;

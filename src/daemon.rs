@@ -181,7 +181,8 @@ impl Daemon {
 fn say(config: &Config, found: &Found, plans: &Plans) {
     if found.secret.is_some() {
         tracing::warn!(
-            "no secret is configured: made one for this run; to issue credentials elsewhere, set credentials.secrets"
+            "no secret is configured, so this run uses a random one; to issue credentials elsewhere, set \
+             credentials.secrets"
         );
     }
     let peers = &plans.relay.peers;
@@ -216,7 +217,7 @@ fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>,
             if !PeerPolicy::is_global(&address.public.into()) {
                 tracing::warn!(
                     address = %address.public,
-                    "the relay address is not a public one: behind a NAT, name both sides in relay.addresses"
+                    "the relay address is not public: behind a NAT, write both addresses in relay.addresses"
                 );
             }
         }

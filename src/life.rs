@@ -72,7 +72,7 @@ impl Threads {
             let name = thread.thread().name().unwrap_or_default().to_owned();
             match thread.join() {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(name, %error, "a thread had stopped"),
+                Ok(Err(error)) => tracing::error!(name, %error, "a thread had ended with an error"),
                 Err(_) => tracing::error!(name, "a thread had panicked; this is a bug, please report it"),
             }
         }

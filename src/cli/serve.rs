@@ -59,9 +59,7 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     };
     let Some(reason) = reason else {
         daemon.stop();
-        return Err(Failure::system(
-            "a thread of the relay ended by itself; this is a bug, please report it",
-        ));
+        return Err(Failure::system("a thread ended unexpectedly; this is a bug, please report it"));
     };
     supervisor::notify(NotifyState::Stopping).await;
     tracing::info!(reason, allocations = daemon.metrics().sum(|shard| shard.allocations.get()), "stopping");
@@ -78,7 +76,7 @@ fn announce(config: &Config, addresses: &Addresses) {
     });
     let relay = addresses.relay.iter().map(|address| match address.bind == address.public {
         true => address.bind.to_string(),
-        false => format!("{} (seen as {})", address.bind, address.public),
+        false => format!("{} (public address {})", address.bind, address.public),
     });
     let ports = listeners.iter().flat_map(|(name, addresses)| {
         let protocol = if *name == "UDP" { "UDP" } else { "TCP" };
@@ -96,7 +94,8 @@ fn announce(config: &Config, addresses: &Addresses) {
         addresses.ports.end(),
     );
     if let Some(url) = site(config, addresses) {
-        let others = if config.http.public_url.is_some() { "" } else { "; others need http.public_url" };
+        let others =
+            if config.http.public_url.is_some() { "" } else { "; browsers elsewhere need http.public_url" };
         tracing::info!("pages, credentials and rooms: {url}{others}");
     }
 }
@@ -118,7 +117,7 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
     }
     let ttl = Duration::from_secs(3600);
     if let Some(credential) = issue(daemon.credentials(), "trial", ttl) {
-        let text = format!("to try it, for an hour: {}\n", show(&credential, ttl));
+        let text = format!("to try it, use this credential for an hour: {}\n", show(&credential, ttl));
         // Its own thread: a terminal that is held (Ctrl-S) must not hold us. Who sees nothing has lost an offer.
         drop(std::thread::Builder::new().spawn(move || std::io::stdout().write_all(text.as_bytes())));
     }
@@ -130,7 +129,7 @@ async fn heed_hangup(renewal: Option<Renewal>, mut hangup: Signal) -> Infallible
         return renewal.run(hangup).await;
     }
     while hangup.recv().await.is_some() {
-        tracing::info!("SIGHUP: there are no certificates to read again; anything else needs a restart");
+        tracing::info!("SIGHUP: there are no certificates to reread; any other change needs a restart");
     }
     std::future::pending().await
 }

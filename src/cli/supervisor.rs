@@ -16,7 +16,7 @@ const PERIODS: (Duration, Duration) = (Duration::from_millis(10), Duration::from
 /// socket may be full.
 pub(super) async fn notify(state: NotifyState<'static>) {
     if tokio::time::timeout(PATIENCE, tell(state)).await.is_err() {
-        tracing::warn!("systemd does not listen");
+        tracing::warn!("systemd does not read notifications");
     }
 }
 
@@ -24,7 +24,7 @@ pub(super) async fn notify(state: NotifyState<'static>) {
 async fn tell(state: NotifyState<'static>) {
     let told = tokio::task::spawn_blocking(move || sd_notify::notify(&[state]));
     if let Err(error) = told.await.expect("it does not panic") {
-        tracing::warn!(%error, "systemd could not be told");
+        tracing::warn!(%error, "could not notify systemd");
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn feed_watchdog(daemon: &Daemon) -> Infallible {
             // However long it takes, so that there is never more than one that waits.
             tell(NotifyState::Watchdog).await;
         } else {
-            tracing::error!("a thread of the relay does not answer");
+            tracing::error!("a thread does not answer; the watchdog is not notified");
         }
     }
 }

@@ -40,11 +40,16 @@ impl fmt::Display for StartError {
                 };
                 let remedy = match error.raw_os_error() {
                     Some(libc::EADDRINUSE) => {
-                        format!("another program holds it, `{show}` shows which; or change {key}")
+                        format!(
+                            "another program uses it: stop that program (`{show}` shows it), or change {key}"
+                        )
                     }
-                    Some(libc::EACCES) => "ports below 1024 need CAP_NET_BIND_SERVICE".to_owned(),
+                    Some(libc::EACCES) => {
+                        "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or use a higher port"
+                            .to_owned()
+                    }
                     Some(libc::EADDRNOTAVAIL) => {
-                        "it is no address of this machine; `ip address` shows them".to_owned()
+                        "this machine does not have that address; `ip address` lists its addresses".to_owned()
                     }
                     _ => format!("check {key}"),
                 };
@@ -52,13 +57,13 @@ impl fmt::Display for StartError {
             }
             Self::Relay(ip, error) => write!(
                 f,
-                "cannot relay from {ip} ({error}): relay.addresses must be addresses of this machine; behind a NAT \
-                 write {{ bind = \"the machine's\", public = \"the NAT's\" }}"
+                "cannot relay from {ip} ({error}): relay.addresses must contain addresses of this machine; behind a \
+                 NAT write {{ bind = \"the machine's address\", public = \"the NAT's address\" }}"
             ),
             Self::Blind(error) => write!(
                 f,
-                "this machine's own addresses cannot be read ({error}), and clients must not reach them: let the daemon \
-                 open AF_NETLINK sockets, in a systemd unit by RestrictAddressFamilies"
+                "cannot read this machine's own addresses ({error}), which clients must not reach: allow the daemon to \
+                 open AF_NETLINK sockets (in a systemd unit with RestrictAddressFamilies)"
             ),
             Self::Disconnected => write!(
                 f,
@@ -69,7 +74,9 @@ impl fmt::Display for StartError {
                 let lines = errors.iter().map(|error| format!("{}: {error}", error.key()));
                 f.write_str(&lines.collect::<Vec<_>>().join("\n"))
             }
-            Self::System(Denied(what, error)) => write!(f, "the system gives no {what} ({error})"),
+            Self::System(Denied(what, error)) => {
+                write!(f, "the operating system refused to create {what} ({error})")
+            }
         }
     }
 }

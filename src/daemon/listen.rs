@@ -52,7 +52,7 @@ fn each(
         match bind(*address) {
             Ok(actual) => bound.push(actual),
             Err(error) if is_family_missing(*address, &error) && addresses.len() > 1 => {
-                tracing::warn!(%address, "this machine has no IPv6; serving IPv4 alone");
+                tracing::warn!(%address, "this machine has no IPv6; serving only IPv4");
             }
             Err(error) => return Err(StartError::Listen(key, *address, error)),
         }

@@ -48,7 +48,7 @@ impl Resources {
     pub(super) fn take(relay_sockets: usize) -> Self {
         let needed = relay_sockets as u64 + OWN_FILES;
         let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the limit of open files could not be raised");
+            tracing::warn!(%error, "could not raise the limit of open files");
             FILES
         });
         if files < needed {
@@ -77,11 +77,13 @@ impl Connections {
         let (most, bounded_by) = match limits.connections.0.map(Count::get) {
             Some(most) if u64::from(most) > configurable => (configurable, FILES_BOUND),
             Some(most) => (most.into(), "limits.connections"),
-            None => [Some((MOST as u64, "what one daemon is made for")), Some((beside, FILES_BOUND)), memory]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(most, _)| *most)
-                .unwrap_or((1, FILES_BOUND)),
+            None => {
+                [Some((MOST as u64, "the design limit of one daemon")), Some((beside, FILES_BOUND)), memory]
+                    .into_iter()
+                    .flatten()
+                    .min_by_key(|(most, _)| *most)
+                    .unwrap_or((1, FILES_BOUND))
+            }
         };
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let part = (most / PART).max(1);
@@ -107,7 +109,7 @@ impl Connections {
         if limits.connections.0.is_some_and(|configured| configured.get() as usize > most) {
             tracing::warn!(
                 limit = most,
-                "limits.connections is more than the limit of open files allows beside the relay's: raise LimitNOFILE"
+                "limits.connections is more than the open files that remain beside the relay ports: raise LimitNOFILE"
             );
         }
         if limits.connections_per_ip.0.is_some() && per_address > (most / PART).max(1) {
@@ -207,7 +209,7 @@ mod tests {
     fn a_large_machine_has_twenty_thousand_and_a_quarter_for_each_network() {
         let plan = plan(1 << 20, 64 * GIB);
         assert_eq!(plan.bounds, Bounds { most: 20_000, per_network: 5_000, per_address: 1_000 });
-        assert_eq!(plan.bounded_by, "what one daemon is made for");
+        assert_eq!(plan.bounded_by, "the design limit of one daemon");
     }
 
     /// F8: however many connections strangers make, and whatever they cost, half of the memory is left.

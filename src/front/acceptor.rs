@@ -120,7 +120,7 @@ impl Acceptor {
                 Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
                     if let Some(times) = exhausted.due(self.clock.now().moment) {
-                        tracing::warn!(%error, times, "no connection can be accepted: raise LimitNOFILE");
+                        tracing::warn!(%error, times, "cannot accept connections: raise LimitNOFILE");
                     }
                     sleep(PAUSE).await;
                 }

@@ -85,11 +85,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> BoundedStream<S> {
     /// Counts what the client has sent.
     fn count_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.frames.as_mut().is_some_and(|frames| frames.heard(bytes).is_err()) {
-            return Err(io::Error::other("the client sends too many frames that ask for nothing"));
+            return Err(io::Error::other("the client sends too many HTTP/2 frames without requests"));
         }
         let Self { meter, clock, .. } = self;
         let counted = meter.count(bytes.len(), || clock.now().moment);
-        counted.map_err(|_| io::Error::other("the client sends more than it may"))
+        counted.map_err(|_| io::Error::other("the client sends more bytes than allowed"))
     }
 }
 

@@ -205,7 +205,9 @@ where
         _ = over => take_no_more(connection.as_mut()),
     }
     let ended = timeout(FAREWELL, connection).await;
-    ended.map_err(|_| "it was over, and did not end".to_owned())?.map_err(|error| error.to_string())
+    ended
+        .map_err(|_| "the connection was finished but did not close".to_owned())?
+        .map_err(|error| error.to_string())
 }
 
 /// Waits until a connection has been without a request for too long.

@@ -27,7 +27,7 @@ impl Eviction {
             Some(Poll::Pending) => Ok(()),
             Some(Poll::Ready(())) | None => {
                 self.0 = None;
-                Err(io::Error::other("it made way for another"))
+                Err(io::Error::other("evicted for another connection"))
             }
         }
     }

@@ -88,7 +88,8 @@ pub(super) const fn crowded_code(crowded: Crowded) -> &'static str {
     }
 }
 
-const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or name the origin in http.allowed_origins";
+const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or add \
+                            the origin to http.allowed_origins";
 
 /// A WebSocket that speaks our subprotocol, and takes and holds no more than that needs.
 pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {

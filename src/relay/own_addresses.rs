@@ -56,7 +56,8 @@ impl OwnAddresses {
             Ok(own) => own.with(&self.fixed),
             Err(error) => {
                 if let Some(times) = self.unreadable.due(now) {
-                    tracing::warn!(%error, times, "this machine's addresses cannot be read; the last ones known still count");
+                    tracing::warn!(%error, times, "this machine's addresses cannot be read; the last known ones stay \
+                        in effect");
                 }
                 return None;
             }

@@ -280,7 +280,7 @@ def test_a_server_that_cannot_know_its_addresses_does_not_start(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=10, preexec_fn=_deny_netlink)
 
     assert done.returncode == EX_OSERR
-    assert "own addresses cannot be read" in done.stderr and "AF_NETLINK" in done.stderr
+    assert "cannot read this machine's own addresses" in done.stderr and "AF_NETLINK" in done.stderr
 
 
 def _deny_netlink():

@@ -220,7 +220,7 @@ fn without_open_files_the_daemon_waits_and_serves_whom_it_has() {
     }
 
     let waiting = connect(daemon.tcp[0]);
-    daemon.line("no connection can be accepted: raise LimitNOFILE");
+    daemon.line("cannot accept connections: raise LimitNOFILE");
 
     let before = cpu_ticks(daemon.id());
     assert_eq!(binding(), None);
