@@ -3,7 +3,7 @@
 //! A frame comes in at a [`socket`], which does nothing but carry. The [`hub`] has it parsed by [`protocol`] and gives it,
 //! under its lock, to the [`switchboard`]: there it belongs to one of the [`sessions`], asks something of one of the
 //! [`rooms`], and makes [`post`] for others. Each frame that goes out is kept in the [`replay`] of its session, and
-//! waits in the [`outbox`] of its socket. Everything but the hub, the outbox and the socket is pure.
+//! waits in the [`send_queue`] of its socket. Everything but the hub, the send_queue and the socket is pure.
 
 pub mod counters;
 pub mod guesses;
@@ -11,7 +11,6 @@ pub mod heartbeat;
 pub mod hub;
 pub mod joins;
 pub mod notices;
-pub mod outbox;
 pub mod pace;
 mod plan;
 pub mod post;
@@ -20,6 +19,7 @@ pub mod replay;
 pub mod room;
 pub mod rooms;
 pub mod seats;
+pub mod send_queue;
 pub mod sessions;
 pub mod socket;
 pub mod switchboard;

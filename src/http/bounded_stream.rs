@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::http::eviction::Eviction;
 use crate::http::frames::Frames;
 use crate::http::linger::Lingering;
-use crate::http::meter::{Meter, Switch};
+use crate::http::meter::{ByteMeter, Switch};
 use crate::http::stall::Stall;
 
 /// What a request may do to the connection that it came over. Clones belong to the same connection.
@@ -44,7 +44,7 @@ pub(super) struct BoundedStream<S: AsyncRead + AsyncWrite + Unpin + Send + 'stat
     inner: Lingering<S>,
     eviction: Eviction,
     stall: Stall,
-    meter: Meter,
+    meter: ByteMeter,
     /// For HTTP/2.
     frames: Option<Frames>,
     clock: Clock,
@@ -56,7 +56,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> BoundedStream<S> {
         let eviction = Eviction::of(&permit);
         let permit = Arc::new(permit);
         let control = Control { meter: Switch::default(), permit: Arc::downgrade(&permit) };
-        let meter = Meter::new(control.meter.clone());
+        let meter = ByteMeter::new(control.meter.clone());
         let inner = Lingering::new(stream, permit);
         (Self { inner, eviction, stall: Stall::default(), meter, frames, clock }, control)
     }

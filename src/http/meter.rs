@@ -14,7 +14,7 @@ pub(super) struct Switch(Arc<AtomicBool>);
 
 /// Bounds the bytes of one connection, once it is on.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct ByteMeter {
     switch: Switch,
     read: Bucket,
 }
@@ -33,7 +33,7 @@ impl Switch {
     }
 }
 
-impl Meter {
+impl ByteMeter {
     /// A meter that is off, until `switch` turns it on.
     pub(super) fn new(switch: Switch) -> Self {
         Self { switch, read: Bucket::default() }

@@ -17,9 +17,9 @@ use crate::http::app_state::AppState;
 use crate::http::bounded_stream::Control;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
-use crate::signaling::hub::Connection;
+use crate::signaling::hub::SocketHandle;
 use crate::signaling::protocol::FRAME_MAX;
-use crate::signaling::seats::Crowded;
+use crate::signaling::seats::NoSeat;
 use crate::signaling::socket;
 use crate::signaling::switchboard::Visit;
 
@@ -56,35 +56,35 @@ fn admit(
     state: &AppState,
     requester: &Requester,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<(WebSocketUpgrade, Connection), Problem> {
+) -> Result<(WebSocketUpgrade, SocketHandle), Problem> {
     let Some(needs_token) = requester.page.needs_token() else {
         state.refusals.page(requester, &state.origins, state.clock.now().moment);
         return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    let connection = state.hub.connect(Visit { ip: requester.ip, needs_token }).map_err(no_place)?;
+    let connection = state.hub.connect(Visit { ip: requester.ip, needs_token }).map_err(refuse)?;
     Ok((upgrade, connection))
 }
 
-fn no_place(crowded: Crowded) -> Problem {
-    let (status, detail) = match crowded {
-        Crowded::Address | Crowded::Network => {
+fn refuse(why: NoSeat) -> Problem {
+    let (status, detail) = match why {
+        NoSeat::Address | NoSeat::Network => {
             (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network")
         }
-        Crowded::Server => {
+        NoSeat::Server => {
             (StatusCode::SERVICE_UNAVAILABLE, "the server has as many WebSockets as it may: try again later")
         }
-        Crowded::Draining => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"),
+        NoSeat::Draining => (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop"),
     };
-    Problem::no_place(status, crowded_code(crowded), detail, LATER)
+    Problem::no_place(status, no_seat_code(why), detail, LATER)
 }
 
 /// Why there is no place, in the words of the API.
-pub(super) const fn crowded_code(crowded: Crowded) -> &'static str {
-    match crowded {
-        Crowded::Address | Crowded::Network => "too_many",
-        Crowded::Server => "full",
-        Crowded::Draining => "draining",
+pub(super) const fn no_seat_code(why: NoSeat) -> &'static str {
+    match why {
+        NoSeat::Address | NoSeat::Network => "too_many",
+        NoSeat::Server => "full",
+        NoSeat::Draining => "draining",
     }
 }
 

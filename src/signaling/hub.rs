@@ -16,12 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::{Clock, Moment, Now};
 use crate::life::{self, Denied, Order, Threads};
 use crate::signaling::counters::Counters;
-use crate::signaling::outbox::Outbox;
 use crate::signaling::plan::Plan;
 use crate::signaling::protocol::Request;
 use crate::signaling::protocol::codes::Close;
-use crate::signaling::protocol::parse::Mistake;
-use crate::signaling::seats::Crowded;
+use crate::signaling::protocol::parse::ParseError;
+use crate::signaling::seats::NoSeat;
+use crate::signaling::send_queue::SendQueue;
 use crate::signaling::sessions::SocketId;
 use crate::signaling::switchboard::{Effect, Switchboard, Visit};
 
@@ -38,11 +38,11 @@ pub struct Hub {
 }
 
 /// One socket at the hub; the others hear that it is gone when this is dropped.
-pub struct Connection {
+pub struct SocketHandle {
     hub: Arc<Hub>,
     socket: SocketId,
     ip: IpAddr,
-    outbox: Outbox,
+    send_queue: SendQueue,
     permit: SocketPermit,
 }
 
@@ -53,7 +53,7 @@ struct State {
     board: Switchboard,
     rng: StdRng,
     /// The queues of the sockets that are not being closed.
-    outboxes: HashMap<SocketId, Outbox>,
+    queues: HashMap<SocketId, SendQueue>,
     opened: u64,
     open: usize,
 }
@@ -79,7 +79,7 @@ impl Hub {
         let state = State {
             board: Switchboard::new(plan, Arc::clone(&counters)),
             rng: StdRng::from_seed(seed),
-            outboxes: HashMap::new(),
+            queues: HashMap::new(),
             opened: 0,
             open: 0,
         };
@@ -123,40 +123,40 @@ impl Hub {
     ///
     /// # Errors
     /// If there is none.
-    pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<Connection, Crowded> {
+    pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<SocketHandle, NoSeat> {
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
         if state.board.is_draining() {
-            return Err(Crowded::Draining);
+            return Err(NoSeat::Draining);
         }
         let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
-            state.board.crowded(Crowded::Server, now.moment);
-            return Err(Crowded::Server);
+            state.board.crowded(NoSeat::Server, now.moment);
+            return Err(NoSeat::Server);
         };
         state.opened += 1;
-        let (socket, outbox) = (SocketId(state.opened), Outbox::default());
+        let (socket, send_queue) = (SocketId(state.opened), SendQueue::default());
         let effects = state.board.open(socket, visit, now, &mut state.rng)?;
         state.open += 1;
         self.counters.sockets.set(state.open as u64);
-        state.outboxes.insert(socket, outbox.clone());
+        state.queues.insert(socket, send_queue.clone());
         state.carry_out(effects, now);
         drop(guard);
-        Ok(Connection { hub: Arc::clone(self), socket, ip: visit.ip, outbox, permit: Arc::new(permit) })
+        Ok(SocketHandle { hub: Arc::clone(self), socket, ip: visit.ip, send_queue, permit: Arc::new(permit) })
     }
 
     /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
     ///
     /// # Errors
     /// If there is none.
-    pub fn room_for(&self, ip: IpAddr) -> Result<(), Crowded> {
+    pub fn room_for(&self, ip: IpAddr) -> Result<(), NoSeat> {
         let now = self.clock.now();
         let state = self.state();
         if state.board.is_draining() {
-            return Err(Crowded::Draining);
+            return Err(NoSeat::Draining);
         }
         if self.places.available_permits() == 0 {
-            return Err(Crowded::Server);
+            return Err(NoSeat::Server);
         }
         state.board.room_for(ip, now.moment)
     }
@@ -214,9 +214,9 @@ impl Hub {
     }
 }
 
-impl Connection {
+impl SocketHandle {
     /// A frame has come. Returns whether the socket is welcome, that is whether it belongs to a session.
-    pub fn hear(&self, heard: Result<Request, Mistake>) -> bool {
+    pub fn hear(&self, heard: Result<Request, ParseError>) -> bool {
         let mut welcome = false;
         self.hub.change(|state, now| {
             let effects = state.board.hear(self.socket, heard, now, &mut state.rng);
@@ -252,8 +252,8 @@ impl Connection {
 
     /// What waits to be sent.
     #[must_use]
-    pub fn outbox(&self) -> &Outbox {
-        &self.outbox
+    pub fn send_queue(&self) -> &SendQueue {
+        &self.send_queue
     }
 
     /// What time it is.
@@ -263,10 +263,10 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for SocketHandle {
     fn drop(&mut self) {
         self.hub.change(|state, now| {
-            state.outboxes.remove(&self.socket);
+            state.queues.remove(&self.socket);
             state.open -= 1;
             self.hub.counters.sockets.set(state.open as u64);
             state.board.lost(self.socket, now, &mut state.rng)
@@ -280,8 +280,8 @@ impl State {
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Send(socket, frame) => {
-                    let Some(outbox) = self.outboxes.get(&socket) else { continue };
-                    if outbox.push(frame).is_err() {
+                    let Some(send_queue) = self.queues.get(&socket) else { continue };
+                    if send_queue.push(frame).is_err() {
                         self.close(socket, Close::SlowConsumer);
                         effects.extend(self.board.lost(socket, now, &mut self.rng));
                     }
@@ -293,8 +293,8 @@ impl State {
 
     /// From here on nothing more is put into the socket's queue.
     fn close(&mut self, socket: SocketId, close: Close) {
-        if let Some(outbox) = self.outboxes.remove(&socket) {
-            outbox.close(close);
+        if let Some(send_queue) = self.queues.remove(&socket) {
+            send_queue.close(close);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::bounds::notice::Notice;
 use crate::clock::Moment;
 use crate::signaling::joins::Held;
-use crate::signaling::seats::Crowded;
+use crate::signaling::seats::NoSeat;
 
 /// When what was last said.
 #[derive(Debug, Default)]
@@ -18,13 +18,13 @@ pub struct Notices {
 
 impl Notices {
     /// There was no place for a socket, or somebody in no room had to make way for it.
-    pub fn crowded(&self, crowded: Crowded, now: Moment) {
+    pub fn crowded(&self, crowded: NoSeat, now: Moment) {
         match crowded {
-            Crowded::Address => say(&self.address_sockets, now, ADDRESS_SOCKETS),
-            Crowded::Network => say(&self.network_sockets, now, NETWORK_SOCKETS),
-            Crowded::Server => say(&self.all_sockets, now, ALL_SOCKETS),
+            NoSeat::Address => say(&self.address_sockets, now, ADDRESS_SOCKETS),
+            NoSeat::Network => say(&self.network_sockets, now, NETWORK_SOCKETS),
+            NoSeat::Server => say(&self.all_sockets, now, ALL_SOCKETS),
             // The log says that the server stops.
-            Crowded::Draining => {}
+            NoSeat::Draining => {}
         }
     }
 
@@ -94,7 +94,7 @@ mod tests {
         let start = Moment::default() + Duration::from_secs(5);
         tracing::subscriber::with_default(subscriber, || {
             for moment in [start, start + Duration::from_secs(30), start + Duration::from_secs(60)] {
-                for crowded in [Crowded::Address, Crowded::Network, Crowded::Server, Crowded::Draining] {
+                for crowded in [NoSeat::Address, NoSeat::Network, NoSeat::Server, NoSeat::Draining] {
                     notices.crowded(crowded, moment);
                 }
                 for held in [Held::Session, Held::Address, Held::Network] {

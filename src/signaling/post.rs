@@ -2,7 +2,7 @@
 
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::SessionId;
-use crate::signaling::protocol::{Fault, KickReason, ServerMessage};
+use crate::signaling::protocol::{KickReason, RequestError, ServerMessage};
 
 /// Something to say or to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +35,7 @@ impl Post {
 
     /// A refusal for one session.
     pub fn refuse(&mut self, session: SessionId, code: ErrorCode) {
-        self.tell(session, Fault::from(code).into());
+        self.tell(session, RequestError::from(code).into());
     }
 }
 

@@ -1,25 +1,25 @@
-//! PURE  One room: who is in it, who knocks, who is host, and what they are told of each other.
+//! PURE  One room: its members, its host, and what they are told of each other.
+
+mod lobby;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::bounds::client_net::network;
 use crate::clock::Moment;
 use crate::secret::{Digest, Secret};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{
-    Join, Joined, KickReason, LeaveReason, Peer, ServerMessage, State, StateChange,
+    Join, Joined, KickReason, LeaveReason, MemberState, Peer, ServerMessage, StateChange,
 };
+use crate::signaling::room::lobby::{Lobby, knock, turn_away};
 
-/// Who may knock at once; for more, the room is full, unless most of them are of one network.
-pub const WAITING_MAX: usize = 8;
-/// Who may be kept out at once; of more, the oldest may come back.
+pub use lobby::{KNOCK, WAITING_MAX};
+
+/// Bans at once; of more, the oldest ends.
 pub const BANS_MAX: usize = 64;
-/// How long a knock waits for the host.
-pub const KNOCK: Duration = Duration::from_secs(120);
 /// How long a room is kept with nobody in it, so that all may reload their pages at once.
 pub const EMPTY: Duration = Duration::from_secs(60);
 
@@ -35,31 +35,31 @@ pub struct Room {
     host: Option<PeerId>,
     /// In the order in which they came.
     members: Vec<Member>,
-    waiting: Vec<Waiting>,
+    lobby: Lobby,
     bans: VecDeque<Ban>,
     next_seq: u64,
     empty_since: Option<Moment>,
 }
 
-/// Whoever comes to a door.
+/// A client that wants to come in.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Newcomer {
     /// The session.
     pub session: SessionId,
     /// The address, as what counts as one.
     pub ip: IpAddr,
-    /// Who it will be, if it comes in.
+    /// Its id in the room, if it comes in.
     pub id: PeerId,
 }
 
-/// What became of whoever came to the door.
+/// Whether a newcomer came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
     /// In.
     Entered,
-    /// The host is asked; somebody who knocked may have had to make way.
+    /// It waits for the host; another that waited may have had to make way.
     Waits {
-        /// Who that was.
+        /// The session of that other.
         instead_of: Option<SessionId>,
     },
 }
@@ -69,12 +69,6 @@ struct Member {
     session: SessionId,
     ip: IpAddr,
     peer: Peer,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    member: Member,
-    since: Moment,
 }
 
 #[derive(Debug)]
@@ -95,20 +89,20 @@ impl Room {
             locked: false,
             host: None,
             members: Vec::new(),
-            waiting: Vec::new(),
+            lobby: Lobby::default(),
             bans: VecDeque::new(),
             next_seq: 1,
             empty_since: None,
         }
     }
 
-    /// Lets a caller in, or lets them wait until the host does, where callers must `knock`.
+    /// Lets a newcomer in or, where newcomers must `knock`, lets it wait until the host decides.
     ///
     /// # Errors
-    /// Why the caller stays outside. The host token opens every door but that of a full room.
+    /// Why the newcomer stays outside. The host token opens every room but a full one.
     pub fn come(
         &mut self,
-        caller: &Caller,
+        newcomer: &Newcomer,
         join: &Join,
         knock: bool,
         now: Moment,
@@ -116,12 +110,12 @@ impl Room {
     ) -> Result<Entrance, ErrorCode> {
         let is_host = self.is_creator(join);
         if !is_host {
-            self.check(caller, join, now)?;
+            self.check(newcomer, join, now)?;
         }
         if self.members.len() >= self.cap {
             return Err(ErrorCode::RoomFull);
         }
-        let member = self.member(caller, join);
+        let member = self.member(newcomer, join);
         if let (true, false, Some(_)) = (knock, is_host, self.host) {
             return self.wait(member, now, post);
         }
@@ -129,8 +123,8 @@ impl Room {
         Ok(Entrance::Entered)
     }
 
-    /// A member leaves, or somebody who waits does. Returns who waited for the last member of all, in vain. With nobody in
-    /// it a room is open: who is to unlock it?
+    /// A member leaves, or a client that waits. If it was the last member, returns the sessions that waited in vain. An empty
+    /// room is unlocked, because nobody in it could unlock it.
     pub fn leave(
         &mut self,
         session: SessionId,
@@ -138,9 +132,8 @@ impl Room {
         now: Moment,
         post: &mut Post,
     ) -> Vec<SessionId> {
-        if let Some(index) = self.waiting.iter().position(|waiting| waiting.member.session == session) {
-            let peer = self.waiting.remove(index).member.peer.id;
-            self.tell_host(ServerMessage::PeerLeft { peer, reason }, post);
+        if let Some(member) = self.lobby.take(session) {
+            self.tell_host(ServerMessage::PeerLeft { peer: member.peer.id, reason }, post);
         }
         let Some(index) = self.members.iter().position(|member| member.session == session) else {
             return Vec::new();
@@ -158,14 +151,13 @@ impl Room {
         }
         self.empty_since = Some(now);
         self.locked = false;
-        self.turn_away(|_| true, post)
+        self.lobby.turn_all_away(post)
     }
 
-    /// A member's socket is lost, or the member is back on another. Of those who wait nobody is told, until they are in.
+    /// A member has lost its socket, or is back on another. The others are told, unless it still waits.
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
-        let waits = self.waiting.iter_mut().find(|waiting| waiting.member.session == session);
-        if let Some(waiting) = waits {
-            waiting.member.peer.away = away;
+        if let Some(member) = self.lobby.get_mut(session) {
+            member.peer.away = away;
             return;
         }
         let Some(member) = self.members.iter_mut().find(|member| member.session == session) else { return };
@@ -178,14 +170,13 @@ impl Room {
         self.tell_others(session, message, post);
     }
 
-    /// A member, or somebody who waits, is at another address now: that is the one that a ban is for.
+    /// A member, or a client that waits, has another address now. A ban is for the newest address.
     pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
-        let waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.member);
-        let moved = self.members.iter_mut().chain(waiting).filter(|member| member.session == session);
-        moved.for_each(|member| member.ip = ip);
+        let members = self.members.iter_mut().filter(|member| member.session == session);
+        members.chain(self.lobby.get_mut(session)).for_each(|member| member.ip = ip);
     }
 
-    /// A member shows something else of itself.
+    /// Changes what the others are shown of a member.
     pub fn change(&mut self, session: SessionId, change: &StateChange, post: &mut Post) {
         let Some(member) = self.members.iter_mut().find(|member| member.session == session) else { return };
         let peer = &mut member.peer;
@@ -195,7 +186,7 @@ impl Room {
         self.tell_others(session, message, post);
     }
 
-    /// Lets nobody in any more, or again.
+    /// Locks the room, or unlocks it.
     pub fn lock(&mut self, on: bool, post: &mut Post) {
         self.locked = on;
         self.announce(post);
@@ -213,7 +204,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removes a member, and keeps everybody at the address that it has now out for `ban`.
+    /// Removes a member, and bans its present address for `ban`.
     ///
     /// # Errors
     /// If there is no such member, or it is the host itself.
@@ -238,17 +229,18 @@ impl Room {
         Ok(session)
     }
 
-    /// Lets somebody in who waits.
+    /// Lets a client in that waits.
     ///
     /// # Errors
-    /// If nobody of that name waits, or the room is full meanwhile.
+    /// If no such client waits, or the room is full meanwhile.
     pub fn admit(&mut self, peer: PeerId, post: &mut Post) -> Result<(), ErrorCode> {
-        let index = self.waiting.iter().position(|waiting| waiting.member.peer.id == peer);
-        let index = index.ok_or(ErrorCode::PeerNotFound)?;
+        if !self.lobby.has(peer) {
+            return Err(ErrorCode::PeerNotFound);
+        }
         if self.members.len() >= self.cap {
             return Err(ErrorCode::RoomFull);
         }
-        let member = self.waiting.remove(index).member;
+        let member = self.lobby.take_peer(peer).ok_or(ErrorCode::PeerNotFound)?;
         let session = member.session;
         self.enter(member, false, post);
         if let Some(joined) = self.as_seen_by(session) {
@@ -257,18 +249,18 @@ impl Room {
         Ok(())
     }
 
-    /// Does not let somebody in who waits.
+    /// Turns a client away that waits.
     ///
     /// # Errors
-    /// If nobody of that name waits.
+    /// If no such client waits.
     pub fn deny(&mut self, peer: PeerId, post: &mut Post) -> Result<SessionId, ErrorCode> {
-        let is_meant = |waiting: &Waiting| waiting.member.peer.id == peer;
-        self.turn_away(is_meant, post).pop().ok_or(ErrorCode::PeerNotFound)
+        let member = self.lobby.take_peer(peer).ok_or(ErrorCode::PeerNotFound)?;
+        Ok(turn_away(&member, post))
     }
 
-    /// Sends everybody away but the host. Returns who was in the room, or waited.
+    /// Removes everybody but the host. Returns the sessions of all that were in the room or waited, the host's included.
     pub fn end(&mut self, post: &mut Post) -> Vec<SessionId> {
-        let mut gone = self.turn_away(|_| true, post);
+        let mut gone = self.lobby.turn_all_away(post);
         for member in self.members.drain(..) {
             if Some(member.peer.id) != self.host {
                 post.push(Act::Dismiss(member.session, KickReason::Ended));
@@ -278,17 +270,17 @@ impl Room {
         gone
     }
 
-    /// Turns those away who have waited for too long, and returns them.
+    /// Turns away the clients that have waited for too long, and returns their sessions.
     pub fn expire(&mut self, now: Moment, post: &mut Post) -> Vec<SessionId> {
-        let late = |waiting: &Waiting| waiting.since + KNOCK <= now;
-        for peer in self.waiting.iter().filter(|waiting| late(waiting)).map(|waiting| waiting.member.peer.id)
-        {
-            self.tell_host(ServerMessage::PeerLeft { peer, reason: LeaveReason::Timeout }, post);
+        let late = self.lobby.take_late(now);
+        for member in &late {
+            let left = ServerMessage::PeerLeft { peer: member.peer.id, reason: LeaveReason::Timeout };
+            self.tell_host(left, post);
         }
-        self.turn_away(late, post)
+        late.iter().map(|member| turn_away(member, post)).collect()
     }
 
-    /// Whether the token of whoever created the room is shown.
+    /// Whether a request to join shows the host token, which proves that its client created the room.
     #[must_use]
     pub fn is_creator(&self, join: &Join) -> bool {
         join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()))
@@ -342,9 +334,9 @@ impl Room {
         })
     }
 
-    /// Whether a caller who is not the creator may come in.
-    fn check(&self, caller: &Caller, join: &Join, now: Moment) -> Result<(), ErrorCode> {
-        if self.bans.iter().any(|ban| ban.ip == caller.ip && ban.until > now) {
+    /// Whether a newcomer who is not the creator may come in.
+    fn check(&self, newcomer: &Newcomer, join: &Join, now: Moment) -> Result<(), ErrorCode> {
+        if self.bans.iter().any(|ban| ban.ip == newcomer.ip && ban.until > now) {
             return Err(ErrorCode::Kicked);
         }
         let shown = join.key.as_ref().map(Secret::reveal).unwrap_or_default();
@@ -354,35 +346,24 @@ impl Room {
         if self.locked { Err(ErrorCode::RoomLocked) } else { Ok(()) }
     }
 
-    fn member(&self, caller: &Caller, join: &Join) -> Member {
-        let (id, state) = (caller.id, State::UNSAID.after(&join.state));
+    fn member(&self, newcomer: &Newcomer, join: &Join) -> Member {
+        let (id, state) = (newcomer.id, MemberState::UNSAID.after(&join.state));
         let name = join.state.name.clone().unwrap_or_else(|| join.name.clone());
         let peer = Peer { id, seq: self.next_seq, name, state, away: false };
-        Member { session: caller.session, ip: caller.ip, peer }
+        Member { session: newcomer.session, ip: newcomer.ip, peer }
     }
 
     fn wait(&mut self, member: Member, now: Moment, post: &mut Post) -> Result<Entrance, ErrorCode> {
-        let is_full = self.waiting.len() >= WAITING_MAX;
-        let instead_of =
-            is_full.then(|| self.make_way(member.ip, post).ok_or(ErrorCode::RoomFull)).transpose()?;
-        let knock = ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() };
-        self.tell_host(knock, post);
-        self.waiting.push(Waiting { member, since: now });
-        Ok(Entrance::Waits { instead_of })
-    }
-
-    /// Makes room for one who knocks from another network: of the network that has the most who wait, the last is turned
-    /// away. So nobody keeps a door closed by knocking at it.
-    fn make_way(&mut self, ip: IpAddr, post: &mut Post) -> Option<SessionId> {
-        let of =
-            |net: IpAddr| self.waiting.iter().filter(|waiting| network(waiting.member.ip) == net).count();
-        let last = self.waiting.iter().max_by_key(|waiting| of(network(waiting.member.ip)))?;
-        let (peer, net) = (last.member.peer.id, network(last.member.ip));
-        if of(net) <= of(network(ip)) + 1 {
-            return None;
+        let mut instead_of = None;
+        if self.lobby.is_full() {
+            let other = self.lobby.take_for(member.ip).ok_or(ErrorCode::RoomFull)?;
+            let left = ServerMessage::PeerLeft { peer: other.peer.id, reason: LeaveReason::Timeout };
+            self.tell_host(left, post);
+            instead_of = Some(turn_away(&other, post));
         }
-        self.tell_host(ServerMessage::PeerLeft { peer, reason: LeaveReason::Timeout }, post);
-        self.turn_away(|waiting| waiting.member.peer.id == peer, post).pop()
+        self.tell_host(knock(&member), post);
+        self.lobby.enter(member, now);
+        Ok(Entrance::Waits { instead_of })
     }
 
     fn enter(&mut self, mut member: Member, is_host: bool, post: &mut Post) {
@@ -401,23 +382,9 @@ impl Room {
         }
     }
 
-    /// Turns some of those away who wait, and returns them.
-    fn turn_away(&mut self, whom: impl Fn(&Waiting) -> bool, post: &mut Post) -> Vec<SessionId> {
-        let (gone, stay): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().partition(whom);
-        self.waiting = stay;
-        let gone: Vec<_> = gone.into_iter().map(|waiting| waiting.member.session).collect();
-        gone.iter().for_each(|session| post.refuse(*session, ErrorCode::KnockDenied));
-        gone
-    }
-
     /// Tells a new host who waits.
     fn knock_again(&self, post: &mut Post) {
-        for Waiting { member, .. } in &self.waiting {
-            self.tell_host(
-                ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() },
-                post,
-            );
-        }
+        self.lobby.knocks().for_each(|knock| self.tell_host(knock, post));
     }
 
     fn announce(&self, post: &mut Post) {

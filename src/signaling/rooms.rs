@@ -16,7 +16,7 @@ use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{ClientMessage, Content, Join, Joined, LeaveReason, ServerMessage};
-use crate::signaling::room::{Caller, Entrance, Room};
+use crate::signaling::room::{Entrance, Newcomer, Room};
 
 /// What rooms are like here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +98,13 @@ impl Rooms {
     /// Why not. Who may create no room hears the same of a room that is not there and of one whose key they do not know.
     pub fn join(
         &mut self,
-        caller: &Caller,
+        newcomer: &Newcomer,
         join: &Join,
         pass: Option<&Pass>,
         now: Moment,
         (rng, post): (&mut dyn RngCore, &mut Post),
     ) -> Result<ServerMessage, ErrorCode> {
-        if self.has(caller.session) {
+        if self.has(newcomer.session) {
             return Err(ErrorCode::AlreadyJoined);
         }
         if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| *only != join.room) {
@@ -117,19 +117,19 @@ impl Rooms {
             false => return Err(ErrorCode::RoomNotFound),
         };
         let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
-        let come = room.come(caller, join, self.rules.knock, now, post);
+        let come = room.come(newcomer, join, self.rules.knock, now, post);
         let hide =
             |code| if code == ErrorCode::BadKey && !may_create { ErrorCode::RoomNotFound } else { code };
         let entrance = come.map_err(hide)?;
-        self.places.insert(caller.session, join.room.clone());
-        match (entrance, room.as_seen_by(caller.session)) {
+        self.places.insert(newcomer.session, join.room.clone());
+        match (entrance, room.as_seen_by(newcomer.session)) {
             (Entrance::Entered, Some(joined)) => {
                 Ok(ServerMessage::Joined(Box::new(Joined { host_token, ..joined })))
             }
             (Entrance::Entered, None) => Err(ErrorCode::Internal),
             (Entrance::Waits { instead_of }, _) => {
                 instead_of.into_iter().for_each(|session| self.forget(session));
-                Ok(ServerMessage::Waiting { you: caller.id })
+                Ok(ServerMessage::Waiting { you: newcomer.id })
             }
         }
     }

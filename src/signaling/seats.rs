@@ -19,7 +19,7 @@ pub const SETTLING: Duration = Duration::from_secs(3);
 
 /// Why there is no place for one more socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crowded {
+pub enum NoSeat {
     /// The address (IPv4, or an IPv6 /64) has as many as it may.
     Address,
     /// The network (an IPv4 /24, or an IPv6 /48) has as many as it may.
@@ -70,12 +70,12 @@ impl Seats {
     ///
     /// # Errors
     /// Where it is crowded, if nobody there has to make way.
-    pub fn way(&self, ip: IpAddr, now: Moment) -> Result<Option<(SocketId, Crowded)>, Crowded> {
+    pub fn way(&self, ip: IpAddr, now: Moment) -> Result<Option<(SocketId, NoSeat)>, NoSeat> {
         let (crowded, line) = match self.heads.room(ip) {
-            Err(full @ headcount::Crowded::Address) => (Crowded::Address, Scope::of(full, ip)),
-            Err(full @ headcount::Crowded::Network) => (Crowded::Network, Scope::of(full, ip)),
+            Err(full @ headcount::Crowded::Address) => (NoSeat::Address, Scope::of(full, ip)),
+            Err(full @ headcount::Crowded::Network) => (NoSeat::Network, Scope::of(full, ip)),
             Ok(()) if self.seats.len() < self.most => return Ok(None),
-            Ok(()) => (Crowded::Server, Scope::All),
+            Ok(()) => (NoSeat::Server, Scope::All),
         };
         let oldest = self.strangers.of(line).next().filter(|oldest| oldest.is_old(now)).ok_or(crowded)?;
         Ok(Some((oldest.socket, crowded)))
@@ -147,7 +147,7 @@ mod tests {
     }
 
     /// Opens a socket as the switchboard does. Returns who made way.
-    fn open(seats: &mut Seats, socket: u64, ip: IpAddr, now: Moment) -> Result<Option<SocketId>, Crowded> {
+    fn open(seats: &mut Seats, socket: u64, ip: IpAddr, now: Moment) -> Result<Option<SocketId>, NoSeat> {
         let way = seats.way(ip, now)?;
         if let Some((oldest, _)) = way {
             seats.leave(oldest);
@@ -162,15 +162,15 @@ mod tests {
         for socket in 1..4 {
             assert_eq!(open(&mut seats, socket, host(1), at(socket)), Ok(None));
         }
-        assert_eq!(open(&mut seats, 4, host(1), at(3)), Err(Crowded::Address), "nobody had 3 s yet");
+        assert_eq!(open(&mut seats, 4, host(1), at(3)), Err(NoSeat::Address), "nobody had 3 s yet");
         assert_eq!(open(&mut seats, 4, host(2), at(3)), Ok(None), "another address has its own");
         seats.is_in_room(SocketId(1), true, at(3));
         assert_eq!(open(&mut seats, 5, host(1), at(5)), Ok(Some(SocketId(2))));
         seats.is_in_room(SocketId(3), true, at(5));
         seats.is_in_room(SocketId(5), true, at(5));
-        assert_eq!(open(&mut seats, 6, host(1), at(99)), Err(Crowded::Address), "all are in rooms");
+        assert_eq!(open(&mut seats, 6, host(1), at(99)), Err(NoSeat::Address), "all are in rooms");
         seats.is_in_room(SocketId(3), false, at(99));
-        assert_eq!(open(&mut seats, 6, host(1), at(101)), Err(Crowded::Address), "it has just left");
+        assert_eq!(open(&mut seats, 6, host(1), at(101)), Err(NoSeat::Address), "it has just left");
         assert_eq!(open(&mut seats, 6, host(1), at(102)), Ok(Some(SocketId(3))));
     }
 
@@ -179,9 +179,9 @@ mod tests {
         let mut seats = Seats::new(6, 1);
         let of = |network: u8, last: u8| IpAddr::from([203, 0, network, last]);
         (1..5).for_each(|n| assert_eq!(open(&mut seats, n, of(1, n as u8), at(0)), Ok(None)));
-        assert_eq!(open(&mut seats, 9, of(1, 9), at(1)), Err(Crowded::Network));
+        assert_eq!(open(&mut seats, 9, of(1, 9), at(1)), Err(NoSeat::Network));
         (5..7).for_each(|n| assert_eq!(open(&mut seats, n, of(2, n as u8), at(0)), Ok(None)));
-        assert_eq!(open(&mut seats, 9, of(3, 9), at(1)), Err(Crowded::Server));
+        assert_eq!(open(&mut seats, 9, of(3, 9), at(1)), Err(NoSeat::Server));
         assert_eq!(open(&mut seats, 9, of(3, 9), at(3)), Ok(Some(SocketId(1))));
         assert_eq!(open(&mut seats, 10, of(2, 5), at(3)), Ok(Some(SocketId(5))), "of its own address");
     }

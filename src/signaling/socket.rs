@@ -10,13 +10,13 @@ use tungstenite::Error;
 use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::signaling::heartbeat::{DEAD, Heartbeat};
-use crate::signaling::hub::Connection;
-use crate::signaling::outbox::Next;
+use crate::signaling::hub::SocketHandle;
 use crate::signaling::pace::Pace;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::parse::parse;
-use crate::signaling::protocol::{self, Fault, ServerMessage};
+use crate::signaling::protocol::{self, RequestError, ServerMessage};
 use crate::signaling::replay::Frame;
+use crate::signaling::send_queue::Next;
 
 /// How long a client may take to say hello.
 pub const HELLO: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ type End = Option<Close>;
 /// A conversation.
 struct Talk {
     socket: WebSocket,
-    connection: Connection,
+    connection: SocketHandle,
     heartbeat: Heartbeat,
     pace: Pace,
     /// Until when hello must have come; `None` once it has.
@@ -39,7 +39,7 @@ struct Talk {
 }
 
 /// Serves a socket until it ends. `permit` is its place among the connections.
-pub async fn serve(socket: WebSocket, connection: Connection, permit: Weak<Permit>) {
+pub async fn serve(socket: WebSocket, connection: SocketHandle, permit: Weak<Permit>) {
     let now = connection.now();
     let (heartbeat, hello_by) = (Heartbeat::new(now), Some(now + HELLO));
     let stranger = Some(permit);
@@ -81,7 +81,7 @@ impl Talk {
         }
         let until = self.hello_by.map_or(self.heartbeat.next(), |by| by.min(self.heartbeat.next()));
         tokio::select! {
-            next = self.connection.outbox().next() => match next {
+            next = self.connection.send_queue().next() => match next {
                 Next::Send(Frame { n, text }) => {
                     self.heartbeat.sent(n, text.len());
                     self.send(Message::Text((*text).into())).await
@@ -152,7 +152,7 @@ impl Talk {
 
     /// Says why the socket is going to be closed.
     async fn refuse(&mut self, code: ErrorCode) {
-        let text = protocol::frame(&ServerMessage::from(Fault::from(code)).to_json(), None, None);
+        let text = protocol::frame(&ServerMessage::from(RequestError::from(code)).to_json(), None, None);
         // If it cannot be said, the code of the Close frame says the same.
         let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
     }
@@ -160,7 +160,7 @@ impl Talk {
     /// Sends a message. A client that does not read cannot delay the end of its own socket for long.
     async fn send(&mut self, message: Message) -> Result<(), End> {
         let ending = async {
-            let close = self.connection.outbox().closing().await;
+            let close = self.connection.send_queue().closing().await;
             if close != Close::SlowConsumer {
                 sleep(GOODBYE).await;
             }
@@ -196,5 +196,16 @@ pub fn blame(error: axum::Error) -> Option<Close> {
         Ok(Error::Protocol(_)) => Some(Close::BadFrame),
         // The network, or a client that is gone.
         Ok(_) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// [`super::blame`] looks for this crate's own error in axum's. With two versions of tungstenite it would find none, and
+    /// every client that sends something invalid would lose its close code without a word.
+    #[test]
+    fn tungstenite_is_the_version_that_axum_uses() {
+        let lock = include_str!("../../Cargo.lock");
+        assert_eq!(lock.matches("name = \"tungstenite\"\n").count(), 1);
     }
 }

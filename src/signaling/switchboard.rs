@@ -25,13 +25,13 @@ use crate::signaling::plan::{IceSource, Plan};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::SessionId;
-use crate::signaling::protocol::parse::Mistake;
+use crate::signaling::protocol::parse::ParseError;
 use crate::signaling::protocol::{
-    self, ClientMessage, Fault, GoawayAction, LeaveReason, Request, ServerMessage,
+    self, ClientMessage, GoawayAction, LeaveReason, Request, RequestError, ServerMessage,
 };
 use crate::signaling::replay::{Frame, Way};
 use crate::signaling::rooms::Rooms;
-use crate::signaling::seats::{Crowded, Seats};
+use crate::signaling::seats::{NoSeat, Seats};
 use crate::signaling::sessions::{Attachment, Session, Sessions, SocketId};
 use crate::signaling::worth::Worth;
 
@@ -55,7 +55,7 @@ pub enum Effect {
 
 /// Sockets, sessions and rooms.
 pub struct Switchboard {
-    sockets: BTreeMap<SocketId, Socket>,
+    sockets: BTreeMap<SocketId, OpenSocket>,
     seats: Seats,
     sessions: Sessions,
     rooms: Rooms,
@@ -69,13 +69,13 @@ pub struct Switchboard {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Socket {
+struct OpenSocket {
     visit: Visit,
     session: Option<SessionId>,
 }
 
 /// What one call does: what is to be done with sockets, and with which clock and which random numbers.
-struct Turn<'a> {
+struct Step<'a> {
     effects: Vec<Effect>,
     now: Now,
     rng: &'a mut dyn RngCore,
@@ -115,31 +115,31 @@ impl Switchboard {
         visit: Visit,
         now: Now,
         rng: &mut dyn RngCore,
-    ) -> Result<Vec<Effect>, Crowded> {
-        let mut turn = Turn { effects: Vec::new(), now, rng };
+    ) -> Result<Vec<Effect>, NoSeat> {
+        let mut step = Step { effects: Vec::new(), now, rng };
         let visit = Visit { ip: address(visit.ip), ..visit };
         let way = self.seats.way(visit.ip, now.moment);
         if let Some(crowded) = way.map_or_else(Some, |way| way.map(|(_, crowded)| crowded)) {
             self.crowded(crowded, now.moment);
         }
         if let Some((oldest, _)) = way? {
-            self.send_away(oldest, &mut turn);
+            self.send_away(oldest, &mut step);
         }
         self.seats.take(socket, visit.ip, now.moment);
-        self.sockets.insert(socket, Socket { visit, session: None });
-        Ok(turn.effects)
+        self.sockets.insert(socket, OpenSocket { visit, session: None });
+        Ok(step.effects)
     }
 
     /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
     ///
     /// # Errors
     /// Where it is crowded.
-    pub fn room_for(&self, ip: IpAddr, now: Moment) -> Result<(), Crowded> {
+    pub fn room_for(&self, ip: IpAddr, now: Moment) -> Result<(), NoSeat> {
         self.seats.way(ip, now).map(drop)
     }
 
     /// There was no place for a socket, or not without somebody else's making way.
-    pub fn crowded(&self, crowded: Crowded, now: Moment) {
+    pub fn crowded(&self, crowded: NoSeat, now: Moment) {
         self.notices.crowded(crowded, now);
     }
 
@@ -147,28 +147,30 @@ impl Switchboard {
     pub fn hear(
         &mut self,
         socket: SocketId,
-        heard: Result<Request, Mistake>,
+        heard: Result<Request, ParseError>,
         now: Now,
         rng: &mut dyn RngCore,
     ) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, rng };
+        let mut step = Step { effects: Vec::new(), now, rng };
         // A socket that is being closed is not listened to.
-        let Some(Socket { visit, session }) = self.sockets.get(&socket).copied() else { return turn.effects };
+        let Some(OpenSocket { visit, session }) = self.sockets.get(&socket).copied() else {
+            return step.effects;
+        };
         match (session, heard) {
             (None, Ok(Request { id, message: ClientMessage::Hello(hello) })) => {
-                self.hello(socket, visit, id, &hello, &mut turn);
+                self.hello(socket, visit, id, &hello, &mut step);
             }
             (None, Ok(Request { id, .. })) => {
-                self.turn_down(socket, id, ErrorCode::HelloRequired.into(), Some(Close::Protocol), &mut turn);
+                self.turn_down(socket, id, ErrorCode::HelloRequired.into(), Some(Close::Protocol), &mut step);
             }
-            (None, Err(Mistake { re, fault })) => {
-                self.turn_down(socket, re, fault, Some(Close::Protocol), &mut turn);
+            (None, Err(ParseError { re, error })) => {
+                self.turn_down(socket, re, error, Some(Close::Protocol), &mut step);
             }
-            (Some(session), Ok(request)) => self.request(socket, session, request, &mut turn),
-            (Some(session), Err(Mistake { re, fault })) => self.say(session, re, fault.into(), &mut turn),
+            (Some(session), Ok(request)) => self.request(socket, session, request, &mut step),
+            (Some(session), Err(ParseError { re, error })) => self.say(session, re, error.into(), &mut step),
         }
         self.settle(Some(socket), now.moment);
-        turn.effects
+        step.effects
     }
 
     /// Everything up to `n` has arrived on a socket.
@@ -180,9 +182,9 @@ impl Switchboard {
 
     /// A socket is closed, or may as well be.
     pub fn lost(&mut self, socket: SocketId, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, rng };
-        let Some(Socket { session: Some(id), .. }) = self.forget(socket) else {
-            return turn.effects;
+        let mut step = Step { effects: Vec::new(), now, rng };
+        let Some(OpenSocket { session: Some(id), .. }) = self.forget(socket) else {
+            return step.effects;
         };
         match self.sessions.get(id) {
             // Others wait for its return.
@@ -190,32 +192,32 @@ impl Switchboard {
                 session.attachment = Attachment::Lost(now.moment);
                 let mut post = Post::default();
                 self.rooms.set_away(id, true, &mut post);
-                self.deliver(post, &mut turn);
+                self.deliver(post, &mut step);
             }
             // In no room there is nothing to go on with.
             Some(_) | None => drop(self.sessions.end(id)),
         }
         self.settle(None, now.moment);
-        turn.effects
+        step.effects
     }
 
     /// Does what is due: ends sessions that were not resumed, renews credentials, forgets rooms.
     pub fn tick(&mut self, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
-        let mut turn = Turn { effects: Vec::new(), now, rng };
+        let mut step = Step { effects: Vec::new(), now, rng };
         let mut post = Post::default();
         self.rooms.tick(now.moment, &mut post);
-        self.deliver(post, &mut turn);
+        self.deliver(post, &mut step);
         for id in self.sessions.over(now.moment) {
-            self.end(id, LeaveReason::Timeout, &mut turn);
+            self.end(id, LeaveReason::Timeout, &mut step);
         }
         for id in self.sessions.to_renew(now.moment) {
             match self.ice(id, now) {
-                Some(ice) => self.say(id, None, ServerMessage::Ice(ice), &mut turn),
+                Some(ice) => self.say(id, None, ServerMessage::Ice(ice), &mut step),
                 None => self.sessions.get(id).into_iter().for_each(|session| session.renew_at = None),
             }
         }
         self.settle(None, now.moment);
-        turn.effects
+        step.effects
     }
 
     /// Says goodbye to everybody, and welcomes nobody any more.
@@ -265,25 +267,25 @@ impl Switchboard {
     }
 
     /// Ends a session; its socket is another matter.
-    fn end(&mut self, id: SessionId, reason: LeaveReason, turn: &mut Turn<'_>) {
+    fn end(&mut self, id: SessionId, reason: LeaveReason, step: &mut Step<'_>) {
         self.sessions.end(id);
         let mut post = Post::default();
-        self.rooms.leave(id, reason, turn.now.moment, &mut post);
-        self.deliver(post, turn);
+        self.rooms.leave(id, reason, step.now.moment, &mut post);
+        self.deliver(post, step);
     }
 
-    fn deliver(&mut self, post: Post, turn: &mut Turn<'_>) {
+    fn deliver(&mut self, post: Post, step: &mut Step<'_>) {
         for act in post {
             match act {
-                Act::Tell { to, message } if to.len() == 1 => self.say(to[0], None, message, turn),
+                Act::Tell { to, message } if to.len() == 1 => self.say(to[0], None, message, step),
                 Act::Tell { to, message } => {
                     let (json, worth) = (message.to_json(), Worth::of(&message));
-                    to.iter().for_each(|session| self.send(*session, None, (&json, worth), turn));
+                    to.iter().for_each(|session| self.send(*session, None, (&json, worth), step));
                 }
                 Act::Dismiss(session, reason) => {
-                    self.say(session, None, ServerMessage::Kicked { reason }, turn);
+                    self.say(session, None, ServerMessage::Kicked { reason }, step);
                     if let Some(Attachment::Socket(socket)) = self.sessions.end(session) {
-                        self.close(socket, Close::Kicked, turn);
+                        self.close(socket, Close::Kicked, step);
                     }
                 }
             }
@@ -291,11 +293,11 @@ impl Switchboard {
     }
 
     /// Sends one session a message; whoever has joined a room gets credentials with it.
-    fn say(&mut self, session: SessionId, re: Option<u32>, mut message: ServerMessage, turn: &mut Turn<'_>) {
+    fn say(&mut self, session: SessionId, re: Option<u32>, mut message: ServerMessage, step: &mut Step<'_>) {
         if let ServerMessage::Joined(joined) = &mut message {
-            joined.ice = self.ice(session, turn.now);
+            joined.ice = self.ice(session, step.now);
         }
-        self.send(session, re, (&message.to_json(), Worth::of(&message)), turn);
+        self.send(session, re, (&message.to_json(), Worth::of(&message)), step);
     }
 
     fn send(
@@ -303,14 +305,14 @@ impl Switchboard {
         session: SessionId,
         re: Option<u32>,
         (json, worth): (&str, Worth),
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) {
         let Some(Session { replay, attachment, .. }) = self.sessions.get(session) else { return };
         let text = |n| protocol::frame(json, Some(n), re);
         match *attachment {
             Attachment::Socket(socket) => {
                 let frame = replay.push(worth, Way::Socket, text);
-                turn.effects.push(Effect::Send(socket, frame));
+                step.effects.push(Effect::Send(socket, frame));
             }
             Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, text)),
         }
@@ -321,34 +323,34 @@ impl Switchboard {
         &mut self,
         socket: SocketId,
         re: Option<u32>,
-        fault: Fault,
+        error: RequestError,
         close: Option<Close>,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) {
-        turn.effects.push(aside(socket, re, &fault.into()));
+        step.effects.push(aside(socket, re, &error.into()));
         if let Some(close) = close {
-            self.close(socket, close, turn);
+            self.close(socket, close, step);
         }
     }
 
     /// Ends a socket whose client is in no room, because others need its place.
-    fn send_away(&mut self, socket: SocketId, turn: &mut Turn<'_>) {
-        let after_ms = MAKE_WAY_FOR + turn.rng.random_range(0..MAKE_WAY_FOR);
+    fn send_away(&mut self, socket: SocketId, step: &mut Step<'_>) {
+        let after_ms = MAKE_WAY_FOR + step.rng.random_range(0..MAKE_WAY_FOR);
         let goaway = ServerMessage::Goaway { action: GoawayAction::Rejoin, after_ms };
-        turn.effects.push(aside(socket, None, &goaway));
+        step.effects.push(aside(socket, None, &goaway));
         // In no room there is nothing to go on with.
         if let Some(session) = self.session_of(socket) {
             self.sessions.end(session);
         }
-        self.close(socket, Close::Crowded, turn);
+        self.close(socket, Close::Crowded, step);
     }
 
-    fn close(&mut self, socket: SocketId, close: Close, turn: &mut Turn<'_>) {
+    fn close(&mut self, socket: SocketId, close: Close, step: &mut Step<'_>) {
         self.forget(socket);
-        turn.effects.push(Effect::Close(socket, close));
+        step.effects.push(Effect::Close(socket, close));
     }
 
-    fn forget(&mut self, socket: SocketId) -> Option<Socket> {
+    fn forget(&mut self, socket: SocketId) -> Option<OpenSocket> {
         self.seats.leave(socket);
         self.sockets.remove(&socket)
     }

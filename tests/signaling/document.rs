@@ -12,7 +12,7 @@ use hairpin::signaling::protocol::{
 };
 use hairpin::signaling::room::{BANS_MAX, EMPTY, KNOCK, WAITING_MAX};
 use hairpin::signaling::sessions::GRACE;
-use hairpin::signaling::{guesses, heartbeat, joins, outbox, pace, replay, seats, socket};
+use hairpin::signaling::{guesses, heartbeat, joins, pace, replay, seats, send_queue, socket};
 use serde_json::Value;
 
 const DOCUMENT: &str = include_str!("../../docs/signaling.md");
@@ -116,7 +116,7 @@ fn every_limit_is_as_the_document_says() {
         format!("{} a second, {} at once", pace::MESSAGES_PER_SECOND, pace::MESSAGES_AT_ONCE),
         format!("cannot parse counts as {} |", pace::MISTAKE),
         format!("| {} in 10 s |", kib(pace::BYTES_PER_TEN_SECONDS as usize)),
-        format!("| {}, or {} MiB |", outbox::FRAMES_MAX, outbox::BYTES_MAX >> 20),
+        format!("| {}, or {} MiB |", send_queue::FRAMES_MAX, send_queue::BYTES_MAX >> 20),
         format!("({} frames or {})", replay::FRAMES_MAX, kib(replay::BYTES_MAX)),
         format!("| {WAITING_MAX}, for {} s |", KNOCK.as_secs()),
         format!("| bans of a room | {BANS_MAX} |"),

@@ -7,7 +7,7 @@ use hairpin::sections::number::Bounded;
 use hairpin::sections::number::Count;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::socket::HELLO;
-use hairpin::signaling::{heartbeat, outbox};
+use hairpin::signaling::{heartbeat, send_queue};
 use serde_json::{Value, json};
 
 use super::daemon::{start, start_changed};
@@ -61,7 +61,7 @@ fn a_member_that_stops_reading_is_closed_at_its_bound_and_the_others_miss_nothin
         }
     }
     // What the kernel keeps for a reader that small comes on top.
-    let bound = (outbox::BYTES_MAX + (6 << 20)) as u64 / 4000;
+    let bound = (send_queue::BYTES_MAX + (6 << 20)) as u64 / 4000;
     println!("{sent} messages of 4 kB");
     assert!(sent <= bound, "{sent} messages of 4 kB before the end, more than {bound}");
     if !heard_of_it {

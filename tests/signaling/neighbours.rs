@@ -12,7 +12,7 @@ use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
 use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::rooms::Rules;
-use hairpin::signaling::seats::Crowded;
+use hairpin::signaling::seats::NoSeat;
 use hairpin::signaling::sessions::SocketId;
 use serde_json::{Value, json};
 
@@ -146,7 +146,7 @@ fn who_holds_all_sockets_of_an_address_in_no_room_makes_way_for_the_neighbour() 
 
     let refused = open_from(&daemon, HERE).err().unwrap();
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")), "all came just now");
-    assert_eq!(daemon.hub().room_for(HERE.parse().unwrap()), Err(Crowded::Address));
+    assert_eq!(daemon.hub().room_for(HERE.parse().unwrap()), Err(NoSeat::Address));
     assert_eq!(daemon.hub().room_for("198.51.100.8".parse().unwrap()), Ok(()));
 
     let mut neighbour = None;
@@ -173,7 +173,7 @@ fn a_network_has_the_sockets_of_four_addresses_and_another_network_its_own() {
     let held: Vec<_> =
         (0..8).map(|n| open_from(&daemon, &host(1, n / 2).to_string()).ok().unwrap()).collect();
     assert_eq!(open_from(&daemon, &host(1, 99).to_string()).err().unwrap().status, 429);
-    assert_eq!(daemon.hub().room_for(host(1, 99)), Err(Crowded::Network));
+    assert_eq!(daemon.hub().room_for(host(1, 99)), Err(NoSeat::Network));
     assert!(open_from(&daemon, &host(2, 1).to_string()).is_ok());
     drop(held);
     daemon.stop();
@@ -188,7 +188,7 @@ fn strangers_that_hold_every_place_of_the_server_make_way_and_members_do_not() {
     let (mut oldest, _) = welcome_from(&daemon, &host(1, 1).to_string());
     let (mut second, _) = welcome_from(&daemon, &host(2, 1).to_string());
     assert_eq!(open_from(&daemon, &host(3, 1).to_string()).err().unwrap().status, 503);
-    assert_eq!(daemon.hub().room_for(host(3, 1)), Err(Crowded::Server));
+    assert_eq!(daemon.hub().room_for(host(3, 1)), Err(NoSeat::Server));
     let mut newcomer = None;
     eventually("the oldest stranger makes way", || {
         newcomer = open_from(&daemon, &host(3, 1).to_string()).ok();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::http::app_state::AppState;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
-use crate::http::websocket::crowded_code;
+use crate::http::websocket::no_seat_code;
 use crate::ice::Transport;
 use crate::origin::Origin;
 use crate::room_token::Create;
@@ -30,7 +30,7 @@ pub(super) async fn ask(
         "expected": state.origins.public().map(Origin::as_str),
         "allowed": needs_token.is_some(),
         "needs_token": needs_token.unwrap_or(false),
-        "sockets": state.hub.room_for(requester.ip).err().map_or("ok", crowded_code),
+        "sockets": state.hub.room_for(requester.ip).err().map_or("ok", no_seat_code),
         "create": create,
         "tls": state.ice.uris(Some(&[Transport::Tls])).next().is_some(),
     })))

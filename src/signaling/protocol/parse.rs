@@ -8,28 +8,28 @@ use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{Name, RoomName};
 use crate::signaling::protocol::{
     BODY_MAX, CANDIDATE_MAX, CANDIDATES_MAX, Candidate, ClientMessage, Content, DEPTH_MAX, Description,
-    Fault, Hello, Join, KEY_MAX, KIND_MAX, Request, Resume, SDP_MAX, StateChange, TOKEN_MAX,
+    Hello, Join, KEY_MAX, KIND_MAX, Request, RequestError, Resume, SDP_MAX, StateChange, TOKEN_MAX,
 };
 
 /// What is wrong with a frame, and the request that the error answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mistake {
+pub struct ParseError {
     /// The request's `id`, if that much could be read.
     pub re: Option<u32>,
     /// What is wrong.
-    pub fault: Fault,
+    pub error: RequestError,
 }
 
 /// Reads the text of a frame.
 ///
 /// # Errors
 /// If it is no message that the server understands.
-pub fn parse(text: &str) -> Result<Request, Mistake> {
-    let mut fields = Fields::read(text).map_err(|fault| Mistake { re: None, fault })?;
-    let id = fields.optional("id").map_err(|fault| Mistake { re: None, fault })?;
+pub fn parse(text: &str) -> Result<Request, ParseError> {
+    let mut fields = Fields::read(text).map_err(|error| ParseError { re: None, error })?;
+    let id = fields.optional("id").map_err(|error| ParseError { re: None, error })?;
     match fields.message() {
         Ok(message) => Ok(Request { id, message }),
-        Err(fault) => Err(Mistake { re: id, fault }),
+        Err(error) => Err(ParseError { re: id, error }),
     }
 }
 
@@ -37,14 +37,14 @@ pub fn parse(text: &str) -> Result<Request, Mistake> {
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    fn read(text: &str) -> Result<Self, Fault> {
+    fn read(text: &str) -> Result<Self, RequestError> {
         if is_too_deep(text) {
             return Err(ErrorCode::BadJson.into());
         }
         serde_json::from_str(text).map(Self).map_err(|_| ErrorCode::BadJson.into())
     }
 
-    fn message(&mut self) -> Result<ClientMessage, Fault> {
+    fn message(&mut self) -> Result<ClientMessage, RequestError> {
         let t: String = self.required("t")?;
         Ok(match t.as_str() {
             "hello" => ClientMessage::Hello(self.hello()?),
@@ -59,7 +59,7 @@ impl Fields {
             "state" => ClientMessage::State(self.state()?),
             "msg" => ClientMessage::Msg {
                 to: self.optional("to")?,
-                kind: self.text("kind", KIND_MAX)?.ok_or(Fault::field("kind"))?,
+                kind: self.text("kind", KIND_MAX)?.ok_or(RequestError::field("kind"))?,
                 body: self.body()?,
             },
             "ice" => ClientMessage::Ice,
@@ -77,7 +77,7 @@ impl Fields {
         })
     }
 
-    fn hello(&mut self) -> Result<Hello, Fault> {
+    fn hello(&mut self) -> Result<Hello, RequestError> {
         let last = self.optional("last")?.unwrap_or_default();
         Ok(Hello {
             versions: self.required("v")?,
@@ -86,10 +86,10 @@ impl Fields {
         })
     }
 
-    fn join(&mut self) -> Result<Join, Fault> {
+    fn join(&mut self) -> Result<Join, RequestError> {
         let room: String = self.required("room")?;
         Ok(Join {
-            room: RoomName::try_from(room).map_err(Fault::room)?,
+            room: RoomName::try_from(room).map_err(RequestError::room)?,
             name: self.name()?.unwrap_or_default(),
             key: self.token("key", KEY_MAX)?,
             host_token: self.token("host_token", TOKEN_MAX)?,
@@ -97,13 +97,13 @@ impl Fields {
         })
     }
 
-    fn state_of_newcomer(&mut self) -> Result<StateChange, Fault> {
+    fn state_of_newcomer(&mut self) -> Result<StateChange, RequestError> {
         let state: Option<Map<String, Value>> = self.optional("state")?;
         let state = state.map(|fields| Self(fields).state()).transpose();
-        state.map(Option::unwrap_or_default).map_err(|fault| Fault { field: Some("state"), ..fault })
+        state.map(Option::unwrap_or_default).map_err(|error| RequestError { field: Some("state"), ..error })
     }
 
-    fn state(&mut self) -> Result<StateChange, Fault> {
+    fn state(&mut self) -> Result<StateChange, RequestError> {
         Ok(StateChange {
             mic: self.optional("mic")?,
             cam: self.optional("cam")?,
@@ -113,64 +113,70 @@ impl Fields {
         })
     }
 
-    fn name(&mut self) -> Result<Option<Name>, Fault> {
+    fn name(&mut self) -> Result<Option<Name>, RequestError> {
         let text: Option<String> = self.optional("name")?;
-        text.map(Name::try_from).transpose().map_err(|why| Fault::name("name", why))
+        text.map(Name::try_from).transpose().map_err(|why| RequestError::name("name", why))
     }
 
     /// Exactly one of `d` and `c`.
-    fn content(&mut self) -> Result<Content, Fault> {
+    fn content(&mut self) -> Result<Content, RequestError> {
         let description: Option<Description> = self.object("d")?;
         if self.0.get("c").and_then(Value::as_array).is_some_and(|list| list.iter().any(Value::is_array)) {
-            return Err(Fault::field("c"));
+            return Err(RequestError::field("c"));
         }
         let candidates: Option<Vec<Option<Candidate>>> = self.optional("c")?;
         match (description, candidates) {
             (Some(description), None) if description.sdp.len() <= SDP_MAX => {
                 Ok(Content::Description(description))
             }
-            (Some(_), None) => Err(Fault::too_large("d")),
-            (None, Some(candidates)) if candidates.len() > CANDIDATES_MAX => Err(Fault::too_large("c")),
+            (Some(_), None) => Err(RequestError::too_large("d")),
+            (None, Some(candidates)) if candidates.len() > CANDIDATES_MAX => {
+                Err(RequestError::too_large("c"))
+            }
             (None, Some(candidates)) if candidates.iter().flatten().all(is_short) => {
                 Ok(Content::Candidates(candidates))
             }
-            (None, Some(_)) => Err(Fault::too_large("c")),
-            (Some(_), Some(_)) => Err(Fault::field("c")),
-            (None, None) => Err(Fault::field("d")),
+            (None, Some(_)) => Err(RequestError::too_large("c")),
+            (Some(_), Some(_)) => Err(RequestError::field("c")),
+            (None, None) => Err(RequestError::field("d")),
         }
     }
 
-    fn body(&mut self) -> Result<String, Fault> {
+    fn body(&mut self) -> Result<String, RequestError> {
         let body: String = self.required("body")?;
-        if body.len() > BODY_MAX { Err(Fault::too_large("body")) } else { Ok(body) }
+        if body.len() > BODY_MAX { Err(RequestError::too_large("body")) } else { Ok(body) }
     }
 
-    fn text(&mut self, name: &'static str, most: usize) -> Result<Option<String>, Fault> {
+    fn text(&mut self, name: &'static str, most: usize) -> Result<Option<String>, RequestError> {
         let text: Option<String> = self.optional(name)?;
-        if text.as_ref().is_some_and(|text| text.len() > most) { Err(Fault::field(name)) } else { Ok(text) }
+        if text.as_ref().is_some_and(|text| text.len() > most) {
+            Err(RequestError::field(name))
+        } else {
+            Ok(text)
+        }
     }
 
-    fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Secret>, Fault> {
+    fn token(&mut self, name: &'static str, most: usize) -> Result<Option<Secret>, RequestError> {
         Ok(self.text(name, most)?.map(Secret::new))
     }
 
     /// A list would be read as the fields in their order, which the protocol does not know.
-    fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Fault> {
+    fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, RequestError> {
         if self.0.get(name).is_some_and(Value::is_array) {
-            Err(Fault::field(name))
+            Err(RequestError::field(name))
         } else {
             self.optional(name)
         }
     }
 
-    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, Fault> {
-        self.optional(name)?.ok_or(Fault::field(name))
+    fn required<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<T, RequestError> {
+        self.optional(name)?.ok_or(RequestError::field(name))
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, Fault> {
+    fn optional<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, RequestError> {
         match self.0.remove(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => serde_json::from_value(value).map(Some).map_err(|_| Fault::field(name)),
+            Some(value) => serde_json::from_value(value).map(Some).map_err(|_| RequestError::field(name)),
         }
     }
 }
@@ -213,9 +219,9 @@ mod tests {
         parse(text).unwrap_or_else(|mistake| panic!("{text}: {mistake:?}")).message
     }
 
-    fn fault(text: &str) -> (ErrorCode, Option<&'static str>) {
-        let Mistake { fault, .. } = parse(text).expect_err(text);
-        (fault.code, fault.field)
+    fn error(text: &str) -> (ErrorCode, Option<&'static str>) {
+        let ParseError { error, .. } = parse(text).expect_err(text);
+        (error.code, error.field)
     }
 
     #[test]
@@ -244,7 +250,7 @@ mod tests {
             (signal(r#""d":["offer","v=0"]"#), "d"),
             (signal(r#""c":[["a","0",0,null]]"#), "c"),
         ] {
-            assert_eq!(fault(&text), (ErrorCode::BadField, Some(field)), "{text}");
+            assert_eq!(error(&text), (ErrorCode::BadField, Some(field)), "{text}");
         }
     }
 
@@ -266,7 +272,7 @@ mod tests {
         assert_eq!(message(&deep(7)), ClientMessage::Leave);
         let bottomless = "[".repeat(100_000);
         for text in ["", "{", "null", "[]", "7", "{\"t\":NaN}", "\u{feff}{}", &deep(8), &bottomless] {
-            assert_eq!(fault(text), (ErrorCode::BadJson, None), "{text:.40}");
+            assert_eq!(error(text), (ErrorCode::BadJson, None), "{text:.40}");
         }
     }
 
@@ -306,10 +312,10 @@ mod tests {
             (&format!(r#"{{"t":"signal","to":"{PEER}","e":1.5,"c":[]}}"#), "e"),
             (&format!(r#"{{"t":"signal","to":"{PEER}","e":1,"c":[],"d":{{"type":"rollback"}}}}"#), "c"),
         ] {
-            assert_eq!(fault(text), (ErrorCode::BadField, Some(field)), "{text}");
+            assert_eq!(error(text), (ErrorCode::BadField, Some(field)), "{text}");
         }
-        assert_eq!(fault(r#"{"t":"join","room":"a/b"}"#), (ErrorCode::RoomNameInvalid, None));
-        assert_eq!(fault(r#"{"t":"sing"}"#), (ErrorCode::UnknownType, None));
+        assert_eq!(error(r#"{"t":"join","room":"a/b"}"#), (ErrorCode::RoomNameInvalid, None));
+        assert_eq!(error(r#"{"t":"sing"}"#), (ErrorCode::UnknownType, None));
         assert_eq!(parse(r#"{"t":"sing","id":9}"#).unwrap_err().re, Some(9));
     }
 
@@ -329,7 +335,7 @@ mod tests {
             (long, "c"),
             (body(BODY_MAX + 1), "body"),
         ] {
-            assert_eq!(fault(&bad), (ErrorCode::TooLarge, Some(field)));
+            assert_eq!(error(&bad), (ErrorCode::TooLarge, Some(field)));
         }
     }
 

@@ -12,18 +12,18 @@ use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::{RoomName, SessionId};
 use crate::signaling::protocol::{
-    BODY_MAX, CANDIDATES_MAX, FRAME_MAX, Fault, Heartbeats, Hello, LeaveReason, Limits, Resume, SDP_MAX,
-    ServerMessage, VERSION, Welcome,
+    BODY_MAX, CANDIDATES_MAX, FRAME_MAX, Heartbeats, Hello, LeaveReason, MessageLimits, RequestError, Resume,
+    SDP_MAX, ServerMessage, VERSION, Welcome,
 };
 use crate::signaling::rooms::Pass;
-use crate::signaling::seats::Crowded;
+use crate::signaling::seats::NoSeat;
 use crate::signaling::sessions::{Attachment, GRACE, SocketId};
-use crate::signaling::switchboard::{Effect, Switchboard, Turn, Visit, aside};
+use crate::signaling::switchboard::{Effect, Step, Switchboard, Visit, aside};
 
 /// A session, the token by which it can be resumed, and whether it just was.
 type Begun = (SessionId, Secret, bool);
 /// Why there is none, and how the socket ends if it does.
-type Unwelcome = (Fault, Option<Close>);
+type Unwelcome = (RequestError, Option<Close>);
 
 /// How often a session may go on on another socket, each minute and at once: each socket may send at once what its pace
 /// allows, and two tabs must not take one session from each other for ever.
@@ -38,25 +38,25 @@ impl Switchboard {
         visit: Visit,
         id: Option<u32>,
         hello: &Hello,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) {
         let begun = match &hello.resume {
             _ if !hello.versions.contains(&VERSION) => {
                 Err((ErrorCode::BadVersion.into(), Some(Close::Protocol)))
             }
             _ if self.draining => Err((ErrorCode::Draining.into(), Some(Close::Drain))),
-            Some(resume) => self.resume(socket, visit, resume, turn),
-            None => self.begin(socket, visit, hello.token.as_ref(), turn),
+            Some(resume) => self.resume(socket, visit, resume, step),
+            None => self.begin(socket, visit, hello.token.as_ref(), step),
         };
         let (session, resume, resumed) = match begun {
             Ok(begun) => begun,
-            Err((fault, close)) => return self.turn_down(socket, id, fault, close, turn),
+            Err((error, close)) => return self.turn_down(socket, id, error, close, step),
         };
-        let welcome = welcome(session, resume, resumed, turn.now.unix);
-        turn.effects.push(aside(socket, id, &welcome));
+        let welcome = welcome(session, resume, resumed, step.now.unix);
+        step.effects.push(aside(socket, id, &welcome));
         self.sockets.entry(socket).and_modify(|socket| socket.session = Some(session));
         if resumed {
-            self.catch_up(socket, session, hello.resume.as_ref().map_or(0, |resume| resume.last), turn);
+            self.catch_up(socket, session, hello.resume.as_ref().map_or(0, |resume| resume.last), step);
         }
     }
 
@@ -65,21 +65,21 @@ impl Switchboard {
         socket: SocketId,
         visit: Visit,
         token: Option<&Secret>,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) -> Result<Begun, Unwelcome> {
-        let unauthorized = |code: ErrorCode| (Fault::from(code), Some(Close::Unauthorized));
+        let unauthorized = |code: ErrorCode| (RequestError::from(code), Some(Close::Unauthorized));
         let pass = match token {
-            Some(token) => Some(self.pass(token, turn.now).map_err(unauthorized)?),
+            Some(token) => Some(self.pass(token, step.now).map_err(unauthorized)?),
             None if visit.needs_token => return Err(unauthorized(ErrorCode::Unauthorized)),
             None => None,
         };
         if self.sessions.is_full()
-            && let Some(oldest) = self.seats.oldest(|other| self.is_welcome(other), turn.now.moment)
+            && let Some(oldest) = self.seats.oldest(|other| self.is_welcome(other), step.now.moment)
         {
-            self.crowded(Crowded::Server, turn.now.moment);
-            self.send_away(oldest, turn);
+            self.crowded(NoSeat::Server, step.now.moment);
+            self.send_away(oldest, step);
         }
-        let begun = self.sessions.begin(socket, visit.ip, pass, turn.rng);
+        let begun = self.sessions.begin(socket, visit.ip, pass, step.rng);
         let (session, token) = begun.ok_or((ErrorCode::ServerFull.into(), Some(Close::Full)))?;
         Ok((session, token, false))
     }
@@ -100,15 +100,15 @@ impl Switchboard {
         socket: SocketId,
         visit: Visit,
         resume: &Resume,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) -> Result<Begun, Unwelcome> {
-        let failed = (Fault::from(ErrorCode::ResumeFailed), None);
+        let failed = (RequestError::from(ErrorCode::ResumeFailed), None);
         let id = self.sessions.by_token(&resume.token).ok_or(failed)?;
         let session = self.sessions.get(id).ok_or(failed)?;
         let rate = Rate::new(RESUMES_PER_MINUTE, Duration::from_secs(60), RESUMES_AT_ONCE);
-        if !session.resumes.take(rate, 1, turn.now.moment) {
-            let wait = session.resumes.wait(rate, 1, turn.now.moment);
-            return Err((Fault::later(ErrorCode::RateLimited, wait), Some(Close::RateLimited)));
+        if !session.resumes.take(rate, 1, step.now.moment) {
+            let wait = session.resumes.wait(rate, 1, step.now.moment);
+            return Err((RequestError::later(ErrorCode::RateLimited, wait), Some(Close::RateLimited)));
         }
         let is_whole = session.replay.after(resume.last).is_some();
         session.ip = visit.ip;
@@ -116,27 +116,27 @@ impl Switchboard {
         if let Attachment::Socket(old) =
             std::mem::replace(&mut session.attachment, Attachment::Socket(socket))
         {
-            turn.effects.push(aside(old, None, &Fault::from(ErrorCode::Replaced).into()));
-            self.close(old, Close::Replaced, turn);
+            step.effects.push(aside(old, None, &RequestError::from(ErrorCode::Replaced).into()));
+            self.close(old, Close::Replaced, step);
         }
         if !is_whole {
-            self.end(id, LeaveReason::Timeout, turn);
+            self.end(id, LeaveReason::Timeout, step);
             return Err(failed);
         }
         Ok((id, resume.token.clone(), true))
     }
 
     /// Sends a resumed session what it missed, and lets the others know that it is back.
-    fn catch_up(&mut self, socket: SocketId, id: SessionId, last: u64, turn: &mut Turn<'_>) {
+    fn catch_up(&mut self, socket: SocketId, id: SessionId, last: u64, step: &mut Step<'_>) {
         if let Some(session) = self.sessions.get(id) {
             session.replay.acknowledge(last);
             let missed = session.replay.after(last).into_iter().flatten();
-            turn.effects.extend(missed.map(|frame| Effect::Send(socket, frame)));
+            step.effects.extend(missed.map(|frame| Effect::Send(socket, frame)));
             session.replay.show();
         }
         let mut post = Post::default();
         self.rooms.set_away(id, false, &mut post);
-        self.deliver(post, turn);
+        self.deliver(post, step);
     }
 }
 
@@ -147,7 +147,7 @@ fn welcome(session: SessionId, resume: Secret, resumed: bool, now: Unix) -> Serv
         resume,
         resumed,
         hb: Heartbeats { ping: PING.as_secs(), dead: DEAD.as_secs() },
-        limits: Limits {
+        limits: MessageLimits {
             frame: FRAME_MAX,
             sdp: SDP_MAX,
             candidates: CANDIDATES_MAX,

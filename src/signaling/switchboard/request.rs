@@ -10,10 +10,10 @@ use crate::signaling::guesses::{Guesser, Wrong};
 use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::{PeerId, SessionId};
-use crate::signaling::protocol::{ClientMessage, Fault, Join, LeaveReason, Request, ServerMessage};
-use crate::signaling::room::Caller;
+use crate::signaling::protocol::{ClientMessage, Join, LeaveReason, Request, RequestError, ServerMessage};
+use crate::signaling::room::Newcomer;
 use crate::signaling::sessions::SocketId;
-use crate::signaling::switchboard::{Switchboard, Turn, aside};
+use crate::signaling::switchboard::{Step, Switchboard, aside};
 
 /// Changes of its state that a member may make each second, and at once.
 const CHANGES_PER_SECOND: u64 = 5;
@@ -26,28 +26,28 @@ impl Switchboard {
         socket: SocketId,
         session: SessionId,
         request: Request,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
     ) {
         let Request { id, message } = request;
         let mut post = Post::default();
         let reply = match message {
             ClientMessage::Ping { ts, last } => {
                 self.acknowledge(socket, last.unwrap_or_default());
-                return turn.effects.push(aside(socket, id, &ServerMessage::Pong { ts }));
+                return step.effects.push(aside(socket, id, &ServerMessage::Pong { ts }));
             }
             ClientMessage::Bye => {
-                self.end(session, LeaveReason::Left, turn);
-                return self.close(socket, Close::Bye, turn);
+                self.end(session, LeaveReason::Left, step);
+                return self.close(socket, Close::Bye, step);
             }
-            ClientMessage::Hello(_) => Err(Fault::field("t")),
-            ClientMessage::Join(join) => self.join(session, &join, turn, &mut post),
+            ClientMessage::Hello(_) => Err(RequestError::field("t")),
+            ClientMessage::Join(join) => self.join(session, &join, step, &mut post),
             ClientMessage::Ice => {
-                let ice = self.ice(session, turn.now).map(ServerMessage::Ice);
+                let ice = self.ice(session, step.now).map(ServerMessage::Ice);
                 ice.ok_or_else(|| self.without_ice(session).into())
             }
-            ClientMessage::State(_) if self.is_restless(session, turn.now.moment) => {
-                Err(Fault::later(ErrorCode::RateLimited, Duration::from_millis(1000 / CHANGES_PER_SECOND)))
-            }
+            ClientMessage::State(_) if self.is_restless(session, step.now.moment) => Err(
+                RequestError::later(ErrorCode::RateLimited, Duration::from_millis(1000 / CHANGES_PER_SECOND)),
+            ),
             message @ (ClientMessage::Leave
             | ClientMessage::Signal { .. }
             | ClientMessage::State(_)
@@ -58,45 +58,45 @@ impl Switchboard {
             | ClientMessage::Deny { .. }
             | ClientMessage::Host { .. }
             | ClientMessage::End) => {
-                self.rooms.ask(session, message, turn.now.moment, &mut post).map_err(Fault::from)
+                self.rooms.ask(session, message, step.now.moment, &mut post).map_err(RequestError::from)
             }
         };
         match reply {
             // Who gave no id does not want to hear that all is well.
             Ok(ServerMessage::Ok) if id.is_none() => {}
-            Ok(message) => self.say(session, id, message, turn),
-            Err(fault) => self.say(session, id, fault.into(), turn),
+            Ok(message) => self.say(session, id, message, step),
+            Err(error) => self.say(session, id, error.into(), step),
         }
-        self.deliver(post, turn);
+        self.deliver(post, step);
     }
 
     fn join(
         &mut self,
         id: SessionId,
         join: &Join,
-        turn: &mut Turn<'_>,
+        step: &mut Step<'_>,
         post: &mut Post,
-    ) -> Result<ServerMessage, Fault> {
-        let now = turn.now.moment;
+    ) -> Result<ServerMessage, RequestError> {
+        let now = step.now.moment;
         let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
         let (ip, pass) = (session.ip, session.pass.clone());
         let guesser = pass.as_ref().map_or(Guesser::Stranger(ip), |pass| Guesser::Holder(pass.token));
-        let caller = Caller { session: id, ip, id: PeerId::random(turn.rng) };
+        let newcomer = Newcomer { session: id, ip, id: PeerId::random(step.rng) };
         let joined = match self.may_join(id, ip, (guesser, join), now) {
             Ok(()) => self
                 .rooms
-                .join(&caller, join, pass.as_ref(), now, (&mut *turn.rng, post))
-                .map_err(Fault::from),
-            Err(fault) => Err(fault),
+                .join(&newcomer, join, pass.as_ref(), now, (&mut *step.rng, post))
+                .map_err(RequestError::from),
+            Err(error) => Err(error),
         };
-        joined.inspect_err(|fault| {
+        joined.inspect_err(|error| {
             let room = self.ice.credentials.pseudonym(join.room.as_str());
             let room = room.as_ref().map(Pseudonym::as_str);
-            tracing::debug!(client = %ip, room, reason = fault.code.name(), "join refused");
-            self.counters.refused(fault.code);
-            if fault.code == ErrorCode::BadKey {
+            tracing::debug!(client = %ip, room, reason = error.code.name(), "join refused");
+            self.counters.refused(error.code);
+            if error.code == ErrorCode::BadKey {
                 self.guesses.count(guesser, &join.room, Wrong::Key, now);
-            } else if fault.code == ErrorCode::RoomNotFound {
+            } else if error.code == ErrorCode::RoomNotFound {
                 self.guesses.count(guesser, &join.room, Wrong::NameOrKey, now);
             }
         })
@@ -109,8 +109,8 @@ impl Switchboard {
         ip: IpAddr,
         (guesser, join): (Guesser, &Join),
         now: Moment,
-    ) -> Result<(), Fault> {
-        let later = |wait| Err(Fault::later(ErrorCode::RateLimited, wait));
+    ) -> Result<(), RequestError> {
+        let later = |wait| Err(RequestError::later(ErrorCode::RateLimited, wait));
         let wait = self.guesses.wait(guesser, &join.room, now);
         if !wait.is_zero() && !self.rooms.is_creator(join) {
             self.notices.guessed(now);

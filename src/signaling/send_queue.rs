@@ -19,7 +19,7 @@ pub const BYTES_MAX: usize = 1024 * 1024;
 
 /// The queue of one socket. Copies are the same queue.
 #[derive(Debug, Clone, Default)]
-pub struct Outbox(Arc<Shared>);
+pub struct SendQueue(Arc<Shared>);
 
 /// What comes next on a socket.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ struct Queue {
     close: Option<Close>,
 }
 
-impl Outbox {
+impl SendQueue {
     /// Lets a frame wait.
     ///
     /// # Errors
@@ -122,19 +122,19 @@ mod tests {
 
     #[test]
     fn what_waits_comes_out_in_order_and_then_the_end() {
-        let outbox = Outbox::default();
-        (1..4).for_each(|size| outbox.push(frame(size)).unwrap());
-        outbox.close(Close::Kicked);
-        outbox.close(Close::Drain);
-        let all: Vec<_> = (0..4).filter_map(|_| outbox.take()).collect();
+        let send_queue = SendQueue::default();
+        (1..4).for_each(|size| send_queue.push(frame(size)).unwrap());
+        send_queue.close(Close::Kicked);
+        send_queue.close(Close::Drain);
+        let all: Vec<_> = (0..4).filter_map(|_| send_queue.take()).collect();
         let expected =
             [Next::Send(frame(1)), Next::Send(frame(2)), Next::Send(frame(3)), Next::Close(Close::Kicked)];
-        assert_eq!((all.as_slice(), outbox.queue().frames.capacity()), (&expected[..], 0));
+        assert_eq!((all.as_slice(), send_queue.queue().frames.capacity()), (&expected[..], 0));
     }
 
     #[test]
     fn no_more_waits_than_the_bound() {
-        let (many, large) = (Outbox::default(), Outbox::default());
+        let (many, large) = (SendQueue::default(), SendQueue::default());
         assert_eq!((0..).take_while(|_| many.push(frame(1)).is_ok()).count(), FRAMES_MAX);
         assert_eq!((0..).take_while(|_| large.push(frame(BYTES_MAX / 8)).is_ok()).count(), 8);
         assert_eq!(many.take(), Some(Next::Send(frame(1))));
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_slow_consumer_gets_nothing_more() {
-        let outbox = Outbox::default();
-        outbox.push(frame(1)).unwrap();
-        outbox.close(Close::SlowConsumer);
-        assert_eq!(outbox.take(), Some(Next::Close(Close::SlowConsumer)));
+        let send_queue = SendQueue::default();
+        send_queue.push(frame(1)).unwrap();
+        send_queue.close(Close::SlowConsumer);
+        assert_eq!(send_queue.take(), Some(Next::Close(Close::SlowConsumer)));
     }
 }
