@@ -6,6 +6,7 @@
 //! waits in the [`send_queue`] of its socket. Everything but the hub, the send_queue and the socket is pure.
 
 pub mod counters;
+pub mod frame;
 pub mod guesses;
 pub mod heartbeat;
 pub mod hub;

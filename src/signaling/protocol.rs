@@ -1,7 +1,7 @@
 //! PURE  The messages of the signaling protocol, version 1; `docs/signaling.md` is the same for people.
 //!
 //! Each frame is one JSON object with its type in `t`. What a client sends is read by [`parse`], field by field, so that
-//! an error can name the field; what the server sends is written by serde and put into a frame by [`frame`].
+//! an error can name the field; what the server sends is written by serde and put into a frame by [`super::frame`].
 
 mod client;
 pub mod codes;
@@ -16,7 +16,7 @@ pub use content::{Candidate, Content, Description, DescriptionKind};
 pub use request_error::RequestError;
 pub use server::{
     ErrorBody, GoawayAction, Heartbeats, Joined, KickReason, LeaveReason, MemberState, MessageLimits, Peer,
-    ServerMessage, Welcome, frame,
+    ServerMessage, Welcome,
 };
 
 /// The version of the protocol.
@@ -46,13 +46,6 @@ mod tests {
 
     use super::codes::ErrorCode;
     use super::*;
-
-    #[test]
-    fn a_frame_has_its_number_and_what_it_answers_in_front_of_the_message() {
-        let json = ServerMessage::Ok.to_json();
-        assert_eq!(frame(&json, Some(7), Some(3)), "{\"n\":7,\"re\":3,\"t\":\"ok\"}");
-        assert_eq!(frame(&json, None, None), "{\"t\":\"ok\"}");
-    }
 
     #[test]
     fn what_a_change_does_not_name_stays() {

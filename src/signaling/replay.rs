@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::signaling::frame::{self, Frame};
 use crate::signaling::protocol::names::PeerId;
 use crate::signaling::worth::Worth;
 
@@ -14,15 +15,6 @@ use crate::signaling::worth::Worth;
 pub const FRAMES_MAX: usize = 256;
 /// Bytes that are kept.
 pub const BYTES_MAX: usize = 256 * 1024;
-
-/// The text of a frame, shared by all who keep or send it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// Its number in the session; `None` for what belongs to the socket alone.
-    pub n: Option<u64>,
-    /// The JSON.
-    pub text: Arc<str>,
-}
 
 /// The frames of one session that may not have arrived.
 #[derive(Debug, Default)]
@@ -50,7 +42,8 @@ pub enum Way {
 #[derive(Debug)]
 struct Kept {
     n: u64,
-    text: Arc<str>,
+    re: Option<u32>,
+    message: Arc<str>,
     worth: Worth,
 }
 
@@ -65,19 +58,20 @@ impl Replay {
         self.sent + 1
     }
 
-    /// Keeps the next frame, whose text is made from its number.
-    pub fn push(&mut self, worth: Worth, way: Way, text: impl FnOnce(u64) -> String) -> Frame {
+    /// Gives a message, which may answer a request, the next number, and keeps it.
+    pub fn push(&mut self, worth: Worth, way: Way, re: Option<u32>, message: Arc<str>) -> Frame {
         self.sent += 1;
         if way == Way::Socket {
             self.shown = self.sent;
         }
-        let text: Arc<str> = text(self.sent).into();
-        self.bytes += text.len();
-        self.frames.push_back(Kept { n: self.sent, text: Arc::clone(&text), worth });
+        let kept = Kept { n: self.sent, re, message, worth };
+        let frame = kept.frame();
+        self.bytes += kept.bytes();
+        self.frames.push_back(kept);
         while self.frames.len() > FRAMES_MAX || self.bytes > BYTES_MAX {
             self.leave_out();
         }
-        Frame { n: Some(self.sent), text }
+        frame
     }
 
     /// Everything up to `n` has arrived. A number that was never sent proves nothing.
@@ -101,7 +95,7 @@ impl Replay {
             return None;
         }
         let missed = self.frames.iter().filter(move |kept| kept.n > last);
-        Some(missed.map(|kept| Frame { n: Some(kept.n), text: Arc::clone(&kept.text) }))
+        Some(missed.map(Kept::frame))
     }
 
     /// All that was kept is on its way to a socket.
@@ -148,7 +142,7 @@ impl Replay {
         let mut senders: Vec<(PeerId, usize)> = Vec::new();
         for kept in self.frames.iter().filter(|kept| kept.worth.is_said()) {
             let Some(peer) = kept.worth.peer() else { continue };
-            let cost = kept.text.len() + FRAME_COST;
+            let cost = kept.bytes() + FRAME_COST;
             match senders.iter_mut().find(|(sender, _)| *sender == peer) {
                 Some((_, sum)) => *sum += cost,
                 None => senders.push((peer, cost)),
@@ -161,13 +155,23 @@ impl Replay {
 
     fn remove(&mut self, index: usize) {
         if let Some(kept) = self.frames.remove(index) {
-            self.bytes -= kept.text.len();
+            self.bytes -= kept.bytes();
         }
     }
 
     fn retain(&mut self, stays: impl Fn(&Kept) -> bool) {
         self.frames.retain(|kept| stays(kept));
-        self.bytes = self.frames.iter().map(|kept| kept.text.len()).sum();
+        self.bytes = self.frames.iter().map(Kept::bytes).sum();
+    }
+}
+
+impl Kept {
+    fn frame(&self) -> Frame {
+        Frame { n: Some(self.n), re: self.re, message: Arc::clone(&self.message) }
+    }
+
+    fn bytes(&self) -> usize {
+        frame::bytes(Some(self.n), self.re, &self.message)
     }
 }
 
@@ -181,15 +185,28 @@ mod tests {
 
     fn filled(frames: u64) -> Replay {
         let mut replay = Replay::default();
-        (0..frames).for_each(|_| drop(replay.push(Worth::Much, Way::Socket, |n| format!("frame {n}"))));
+        (0..frames).for_each(|_| drop(push(&mut replay, Worth::Much, Way::Socket)));
         replay
+    }
+
+    /// Keeps a frame that says its number.
+    fn push(replay: &mut Replay, worth: Worth, way: Way) -> Frame {
+        let message = format!("{{frame {}}}", replay.next());
+        replay.push(worth, way, None, message.into())
+    }
+
+    /// Keeps a frame whose text has so many bytes, or the fewest that it can have.
+    fn push_bytes(replay: &mut Replay, worth: Worth, way: Way, bytes: usize) -> Frame {
+        let number = format!("\"n\":{},", replay.next()).len();
+        let message = format!("{{{}", "x".repeat(bytes.saturating_sub(number + 1)));
+        replay.push(worth, way, None, message.into())
     }
 
     fn after(replay: &Replay, last: u64) -> Option<Vec<u64>> {
         replay.after(last).map(|frames| {
             frames
                 .map(|frame| {
-                    assert_eq!(*frame.text, *format!("frame {}", frame.n.unwrap()));
+                    assert_eq!(*frame.message, *format!("{{frame {}}}", frame.n.unwrap()));
                     frame.n.unwrap()
                 })
                 .collect()
@@ -227,7 +244,7 @@ mod tests {
         assert_eq!((many.frames.len(), after(&many, 0)), (FRAMES_MAX, None));
         assert_eq!(after(&many, 1).map(|list| list.len()), Some(FRAMES_MAX));
         let mut large = Replay::default();
-        (0..10).for_each(|_| drop(large.push(Worth::Much, Way::Socket, |_| "x".repeat(BYTES_MAX / 4))));
+        (0..10).for_each(|_| drop(push_bytes(&mut large, Worth::Much, Way::Socket, BYTES_MAX / 4)));
         assert_eq!((large.frames.len(), large.bytes), (4, BYTES_MAX));
     }
 
@@ -236,7 +253,7 @@ mod tests {
         let [alice, mallory, _] = peers();
         let mut replay = Replay::default();
         let mut push = |worth, times| {
-            (0..times).for_each(|_| drop(replay.push(worth, Way::Waits, |n| format!("frame {n}"))));
+            (0..times).for_each(|_| drop(push(&mut replay, worth, Way::Waits)));
         };
         push(Worth::Signal(mallory), 50);
         push(Worth::Text(alice), 100);
@@ -257,7 +274,7 @@ mod tests {
             for worth in
                 [Worth::State(alice), Worth::State(bob), Worth::Presence(bob), Worth::Room, Worth::Ice]
             {
-                replay.push(worth, Way::Socket, |n| format!("frame {n}"));
+                push(&mut replay, worth, Way::Socket);
             }
         }
         assert_eq!(after(&replay, 0).unwrap().last_chunk::<5>(), Some(&[4996, 4997, 4998, 4999, 5000]));
@@ -268,14 +285,14 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let mut replay = Replay::default();
         let told = PeerId::random(&mut rng);
-        replay.push(Worth::Came(told), Way::Socket, |n| format!("frame {n}"));
+        push(&mut replay, Worth::Came(told), Way::Socket);
         for _ in 0..1000 {
             let passer = PeerId::random(&mut rng);
             for worth in [Worth::Came(passer), Worth::Text(passer), Worth::Went(passer)] {
-                replay.push(worth, Way::Waits, |n| format!("frame {n}"));
+                push(&mut replay, worth, Way::Waits);
             }
         }
-        let went = replay.push(Worth::Went(told), Way::Waits, |n| format!("frame {n}")).n;
+        let went = push(&mut replay, Worth::Went(told), Way::Waits).n;
         let missed = after(&replay, 1).unwrap();
         assert!(missed.last().copied() == went && missed.len() < FRAMES_MAX, "{missed:?}");
     }
@@ -293,11 +310,11 @@ mod tests {
             ];
             for (push, size, worth) in steps {
                 if push {
-                    drop(replay.push(worths[worth], Way::Waits, |_| "x".repeat(size)));
+                    drop(push_bytes(&mut replay, worths[worth], Way::Waits, size));
                 } else {
                     replay.acknowledge(size as u64 / 1000);
                 }
-                prop_assert_eq!(replay.bytes, replay.frames.iter().map(|kept| kept.text.len()).sum::<usize>());
+                prop_assert_eq!(replay.bytes, replay.frames.iter().map(|kept| kept.frame().text().len()).sum::<usize>());
                 prop_assert!(replay.frames.iter().is_sorted_by_key(|kept| kept.n));
                 prop_assert!(replay.frames.iter().all(|kept| kept.n > replay.gone && kept.n <= replay.sent));
                 prop_assert!(replay.bytes <= BYTES_MAX && replay.frames.len() <= FRAMES_MAX);

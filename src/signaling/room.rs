@@ -1,6 +1,7 @@
 //! PURE  One room: its members, its host, and what they are told of each other.
 
 mod lobby;
+mod member;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use crate::signaling::protocol::{
     Join, Joined, KickReason, LeaveReason, MemberState, Peer, ServerMessage, StateChange,
 };
 use crate::signaling::room::lobby::{Lobby, knock, turn_away};
+use crate::signaling::room::member::Member;
 
 pub use lobby::{KNOCK, WAITING_MAX};
 
@@ -62,13 +64,6 @@ pub enum Entrance {
         /// The session of that other.
         instead_of: Option<SessionId>,
     },
-}
-
-#[derive(Debug)]
-struct Member {
-    session: SessionId,
-    ip: IpAddr,
-    peer: Peer,
 }
 
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::signaling::frame::Frame;
 use crate::signaling::protocol::codes::Close;
-use crate::signaling::replay::{self, Frame};
+use crate::signaling::replay;
 
 /// Frames that may wait: all that a resume can replay, and as many that come meanwhile. Whoever has more waiting does not
 /// read, and its socket is closed.
@@ -54,10 +55,10 @@ impl SendQueue {
     /// If too much waits already; then the frame does not.
     pub fn push(&self, frame: Frame) -> Result<(), Full> {
         let mut queue = self.queue();
-        if queue.frames.len() >= FRAMES_MAX || queue.bytes + frame.text.len() > BYTES_MAX {
+        if queue.frames.len() >= FRAMES_MAX || queue.bytes + frame.bytes() > BYTES_MAX {
             return Err(Full);
         }
-        queue.bytes += frame.text.len();
+        queue.bytes += frame.bytes();
         queue.frames.push_back(frame);
         drop(queue);
         self.0.changed.notify_one();
@@ -98,7 +99,7 @@ impl SendQueue {
     fn take(&self) -> Option<Next> {
         let mut queue = self.queue();
         let Some(frame) = queue.frames.pop_front() else { return queue.close.map(Next::Close) };
-        queue.bytes -= frame.text.len();
+        queue.bytes -= frame.bytes();
         if queue.frames.is_empty() {
             // A burst of the past costs nothing any more.
             queue.frames = VecDeque::new();
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     fn frame(size: usize) -> Frame {
-        Frame { n: None, text: "x".repeat(size).into() }
+        Frame { n: None, re: None, message: "x".repeat(size).into() }
     }
 
     #[test]

@@ -9,13 +9,13 @@ use tungstenite::Error;
 
 use crate::bounds::admission::Permit;
 use crate::clock::Moment;
+use crate::signaling::frame::Frame;
 use crate::signaling::heartbeat::{DEAD, Heartbeat};
 use crate::signaling::hub::SocketHandle;
 use crate::signaling::pace::Pace;
+use crate::signaling::protocol::RequestError;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::parse::parse;
-use crate::signaling::protocol::{self, RequestError, ServerMessage};
-use crate::signaling::replay::Frame;
 use crate::signaling::send_queue::Next;
 
 /// How long a client may take to say hello.
@@ -82,9 +82,10 @@ impl Talk {
         let until = self.hello_by.map_or(self.heartbeat.next(), |by| by.min(self.heartbeat.next()));
         tokio::select! {
             next = self.connection.send_queue().next() => match next {
-                Next::Send(Frame { n, text }) => {
-                    self.heartbeat.sent(n, text.len());
-                    self.send(Message::Text((*text).into())).await
+                Next::Send(frame) => {
+                    let text = frame.text();
+                    self.heartbeat.sent(frame.n, text.len());
+                    self.send(Message::Text(text.into())).await
                 }
                 Next::Close(close) => Err(Some(close)),
             },
@@ -152,7 +153,7 @@ impl Talk {
 
     /// Says why the socket is going to be closed.
     async fn refuse(&mut self, code: ErrorCode) {
-        let text = protocol::frame(&ServerMessage::from(RequestError::from(code)).to_json(), None, None);
+        let text = Frame::aside(None, &RequestError::from(code).into()).text();
         // If it cannot be said, the code of the Close frame says the same.
         let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
     }

@@ -18,6 +18,7 @@ use crate::credentials::tag::Tag;
 use crate::ice::IceConfiguration;
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
+use crate::signaling::frame::Frame;
 use crate::signaling::guesses::Guesses;
 use crate::signaling::joins::Joins;
 use crate::signaling::notices::Notices;
@@ -27,9 +28,9 @@ use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::protocol::parse::ParseError;
 use crate::signaling::protocol::{
-    self, ClientMessage, GoawayAction, LeaveReason, Request, RequestError, ServerMessage,
+    ClientMessage, GoawayAction, LeaveReason, Request, RequestError, ServerMessage,
 };
-use crate::signaling::replay::{Frame, Way};
+use crate::signaling::replay::Way;
 use crate::signaling::rooms::Rooms;
 use crate::signaling::seats::{NoSeat, Seats};
 use crate::signaling::sessions::{Attachment, Session, Sessions, SocketId};
@@ -279,8 +280,8 @@ impl Switchboard {
             match act {
                 Act::Tell { to, message } if to.len() == 1 => self.say(to[0], None, message, step),
                 Act::Tell { to, message } => {
-                    let (json, worth) = (message.to_json(), Worth::of(&message));
-                    to.iter().for_each(|session| self.send(*session, None, (&json, worth), step));
+                    let (json, worth) = (Arc::from(message.to_json()), Worth::of(&message));
+                    to.iter().for_each(|session| self.send(*session, None, (Arc::clone(&json), worth), step));
                 }
                 Act::Dismiss(session, reason) => {
                     self.say(session, None, ServerMessage::Kicked { reason }, step);
@@ -297,24 +298,23 @@ impl Switchboard {
         if let ServerMessage::Joined(joined) = &mut message {
             joined.ice = self.ice(session, step.now);
         }
-        self.send(session, re, (&message.to_json(), Worth::of(&message)), step);
+        self.send(session, re, (message.to_json().into(), Worth::of(&message)), step);
     }
 
     fn send(
         &mut self,
         session: SessionId,
         re: Option<u32>,
-        (json, worth): (&str, Worth),
+        (message, worth): (Arc<str>, Worth),
         step: &mut Step<'_>,
     ) {
         let Some(Session { replay, attachment, .. }) = self.sessions.get(session) else { return };
-        let text = |n| protocol::frame(json, Some(n), re);
         match *attachment {
             Attachment::Socket(socket) => {
-                let frame = replay.push(worth, Way::Socket, text);
+                let frame = replay.push(worth, Way::Socket, re, message);
                 step.effects.push(Effect::Send(socket, frame));
             }
-            Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, text)),
+            Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, re, message)),
         }
     }
 
@@ -374,8 +374,7 @@ impl Switchboard {
     }
 }
 
-/// What concerns a socket alone: it has no number, and nobody who resumes needs it.
+/// A message for a socket only: it has no number, and nobody who resumes needs it.
 fn aside(socket: SocketId, re: Option<u32>, message: &ServerMessage) -> Effect {
-    let text = protocol::frame(&message.to_json(), None, re).into();
-    Effect::Send(socket, Frame { n: None, text })
+    Effect::Send(socket, Frame::aside(re, message))
 }

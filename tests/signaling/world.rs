@@ -12,9 +12,9 @@ use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
 use hairpin::signaling::counters::Counters;
+use hairpin::signaling::frame::Frame;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::protocol::parse::parse;
-use hairpin::signaling::replay::Frame;
 use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
 use hairpin::signaling::switchboard::{Effect, Switchboard, Visit};
@@ -205,7 +205,7 @@ impl World {
 
 /// A frame, read.
 pub fn value(frame: &Frame) -> Value {
-    let value: Value = serde_json::from_str(&frame.text).unwrap();
+    let value: Value = serde_json::from_str(&frame.text()).unwrap();
     assert_eq!(value.get("n").and_then(Value::as_u64), frame.n, "a frame knows its number");
     value
 }

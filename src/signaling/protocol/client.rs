@@ -3,7 +3,7 @@
 use serde_json::Number;
 
 use crate::secret::Secret;
-use crate::signaling::protocol::Content;
+use crate::signaling::protocol::content::Content;
 use crate::signaling::protocol::names::{Name, PeerId, RoomName};
 
 /// A request: a message of a client, and the id that its reply will carry.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::BadName;
-use crate::signaling::protocol::{ErrorBody, ServerMessage};
+use crate::signaling::protocol::server::{ErrorBody, ServerMessage};
 
 /// Why a request is refused, before it is put into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,10 @@ use serde_json::Number;
 use crate::clock::Unix;
 use crate::ice::IceConfiguration;
 use crate::secret::Secret;
+use crate::signaling::protocol::client::StateChange;
 use crate::signaling::protocol::codes::ErrorCode;
+use crate::signaling::protocol::content::Content;
 use crate::signaling::protocol::names::{Name, PeerId, RoomName, SessionId};
-use crate::signaling::protocol::{Content, StateChange};
 
 /// A message of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -272,7 +273,7 @@ pub struct ErrorBody {
 }
 
 impl ServerMessage {
-    /// The message as JSON, to be put into a [`frame`] for each who gets it.
+    /// The message as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("texts and numbers can always be written as JSON")
@@ -294,19 +295,4 @@ impl MemberState {
             unsaid: self.unsaid && change.is_silent(),
         }
     }
-}
-
-/// The text of a frame: a message as JSON, its number in the session, and the request that it answers.
-#[must_use]
-pub fn frame(json: &str, n: Option<u64>, re: Option<u32>) -> String {
-    let mut text = String::with_capacity(json.len() + 32);
-    text.push('{');
-    if let Some(n) = n {
-        text.push_str(&format!("\"n\":{n},"));
-    }
-    if let Some(re) = re {
-        text.push_str(&format!("\"re\":{re},"));
-    }
-    text.push_str(json.strip_prefix('{').unwrap_or(json));
-    text
 }

@@ -9,7 +9,7 @@ use crate::signaling::post::Post;
 use crate::signaling::protocol::ServerMessage;
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, SessionId};
-use crate::signaling::room::Member;
+use crate::signaling::room::member::Member;
 
 /// Clients that may wait at once. For more, the room is full, unless most of them are of one network.
 pub const WAITING_MAX: usize = 8;
