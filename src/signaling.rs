@@ -1,9 +1,10 @@
-//! Rooms in which clients find each other: signaling over WebSocket, as `docs/signaling.md` says.
+//! Rooms in which clients find each other: signaling over WebSocket, as `docs/signaling.md` describes it.
 //!
-//! A frame comes in at a [`socket`], which does nothing but carry. The [`hub`] has it parsed by [`protocol`] and gives it,
-//! under its lock, to the [`switchboard`]: there it belongs to one of the [`sessions`], asks something of one of the
-//! [`rooms`], and makes [`post`] for others. Each frame that goes out is kept in the [`replay`] of its session, and
-//! waits in the [`send_queue`] of its socket. Everything but the hub, the send_queue and the socket is pure.
+//! A frame comes in at a [`socket`], which only carries frames. [`protocol`] parses it, and the [`hub`] passes the request,
+//! under its lock, to the [`switchboard`]: there the request belongs to one of the [`sessions`], concerns one of the
+//! [`rooms`], and causes [`post`] for other sessions. Each message that goes out gets a number, is kept in the [`replay`] of
+//! its session, and waits as a [`frame`] in the [`send_queue`] of its socket. Everything but the hub, the send queue and the
+//! socket is pure.
 
 pub mod counters;
 pub mod frame;

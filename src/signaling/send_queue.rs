@@ -1,7 +1,7 @@
 //! What waits to be sent on one socket: a bounded queue between the rooms and the task that writes.
 //!
-//! This is the one way by which rooms reach a member. A bus between several nodes will take its place for members that
-//! are connected elsewhere.
+//! This is the only way by which rooms reach a member. A bus between several nodes will take its place for members that are
+//! connected to another node.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::signaling::frame::Frame;
 use crate::signaling::protocol::codes::Close;
 use crate::signaling::replay;
 
-/// Frames that may wait: all that a resume can replay, and as many that come meanwhile. Whoever has more waiting does not
+/// Frames that may wait: all that a resume can replay, and as many that come meanwhile. A client for which more wait does not
 /// read, and its socket is closed.
 pub const FRAMES_MAX: usize = 2 * replay::FRAMES_MAX;
 /// Bytes that may wait.
@@ -33,7 +33,7 @@ pub enum Next {
 
 /// Too much waits already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub struct QueueFull;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -53,10 +53,10 @@ impl SendQueue {
     ///
     /// # Errors
     /// If too much waits already; then the frame does not.
-    pub fn push(&self, frame: Frame) -> Result<(), Full> {
+    pub fn push(&self, frame: Frame) -> Result<(), QueueFull> {
         let mut queue = self.queue();
         if queue.frames.len() >= FRAMES_MAX || queue.bytes + frame.bytes() > BYTES_MAX {
-            return Err(Full);
+            return Err(QueueFull);
         }
         queue.bytes += frame.bytes();
         queue.frames.push_back(frame);
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!((0..).take_while(|_| many.push(frame(1)).is_ok()).count(), FRAMES_MAX);
         assert_eq!((0..).take_while(|_| large.push(frame(BYTES_MAX / 8)).is_ok()).count(), 8);
         assert_eq!(many.take(), Some(Next::Send(frame(1))));
-        assert_eq!((many.push(frame(1)), many.push(frame(1))), (Ok(()), Err(Full)));
+        assert_eq!((many.push(frame(1)), many.push(frame(1))), (Ok(()), Err(QueueFull)));
     }
 
     #[test]
