@@ -105,7 +105,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("http", "signaling::hub", "a WebSocket begins as an HTTP request, which is handed to the hub"),
     ("http", "signaling::socket", "what serves the WebSocket from then on"),
     ("http", "signaling::switchboard::Visit", "what the request has shown of its client"),
-    ("http", "signaling::seats::Crowded", "why the hub has no place for a WebSocket: the response says it"),
+    ("http", "signaling::seats::NoSeat", "why the hub has no place for a WebSocket: the response says it"),
     ("http", "signaling::protocol::FRAME_MAX", "the largest message of a WebSocket, which axum enforces"),
     ("http", "signaling::protocol::names::RoomName", "the API names rooms as clients do"),
     ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
@@ -114,8 +114,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("front", "relay::Arrival", "such a connection, with what it has said"),
     ("front", "relay::patience::FIRST_MESSAGE", "the deadline of a first message, which both enforce"),
     ("front", "relay::datagrams::give_back_memory", "system calls are in one file"),
-    // Until the meter of a connection is told its rate.
-    ("http", "signaling::pace", "what a member may send, for the meter of its connection"),
 ];
 
 /// Crates that only these files and folders may name.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::bounds::admission::Permit;
+use crate::bounds::rate::Rate;
 use crate::clock::Clock;
 use crate::http::eviction::Eviction;
 use crate::http::frames::Frames;
@@ -27,9 +28,9 @@ pub struct Control {
 }
 
 impl Control {
-    /// From now on the client may send no more bytes than members of rooms may.
-    pub fn meter(&self) {
-        self.meter.turn_on();
+    /// From now on the client may send bytes at this rate.
+    pub fn meter(&self, bytes: Rate) {
+        self.meter.turn_on(bytes);
     }
 
     /// The connection's place among the connections, for as long as it has one.

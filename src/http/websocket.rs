@@ -42,7 +42,7 @@ pub(super) async fn upgrade(
     let refusal = match admit(&state, &requester, upgrade) {
         Ok((upgrade, connection)) => {
             return bounded(upgrade).on_upgrade(move |socket| {
-                control.meter();
+                control.meter(socket::byte_rate());
                 socket::serve(socket, connection, control.permit())
             });
         }

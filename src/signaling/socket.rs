@@ -8,11 +8,12 @@ use tokio::time::{sleep, timeout};
 use tungstenite::Error;
 
 use crate::bounds::admission::Permit;
+use crate::bounds::rate::Rate;
 use crate::clock::Moment;
 use crate::signaling::frame::Frame;
 use crate::signaling::heartbeat::{DEAD, Heartbeat};
 use crate::signaling::hub::SocketHandle;
-use crate::signaling::pace::Pace;
+use crate::signaling::pace::{BYTES_PER_TEN_SECONDS, Pace};
 use crate::signaling::protocol::RequestError;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::parse::parse;
@@ -22,6 +23,14 @@ use crate::signaling::send_queue::Next;
 pub const HELLO: Duration = Duration::from_secs(5);
 /// How long a client may take to hear why its socket is closed, and to close it, too.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes that a client may send over the connection of its socket: twice what its messages may have, for headers, and for
+/// fragments that never become a message.
+#[must_use]
+pub fn byte_rate() -> Rate {
+    let bytes = 2 * BYTES_PER_TEN_SECONDS;
+    Rate::new(bytes, Duration::from_secs(10), bytes)
+}
 
 /// How a conversation ends: by the server, for a reason; or by the client or the network.
 type End = Option<Close>;
@@ -60,14 +69,14 @@ pub async fn serve(socket: WebSocket, connection: SocketHandle, permit: Weak<Per
 impl Talk {
     async fn run(&mut self) -> End {
         loop {
-            if let Err(end) = self.turn().await {
+            if let Err(end) = self.step().await {
                 return end;
             }
         }
     }
 
     /// Waits for one thing, and does it.
-    async fn turn(&mut self) -> Result<(), End> {
+    async fn step(&mut self) -> Result<(), End> {
         let now = self.connection.now();
         if self.heartbeat.is_dead(now) {
             return Err(Some(Close::Dead));
