@@ -6,8 +6,8 @@
 //! backends is [`api`]: it authenticates the request by its key, checks what is asked for, and writes the answer in the
 //! format that the client knows. Errors are RFC 9457 problems ([`problem`]).
 //!
-//! [`Site`] is all of this as one service. Imports fall: `site`, then `router`, then `api` and the other handlers, then `authentication` and `cors`, then `app_state`, then what
-//! that is made of. No file of this folder imports this one.
+//! [`Site`] is all of this as one service. Imports fall: `site`, then `router`, then `api` and the other handlers, then
+//! `authentication` and `cors`, then `app_state`, then what that is made of. No file of this folder imports this one.
 
 mod api;
 mod app_state;
