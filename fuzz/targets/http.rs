@@ -14,12 +14,10 @@ use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::bounds::admission::{Admission, Bounds};
 use hairpin::clock::Clock;
 use hairpin::credentials::{CheckExpiry, Credentials};
-use hairpin::http::app_state::{AppState, Plan};
-use hairpin::http::connection::{Client, Protocol, Server};
+use hairpin::http::connection::{Client, Protocol};
 use hairpin::http::origins::Origins;
-use hairpin::http::router::router;
+use hairpin::http::{self, Site};
 use hairpin::ice::{IceServers, Names, Served};
-use hairpin::life::Threads;
 use hairpin::origin::{Origin, OriginPattern};
 use hairpin::peers::PeerPolicy;
 use hairpin::relay::engine::Settings;
@@ -27,13 +25,11 @@ use hairpin::relay::{self, Relay};
 use hairpin::room_token::Create;
 use hairpin::secret::Secret;
 use hairpin::sections::http::{ApiKey, KeyTtl};
+use hairpin::signaling::Plan;
 use hairpin::signaling::hub::Hub;
-use hairpin::signaling::switchboard::Parts;
 use hairpin_fuzz::signaling;
 use hairpin_fuzz::support::world::generous;
 use libfuzzer_sys::fuzz_target;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Builder;
 
@@ -43,7 +39,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
 const CONNECTIONS: u32 = 500;
 
 struct Place {
-    server: Server,
+    site: Site,
+    relay: Relay,
     admission: Arc<Admission>,
     served: u32,
 }
@@ -62,21 +59,19 @@ impl Place {
             allow_query: true,
             ..key("page", "hairpin_key-of-a-page")
         };
-        let keys = [key("shop", "hairpin_key-of-the-shop"), page];
-        let parts = Parts { sessions: 10_000, ..signaling::parts(Arc::default()) };
-        let hub = Arc::new(Hub::new(parts, clock, StdRng::seed_from_u64(1)));
+        let keys = vec![key("shop", "hairpin_key-of-the-shop"), page];
+        let rooms = Plan { sessions: 10_000, ..signaling::plan() };
+        let hub = Hub::start(rooms, clock, [1; 32]).expect("a thread starts");
         let public = Origin::parse("https://call.example.org").expect("it is an origin");
         let plain = ["127.0.0.1:8080".parse().expect("it is an address")];
         let origins = Origins::new(Some(&public), &[pattern("https://friend.example")], &keys, &plain, &[]);
-        let origins = Arc::new(origins);
-        let proxies = ["10.0.0.0/8".parse().expect("it is a network")];
         let bounds = Bounds { most: 100_000, per_network: 100_000, per_address: 100_000 };
         let admission = Arc::new(Admission::new(bounds));
         let relay = relay(&credentials, &admission, clock);
-        let plan =
-            Plan { origins: Arc::clone(&origins), create: Create::Anyone, credentials, ice, keys: &keys };
-        let state = Arc::new(AppState::new(plan, relay, hub, clock, [1; 32]));
-        Self { server: Server::new(router(state), origins, &proxies, clock), admission, served: 0 }
+        let proxies = vec!["10.0.0.0/8".parse().expect("it is a network")];
+        let plan = http::Plan { origins, create: Create::Anyone, credentials, ice, keys, proxies };
+        let site = Site::start(plan, relay.clone(), hub, clock, [1; 32]);
+        Self { site, relay, admission, served: 0 }
     }
 
     /// Serves one connection, and reads what it is answered.
@@ -94,7 +89,7 @@ impl Place {
             Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
         let answer = runtime.block_on(async {
             let client = Client { peer, secure, protocol, permit };
-            let serving = self.server.clone().serve(theirs, client);
+            let serving = self.site.server().serve(theirs, client);
             let asking = async {
                 // The server may end the connection before all is said.
                 drop(ours.write_all(bytes).await);
@@ -110,14 +105,19 @@ impl Place {
     }
 }
 
-/// A relay without a thread: credentials are revoked at it, and nothing else.
+/// A relay without a shard: credentials are revoked at it, and nothing else.
 fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) -> Relay {
     let credentials = credentials.clone();
     let settings =
         Settings { credentials, limits: generous(), rfc5766_channels: false, rfc3489: false, tcp: false };
-    let plan = relay::Plan { settings, peers: PeerPolicy::default(), addresses: Vec::new(), ports: 1..=2 };
-    let threads = Threads::default();
-    Relay::start(plan, Vec::new(), Arc::clone(admission), clock, [2; 32], &threads).expect("it starts")
+    let plan = relay::Plan {
+        settings,
+        peers: PeerPolicy::default(),
+        fixed: Vec::new(),
+        addresses: Vec::new(),
+        ports: 1..=2,
+    };
+    Relay::start(plan, Vec::new(), Arc::clone(admission), clock, [2; 32]).expect("a thread starts")
 }
 
 fn key(id: &str, text: &str) -> ApiKey {
@@ -135,6 +135,7 @@ thread_local! {
 fuzz_target!(|bytes: &[u8]| {
     PLACE.with_borrow_mut(|place| {
         if place.served == CONNECTIONS {
+            place.relay.stop();
             *place = Place::new();
         }
         let answer = place.serve(bytes);
