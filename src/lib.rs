@@ -22,6 +22,7 @@
 //! | texts that no log shows | [`secret`] |
 //! | which files are read | [`files`] |
 //! | which characters cannot be seen | [`unseen`] |
+//! | enums whose variants have labels | `labels` |
 //! | what time it is | [`clock`] |
 //!
 //! To read it all, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and
@@ -39,6 +40,7 @@ pub mod files;
 pub mod front;
 pub mod http;
 pub mod ice;
+mod labels;
 pub mod life;
 pub mod log;
 pub mod metrics;

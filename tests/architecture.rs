@@ -19,7 +19,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("secret", &[]),
     ("unseen", &[]),
-    ("outcome", &[]),
+    ("labels", &[]),
+    ("outcome", &["labels"]),
     ("network", &[]),
     ("origin", &[]),
     ("bounds", &["clock"]),
@@ -52,7 +53,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("relay", &["bounds", "clock", "credentials", "life", "metrics", "network", "outcome", "peers"]),
     (
         "signaling",
-        &["bounds", "clock", "credentials", "ice", "life", "metrics", "room_token", "secret", "unseen"],
+        &[
+            "bounds",
+            "clock",
+            "credentials",
+            "ice",
+            "labels",
+            "life",
+            "metrics",
+            "room_token",
+            "secret",
+            "unseen",
+        ],
     ),
     (
         "http",
@@ -118,7 +130,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 
 /// Crates that only these files and folders may name.
 const CRATES: &[(&str, &[&str])] = &[
-    ("stun", &["src/relay/wire.rs", "src/relay/engine.rs", "src/relay/engine/"]),
+    ("stun", &["src/relay/wire.rs", "src/relay/wire/", "src/relay/engine.rs", "src/relay/engine/"]),
     ("turn", &["src/relay/engine.rs", "src/relay/engine/"]),
     ("webrtc_util", &["src/network/interfaces.rs"]),
     ("axum", &["src/http.rs", "src/http/", "src/signaling/socket.rs"]),
