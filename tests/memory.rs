@@ -66,13 +66,10 @@ fn a_million_spoofed_allocates_cost_less_than_one_mib_in_all() {
         for first in (from..to).step_by(SLOTS) {
             for n in first..first + SLOTS as u64 {
                 let request = if n % 2 == 0 { &bare } else { &forged };
-                let (slot, range) = batch.compose(&request.0).unwrap();
+                let message = batch.compose(&request.0).unwrap();
                 // A new address of 127.0.0.0/8 for every packet.
                 let local = Some(IpAddr::V4(Ipv4Addr::from(0x7F00_0002 + n as u32 * 13 % 0x00FF_0000)));
-                batch.send(
-                    slot,
-                    Outgoing { via: (), to: server, local, class: 0, dont_fragment: false, range },
-                );
+                batch.send(message, Outgoing { via: (), to: server, local, class: 0, dont_fragment: false });
             }
             assert_eq!(batch.flush(|()| Some(&socket)), 0);
             while heard(&daemon) < first + SLOTS as u64 {

@@ -80,6 +80,7 @@ impl Run {
             Action::Connect(connection, _, _) => self.connections.push(connection),
             Action::Bind(_, reply) => self.hear(who, datagram, &reply),
             Action::Ignore(_) => {}
+            Action::HandOver(..) => panic!("there is one shard"),
         }
     }
 

@@ -14,13 +14,13 @@ fuzz_target!(|datagram: &[u8]| {
             assert_eq!(message.length(), datagram.len());
             for attribute in message.attributes() {
                 assert_eq!(datagram[attribute.at..][..attribute.value.len()], *attribute.value);
-                let _ = message.peer(&attribute);
+                let _ = (message.peer(&attribute), message.value::<4>(attribute.kind));
             }
+            let _ = message.first_peer();
             if let Some(send) = message.send_indication() {
                 assert!(send.payload.end <= datagram.len());
             }
         }
         Err(_) => {}
     }
-    let _ = wire::bound_connection(datagram);
 });

@@ -125,7 +125,8 @@ impl Admission {
         })
     }
 
-    /// How many connections there are.
+    /// For tests: how many connections there are.
+    #[doc(hidden)]
     #[must_use]
     pub fn total(&self) -> usize {
         self.crowd().taken()

@@ -1,8 +1,8 @@
 //! UDP in batches: many datagrams for one system call, each with the address of ours that it came to.
 //!
-//! A [`Batch`] owns the buffers. Datagrams are received into its slots, changed in place, and sent from where they
-//! lie, so a relayed packet is never copied here. There is room in front of each datagram for the longest header
-//! and behind it for the longest padding that framing can add.
+//! A [`Batch`] owns the buffers. A datagram is received into a [`Slot`] and sent from there: a [`Segment`] says which
+//! bytes of the buffers are meant. Each buffer has room in front of the datagram for the longest header and behind it
+//! for the longest padding, so [`Batch::encapsulate`] copies no data. Where the bytes of a segment are is known here only.
 //!
 //! This is the one file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
 //! that carry the local address and the traffic class, and the safe wrappers allocate for each call. So the one
@@ -25,8 +25,8 @@ use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
 
 /// Datagrams of one batch.
 pub const SLOTS: usize = 64;
-/// Where a received datagram starts in its buffer; in front of it fits any header.
-pub const HEADROOM: usize = 64;
+/// Where a received datagram starts in its buffer; any header fits in front of it.
+const HEADROOM: usize = 64;
 
 /// More than the largest datagram (UDP carries 65,507 bytes over IPv4 and 65,527 over IPv6), and the largest message
 /// of a stream.
@@ -55,41 +55,100 @@ pub struct DatagramSocket {
     wildcard: bool,
 }
 
-/// What was received into a slot.
+/// The place of one datagram in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// The slots that were filled by one [`Batch::receive`].
+#[derive(Debug, Default)]
+pub struct Slots {
+    next: usize,
+    end: usize,
+    full: bool,
+}
+
+impl Slots {
+    /// Whether as many datagrams came as were asked for, so that the socket may have more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+}
+
+impl Iterator for Slots {
+    type Item = Slot;
+
+    fn next(&mut self) -> Option<Slot> {
+        if self.next == self.end {
+            return None;
+        }
+        let slot = Slot(self.next);
+        self.next += 1;
+        Some(slot)
+    }
+}
+
+/// A part of a batch's buffers: a datagram as it was received, the data in it, or a message that is to be sent. Valid
+/// until the batch is flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    slot: Slot,
+    /// Offsets in the slot's buffer.
+    start: usize,
+    end: usize,
+}
+
+impl Segment {
+    /// How many bytes it has.
+    #[must_use]
+    pub fn length(self) -> usize {
+        self.end - self.start
+    }
+
+    /// A part of it; `range` counts from its first byte.
+    ///
+    /// # Panics
+    /// If `range` ends behind it.
+    #[must_use]
+    pub fn part(self, range: &Range<usize>) -> Self {
+        let (start, end) = (self.start + range.start, self.start + range.end);
+        assert!(start <= end && end <= self.end, "a part ends with its segment");
+        Self { slot: self.slot, start, end }
+    }
+}
+
+/// What is known of a received datagram beside its bytes.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// Who sent it.
+    /// Its sender.
     pub from: SocketAddr,
-    /// The address of ours that it came to, on a socket that is bound to all of them.
+    /// The address of this machine that it came to, on a socket that is bound to all of them.
     pub local: Option<IpAddr>,
     /// Traffic class: DSCP and ECN.
     pub class: u8,
-    /// How long it is. It starts at [`HEADROOM`].
-    pub length: usize,
+    length: usize,
 }
 
-/// What leaves from a slot.
+/// How a message leaves.
 #[derive(Debug, Clone)]
 pub struct Outgoing<S> {
-    /// The socket it leaves by.
+    /// The socket that sends it.
     pub via: S,
-    /// Whom it is for.
+    /// Its receiver.
     pub to: SocketAddr,
-    /// The address of ours that it must come from, on a socket that is bound to all of them.
+    /// The address of this machine that it must come from, on a socket that is bound to all of them.
     pub local: Option<IpAddr>,
     /// Traffic class: DSCP and ECN.
     pub class: u8,
     /// Whether it must have the DF bit.
     pub dont_fragment: bool,
-    /// Which part of the slot's buffer it is.
-    pub range: Range<usize>,
 }
 
 /// Buffers for [`SLOTS`] datagrams, filled from any number of sockets and emptied by [`Batch::flush`].
 pub struct Batch<S> {
     buffers: Vec<u8>,
     received: Vec<Received>,
-    outgoing: Vec<Option<Outgoing<S>>>,
+    outgoing: Vec<Option<(Segment, Outgoing<S>)>>,
     names: Vec<sockaddr_storage>,
     controls: Vec<Control>,
     iovecs: Vec<iovec>,
@@ -247,17 +306,17 @@ impl<S: Copy + PartialEq> Batch<S> {
         }
     }
 
-    /// How many slots are free.
+    /// How many more datagrams fit.
     #[must_use]
     pub fn free(&self) -> usize {
         SLOTS - self.received.len()
     }
 
-    /// Receives up to `most` datagrams, as many as there are slots, into the next slots; returns which.
+    /// Receives up to `most` datagrams, and no more than fit; returns their slots.
     ///
     /// # Errors
     /// `WouldBlock` if there is none; any other error is a packet's that met one, and passes.
-    pub fn receive(&mut self, socket: &DatagramSocket, most: usize) -> io::Result<Range<usize>> {
+    pub fn receive(&mut self, socket: &DatagramSocket, most: usize) -> io::Result<Slots> {
         let first = self.received.len();
         let most = most.min(SLOTS - first);
         for slot in first..first + most {
@@ -279,47 +338,68 @@ impl<S: Copy + PartialEq> Batch<S> {
             self.received.push(Received { from, local, class, length: self.headers[slot].msg_len as usize });
             self.outgoing.push(None);
         }
-        Ok(first..first + n)
-    }
-
-    /// What was received into a slot.
-    #[must_use]
-    pub fn received(&self, slot: usize) -> &Received {
-        &self.received[slot]
+        Ok(Slots { next: first, end: first + n, full: n == most })
     }
 
     /// The datagram in a slot, as it was received.
     #[must_use]
-    pub fn datagram(&self, slot: usize) -> &[u8] {
-        &self.buffers[slot * BUFFER + HEADROOM..][..self.received[slot].length]
+    pub fn datagram(&self, slot: Slot) -> Segment {
+        Segment { slot, start: HEADROOM, end: HEADROOM + self.received[slot.0].length }
     }
 
-    /// A slot's whole buffer, in which the datagram starts at [`HEADROOM`].
-    pub fn buffer(&mut self, slot: usize) -> &mut [u8] {
-        &mut self.buffers[slot * BUFFER..][..BUFFER]
+    /// What is known of the datagram that a segment is a part of.
+    #[must_use]
+    pub fn received(&self, segment: Segment) -> &Received {
+        &self.received[segment.slot.0]
     }
 
-    /// Puts a message in place of a slot's datagram; returns where it is.
-    pub fn replace(&mut self, slot: usize, message: &[u8]) -> Range<usize> {
-        let range = HEADROOM..HEADROOM + message.len();
-        self.buffer(slot)[range.clone()].copy_from_slice(message);
-        range
+    /// The bytes of a segment.
+    #[must_use]
+    pub fn bytes(&self, segment: Segment) -> &[u8] {
+        &self.buffers[segment.slot.0 * BUFFER..][segment.start..segment.end]
     }
 
-    /// Takes a slot for a message that did not come as a datagram; `None` if none is free.
-    pub fn compose(&mut self, message: &[u8]) -> Option<(usize, Range<usize>)> {
-        let slot = self.received.len();
-        if slot == SLOTS {
+    /// Puts a header in front of `data`, and so many zeros behind it; returns the whole. What was there is overwritten.
+    ///
+    /// # Panics
+    /// If the header is longer than [`DATA_HEADER_MAX`] and more than the datagram had in front of `data`, or the padding
+    /// longer than [`DATA_PADDING_MAX`].
+    #[inline] // so that a header of four bytes is one store
+    pub fn encapsulate(&mut self, data: Segment, header: &[u8], padding: usize) -> Segment {
+        let whole = Segment { start: data.start - header.len(), end: data.end + padding, ..data };
+        let buffer = self.buffer(data.slot);
+        buffer[whole.start..data.start].copy_from_slice(header);
+        if padding > 0 {
+            buffer[data.end..whole.end].fill(0);
+        }
+        whole
+    }
+
+    /// Puts a message in place of a datagram.
+    pub fn replace(&mut self, datagram: Segment, message: &[u8]) -> Segment {
+        let replaced = Segment { start: HEADROOM, end: HEADROOM + message.len(), ..datagram };
+        self.buffer(datagram.slot)[replaced.start..replaced.end].copy_from_slice(message);
+        replaced
+    }
+
+    /// Puts a message into a free slot, as if it had come as a datagram; `None` if no slot is free.
+    pub fn compose(&mut self, message: &[u8]) -> Option<Segment> {
+        let slot = Slot(self.received.len());
+        if slot.0 == SLOTS {
             return None;
         }
         self.received.push(Received { from: NOBODY, local: None, class: 0, length: message.len() });
         self.outgoing.push(None);
-        Some((slot, self.replace(slot, message)))
+        Some(self.replace(self.datagram(slot), message))
     }
 
-    /// Sends a part of a slot's buffer when the batch is flushed.
-    pub fn send(&mut self, slot: usize, outgoing: Outgoing<S>) {
-        self.outgoing[slot] = Some(outgoing);
+    /// Sends a message when the batch is flushed: one for each slot.
+    pub fn send(&mut self, message: Segment, outgoing: Outgoing<S>) {
+        self.outgoing[message.slot.0] = Some((message, outgoing));
+    }
+
+    fn buffer(&mut self, slot: Slot) -> &mut [u8] {
+        &mut self.buffers[slot.0 * BUFFER..][..BUFFER]
     }
 
     /// Sends what is to be sent, in order, and frees all slots; returns how many datagrams the kernel refused.
@@ -328,14 +408,14 @@ impl<S: Copy + PartialEq> Batch<S> {
         let mut count = 0;
         let mut run = None;
         for slot in 0..self.outgoing.len() {
-            let Some(out) = self.outgoing[slot].take() else { continue };
+            let Some((message, out)) = self.outgoing[slot].take() else { continue };
             let key = (out.via, out.dont_fragment);
             if run.is_some_and(|run| run != key) {
                 failed += self.send_run(run, count, &socket);
                 count = 0;
             }
             run = Some(key);
-            self.fill_header(count, slot, &out);
+            self.fill_header(count, message, &out);
             count += 1;
         }
         failed += self.send_run(run, count, &socket);
@@ -365,9 +445,9 @@ impl<S: Copy + PartialEq> Batch<S> {
         failed
     }
 
-    /// Writes the header `index` for what leaves from `slot`.
-    fn fill_header(&mut self, index: usize, slot: usize, out: &Outgoing<S>) {
-        self.prepare(index, slot * BUFFER + out.range.start, out.range.len());
+    /// Writes the system call's header `index` for a message.
+    fn fill_header(&mut self, index: usize, message: Segment, out: &Outgoing<S>) {
+        self.prepare(index, message.slot.0 * BUFFER + message.start, message.length());
         // SAFETY: `prepare` checked the index; each reference is to one element, and ends with its statement.
         let (name_length, control_length) = unsafe {
             let (name, control) = (self.names.as_mut_ptr().add(index), self.controls.as_mut_ptr().add(index));
@@ -616,8 +696,13 @@ mod tests {
         (listener, relay, to)
     }
 
-    fn outgoing(to: SocketAddr, range: Range<usize>) -> Outgoing<()> {
-        Outgoing { via: (), to, local: None, class: 0, dont_fragment: false, range }
+    fn outgoing(to: SocketAddr) -> Outgoing<()> {
+        Outgoing { via: (), to, local: None, class: 0, dont_fragment: false }
+    }
+
+    fn receive_one<S: Copy + PartialEq>(batch: &mut Batch<S>, socket: &DatagramSocket) -> Segment {
+        let slot = batch.receive(socket, 1).unwrap().next().unwrap();
+        batch.datagram(slot)
     }
 
     #[test]
@@ -625,17 +710,18 @@ mod tests {
         let (listener, relay, to) = pair();
         let mut batch = Batch::new();
         for (n, class) in [(0_u8, 0), (1, 0xB9), (2, 0)] {
-            let (slot, range) = batch.compose(&vec![n; usize::from(n) * 1000]).unwrap();
-            batch.send(slot, Outgoing { class, ..outgoing(to, range) });
+            let message = batch.compose(&vec![n; usize::from(n) * 1000]).unwrap();
+            batch.send(message, Outgoing { class, ..outgoing(to) });
         }
         assert_eq!(batch.flush(|()| Some(&relay)), 0);
 
         wait_readable(&listener);
         let slots = batch.receive(&listener, 16).unwrap();
+        let datagrams: Vec<Segment> = slots.map(|slot| batch.datagram(slot)).collect();
         let got: Vec<_> =
-            slots.map(|slot| (batch.datagram(slot).to_vec(), batch.received(slot).class)).collect();
+            datagrams.iter().map(|it| (batch.bytes(*it).to_vec(), batch.received(*it).class)).collect();
         assert_eq!(got, [(vec![], 0), (vec![1; 1000], 0xB9), (vec![2; 2000], 0)]);
-        assert_eq!(batch.received(0).from, relay.local_addr().unwrap());
+        assert_eq!(batch.received(datagrams[0]).from, relay.local_addr().unwrap());
     }
 
     #[test]
@@ -643,12 +729,12 @@ mod tests {
         let (listener, relay, to) = pair();
         let mut batch = Batch::new();
         let datagram: Vec<u8> = (0..65_507_u32).map(|n| n as u8).collect();
-        let (slot, range) = batch.compose(&datagram).unwrap();
-        batch.send(slot, outgoing(to, range));
+        let message = batch.compose(&datagram).unwrap();
+        batch.send(message, outgoing(to));
         assert_eq!(batch.flush(|()| Some(&relay)), 0);
         wait_readable(&listener);
-        let slots = batch.receive(&listener, 1).unwrap();
-        assert_eq!(batch.datagram(slots.start), datagram);
+        let received = receive_one(&mut batch, &listener);
+        assert_eq!(batch.bytes(received), datagram);
     }
 
     #[test]
@@ -657,22 +743,22 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         let client = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
         let mut batch = Batch::new();
-        let (slot, range) = batch.compose(b"ask").unwrap();
-        batch.send(slot, outgoing(SocketAddr::new([127, 0, 0, 9].into(), port), range));
+        let message = batch.compose(b"ask").unwrap();
+        batch.send(message, outgoing(SocketAddr::new([127, 0, 0, 9].into(), port)));
         assert_eq!(batch.flush(|()| Some(&client)), 0);
 
         wait_readable(&listener);
-        let slot = batch.receive(&listener, 1).unwrap().start;
-        let Received { from, local, .. } = batch.received(slot).clone();
+        let question = receive_one(&mut batch, &listener);
+        let Received { from, local, .. } = batch.received(question).clone();
         assert_eq!(local, Some([127, 0, 0, 9].into()));
-        let range = batch.replace(slot, b"answer");
-        batch.send(slot, Outgoing { local, ..outgoing(from, range) });
+        let answer = batch.replace(question, b"answer");
+        batch.send(answer, Outgoing { local, ..outgoing(from) });
         assert_eq!(batch.flush(|()| Some(&listener)), 0);
 
         wait_readable(&client);
-        let slot = batch.receive(&client, 1).unwrap().start;
+        let answer = receive_one(&mut batch, &client);
         assert_eq!(
-            (batch.datagram(slot), batch.received(slot).from.ip()),
+            (batch.bytes(answer), batch.received(answer).from.ip()),
             (&b"answer"[..], [127, 0, 0, 9].into())
         );
     }
@@ -686,12 +772,12 @@ mod tests {
         };
         let mut batch = Batch::new();
         for to in [closed, open, open] {
-            let (slot, range) = batch.compose(b"x").unwrap();
-            batch.send(slot, outgoing(to, range));
+            let message = batch.compose(b"x").unwrap();
+            batch.send(message, outgoing(to));
         }
         assert_eq!(batch.flush(|()| Some(&relay)), 0);
         wait_readable(&listener);
-        assert_eq!(batch.receive(&listener, 16).unwrap().len(), 2);
+        assert_eq!(batch.receive(&listener, 16).unwrap().count(), 2);
         assert_eq!(relay.take_error(), Some((closed, Some(Icmp { kind: 3, code: 3, data: 0 }))));
         assert_eq!(relay.take_error(), None);
     }
@@ -701,12 +787,27 @@ mod tests {
         let (listener, relay, open) = pair();
         let mut batch = Batch::new();
         for to in ["[2001:db8::1]:9".parse().unwrap(), open] {
-            let (slot, range) = batch.compose(b"x").unwrap();
-            batch.send(slot, outgoing(to, range));
+            let message = batch.compose(b"x").unwrap();
+            batch.send(message, outgoing(to));
         }
         assert_eq!(batch.flush(|()| Some(&relay)), 1);
         wait_readable(&listener);
-        assert_eq!(batch.receive(&listener, 16).unwrap().len(), 1);
+        assert_eq!(batch.receive(&listener, 16).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_header_and_padding_go_around_a_part_of_a_datagram_and_change_nothing_else() {
+        let mut batch = Batch::<()>::new();
+        let others = [b"before", b"behind"].map(|text| batch.compose(text).unwrap());
+        let datagram = batch.compose(b"headdatatail").unwrap();
+        let data = datagram.part(&(4..8));
+        assert_eq!((batch.bytes(data), data.length()), (&b"data"[..], 4));
+        let header = [7; DATA_HEADER_MAX];
+        let whole = batch.encapsulate(data, &header, DATA_PADDING_MAX);
+        assert_eq!(batch.bytes(whole), [&header[..], b"data", &[0; DATA_PADDING_MAX]].concat());
+        assert_eq!(batch.bytes(whole.part(&(DATA_HEADER_MAX..whole.length()))), b"data\0\0\0");
+        assert_eq!(batch.bytes(datagram), [&header[..4], b"data", &[0, 0, 0, b'l']].concat());
+        assert_eq!(others.map(|other| batch.bytes(other)), [b"before", b"behind"]);
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! PURE  The TURN server as a value: time and bytes come in, decisions come out.
+//! PURE  The TURN server as a value: it takes bytes and the time, and returns decisions.
+//!
+//! Apart from that it counts, writes log lines, and uses the ledgers that the engines of all shards share: quotas, budgets
+//! and taken ports.
 //!
 //! ```text
 //! on_client(path, datagram, now, ports)   what to do with what a client sent
@@ -13,10 +16,10 @@
 //! conclude()                              the daemon stops
 //! ```
 //!
-//! The caller carries out what it is told, and calls [`Engine::expire`] no later than [`Engine::next_deadline`].
-//! Input never panics. Nothing is allocated on the heap for a packet that is relayed.
+//! The caller carries out the decisions, and calls [`Engine::expire`] no later than [`Engine::next_deadline`].
+//! No input causes a panic. A relayed packet causes no heap allocation.
 //!
-//! Reading order: [`Engine::on_client`] below, then `authenticate.rs`, then one file for each method.
+//! Reading order: [`Engine::on_client`] below, then `authenticate.rs`, one file for each method, and `lifetimes.rs`.
 
 mod allocate;
 pub mod allocation;
@@ -29,85 +32,56 @@ mod connect;
 mod data;
 mod endings;
 mod integrity;
+mod lifetimes;
 pub mod limits;
 pub mod nonce;
 pub mod notices;
 mod permission;
-pub mod ports;
 pub mod quotas;
 mod refresh;
 mod reply;
 pub mod routes;
+pub mod seam;
+mod settings;
 mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, AttrType};
 
 use crate::clock::{Moment, Now};
-use crate::credentials::Credentials;
 use crate::metrics::Counters;
 use crate::network::address::Transport;
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::peers::PeerPolicy;
-use crate::relay::address::{ClientPath, ConnectionId, Family, PeerAddr, RelayId};
+use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId};
 use crate::relay::bridges::Bridges;
 use crate::relay::engine::allocation::{AllocationId, Allocations};
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
 use crate::relay::engine::bandwidth::Purse;
-use crate::relay::engine::endings::{Endings, Sum};
-use crate::relay::engine::limits::Limits;
+use crate::relay::engine::endings::Endings;
+use crate::relay::engine::lifetimes::Due;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
-use crate::relay::engine::ports::{Ports, Token};
 use crate::relay::engine::quotas::{Lease, Quotas};
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
+use crate::relay::engine::seam::{Ports, ReservationToken};
 use crate::relay::wire::{self, Class, Datagram, Message};
 
 pub use connect::ShardIndex;
-pub use data::{Framing, ToClient, ToPeer};
-
-/// What the operator decided.
-#[derive(Debug)]
-pub struct Settings {
-    /// Who may use the relay.
-    pub credentials: Credentials,
-    /// How much they may have.
-    pub limits: Limits,
-    /// Whether they may reach peers over TCP (RFC 6062).
-    pub tcp: bool,
-    /// Whether they may bind the channels that RFC 5766 allowed and RFC 8656 reserves.
-    pub rfc5766_channels: bool,
-    /// Whether Binding is answered without a magic cookie (RFC 3489).
-    pub rfc3489: bool,
-}
-
-/// What the engines of all shards share. None of it is touched for a relayed packet, but for the count of bandwidth where the
-/// operator bounds that of users or of all.
-#[derive(Clone)]
-pub struct Shared {
-    /// What the operator decided.
-    pub settings: Arc<Settings>,
-    /// Whom clients may reach; what it says of this machine is each engine's own from then on, see [`Engine::set_own`].
-    pub peers: PeerPolicy,
-    /// The nonces: one may come back on another shard.
-    pub nonces: Nonces,
-    /// The count of allocations.
-    pub quotas: Arc<Quotas>,
-    /// The budget of unauthenticated answers.
-    pub answers: Arc<AnswerBudget>,
-    /// What the log says of limits that are reached.
-    pub notices: Arc<Notices>,
-}
+pub use data::{Encapsulation, ToClient, ToPeer};
+pub use lifetimes::RESERVATION_LIFETIME;
+pub use settings::{Settings, Shared};
 
 /// The TURN server of one shard.
+///
+/// Files of this folder have one `impl` each, for one kind of request or one concern.
 pub struct Engine {
     settings: Arc<Settings>,
     peers: PeerPolicy,
@@ -126,7 +100,7 @@ pub struct Engine {
     next_sweep: Moment,
     endings: Endings,
     /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
-    reservations: HashMap<Token, Lease>,
+    reservations: HashMap<ReservationToken, Lease>,
     /// The TCP connections with peers.
     bridges: Bridges,
     shard: ShardIndex,
@@ -141,8 +115,11 @@ pub enum Action {
     ToPeer(ToPeer),
     /// Connect to a peer, tell `Bridges::attach` by which socket, and [`Engine::on_connected`] how that went.
     Connect(ConnectionId, RelayId, PeerAddr),
-    /// Send this back, and from then on what the connection with the peer carries, both ways.
+    /// Send this back. From then on the client's connection carries the bytes of the connection with the peer, both ways.
     Bind(ConnectionId, Vec<u8>),
+    /// The client's connection belongs on the shard of this number, which has the connection with the peer: that one is to
+    /// answer the datagram. If the connection cannot be handed over, send this back.
+    HandOver(u32, Vec<u8>),
     /// Nothing.
     Ignore(Ignored),
 }
@@ -155,22 +132,9 @@ enum Granted {
     Connect(ConnectionId, RelayId, PeerAddr),
     /// It is answered, and its connection is the peer's from then on.
     Bind(ConnectionId),
+    /// The shard of this number answers it.
+    Elsewhere(u32),
 }
-
-/// What a deadline is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Allocation(AllocationId),
-    Reservation(Token),
-    Sweep,
-    Endings,
-}
-
-/// How long a reserved port is held for its token (RFC 8656 §7.2 wants 30 s at least).
-pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
-
-/// How often allocations that had to make way are looked for.
-const SWEEP: Duration = Duration::from_secs(5);
 
 /// How many unknown attributes an answer lists at most.
 const UNKNOWN_MAX: usize = 64;
@@ -228,55 +192,14 @@ impl Engine {
         })
     }
 
-    /// A client's connection has ended, and its allocation with it (RFC 8656 §3.1).
-    pub fn disconnect(&mut self, path: ClientPath, now: Moment, ports: &mut impl Ports) {
-        let Some(id) = self.allocations.by_path(&path) else { return };
-        self.end(id, now, ports);
-    }
-
-    /// A credential is revoked: the allocations that were made with it end at once. [`Credentials`] must know of the
-    /// revocation before this is called, so that no later request is granted.
-    pub fn revoke(&mut self, username: &str, now: Moment, ports: &mut impl Ports) {
-        let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
-        for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.end(id, now, ports);
-        }
-    }
-
-    /// When [`Self::expire`] must be called next; `None` while nothing can expire.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Moment> {
-        self.deadlines.first().map(|(moment, _)| *moment)
-    }
-
-    /// Ends what is over.
-    pub fn expire(&mut self, now: Moment, ports: &mut impl Ports) {
-        while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
-            self.deadlines.remove(&entry);
-            match entry.1 {
-                Due::Allocation(id) => self.expire_allocation(id, now, ports),
-                Due::Reservation(token) => {
-                    self.reservations.remove(&token);
-                    ports.forget(token);
-                }
-                Due::Sweep => self.sweep(now, ports),
-                Due::Endings => self.endings.conclude(),
-            }
-        }
-    }
-
-    /// The daemon stops: what the log was to say later, it says now.
-    pub fn conclude(&mut self) {
-        self.endings.conclude();
-    }
-
     /// The allocations of this shard.
     #[must_use]
     pub fn allocations(&self) -> &Allocations {
         &self.allocations
     }
 
-    /// The routes of this shard.
+    /// For tests: the routes of this shard.
+    #[doc(hidden)]
     #[must_use]
     pub fn routes(&self) -> &Routes {
         &self.routes
@@ -357,6 +280,9 @@ impl Engine {
         match self.handle(method, &request, ports) {
             // The answer, and the count, come when the peer has answered.
             Ok(Granted::Connect(connection, relay, peer)) => Ok(Action::Connect(connection, relay, peer)),
+            Ok(Granted::Elsewhere(shard)) => {
+                Ok(Action::HandOver(shard, reply::refuse(message, Refusal::BadRequest, request.signer())))
+            }
             Ok(Granted::Bind(connection)) => {
                 self.counters.success(method);
                 Ok(Action::Bind(connection, granted(&Attributes::new())))
@@ -390,7 +316,7 @@ impl Engine {
             Method::Connect => {
                 self.connect(request, ports).map(|(id, relay, peer)| Granted::Connect(id, relay, peer))
             }
-            Method::ConnectionBind => self.connection_bind(request).map(Granted::Bind),
+            Method::ConnectionBind => self.connection_bind(request),
             Method::Binding | Method::Send | Method::Unknown => Err(Refusal::UnknownMethod),
         }
     }
@@ -450,111 +376,6 @@ impl Engine {
             return Err(Refusal::AllocationMismatch);
         }
         if *allocation.username == *request.account().username { Ok(id) } else { Err(Refusal::WrongUser) }
-    }
-
-    /// Moves an allocation's deadline to where its relayed addresses say.
-    fn reschedule(&mut self, id: AllocationId) {
-        let Some(allocation) = self.allocations.get_mut(id) else { return };
-        let Some(expires) = allocation.expires() else { return };
-        self.deadlines.remove(&(allocation.deadline, Due::Allocation(id)));
-        allocation.deadline = expires;
-        self.deadlines.insert((expires, Due::Allocation(id)));
-    }
-
-    /// Closes those relayed addresses of an allocation whose time is over, and the allocation with the last.
-    fn expire_allocation(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
-        while let Some(relay) = self.first_expired(id, now) {
-            self.close_relay(id, relay);
-            ports.close(relay);
-        }
-        match self.allocations.get(id) {
-            Some(allocation) if allocation.relays.is_empty() => self.close(id, now),
-            Some(_) => self.reschedule(id),
-            None => {}
-        }
-    }
-
-    fn first_expired(&self, id: AllocationId, now: Moment) -> Option<RelayId> {
-        let relays = &self.allocations.get(id)?.relays;
-        relays.iter().find(|(_, expires)| *expires <= now).map(|(relay, _)| relay.id)
-    }
-
-    /// Forgets a relayed address with its permissions and channels; the other half of a dual allocation keeps its
-    /// own (RFC 8656 §8.1).
-    fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
-        self.bridges.on_relay_closed(relay);
-        let Some(allocation) = self.allocations.remove_relay(id, relay) else { return };
-        let path = allocation.path;
-        allocation.channels.retain(|channel| {
-            let keep = channel.relay != relay;
-            if !keep {
-                self.routes.remove(path, channel.number, channel.relay, channel.peer);
-            }
-            keep
-        });
-        let left: Vec<Family> = allocation.relays.iter().map(|(relay, _)| relay.family()).collect();
-        allocation.permissions.retain(|permission| left.contains(&Family::of(permission.ip)));
-    }
-
-    fn close(&mut self, id: AllocationId, now: Moment) {
-        let Some(ended) = self.allocations.remove(id) else { return };
-        self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
-        self.counters.allocations.sub(1);
-        let (up, down) = (ended.up, ended.down);
-        let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
-        if up.packets + down.packets == 0 {
-            tracing::debug!(?user, seconds, "allocation ended unused");
-            return;
-        }
-        let sum = Sum {
-            allocations: 1,
-            seconds,
-            peers: ended.peers.into(),
-            packets_up: up.packets,
-            bytes_up: up.bytes,
-            packets_down: down.packets,
-            bytes_down: down.bytes,
-        };
-        if let Some(over) = self.endings.add(user, sum, now) {
-            self.deadlines.insert((over, Due::Endings));
-        }
-    }
-
-    /// Closes the allocations that had to make way for newer ones of their users.
-    fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
-        let evicted: Vec<_> =
-            self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
-        for id in evicted {
-            self.end(id, now, ports);
-        }
-        self.expect_sweep(now);
-    }
-
-    /// Ends an allocation before its time.
-    fn end(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
-        if let Some(allocation) = self.allocations.get_mut(id) {
-            allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
-        }
-        self.expire_allocation(id, now, ports);
-    }
-
-    /// While there are allocations, there is a sweep ahead.
-    fn expect_sweep(&mut self, now: Moment) {
-        if !self.allocations.is_empty() && self.next_sweep <= now {
-            self.next_sweep = now + SWEEP;
-            self.deadlines.insert((self.next_sweep, Due::Sweep));
-        }
-    }
-}
-
-/// The value of an attribute of exactly `N` bytes; `None` if the message has no such attribute.
-fn read<const N: usize>(
-    message: &stun::message::Message,
-    kind: AttrType,
-) -> Result<Option<[u8; N]>, Refusal> {
-    match message.attributes.get(kind) {
-        (_, false) => Ok(None),
-        (attribute, true) => attribute.value.try_into().map(Some).map_err(|_| Refusal::BadRequest),
     }
 }
 

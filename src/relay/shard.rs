@@ -38,7 +38,7 @@ pub(super) struct Shard {
     ports: ShardPorts,
     listeners: Vec<Listener>,
     streams: Streams,
-    batch: Batch<Socket>,
+    batch: Batch<SocketId>,
     counters: Arc<Counters>,
     admission: Arc<Admission>,
     shard: ShardIndex,
@@ -103,7 +103,7 @@ pub(super) type Neighbours = Arc<OnceLock<Vec<Handle>>>;
 
 /// A socket of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Socket {
+enum SocketId {
     Listener(ListenerId),
     Relay(RelayId),
 }
@@ -274,8 +274,8 @@ mod tests {
     use crate::relay::engine::limits::tests::generous;
     use crate::relay::engine::nonce::Nonces;
     use crate::relay::engine::notices::Notices;
-    use crate::relay::engine::ports::{Parity, Ports};
     use crate::relay::engine::quotas::Quotas;
+    use crate::relay::engine::seam::{Parity, Ports};
     use crate::relay::shard::datagram::{RELAY_TURN, RELAYS_A_ROUND};
 
     fn shard() -> Shard {

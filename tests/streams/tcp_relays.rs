@@ -199,19 +199,34 @@ fn what_one_side_said_last_arrives_though_the_other_never_stops_talking() {
     daemon.stop();
 }
 
-/// Each move costs two threads work, so nobody may be moved as often as they like, and nobody at all without the option.
+/// Each move costs two threads work: a client is moved once at most, and not at all before it has authenticated or
+/// without the option.
 #[test]
 fn a_connection_moves_to_another_thread_at_most_once() {
     for (ports, tcp, most) in [("31700-31799", true, 1), ("31800-31899", false, 0)] {
         let daemon = start_secure(ports, |config| config.relay.tcp = tcp);
         let mut client = Client::tcp(daemon.addresses().tcp[0]);
-        for id in 0..20_u32 {
-            let request = client.request(CONNECTION_BIND).attr(CONNECTION_ID, &id.to_be_bytes());
+        let bind = |client: &mut Client, id: u32| {
+            client.request(CONNECTION_BIND).attr(CONNECTION_ID, &id.to_be_bytes())
+        };
+        for id in 0..20 {
+            let request = bind(&mut client, id);
             assert_eq!(client.exchange(&request.0).code(), Some(401));
         }
-        let method = if tcp { Method::ConnectionBind } else { Method::Unknown };
-        let answered = [0, 1].map(|shard| daemon.metrics().shard(shard).refusals(method, Refusal::Challenge));
-        assert!(answered[0].min(answered[1]) <= most && answered[0] + answered[1] == 20, "{answered:?}");
+        client.challenge();
+        for id in 0..20 {
+            let request = bind(&mut client, id);
+            assert_eq!(client.ask(request).code(), Some(400));
+        }
+        let (method, refused) = if tcp {
+            (Method::ConnectionBind, Refusal::BadRequest)
+        } else {
+            (Method::Unknown, Refusal::UnknownMethod)
+        };
+        for (refusal, most) in [(Refusal::Challenge, 0), (refused, most)] {
+            let answered = [0, 1].map(|shard| daemon.metrics().shard(shard).refusals(method, refusal));
+            assert!(answered[0].min(answered[1]) <= most && answered[0] + answered[1] == 20, "{answered:?}");
+        }
         daemon.stop();
     }
 }

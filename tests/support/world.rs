@@ -18,9 +18,9 @@ use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::notices::Notices;
-use hairpin::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
 use hairpin::relay::engine::quotas::Quotas;
-use hairpin::relay::engine::{Action, Engine, Framing, Settings, ShardIndex, Shared, ToClient, ToPeer};
+use hairpin::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use hairpin::relay::engine::{Action, Encapsulation, Engine, Settings, ShardIndex, Shared, ToClient, ToPeer};
 use hairpin::secret::Secret;
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -188,13 +188,15 @@ impl World {
     /// Whether a packet of a peer reaches the client on this channel.
     pub fn arrives_on_channel(&mut self, relayed: SocketAddr, peer: &str, channel: u16) -> bool {
         let way = self.peer_sends(relayed, peer, 10);
-        way.is_ok_and(|way| matches!(way.framing, Framing::Channel(number) if number.get() == channel))
+        way.is_ok_and(
+            |way| matches!(way.encapsulation, Encapsulation::Channel(number) if number.get() == channel),
+        )
     }
 
     /// Whether a packet of a peer reaches the client as a Data indication.
     pub fn arrives_as_indication(&mut self, relayed: SocketAddr, peer: &str) -> bool {
         let way = self.peer_sends(relayed, peer, 10);
-        way.is_ok_and(|way| matches!(way.framing, Framing::Indication(_)))
+        way.is_ok_and(|way| matches!(way.encapsulation, Encapsulation::Indication(_)))
     }
 
     /// A client with a time-limited credential of `tag`.
@@ -237,7 +239,7 @@ pub struct TablePorts {
     low: u16,
     high: u16,
     pub open: BTreeMap<u32, SocketAddr>,
-    pub reserved: BTreeMap<Token, SocketAddr>,
+    pub reserved: BTreeMap<ReservationToken, SocketAddr>,
     /// Those of `open` that peers connect to over TCP.
     pub streams: BTreeSet<SocketAddr>,
     next: u32,
@@ -318,12 +320,12 @@ impl Ports for TablePorts {
         Ok(relay)
     }
 
-    fn redeem(&mut self, token: Token) -> Option<OpenPort> {
+    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort> {
         let address = self.reserved.remove(&token)?;
         Some(self.adopt(address))
     }
 
-    fn forget(&mut self, token: Token) {
+    fn forget(&mut self, token: ReservationToken) {
         self.reserved.remove(&token);
     }
 

@@ -27,7 +27,7 @@ fn leaves(world: &mut World, client: &Client, channel: u16, peer: &str) -> bool 
             assert_eq!(reason, Ignored::NoChannel);
             false
         }
-        other @ (Action::Reply(_) | Action::Connect(..) | Action::Bind(..)) => {
+        other @ (Action::Reply(_) | Action::Connect(..) | Action::Bind(..) | Action::HandOver(..)) => {
             panic!("ChannelData is never answered, but {other:?}")
         }
     }

@@ -11,8 +11,8 @@ use hairpin::clock::Moment;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
 use hairpin::relay::engine::allocation::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
-use hairpin::relay::engine::ports::Ports as _;
-use hairpin::relay::engine::{Action, Framing, ToPeer};
+use hairpin::relay::engine::seam::Ports as _;
+use hairpin::relay::engine::{Action, Encapsulation, ToPeer};
 use hairpin::relay::wire::Icmp;
 use hairpin::secret::Secret;
 use proptest::prelude::*;
@@ -255,7 +255,9 @@ impl Run {
                 Some(peer.0)
             }
             Action::Ignore(_) => None,
-            Action::Reply(_) | Action::Connect(..) | Action::Bind(..) => panic!("data is never answered"),
+            Action::Reply(_) | Action::Connect(..) | Action::Bind(..) | Action::HandOver(..) => {
+                panic!("data is never answered")
+            }
         };
         assert_eq!(sent, expected);
     }
@@ -268,9 +270,9 @@ impl Run {
         let relay = relay.map_or(RelayId(u32::MAX), |relayed| self.world.ports.id_of(relayed));
         let way = self.world.engine.on_peer(relay, PeerAddr(peer), 10, now).ok();
         assert_eq!(way.map(|way| way.path), permitted.then_some(self.clients[who].path));
-        let channel = way.and_then(|way| match way.framing {
-            Framing::Channel(number) => Some(number.get()),
-            Framing::Indication(_) => None,
+        let channel = way.and_then(|way| match way.encapsulation {
+            Encapsulation::Channel(number) => Some(number.get()),
+            Encapsulation::Indication(_) => None,
         });
         assert_eq!(channel, granted.channel_of(peer).filter(|_| permitted));
     }
@@ -338,7 +340,9 @@ impl Run {
                 assert!(answer.class == Class::Error || answer.method == 1, "{answer:?}");
             }
             Action::Ignore(_) => {}
-            other @ (Action::ToPeer(_) | Action::Connect(..) | Action::Bind(..)) => panic!("{other:?}"),
+            other @ (Action::ToPeer(_) | Action::Connect(..) | Action::Bind(..) | Action::HandOver(..)) => {
+                panic!("{other:?}")
+            }
         }
         assert_eq!(self.snapshot(), before);
     }

@@ -7,8 +7,8 @@ use hairpin::bounds::rate::Rate;
 use hairpin::metrics::Direction;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::PeerAddr;
-use hairpin::relay::engine::Framing;
-use hairpin::relay::wire::{self, DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
+use hairpin::relay::engine::Encapsulation;
+use hairpin::relay::wire::{self, Icmp};
 
 use crate::support::client::Client;
 use crate::support::stun::{
@@ -47,13 +47,9 @@ fn icmp(world: &mut World, relayed: SocketAddr, peer: &str, icmp: Icmp) -> Optio
 
 /// The Data indication around `payload`, as the client reads it.
 fn data_indication(peer: &str, payload: &[u8]) -> Message {
-    let mut buffer = vec![0xEE; DATA_HEADER_MAX];
-    buffer.extend(payload);
-    buffer.extend([0xEE; DATA_PADDING_MAX]);
-    let place = DATA_HEADER_MAX..DATA_HEADER_MAX + payload.len();
     let peer = PeerAddr(peer.parse().unwrap());
-    let message = wire::write_data_indication(&mut buffer, &place, peer, [7; 12]).unwrap();
-    Message::read(&buffer[message])
+    let header = wire::data_indication_header(peer, payload.len(), [7; 12]).unwrap();
+    Message::read(&[header.as_bytes(), payload, &vec![0; wire::padding(payload.len())]].concat())
 }
 
 #[test]
@@ -79,7 +75,7 @@ fn channel_data_reaches_its_peer_from_the_relayed_address() {
 fn a_peer_s_packet_comes_on_its_channel_and_any_other_as_an_indication() {
     let (mut world, client, relayed) = with_channel();
     let way = world.peer_sends(relayed, PEER, 10).unwrap();
-    assert!(way.path == client.path && matches!(way.framing, Framing::Channel(_)));
+    assert!(way.path == client.path && matches!(way.encapsulation, Encapsulation::Channel(_)));
     assert!(world.arrives_on_channel(relayed, PEER, 0x4000));
     assert!(world.arrives_as_indication(relayed, "1.1.1.1:9001"));
     assert_eq!(world.peer_sends(relayed, "1.1.1.2:9000", 10), Err(Ignored::NoPermission));
@@ -102,9 +98,9 @@ fn a_data_indication_has_the_peer_and_the_data() {
 #[test]
 fn no_two_indications_have_the_same_transaction() {
     let (mut world, _, relayed) = with_channel();
-    let mut transaction = || match world.peer_sends(relayed, "1.1.1.1:1", 10).unwrap().framing {
-        Framing::Indication(transaction) => transaction,
-        Framing::Channel(number) => panic!("on channel {number}"),
+    let mut transaction = || match world.peer_sends(relayed, "1.1.1.1:1", 10).unwrap().encapsulation {
+        Encapsulation::Indication(transaction) => transaction,
+        Encapsulation::Channel(number) => panic!("on channel {number}"),
     };
     assert_ne!(transaction(), transaction());
 }

@@ -154,7 +154,9 @@ fn the_sample_credentials_lack_nothing_but_a_fresh_nonce() {
                     assert!(matches!(code, Some(400 | 401)), "bit {bit}: {code:?}");
                 }
                 Action::Ignore(_) => {}
-                Action::ToPeer(_) | Action::Connect(..) | Action::Bind(..) => panic!("bit {bit}"),
+                Action::ToPeer(_) | Action::Connect(..) | Action::Bind(..) | Action::HandOver(..) => {
+                    panic!("bit {bit}")
+                }
             }
         }
     }

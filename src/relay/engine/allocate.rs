@@ -7,11 +7,9 @@ use stun::attributes::{
     ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY,
     ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, AttrType,
 };
-use stun::message::Message;
 use turn::proto::lifetime::Lifetime;
 use turn::proto::relayaddr::RelayedAddress;
-use turn::proto::rsrvtoken::ReservationToken;
-use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol};
+use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol, rsrvtoken};
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
@@ -19,18 +17,20 @@ use crate::network::address::Transport;
 use crate::outcome::Refusal;
 use crate::peers::PeerPolicy;
 use crate::relay::address::Family;
-use crate::relay::engine::allocation::{Allocation, AllocationId, Grant, IcmpReports, Meter};
+use crate::relay::engine::Engine;
+use crate::relay::engine::allocation::{AllocateAnswer, Allocation, AllocationId, IcmpReports, Meter};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::{NoPort, OpenPort, Parity, Ports, Token};
+use crate::relay::engine::lifetimes::{Due, RESERVATION_LIFETIME};
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::reply::{Attributes, mapped, raw};
-use crate::relay::engine::{Due, Engine, RESERVATION_LIFETIME, read};
+use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use crate::relay::wire::Message;
 
 /// What an Allocate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     /// The port reserved under a token.
-    Reserved(Token),
+    Reserved(ReservationToken),
     /// An address of one family; `None` leaves it to us (RFC 8656 §7.2: IPv4, where there is one).
     One(Option<Family>, Evenness),
     /// One address of each family (RFC 8656 §7.1).
@@ -57,10 +57,10 @@ impl Wanted {
     }
 }
 
-/// What was opened for an Allocate.
+/// The ports that were opened for an Allocate, and what the answer says beside them.
 struct Opened {
     relays: Vec<OpenPort>,
-    token: Option<Token>,
+    token: Option<ReservationToken>,
     failed: Option<(Family, u16)>,
 }
 
@@ -75,8 +75,7 @@ impl Engine {
         {
             return repeat(existing, request);
         }
-        let message = request.decoded();
-        let wanted = wanted(message, self.settings.tcp)?;
+        let wanted = wanted(request.message(), self.settings.tcp)?;
         if matches!(wanted, Wanted::Stream(_)) && !request.path().is_stream() {
             return Err(Refusal::BadRequest);
         }
@@ -96,7 +95,7 @@ impl Engine {
         // A reserved port counts too, or whoever lets go of allocations could hold every port by reservations.
         let reservation = wanted.reserves().then(admit).transpose()?;
         let opened = self.open(wanted, ports)?;
-        let grant = Grant {
+        let answer = AllocateAnswer {
             transaction: request.message().transaction(),
             lifetime,
             token: opened.token,
@@ -107,9 +106,9 @@ impl Engine {
             self.deadlines.insert((now + RESERVATION_LIFETIME, Due::Reservation(token)));
         }
         let transport = if let Wanted::Stream(_) = wanted { Transport::Tcp } else { Transport::Udp };
-        let id = self.admit(request, opened.relays, transport, grant, lease);
+        let id = self.admit(request, opened.relays, transport, answer, lease);
         let allocation = self.allocations.get(id).expect("it was just made");
-        Ok(answer(allocation))
+        Ok(attributes(allocation))
     }
 
     fn open(&mut self, wanted: Wanted, ports: &mut impl Ports) -> Result<Opened, Refusal> {
@@ -132,7 +131,7 @@ impl Engine {
             Evenness::Any => (Parity::Any, None),
             Evenness::Even => (Parity::Even, None),
             Evenness::EvenAndNext => {
-                let token = Token(self.rng.random());
+                let token = ReservationToken(self.rng.random());
                 (Parity::EvenAndNext(token), Some(token))
             }
         };
@@ -155,18 +154,18 @@ impl Engine {
         request: &Authenticated<'_>,
         relays: Vec<OpenPort>,
         transport: Transport,
-        grant: Grant,
+        answer: AllocateAnswer,
         lease: Lease,
     ) -> AllocationId {
         let now = request.now().moment;
-        let deadline = until(now, grant.lifetime);
+        let deadline = until(now, answer.lifetime);
         let account = request.account();
-        let knows_rfc_8656 = request.decoded().contains(ATTR_ADDITIONAL_ADDRESS_FAMILY);
+        let knows_rfc_8656 = request.message().first(ATTR_ADDITIONAL_ADDRESS_FAMILY).is_some();
         let id = self.allocations.insert(Allocation {
             path: request.path(),
             username: account.username.as_str().into(),
             tag: account.tag().into(),
-            grant,
+            answer,
             transport,
             icmp: if knows_rfc_8656 { IcmpReports::Wanted } else { IcmpReports::Unknown },
             relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
@@ -190,22 +189,22 @@ impl Engine {
 
 /// The client may not have heard the answer and asks again; anything else on a busy 5-tuple is a mistake.
 fn repeat(existing: &Allocation, request: &Authenticated<'_>) -> Result<Attributes, Refusal> {
-    let same = existing.grant.transaction == request.message().transaction()
+    let same = existing.answer.transaction == request.message().transaction()
         && *existing.username == *request.account().username;
-    if same { Ok(answer(existing)) } else { Err(Refusal::AllocationMismatch) }
+    if same { Ok(attributes(existing)) } else { Err(Refusal::AllocationMismatch) }
 }
 
-fn answer(allocation: &Allocation) -> Attributes {
+fn attributes(allocation: &Allocation) -> Attributes {
     let mut attributes = Attributes::new();
     for (relay, _) in &allocation.relays {
         let addr = relay.addr.0;
         attributes.push(Box::new(RelayedAddress { ip: addr.ip(), port: addr.port() }));
     }
-    attributes.push(Box::new(Lifetime(Duration::from_secs(u64::from(allocation.grant.lifetime)))));
-    if let Some(Token(token)) = allocation.grant.token {
-        attributes.push(Box::new(ReservationToken(token.to_vec())));
+    attributes.push(Box::new(Lifetime(Duration::from_secs(u64::from(allocation.answer.lifetime)))));
+    if let Some(ReservationToken(token)) = allocation.answer.token {
+        attributes.push(Box::new(rsrvtoken::ReservationToken(token.to_vec())));
     }
-    if let Some((family, code)) = allocation.grant.failed {
+    if let Some((family, code)) = allocation.answer.failed {
         let value = [family.number(), 0, (code / 100) as u8, (code % 100) as u8];
         attributes.push(raw(ATTR_ADDRESS_ERROR_CODE, &value));
     }
@@ -213,19 +212,19 @@ fn answer(allocation: &Allocation) -> Attributes {
     attributes
 }
 
-fn wanted(message: &Message, tcp: bool) -> Result<Wanted, Refusal> {
-    let protocol: [u8; 4] = read(message, ATTR_REQUESTED_TRANSPORT)?.ok_or(Refusal::BadRequest)?;
-    match Protocol(protocol[0]) {
+fn wanted(message: &Message<'_>, tcp: bool) -> Result<Wanted, Refusal> {
+    let [protocol, _, _, _] = message.value(ATTR_REQUESTED_TRANSPORT)?.ok_or(Refusal::BadRequest)?;
+    match Protocol(protocol) {
         PROTO_UDP => {}
         PROTO_TCP if tcp => return wanted_stream(message),
         _ => return Err(Refusal::TransportUnsupported),
     }
-    read::<0>(message, ATTR_DONT_FRAGMENT)?;
-    let even = read::<1>(message, ATTR_EVEN_PORT)?;
-    let token = read(message, ATTR_RESERVATION_TOKEN)?.map(Token);
-    let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
-    let additional = match read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY)? {
-        None => read::<4>(message, ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT)?,
+    message.value::<0>(ATTR_DONT_FRAGMENT)?;
+    let even = message.value::<1>(ATTR_EVEN_PORT)?;
+    let token = message.value(ATTR_RESERVATION_TOKEN)?.map(ReservationToken);
+    let family = message.value::<4>(ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
+    let additional = match message.value::<4>(ATTR_ADDITIONAL_ADDRESS_FAMILY)? {
+        None => message.value::<4>(ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT)?,
         additional => additional,
     };
     let additional = additional.map(|value| value[0]);
@@ -243,8 +242,8 @@ fn wanted(message: &Message, tcp: bool) -> Result<Wanted, Refusal> {
     }
 }
 
-/// What of an Allocate is for UDP alone does not belong into one for TCP (RFC 6062 §5.1).
-fn wanted_stream(message: &Message) -> Result<Wanted, Refusal> {
+/// An Allocate for TCP must not have the attributes that only UDP has a use for (RFC 6062 §5.1).
+fn wanted_stream(message: &Message<'_>) -> Result<Wanted, Refusal> {
     let udp = [
         ATTR_DONT_FRAGMENT,
         ATTR_EVEN_PORT,
@@ -252,10 +251,10 @@ fn wanted_stream(message: &Message) -> Result<Wanted, Refusal> {
         ATTR_ADDITIONAL_ADDRESS_FAMILY,
         ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT,
     ];
-    if udp.into_iter().any(|kind| message.contains(kind)) {
+    if udp.into_iter().any(|kind| message.first(kind).is_some()) {
         return Err(Refusal::BadRequest);
     }
-    let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| read_family(value[0]));
+    let family = message.value::<4>(ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| read_family(value[0]));
     Ok(Wanted::Stream(family.transpose()?))
 }
 
@@ -268,7 +267,7 @@ fn read_family(number: u8) -> Result<Family, Refusal> {
 
 /// The lifetime granted for what LIFETIME asks (RFC 8656 §7.2), in seconds.
 pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
-    let asked = read(request.decoded(), ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
+    let asked = request.message().value(ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
     let longest = request.account().longest(request.now().unix);
     let longest = longest.and_then(|longest| u32::try_from(longest.as_secs()).ok()).unwrap_or(MAX_LIFETIME);
     Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME).min(longest))

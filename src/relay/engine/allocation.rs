@@ -12,8 +12,8 @@ use crate::metrics::Direction;
 use crate::network::address::Transport;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
-use crate::relay::engine::ports::{OpenPort, Token};
 use crate::relay::engine::quotas::Lease;
+use crate::relay::engine::seam::{OpenPort, ReservationToken};
 
 /// How long a permission lasts (RFC 8656 §9).
 pub const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
@@ -36,7 +36,7 @@ pub struct Allocation {
     /// Whose quota it counts on.
     pub tag: Box<str>,
     /// What was answered, for a client that did not hear it.
-    pub grant: Grant,
+    pub answer: AllocateAnswer,
     /// What its peers speak.
     pub transport: Transport,
     /// Whether its client reads Data indications that carry ICMP instead of data.
@@ -75,13 +75,13 @@ pub enum IcmpReports {
 
 /// The answer to an Allocate, as far as it cannot be read off the allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grant {
+pub struct AllocateAnswer {
     /// The transaction that made the allocation: its retransmission gets the same answer (RFC 8656 §5).
     pub transaction: [u8; 12],
     /// Seconds.
     pub lifetime: u32,
     /// The token of the reserved next port.
-    pub token: Option<Token>,
+    pub token: Option<ReservationToken>,
     /// The family that could not be had, and the error code that says why.
     pub failed: Option<(Family, u16)>,
 }

@@ -30,7 +30,6 @@ use crate::relay::wire::Message;
 /// A request whose sender is known.
 pub(super) struct Authenticated<'a> {
     message: &'a Message<'a>,
-    decoded: stun::message::Message,
     path: ClientPath,
     account: Account,
     signer: Signer,
@@ -38,14 +37,9 @@ pub(super) struct Authenticated<'a> {
 }
 
 impl<'a> Authenticated<'a> {
-    /// The request, screened.
+    /// The request.
     pub(super) fn message(&self) -> &'a Message<'a> {
         self.message
-    }
-
-    /// The request, decoded up to its integrity attribute.
-    pub(super) fn decoded(&self) -> &stun::message::Message {
-        &self.decoded
     }
 
     /// Where the request came from.
@@ -158,9 +152,7 @@ impl Gate<'_> {
             return Err(Rejection::Known(Refusal::Expired));
         }
         let integrity = if claim.negotiated { Integrity::Sha256 } else { kind };
-        let mut decoded = stun::message::Message::new();
-        decoded.unmarshal_binary(&message.bytes()).map_err(|_| Rejection::Ignored(Ignored::Malformed))?;
-        Ok(Authenticated { message, decoded, path, account, signer: Signer { key, integrity }, now })
+        Ok(Authenticated { message, path, account, signer: Signer { key, integrity }, now })
     }
 
     /// Who it counts for if the password is wrong; nobody, for who has an allocation here.

@@ -1,19 +1,19 @@
 //! PURE  ChannelBind (RFC 8656 §12.2): binds a channel to a peer, or refreshes it.
 
-use stun::attributes::{ATTR_CHANNEL_NUMBER, ATTR_XOR_PEER_ADDRESS};
+use stun::attributes::ATTR_CHANNEL_NUMBER;
 
 use crate::clock::Moment;
 use crate::network::address::Transport;
 use crate::outcome::Refusal;
 use crate::relay::address::{ChannelNumber, PeerAddr};
+use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::{
     Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel,
 };
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::{OpenPort, Ports};
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::{Down, Up};
-use crate::relay::engine::{Engine, read};
+use crate::relay::engine::seam::Ports;
 
 impl Engine {
     pub(super) fn channel_bind(
@@ -45,23 +45,16 @@ impl Engine {
         // What it permits lasts as long as the channel, not the five minutes of RFC 8656 §9: clients that rely on that bind
         // once and refresh no permission, and they have named this very peer for ten minutes.
         self.permit(id, &[peer.ip()], now, CHANNEL_LIFETIME)?;
-        self.bind(id, relay, number, peer, now);
+        self.bind(id, Channel { number, peer, relay: relay.id, until: now + CHANNEL_LIFETIME }, ports);
         Ok(Attributes::new())
     }
 
-    fn bind(
-        &mut self,
-        id: AllocationId,
-        relay: OpenPort,
-        number: ChannelNumber,
-        peer: PeerAddr,
-        now: Moment,
-    ) {
+    fn bind(&mut self, id: AllocationId, channel: Channel, ports: &impl Ports) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
-        let until = now + CHANNEL_LIFETIME;
+        let Channel { number, peer, relay, until } = channel;
         allocation.channels.retain(|other| other.number != number);
-        allocation.channels.push(Channel { number, peer, relay: relay.id, until });
-        let up = Up { allocation: id, relay: relay.id, peer, until };
+        allocation.channels.push(channel);
+        let up = Up { allocation: id, relay, peer, own: ports.is_relay_ip(peer.ip()), until };
         let down = Down { allocation: id, channel: number, until };
         self.routes.insert(allocation.path, up, down);
     }
@@ -81,10 +74,9 @@ impl Engine {
 }
 
 fn wanted(request: &Authenticated<'_>) -> Result<(ChannelNumber, PeerAddr), Refusal> {
-    let [high, low, _, _] = read(request.decoded(), ATTR_CHANNEL_NUMBER)?.ok_or(Refusal::BadRequest)?;
-    let number = ChannelNumber::new(u16::from_be_bytes([high, low])).ok_or(Refusal::BadRequest)?;
     let message = request.message();
-    let attribute = message.first(ATTR_XOR_PEER_ADDRESS).ok_or(Refusal::BadRequest)?;
-    let peer = message.peer(&attribute).ok_or(Refusal::BadRequest)?;
+    let [high, low, _, _] = message.value(ATTR_CHANNEL_NUMBER)?.ok_or(Refusal::BadRequest)?;
+    let number = ChannelNumber::new(u16::from_be_bytes([high, low])).ok_or(Refusal::BadRequest)?;
+    let peer = message.first_peer()?.ok_or(Refusal::BadRequest)?;
     Ok((number, peer))
 }

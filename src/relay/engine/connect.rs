@@ -5,7 +5,7 @@
 //! who belongs together; the caller makes the connections and carries the bytes.
 
 use rand::Rng;
-use stun::attributes::{ATTR_CONNECTION_ID, ATTR_XOR_PEER_ADDRESS};
+use stun::attributes::ATTR_CONNECTION_ID;
 
 use crate::clock::Moment;
 use crate::metrics::Direction;
@@ -15,9 +15,9 @@ use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, Via};
 use crate::relay::bridges::{Answers, Bridges};
 use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::Ports;
 use crate::relay::engine::reply::{self, raw};
-use crate::relay::engine::{Engine, read};
+use crate::relay::engine::seam::Ports;
+use crate::relay::engine::{Engine, Granted};
 use crate::relay::wire;
 
 /// Which of how many shards this is: a connection's id says which one it is on.
@@ -30,7 +30,8 @@ pub struct ShardIndex {
 }
 
 impl ShardIndex {
-    /// The place of a shard that is alone.
+    /// For tests: the only shard.
+    #[doc(hidden)]
     pub const ALONE: Self = Self { index: 0, of: 1 };
 
     /// The number of the shard that a connection is on.
@@ -41,12 +42,6 @@ impl ShardIndex {
 }
 
 impl Engine {
-    /// Whether there are TCP connections with peers at all.
-    #[must_use]
-    pub fn relays_tcp(&self) -> bool {
-        self.settings.tcp
-    }
-
     /// The connections with peers.
     pub(in crate::relay) fn bridges(&self) -> &Bridges {
         &self.bridges
@@ -64,8 +59,7 @@ impl Engine {
     ) -> Result<(ConnectionId, RelayId, PeerAddr), Refusal> {
         let id = self.owned(request)?;
         let message = request.message();
-        let attribute = message.first(ATTR_XOR_PEER_ADDRESS).ok_or(Refusal::BadRequest)?;
-        let peer = message.peer(&attribute).ok_or(Refusal::BadRequest)?;
+        let peer = message.first_peer()?.ok_or(Refusal::BadRequest)?;
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
         if allocation.transport != Transport::Tcp {
             return Err(Refusal::BadRequest);
@@ -134,15 +128,19 @@ impl Engine {
         Ok((connection, path, wire::connection_attempt(peer, connection, self.rng.random())))
     }
 
-    pub(super) fn connection_bind(&mut self, request: &Authenticated<'_>) -> Result<ConnectionId, Refusal> {
+    pub(super) fn connection_bind(&mut self, request: &Authenticated<'_>) -> Result<Granted, Refusal> {
         let path = request.path();
         let Via::Stream(client) = path.via else { return Err(Refusal::BadRequest) };
-        // A connection that has an allocation is needed for that.
+        // A connection that has an allocation stays its control connection.
         if self.allocations.by_path(&path).is_some() {
             return Err(Refusal::BadRequest);
         }
-        let id = read(request.decoded(), ATTR_CONNECTION_ID)?.map(u32::from_be_bytes).map(ConnectionId);
-        let id = id.ok_or(Refusal::BadRequest)?;
+        let id = request.message().value(ATTR_CONNECTION_ID)?.ok_or(Refusal::BadRequest)?;
+        let id = ConnectionId(u32::from_be_bytes(id));
+        let owner = self.shard.owner(id);
+        if owner != self.shard.index {
+            return Ok(Granted::Elsewhere(owner));
+        }
         let relay = self.bridges.relay(id).filter(|_| self.bridges.is_unbound(id));
         let allocation = relay.and_then(|relay| self.holder(relay)).ok_or(Refusal::BadRequest)?;
         if allocation.lease.is_evicted() {
@@ -152,7 +150,7 @@ impl Engine {
             return Err(Refusal::WrongUser);
         }
         self.bridges.on_bound(id, client);
-        Ok(id)
+        Ok(Granted::Bind(id))
     }
 
     /// A connection with a peer has ended.

@@ -11,7 +11,7 @@ use crate::outcome::Ignored;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::{AllocationId, IcmpReports};
-use crate::relay::engine::ports::Ports;
+use crate::relay::engine::seam::Ports;
 use crate::relay::wire::{self, Icmp, Message};
 
 /// A packet for a peer.
@@ -34,16 +34,16 @@ pub struct ToPeer {
 pub struct ToClient {
     /// The client.
     pub path: ClientPath,
-    /// What is put around the payload.
-    pub framing: Framing,
+    /// The message that carries the data.
+    pub encapsulation: Encapsulation,
 }
 
-/// What is put around a payload on its way to a client.
+/// The message that carries a peer's data to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// A ChannelData header.
+pub enum Encapsulation {
+    /// ChannelData on this channel (RFC 8656 §12.4).
     Channel(ChannelNumber),
-    /// A Data indication with this transaction id.
+    /// A Data indication with this transaction id (RFC 8656 §11.3).
     Indication([u8; 12]),
 }
 
@@ -57,14 +57,13 @@ impl Engine {
         ports: &impl Ports,
     ) -> Result<ToPeer, Ignored> {
         let up = self.routes.up(path, channel).filter(|up| up.until > now).ok_or(Ignored::NoChannel)?;
-        // Whether the peer may be reached was judged when the channel was bound, and again when the machine's addresses
-        // changed; whether it is still one of our own relays can have changed since.
-        let own = ports.is_relay_ip(up.peer.ip());
-        if own && self.judge(up.peer, Transport::Udp, ports).is_err() {
+        // The peer was judged when the channel was bound, and again when the machine's addresses changed. On one of our relay
+        // addresses, the allocation that had the port may have ended since.
+        if up.own && self.judge(up.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
         self.pass(up.allocation, Direction::Up, payload.len(), now)?;
-        Ok(ToPeer { relay: up.relay, peer: up.peer, payload, dont_fragment: false, own })
+        Ok(ToPeer { relay: up.relay, peer: up.peer, payload, dont_fragment: false, own: up.own })
     }
 
     pub(super) fn on_send_indication(
@@ -155,11 +154,11 @@ impl Engine {
             }
         };
         let path = self.pass(id, Direction::Down, bytes, now)?;
-        let framing = match route {
-            Some(down) => Framing::Channel(down.channel),
-            None => Framing::Indication(self.rng.random()),
+        let encapsulation = match route {
+            Some(down) => Encapsulation::Channel(down.channel),
+            None => Encapsulation::Indication(self.rng.random()),
         };
-        Ok(ToClient { path, framing })
+        Ok(ToClient { path, encapsulation })
     }
 
     /// Counts a packet of `bytes` bytes that is relayed, if every rate allows it. Returns its allocation's client.

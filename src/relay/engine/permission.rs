@@ -11,8 +11,8 @@ use crate::relay::address::PeerAddr;
 use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::{AllocationId, PERMISSION_LIFETIME, Permission};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::Ports;
 use crate::relay::engine::reply::Attributes;
+use crate::relay::engine::seam::Ports;
 
 impl Engine {
     pub(super) fn create_permission(

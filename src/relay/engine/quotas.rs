@@ -133,7 +133,8 @@ impl Quotas {
         Ok(Lease { quotas: Arc::clone(self), holding })
     }
 
-    /// How many allocations there are in all.
+    /// For tests: how many allocations there are in all.
+    #[doc(hidden)]
     #[must_use]
     pub fn total(&self) -> usize {
         self.ledger().total

@@ -6,11 +6,11 @@ use stun::attributes::{ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY};
 use turn::proto::lifetime::Lifetime;
 
 use crate::outcome::Refusal;
+use crate::relay::engine::Engine;
 use crate::relay::engine::allocate::{lifetime, until};
 use crate::relay::engine::authenticate::Authenticated;
-use crate::relay::engine::ports::{OpenPort, Ports};
 use crate::relay::engine::reply::Attributes;
-use crate::relay::engine::{Engine, read};
+use crate::relay::engine::seam::{OpenPort, Ports};
 
 impl Engine {
     pub(super) fn refresh(
@@ -19,9 +19,9 @@ impl Engine {
         ports: &mut impl Ports,
     ) -> Result<Attributes, Refusal> {
         let id = self.owned(request)?;
-        let message = request.decoded();
-        let family = read::<4>(message, ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
-        let ends = read(message, ATTR_LIFETIME)?.map(u32::from_be_bytes) == Some(0);
+        let message = request.message();
+        let family = message.value::<4>(ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
+        let ends = message.value(ATTR_LIFETIME)?.map(u32::from_be_bytes) == Some(0);
         let lifetime = if ends { 0 } else { lifetime(request)? };
         let now = request.now().moment;
 

@@ -1,7 +1,9 @@
-//! PURE  The routing tables: which peer a channel leads to, and which client a peer's packet is for.
+//! PURE  The bound channels, as one table for each direction.
 //!
-//! An entry says where a packet goes, so that each packet is one lookup. A kernel fast path would have to mirror these
-//! tables, and beside them the limits and counters of the allocation.
+//! An entry holds all of a channel that stays the same while it is bound, so the way of a packet on a channel is one
+//! lookup. What changes with each packet belongs to the whole allocation, which the entry names: the rates that all its
+//! channels share, its totals, and when it was last used. A kernel fast path would mirror these two tables, but for
+//! entries with [`Up::own`], and report for each allocation what it carried.
 
 use std::collections::HashMap;
 
@@ -9,32 +11,34 @@ use crate::clock::Moment;
 use crate::relay::address::{ChannelNumber, ClientPath, PeerAddr, RelayId};
 use crate::relay::engine::allocation::AllocationId;
 
-/// The way of ChannelData from a client to a peer.
+/// The way of ChannelData from a client to a peer. Its table is searched by the client's 5-tuple and the channel number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Up {
-    /// Whose packet it is.
+    /// The allocation of the client.
     pub allocation: AllocationId,
-    /// The relay socket that it leaves by.
+    /// The relay socket that sends the data.
     pub relay: RelayId,
-    /// Whom it is for.
+    /// The peer that receives the data.
     pub peer: PeerAddr,
+    /// Whether the peer's address is one that we relay from. Such a peer is judged for each packet, because only a port
+    /// that is in use may be reached there.
+    pub own: bool,
     /// Until when the channel is bound.
     pub until: Moment,
 }
 
-/// The way from a peer that has a channel to the client.
+/// The way from a peer that has a channel to the client. Its table is searched by the relay socket and the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Down {
-    /// Whose packet it is.
+    /// The allocation of the client.
     pub allocation: AllocationId,
-    /// The channel bound to the peer.
+    /// The channel that is bound to the peer.
     pub channel: ChannelNumber,
-    /// Until when the channel is bound, and the peer may send because of it. Afterwards a permission is asked for, and a
-    /// Data indication carries the data.
+    /// Until when the channel is bound. Afterwards the peer needs a permission, and a Data indication carries its data.
     pub until: Moment,
 }
 
-/// The tables.
+/// Both tables.
 #[derive(Debug, Default)]
 pub struct Routes {
     up: HashMap<(ClientPath, ChannelNumber), Up>,
@@ -66,7 +70,8 @@ impl Routes {
         self.down.get(&(relay, peer)).copied()
     }
 
-    /// How many entries there are in each direction.
+    /// For tests: how many entries there are in each direction.
+    #[doc(hidden)]
     #[must_use]
     pub fn len(&self) -> (usize, usize) {
         (self.up.len(), self.down.len())

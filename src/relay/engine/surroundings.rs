@@ -10,7 +10,7 @@ use crate::peers::Denial;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::Allocation;
-use crate::relay::engine::ports::Ports;
+use crate::relay::engine::seam::Ports;
 
 impl Engine {
     /// The machine's addresses or networks have changed: permissions and channels that would not be given now end at once.

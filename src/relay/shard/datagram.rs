@@ -1,14 +1,13 @@
 //! Serves the UDP sockets: reads them, does what the engine decides about each datagram, and sends the batch.
 
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use crate::clock::Now;
 use crate::outcome::Ignored;
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, Via};
-use crate::relay::datagrams::{Batch, DatagramSocket, HEADROOM, Outgoing, SLOTS};
-use crate::relay::engine::{Action, Framing, ToPeer};
-use crate::relay::shard::{Shard, Socket};
+use crate::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS, Segment, Slots};
+use crate::relay::engine::{Action, Encapsulation, ToPeer};
+use crate::relay::shard::{Shard, SocketId};
 use crate::relay::wire;
 
 /// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver then: so
@@ -26,10 +25,11 @@ impl Shard {
             }
             self.flush();
             let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
-            self.listeners[index].readable = slots.len() == SLOTS;
+            self.listeners[index].readable = slots.is_full();
             for slot in slots {
-                let path = self.path_of(ListenerId(index as u16), slot);
-                self.client_sent(path, slot, now);
+                let datagram = self.batch.datagram(slot);
+                let path = self.path_of(ListenerId(index as u16), datagram);
+                self.client_sent(path, datagram, now);
             }
         }
     }
@@ -45,14 +45,13 @@ impl Shard {
             }
             let Some(socket) = self.ports.socket(relay) else { continue };
             let slots = receive(&mut self.batch, socket, RELAY_TURN);
-            if slots.len() == RELAY_TURN {
+            if slots.is_full() {
                 self.readable.push(relay);
             }
             for slot in slots {
-                let received = self.batch.received(slot);
-                let peer = self.peer_of(relay, received.from, now);
-                let payload = HEADROOM..HEADROOM + received.length;
-                self.peer_sent(relay, peer, slot, &payload, now);
+                let datagram = self.batch.datagram(slot);
+                let peer = self.peer_of(relay, self.batch.received(datagram).from, now);
+                self.peer_sent(relay, peer, datagram, now);
             }
         }
     }
@@ -74,77 +73,76 @@ impl Shard {
         self.engine.known_as(relay, PeerAddr(self.ports.outside(from)), PeerAddr(from), now.moment)
     }
 
-    fn path_of(&self, listener: ListenerId, slot: usize) -> ClientPath {
+    fn path_of(&self, listener: ListenerId, datagram: Segment) -> ClientPath {
         let bound = self.listeners[usize::from(listener.0)].address;
-        let received = self.batch.received(slot);
+        let received = self.batch.received(datagram);
         let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
         ClientPath { client: received.from, server, via: Via::Socket(listener) }
     }
 
     /// Carries out what the engine decides about a client's datagram; returns the decision.
-    pub(super) fn client_sent(&mut self, path: ClientPath, slot: usize, now: Now) -> Action {
-        let action = self.engine.on_client(path, self.batch.datagram(slot), now, &mut self.ports);
+    pub(super) fn client_sent(&mut self, path: ClientPath, datagram: Segment, now: Now) -> Action {
+        let action = self.engine.on_client(path, self.batch.bytes(datagram), now, &mut self.ports);
         match (&action, path.via) {
             (Action::Reply(reply), Via::Stream(id)) => {
                 let allocated = self.engine.allocations().by_path(&path).is_some();
                 self.streams.answer(id, reply, allocated);
             }
             (Action::Reply(reply), Via::Socket(_)) => {
-                let range = self.batch.replace(slot, reply);
-                self.send_to_client(path, slot, 0, range);
+                let reply = self.batch.replace(datagram, reply);
+                self.send_to_client(path, 0, reply);
             }
-            (Action::ToPeer(to_peer), _) => {
-                let class = self.batch.received(slot).class;
-                self.send_to_peer(slot, class, to_peer, now);
-            }
+            (Action::ToPeer(packet), _) => self.send_to_peer(datagram, packet, now),
             (Action::Connect(connection, relay, peer), _) => self.connect(*connection, *relay, *peer, now),
-            (Action::Ignore(_) | Action::Bind(..), _) => {}
+            (Action::Ignore(_) | Action::Bind(..) | Action::HandOver(..), _) => {}
         }
         action
     }
 
-    fn send_to_peer(&mut self, slot: usize, class: u8, packet: &ToPeer, now: Now) {
-        let range = HEADROOM + packet.payload.start..HEADROOM + packet.payload.end;
+    /// Sends the data in a client's datagram to a peer.
+    fn send_to_peer(&mut self, datagram: Segment, packet: &ToPeer, now: Now) {
+        let data = datagram.part(&packet.payload);
         let mut to = packet.peer.0;
         if packet.own {
             // If two of our clients talk to each other on one shard, the packet need not leave the process.
             if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
-                return self.peer_sent(other, PeerAddr(from.0), slot, &range, now);
+                return self.peer_sent(other, PeerAddr(from.0), data, now);
             }
             to = self.ports.inside(to);
         }
-        let via = Socket::Relay(packet.relay);
-        let dont_fragment = packet.dont_fragment;
-        self.batch.send(slot, Outgoing { via, to, local: None, class, dont_fragment, range });
+        let class = self.batch.received(data).class;
+        let (via, dont_fragment) = (SocketId::Relay(packet.relay), packet.dont_fragment);
+        self.batch.send(data, Outgoing { via, to, local: None, class, dont_fragment });
     }
 
-    fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, slot: usize, payload: &Range<usize>, now: Now) {
-        let Ok(way) = self.engine.on_peer(relay, peer, payload.len(), now.moment) else { return };
-        let class = self.batch.received(slot).class;
-        let buffer = self.batch.buffer(slot);
-        let range = match way.framing {
-            Framing::Channel(number) => Some(wire::write_channel_data(buffer, payload, number)),
-            Framing::Indication(id) => wire::write_data_indication(buffer, payload, peer, id),
+    /// Carries out what the engine decides about a peer's `data`.
+    fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, data: Segment, now: Now) {
+        let length = data.length();
+        let Ok(way) = self.engine.on_peer(relay, peer, length, now.moment) else { return };
+        let message = match way.encapsulation {
+            Encapsulation::Channel(number) => {
+                let padding = if way.path.is_stream() { wire::padding(length) } else { 0 };
+                self.batch.encapsulate(data, &wire::channel_data_header(number, length), padding)
+            }
+            Encapsulation::Indication(transaction) => {
+                let Some(header) = wire::data_indication_header(peer, length, transaction) else {
+                    return self.counters.ignored(Ignored::SendFailed);
+                };
+                self.batch.encapsulate(data, header.as_bytes(), wire::padding(length))
+            }
         };
-        match range {
-            Some(range) => self.send_to_client(way.path, slot, class, range),
-            None => self.counters.ignored(Ignored::SendFailed),
-        }
+        self.send_to_client(way.path, self.batch.received(data).class, message);
     }
 
-    fn send_to_client(&mut self, path: ClientPath, slot: usize, class: u8, range: Range<usize>) {
+    fn send_to_client(&mut self, path: ClientPath, class: u8, message: Segment) {
         let listener = match path.via {
             Via::Socket(listener) => listener,
-            Via::Stream(id) => {
-                let buffer = self.batch.buffer(slot);
-                let padded = wire::pad(buffer, &range);
-                return self.streams.relay(id, &buffer[padded]);
-            }
+            Via::Stream(id) => return self.streams.relay(id, self.batch.bytes(message)),
         };
         let wildcard = self.listeners[usize::from(listener.0)].socket.is_wildcard();
         let local = wildcard.then_some(path.server.ip());
-        let via = Socket::Listener(listener);
-        self.batch.send(slot, Outgoing { via, to: path.client, local, class, dont_fragment: false, range });
+        let via = SocketId::Listener(listener);
+        self.batch.send(message, Outgoing { via, to: path.client, local, class, dont_fragment: false });
     }
 
     /// Tells a client of the ICMP errors that its packets met; returns how many errors there were.
@@ -156,9 +154,9 @@ impl Shard {
             let peer = self.peer_of(relay, peer, now);
             let report = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment));
             if let Some((path, message)) = report
-                && let Some((slot, range)) = self.batch.compose(&message)
+                && let Some(message) = self.batch.compose(&message)
             {
-                self.send_to_client(path, slot, 0, range);
+                self.send_to_client(path, 0, message);
             }
         }
         ERRORS_TURN
@@ -167,10 +165,10 @@ impl Shard {
     pub(super) fn flush(&mut self) {
         let (listeners, ports) = (&self.listeners, &self.ports);
         let failed = self.batch.flush(|socket| match socket {
-            Socket::Listener(listener) => {
+            SocketId::Listener(listener) => {
                 listeners.get(usize::from(listener.0)).map(|listener| &listener.socket)
             }
-            Socket::Relay(relay) => ports.socket(relay),
+            SocketId::Relay(relay) => ports.socket(relay),
         });
         for _ in 0..failed {
             self.counters.ignored(Ignored::SendFailed);
@@ -180,6 +178,6 @@ impl Shard {
 
 /// Receives what there is, up to `most`. An error is that of an earlier packet, reported in place of a datagram, so
 /// the next try goes on; a second one is left to the next event.
-fn receive(batch: &mut Batch<Socket>, socket: &DatagramSocket, most: usize) -> Range<usize> {
+fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Slots {
     batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }

@@ -1,12 +1,12 @@
 //! Serves TCP and TLS connections: does what was heard on them, and ends them.
 
 use crate::clock::Now;
-use crate::outcome::Ending;
+use crate::outcome::{Ending, Method, Refusal};
 use crate::relay::address::{ClientPath, StreamId};
+use crate::relay::datagrams::Segment;
 use crate::relay::engine::Action;
 use crate::relay::shard::{Command, Shard};
 use crate::relay::streams::{Arrival, Heard};
-use crate::relay::wire;
 
 impl Shard {
     /// Serves a client's connection from now on.
@@ -33,8 +33,8 @@ impl Shard {
             match self.streams.next(now.moment, may_carry) {
                 None => return,
                 Some(Heard::Message { id, path, message }) => {
-                    let (slot, _) = self.batch.compose(message).expect("a slot is free: see above");
-                    self.on_message(id, path, slot, now);
+                    let message = self.batch.compose(message).expect("a slot is free: see above");
+                    self.on_message(id, path, message, now);
                 }
                 Some(Heard::Bytes { id, count }) => {
                     if let Some((connection, direction)) = self.engine.bridges().of(id) {
@@ -52,25 +52,25 @@ impl Shard {
     }
 
     /// Treats a message of a connection as a datagram.
-    fn on_message(&mut self, id: StreamId, path: ClientPath, slot: usize, now: Now) {
-        if self.hand_over(id, path, slot, now) {
-            return;
-        }
-        match self.client_sent(path, slot, now) {
+    fn on_message(&mut self, id: StreamId, path: ClientPath, message: Segment, now: Now) {
+        match self.client_sent(path, message, now) {
             Action::Ignore(reason) if reason.ends_stream() => self.end_stream(id, Ending::BadMessage, now),
             Action::Bind(connection, answer) => self.bind(id, connection, &answer),
-            Action::Reply(_) | Action::ToPeer(_) | Action::Connect(..) | Action::Ignore(_) => {}
+            Action::HandOver(owner, refusal) if !self.hand_over(id, owner, now) => {
+                self.counters.refused(Method::ConnectionBind, Refusal::BadRequest);
+                self.streams.answer(id, &refusal, false);
+            }
+            Action::HandOver(..)
+            | Action::Reply(_)
+            | Action::ToPeer(_)
+            | Action::Connect(..)
+            | Action::Ignore(_) => {}
         }
     }
 
-    /// Hands a connection whose message wants it to be bound to a peer's to the shard that has that one; whether it did.
-    fn hand_over(&mut self, id: StreamId, path: ClientPath, slot: usize, now: Now) -> bool {
-        let message = self.batch.datagram(slot);
-        let wanted = self.engine.relays_tcp().then(|| wire::bound_connection(message)).flatten();
-        let Some(owner) = wanted.map(|connection| self.shard.owner(connection)) else { return false };
-        if owner == self.shard.index || self.engine.allocations().by_path(&path).is_some() {
-            return false;
-        }
+    /// Hands a client's connection, with the message that was heard last, to the shard that owns the peer's connection;
+    /// returns whether it did.
+    fn hand_over(&mut self, id: StreamId, owner: u32, now: Now) -> bool {
         let Some(neighbour) = self.neighbours.get().and_then(|all| all.get(owner as usize)) else {
             return false;
         };

@@ -1,0 +1,166 @@
+//! PURE  When allocations and what belongs to them end.
+//!
+//! One table holds a deadline for each allocation and for each reserved port. Permissions and channels carry their own
+//! end, which is looked at when they are used.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::relay::address::{ClientPath, Family, RelayId};
+use crate::relay::engine::Engine;
+use crate::relay::engine::allocation::AllocationId;
+use crate::relay::engine::endings::Sum;
+use crate::relay::engine::seam::{Ports, ReservationToken};
+
+/// What a deadline is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    Allocation(AllocationId),
+    Reservation(ReservationToken),
+    Sweep,
+    Endings,
+}
+
+/// How long a reserved port is held for its token (RFC 8656 §7.2 wants 30 s at least).
+pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
+
+/// How often allocations that had to make way are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// A client's connection has ended, and its allocation with it (RFC 8656 §3.1).
+    pub fn disconnect(&mut self, path: ClientPath, now: Moment, ports: &mut impl Ports) {
+        let Some(id) = self.allocations.by_path(&path) else { return };
+        self.end(id, now, ports);
+    }
+
+    /// A credential is revoked: the allocations that were made with it end at once. [`Credentials`](crate::credentials::Credentials) must know of the
+    /// revocation before this is called, so that no later request is granted.
+    pub fn revoke(&mut self, username: &str, now: Moment, ports: &mut impl Ports) {
+        let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
+        for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.end(id, now, ports);
+        }
+    }
+
+    /// When [`Self::expire`] must be called next; `None` while nothing can expire.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first().map(|(moment, _)| *moment)
+    }
+
+    /// Ends what is over.
+    pub fn expire(&mut self, now: Moment, ports: &mut impl Ports) {
+        while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
+            self.deadlines.remove(&entry);
+            match entry.1 {
+                Due::Allocation(id) => self.expire_allocation(id, now, ports),
+                Due::Reservation(token) => {
+                    self.reservations.remove(&token);
+                    ports.forget(token);
+                }
+                Due::Sweep => self.sweep(now, ports),
+                Due::Endings => self.endings.conclude(),
+            }
+        }
+    }
+
+    /// The daemon stops: what the log was to say later, it says now.
+    pub fn conclude(&mut self) {
+        self.endings.conclude();
+    }
+
+    /// Moves an allocation's deadline to where its relayed addresses say.
+    pub(super) fn reschedule(&mut self, id: AllocationId) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let Some(expires) = allocation.expires() else { return };
+        self.deadlines.remove(&(allocation.deadline, Due::Allocation(id)));
+        allocation.deadline = expires;
+        self.deadlines.insert((expires, Due::Allocation(id)));
+    }
+
+    /// Closes those relayed addresses of an allocation whose time is over, and the allocation with the last.
+    pub(super) fn expire_allocation(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+        while let Some(relay) = self.first_expired(id, now) {
+            self.close_relay(id, relay);
+            ports.close(relay);
+        }
+        match self.allocations.get(id) {
+            Some(allocation) if allocation.relays.is_empty() => self.close(id, now),
+            Some(_) => self.reschedule(id),
+            None => {}
+        }
+    }
+
+    fn first_expired(&self, id: AllocationId, now: Moment) -> Option<RelayId> {
+        let relays = &self.allocations.get(id)?.relays;
+        relays.iter().find(|(_, expires)| *expires <= now).map(|(relay, _)| relay.id)
+    }
+
+    /// Forgets a relayed address with its permissions and channels; the other half of a dual allocation keeps its
+    /// own (RFC 8656 §8.1).
+    fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
+        self.bridges.on_relay_closed(relay);
+        let Some(allocation) = self.allocations.remove_relay(id, relay) else { return };
+        let path = allocation.path;
+        allocation.channels.retain(|channel| {
+            let keep = channel.relay != relay;
+            if !keep {
+                self.routes.remove(path, channel.number, channel.relay, channel.peer);
+            }
+            keep
+        });
+        let left: Vec<Family> = allocation.relays.iter().map(|(relay, _)| relay.family()).collect();
+        allocation.permissions.retain(|permission| left.contains(&Family::of(permission.ip)));
+    }
+
+    fn close(&mut self, id: AllocationId, now: Moment) {
+        let Some(ended) = self.allocations.remove(id) else { return };
+        self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
+        self.counters.allocations.sub(1);
+        let (up, down) = (ended.up, ended.down);
+        let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
+        if up.packets + down.packets == 0 {
+            tracing::debug!(?user, seconds, "allocation ended unused");
+            return;
+        }
+        let sum = Sum {
+            allocations: 1,
+            seconds,
+            peers: ended.peers.into(),
+            packets_up: up.packets,
+            bytes_up: up.bytes,
+            packets_down: down.packets,
+            bytes_down: down.bytes,
+        };
+        if let Some(over) = self.endings.add(user, sum, now) {
+            self.deadlines.insert((over, Due::Endings));
+        }
+    }
+
+    /// Closes the allocations that had to make way for newer ones of their users.
+    fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
+        let evicted: Vec<_> =
+            self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
+        for id in evicted {
+            self.end(id, now, ports);
+        }
+        self.expect_sweep(now);
+    }
+
+    /// Ends an allocation before its time.
+    fn end(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+        if let Some(allocation) = self.allocations.get_mut(id) {
+            allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
+        }
+        self.expire_allocation(id, now, ports);
+    }
+
+    /// While there are allocations, there is a sweep ahead.
+    pub(super) fn expect_sweep(&mut self, now: Moment) {
+        if !self.allocations.is_empty() && self.next_sweep <= now {
+            self.next_sweep = now + SWEEP;
+            self.deadlines.insert((self.next_sweep, Due::Sweep));
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! PURE  The interface through which the engine opens and closes relayed transport addresses.
+
+use std::net::{IpAddr, SocketAddr};
+
+use rand::rngs::StdRng;
+
+use crate::relay::address::{Family, RelayId, RelayedAddr};
+
+/// An open relayed transport address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenPort {
+    /// Its socket.
+    pub id: RelayId,
+    /// The address, as peers see it.
+    pub addr: RelayedAddr,
+}
+
+impl OpenPort {
+    /// The address family.
+    #[must_use]
+    pub fn family(self) -> Family {
+        Family::of(self.addr.0.ip())
+    }
+}
+
+/// The value of RESERVATION-TOKEN (RFC 8656 §18.8): its holder may use the reserved port. Random, so that nobody can
+/// guess it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationToken(pub [u8; 8]);
+
+/// What EVEN-PORT asks of a port (RFC 8656 §7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    /// Nothing: the request has no EVEN-PORT.
+    Any,
+    /// The port must be even.
+    Even,
+    /// The port must be even, and the next port is reserved under this token.
+    EvenAndNext(ReservationToken),
+}
+
+/// No free port meets the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPort;
+
+/// Opens and closes relayed transport addresses. The daemon binds sockets; tests keep a table.
+pub trait Ports {
+    /// Whether there is a relay address of this family.
+    fn serves(&self, family: Family) -> bool;
+
+    /// Opens a relayed address on a random free port.
+    ///
+    /// # Errors
+    /// If no free port has this parity.
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
+
+    /// Opens a relayed address on a random free port, to which peers can connect over TCP (RFC 6062).
+    ///
+    /// # Errors
+    /// If no port is free.
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
+
+    /// Opens the relayed address that is reserved under a token. A token works once, on any shard.
+    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort>;
+
+    /// Frees the port that is reserved under a token, if it still is.
+    fn forget(&mut self, token: ReservationToken);
+
+    /// Closes a relayed address.
+    fn close(&mut self, relay: RelayId);
+
+    /// Whether this is one of the relay addresses, by the address that peers see. The answer never changes.
+    fn is_relay_ip(&self, ip: IpAddr) -> bool;
+
+    /// Whether this is a relayed transport address that is in use for UDP, on any shard.
+    fn is_live(&self, addr: SocketAddr) -> bool;
+
+    /// Whether this is a relayed transport address that is in use for TCP, on any shard.
+    fn is_live_stream(&self, addr: SocketAddr) -> bool;
+}

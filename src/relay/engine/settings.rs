@@ -1,0 +1,45 @@
+//! PURE  What an engine is started with.
+
+use std::sync::Arc;
+
+use crate::credentials::Credentials;
+use crate::peers::PeerPolicy;
+use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::limits::Limits;
+use crate::relay::engine::nonce::Nonces;
+use crate::relay::engine::notices::Notices;
+use crate::relay::engine::quotas::Quotas;
+
+/// What the configuration decides.
+#[derive(Debug)]
+pub struct Settings {
+    /// The users.
+    pub credentials: Credentials,
+    /// The limits of each user, address and network.
+    pub limits: Limits,
+    /// Whether clients may reach peers over TCP (RFC 6062).
+    pub tcp: bool,
+    /// Whether clients may bind the channels that RFC 5766 allowed and RFC 8656 reserves.
+    pub rfc5766_channels: bool,
+    /// Whether Binding is answered without a magic cookie (RFC 3489).
+    pub rfc3489: bool,
+}
+
+/// What the engines of all shards share. A relayed packet touches none of it, except the counts of bandwidth where the
+/// operator bounds that of users or of all.
+#[derive(Clone)]
+pub struct Shared {
+    /// What the configuration decides.
+    pub settings: Arc<Settings>,
+    /// Which peers clients may reach. Each engine has its own copy, in which [`super::Engine::set_own`] changes this machine's
+    /// addresses.
+    pub peers: PeerPolicy,
+    /// The nonces: a client may use one on another shard.
+    pub nonces: Nonces,
+    /// The quotas of allocations.
+    pub quotas: Arc<Quotas>,
+    /// The budget of unauthenticated answers.
+    pub answers: Arc<AnswerBudget>,
+    /// What the log says when a limit is reached.
+    pub notices: Arc<Notices>,
+}

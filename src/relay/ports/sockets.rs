@@ -1,0 +1,174 @@
+//! The relay sockets of one shard: registered with its poll, and found by number or by address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use mio::Registry;
+use mio::net::TcpListener;
+use rand::rngs::StdRng;
+use slab::Slab;
+
+use crate::network::address::{RelayAddress, Transport};
+use crate::relay::address::{Family, RelayId, RelayedAddr};
+use crate::relay::datagrams::DatagramSocket;
+use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use crate::relay::ports::pool::{BoundPort, PortPool, RelaySocket};
+use crate::relay::source::Source;
+
+/// The relay sockets of one shard.
+#[derive(Debug)]
+pub struct ShardPorts {
+    pool: Arc<PortPool>,
+    registry: Registry,
+    sockets: Slab<BoundPort>,
+    by_address: HashMap<SocketAddr, RelayId>,
+    /// Closed, but packets that were handed to them may still have to leave.
+    closing: Vec<RelayId>,
+}
+
+impl ShardPorts {
+    /// No sockets yet. They will be registered in `registry`.
+    #[must_use]
+    pub fn new(pool: Arc<PortPool>, registry: Registry) -> Self {
+        Self { pool, registry, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
+    }
+
+    /// A relay's socket.
+    #[must_use]
+    pub fn socket(&self, relay: RelayId) -> Option<&DatagramSocket> {
+        match &self.sockets.get(relay.0 as usize)?.socket {
+            RelaySocket::Udp(socket) => Some(socket),
+            RelaySocket::Tcp(_) => None,
+        }
+    }
+
+    /// What peers connect to, if they speak TCP.
+    #[must_use]
+    pub fn listener(&self, relay: RelayId) -> Option<&TcpListener> {
+        match &self.sockets.get(relay.0 as usize)?.socket {
+            RelaySocket::Tcp(listener) => Some(listener),
+            RelaySocket::Udp(_) => None,
+        }
+    }
+
+    /// Where connections to peers are made from.
+    #[must_use]
+    pub fn bound(&self, relay: RelayId) -> Option<SocketAddr> {
+        let bound = self.sockets.get(relay.0 as usize)?;
+        Some(self.pool.bind_address(bound))
+    }
+
+    /// A relay's transport address, as the world knows it.
+    #[must_use]
+    pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {
+        let bound = self.sockets.get(relay.0 as usize)?;
+        Some(RelayedAddr(self.pool.public_address(bound)))
+    }
+
+    /// The relay of this shard that has this transport address.
+    #[must_use]
+    pub fn local(&self, address: SocketAddr) -> Option<RelayId> {
+        self.by_address.get(&address).copied()
+    }
+
+    /// Where packets for this machine are sent, another relay's or a service's: behind a 1:1 NAT the public address may
+    /// not lead back to us.
+    #[must_use]
+    pub fn inside(&self, address: SocketAddr) -> SocketAddr {
+        self.translate(address, |own| (own.public, own.bind))
+    }
+
+    /// The sender of a packet, as the world knows it: one of our own relays by its public address.
+    #[must_use]
+    pub fn outside(&self, address: SocketAddr) -> SocketAddr {
+        self.translate(address, |own| (own.bind, own.public))
+    }
+
+    /// Gives back the sockets and ports of closed relays. To be called when nothing waits to leave by them: before,
+    /// the number of a closed relay must not be used again.
+    pub fn reap(&mut self) {
+        for relay in self.closing.drain(..) {
+            let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
+            // Closing the socket takes it out of the poll in any case.
+            let _ = bound.socket.deregister(&self.registry);
+            self.pool.release(bound);
+        }
+    }
+
+    fn translate(&self, address: SocketAddr, pair: impl Fn(&RelayAddress) -> (IpAddr, IpAddr)) -> SocketAddr {
+        let mut pairs = self.pool.addresses().map(pair);
+        pairs
+            .find(|(from, _)| *from == address.ip())
+            .map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
+    }
+
+    fn adopt(&mut self, mut bound: BoundPort) -> Result<OpenPort, NoPort> {
+        let slot = self.sockets.vacant_entry();
+        let id = RelayId(slot.key() as u32);
+        if let Err(error) = bound.socket.register(&self.registry, Source::Relay(id).into()) {
+            tracing::warn!(%error, "a relay socket could not be registered");
+            self.pool.release(bound);
+            return Err(NoPort);
+        }
+        let addr = self.pool.public_address(&bound);
+        // Only datagrams can be handed from one relay to another within the process.
+        if bound.socket.transport() == Transport::Udp {
+            self.by_address.insert(addr, id);
+        }
+        slot.insert(bound);
+        Ok(OpenPort { id, addr: RelayedAddr(addr) })
+    }
+}
+
+impl Ports for ShardPorts {
+    fn serves(&self, family: Family) -> bool {
+        self.pool.addresses().any(|address| Family::of(address.bind) == family)
+    }
+
+    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
+        let bound = self.pool.bind(Transport::Udp, family, parity, rng)?;
+        let relay = self.adopt(bound);
+        if let (Err(NoPort), Parity::EvenAndNext(token)) = (relay, parity) {
+            self.forget(token);
+        }
+        relay
+    }
+
+    fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
+        let bound = self.pool.bind(Transport::Tcp, family, Parity::Any, rng)?;
+        self.adopt(bound)
+    }
+
+    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort> {
+        let bound = self.pool.take_reserved(token)?;
+        self.adopt(bound).ok()
+    }
+
+    fn forget(&mut self, token: ReservationToken) {
+        if let Some(bound) = self.pool.take_reserved(token) {
+            self.pool.release(bound);
+        }
+    }
+
+    fn close(&mut self, relay: RelayId) {
+        if let Some(addr) = self.relayed(relay) {
+            if self.socket(relay).is_some() {
+                self.by_address.remove(&addr.0);
+            }
+            self.closing.push(relay);
+        }
+    }
+
+    fn is_relay_ip(&self, ip: IpAddr) -> bool {
+        self.pool.addresses().any(|address| address.public == ip)
+    }
+
+    fn is_live(&self, addr: SocketAddr) -> bool {
+        self.pool.is_taken(Transport::Udp, addr)
+    }
+
+    fn is_live_stream(&self, addr: SocketAddr) -> bool {
+        self.pool.is_taken(Transport::Tcp, addr)
+    }
+}
