@@ -1,4 +1,4 @@
-//! How often and how many: what bounds one client, one network, and everybody together.
+//! PURE  How often, how many and how long: what bounds one client, one network, and all of them together.
 
 pub mod admission;
 pub mod client_net;
@@ -8,3 +8,8 @@ pub mod notice;
 pub mod rate;
 pub mod strangers;
 pub mod throttle;
+
+use std::time::Duration;
+
+/// How long a client may take for a TLS handshake, and then for its first message.
+pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::bounds::FIRST_MESSAGE;
 use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
 use crate::certificates::Certificates;
@@ -26,7 +27,6 @@ use crate::metrics::Counters;
 use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::datagrams::give_back_memory;
-use crate::relay::patience::FIRST_MESSAGE;
 use crate::relay::{Arrival, Relay};
 
 /// What connections are accepted with.

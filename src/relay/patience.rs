@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use crate::bounds::FIRST_MESSAGE;
 use crate::clock::Moment;
 use crate::outcome::Ending;
 
-/// How long a client may take to say something, and a TLS handshake to end.
-pub const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
 pub const MESSAGE: Duration = Duration::from_secs(10);
 /// How long a client that has no allocation may be silent; and how long one that never had any may be there at all.
