@@ -1,7 +1,9 @@
 //! Holds the certificates that TLS clients are shown, and replaces them without a restart.
 
+mod alpn;
 mod error;
 mod pair;
+mod renewal;
 mod watch;
 
 use std::path::PathBuf;
@@ -17,7 +19,9 @@ use pair::Pair;
 
 use crate::clock::{Expiry, Unix};
 
+pub use alpn::Alpn;
 pub use error::{CertificateError, Fault};
+pub use renewal::Renewal;
 pub use watch::{PERIOD, Stamps, Watch};
 
 /// The files of one certificate.
@@ -157,7 +161,7 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
         .expect("ring has cipher suites for both")
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(ByName(pairs.to_vec())));
-    config.alpn_protocols = ALPN.iter().map(|protocol| protocol.to_vec()).collect();
+    config.alpn_protocols = Alpn::ALL.iter().map(|protocol| protocol.id().to_vec()).collect();
     // A session that is resumed would never see a new certificate, and be remembered on behalf of strangers.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -165,8 +169,6 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
 }
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
-/// RFC 7443 §4 and RFC 9113 §3.2; of those that a client offers, the first here counts.
-const ALPN: [&[u8]; 4] = [b"stun.turn", b"stun.nat-discovery", b"h2", b"http/1.1"];
 
 /// Shows a client the first certificate for the name that it asks for. Who asks for none, or for another, sees the first
 /// one: who connects to an address and verifies nothing is served, and who verifies will say so itself.

@@ -3,7 +3,6 @@
 mod api_key;
 mod check_config;
 mod credential;
-mod renewal;
 mod serve;
 mod signals;
 mod supervisor;

@@ -11,7 +11,7 @@ mod resources;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 
 use crate::bounds::admission::Admission;
-use crate::certificates::Certificates;
+use crate::certificates::{Certificates, Renewal};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::credentials::Credentials;
@@ -31,6 +31,7 @@ use crate::life::Denied;
 use crate::metrics::Metrics;
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
+use crate::observed::{Lifecycle, Observed};
 use crate::peers::PeerPolicy;
 use crate::relay::Relay;
 use crate::relay::datagrams::DatagramSocket;
@@ -45,6 +46,8 @@ pub struct Daemon {
     hub: Arc<Hub>,
     site: Site,
     front: Front,
+    renewal: Option<Renewal>,
+    lifecycle: Mutex<Lifecycle>,
     addresses: Addresses,
     metrics: Metrics,
     credentials: Credentials,
@@ -114,7 +117,21 @@ impl Daemon {
         let front = Front::start(front, doors.collect(), relay.clone(), admission, clock)?;
         let metrics = Metrics::new(relay.counters().to_vec(), Arc::clone(front.counters()));
         let Found { addresses, certificates, own: _, secret: _ } = found;
-        Ok(Self { relay, hub, site, front, addresses, metrics, credentials, certificates })
+        let renewal =
+            certificates.clone().map(|certificates| Renewal::start(certificates, clock)).transpose()?;
+        let lifecycle = Mutex::new(Lifecycle::Serving);
+        Ok(Self {
+            relay,
+            hub,
+            site,
+            front,
+            renewal,
+            lifecycle,
+            addresses,
+            metrics,
+            credentials,
+            certificates,
+        })
     }
 
     /// Where it is reached.
@@ -147,6 +164,24 @@ impl Daemon {
         &self.hub
     }
 
+    /// Reads the certificates again, and logs what became of it. Returns `false` if there are none.
+    pub fn reload_certificates(&self) -> bool {
+        self.renewal.as_ref().inspect(|renewal| renewal.reload()).is_some()
+    }
+
+    /// What it holds and has counted.
+    #[must_use]
+    pub fn snapshot(&self) -> Observed {
+        Observed {
+            lifecycle: *self.lifecycle(),
+            relay: self.relay.snapshot(),
+            rooms: self.hub.snapshot(),
+            site: self.site.snapshot(),
+            front: self.front.snapshot(),
+            certificates: self.renewal.as_ref().map(Renewal::snapshot),
+        }
+    }
+
     /// Whether every thread of every service answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         let (relay, hub, site, front) = tokio::join!(
@@ -160,20 +195,36 @@ impl Daemon {
 
     /// Waits until a thread ends by itself, which is always a bug.
     pub async fn failed(&self) {
+        let renewal = async {
+            match &self.renewal {
+                Some(renewal) => renewal.failed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.relay.failed() => {}
             () = self.hub.failed() => {}
             () = self.front.failed() => {}
+            () = renewal => {}
         }
     }
 
     /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
     pub fn stop(&self) {
+        *self.lifecycle() = Lifecycle::Draining;
+        if let Some(renewal) = &self.renewal {
+            renewal.stop();
+        }
         self.relay.stop();
         // Before the front, whose thread carries the goodbyes of the hub.
         self.hub.stop();
         self.site.stop();
         self.front.stop();
+        *self.lifecycle() = Lifecycle::Stopped;
+    }
+
+    fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

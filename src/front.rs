@@ -22,7 +22,8 @@ use crate::clock::Clock;
 use crate::front::acceptor::Acceptor;
 use crate::front::handshakes::Handshakes;
 use crate::life::{self, Denied, Order, Threads};
-use crate::metrics::Counters;
+use crate::metrics::{self, Counters};
+use crate::observed;
 use crate::relay::Relay;
 
 pub use door::{Door, Kind};
@@ -32,6 +33,7 @@ pub use door::{Door, Kind};
 pub struct Front {
     orders: mpsc::UnboundedSender<Order>,
     counters: Arc<Counters>,
+    admission: Arc<Admission>,
     threads: Threads,
 }
 
@@ -61,7 +63,7 @@ impl Front {
         let counters = Arc::<Counters>::default();
         let acceptor = Acceptor {
             relay,
-            admission,
+            admission: Arc::clone(&admission),
             certificates: plan.certificates,
             handshakes: Handshakes::new(plan.handshakes_per_ip.into()),
             proxies: plan.proxies,
@@ -71,13 +73,20 @@ impl Front {
         let (orders, inbox) = mpsc::unbounded_channel();
         let threads = Threads::default();
         threads.spawn("front".to_owned(), move || acceptor.run(doors, inbox))?;
-        Ok(Self { orders, counters, threads })
+        Ok(Self { orders, counters, admission, threads })
     }
 
     /// Whether its thread answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         // If the thread has ended, the order and its ping are dropped here.
         life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
+    }
+
+    /// What it holds and has counted.
+    #[must_use]
+    pub fn snapshot(&self) -> observed::Front {
+        let ended = metrics::ended(std::slice::from_ref(&self.counters));
+        observed::Front { connections: self.admission.total(), ended }
     }
 
     /// Waits until its thread ends by itself, which is always a bug.

@@ -16,6 +16,7 @@
 //! | by which URLs browsers reach it | [`ice`] |
 //! | rooms in which clients find each other | [`signaling`] |
 //! | what became of a message | [`outcome`], counted in [`metrics`] |
+//! | what a daemon says of itself | [`observed`] |
 //! | how often one of many may do something, and how many there may be | [`bounds`] |
 //! | how services start, prove that they live, and stop | [`life`] |
 //! | what is said of all this, and how much of it | [`log`] |
@@ -45,6 +46,7 @@ pub mod life;
 pub mod log;
 pub mod metrics;
 pub mod network;
+pub mod observed;
 pub mod origin;
 pub mod outcome;
 pub mod peers;

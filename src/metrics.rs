@@ -1,12 +1,13 @@
-//! PURE  Counts what happens, and renders the sums as Prometheus text.
+//! PURE  Counts what happens.
 //!
 //! Each thread writes a block of its own, so that counting costs no cache line of another core; blocks are summed
 //! when they are read.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::observed::{self, Coded, Relayed, Requests};
 use crate::outcome::{Ending, Ignored, Method, Refusal};
 
 /// One number that its single writer adds to and anybody may read.
@@ -131,30 +132,61 @@ impl Counters {
     }
 }
 
-/// What the process counts once, whatever the number of shards; written by its main thread.
-#[derive(Debug, Default)]
-pub struct Process {
-    /// Certificates that replaced an old one.
-    pub certificates_taken: Counter,
-    /// Certificates that were refused, while the old one stayed.
-    pub certificates_refused: Counter,
-    /// When the first certificate expires, in seconds since the Unix epoch; 0 without any.
-    pub certificate_expiry: Counter,
+/// What all shards have counted together.
+#[must_use]
+pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
+    let sum = |number: &dyn Fn(&Counters) -> u64| sum(shards.iter(), number);
+    let requests = |method: Method| {
+        let refused = Refusal::ALL.into_iter().map(|refusal| Coded {
+            code: refusal.code(),
+            reason: refusal.name(),
+            count: sum(&|shard| shard.refusals(method, refusal)),
+        });
+        // Most of this table never happens.
+        let refused = refused.filter(|refused| refused.count > 0).collect();
+        Requests { granted: sum(&|shard| shard.successes(method)), refused }
+    };
+    let relayed = |way: Direction| Relayed {
+        packets: sum(&|shard| shard.packets(way)),
+        bytes: sum(&|shard| shard.bytes[way as usize].get()),
+    };
+    observed::Relay {
+        allocations: shards.iter().map(|shard| shard.allocations.get()).collect(),
+        connections: sum(&|shard| shard.streams.get()),
+        requests: Method::ALL.into_iter().map(|method| (method.name(), requests(method))).collect(),
+        ignored: Ignored::ALL
+            .into_iter()
+            .map(|reason| (reason.name(), sum(&|shard| shard.drops(reason))))
+            .collect(),
+        relayed: Direction::ALL.into_iter().map(|way| (way.name(), relayed(way))).collect(),
+        icmp: sum(&|shard| shard.icmp.get()),
+        ended: ended(shards),
+    }
 }
 
-/// The counters of all shards, and of the process.
+/// How many connections ended, by reason.
+#[must_use]
+pub fn ended(blocks: &[Arc<Counters>]) -> BTreeMap<&'static str, u64> {
+    let count = |ending| sum(blocks.iter(), |block: &Counters| block.endings(ending));
+    Ending::ALL.into_iter().map(|ending| (ending.name(), count(ending))).collect()
+}
+
+fn sum<'a>(blocks: impl Iterator<Item = &'a Arc<Counters>>, number: impl Fn(&Counters) -> u64) -> u64 {
+    blocks.map(|block| number(block)).fold(0, u64::wrapping_add)
+}
+
+/// The counters of all shards, and of the front.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     shards: Vec<Arc<Counters>>,
-    process: Arc<Process>,
     front: Arc<Counters>,
 }
 
 impl Metrics {
-    /// The blocks that the shards and the front count in, and a new one for the rest of the process.
+    /// The blocks that the shards and the front count in.
     #[must_use]
     pub fn new(shards: Vec<Arc<Counters>>, front: Arc<Counters>) -> Self {
-        Self { shards, front, process: Arc::default() }
+        Self { shards, front }
     }
 
     /// The block of one shard.
@@ -166,111 +198,28 @@ impl Metrics {
         Arc::clone(&self.shards[index])
     }
 
-    /// What is counted once.
-    #[must_use]
-    pub fn process(&self) -> &Process {
-        &self.process
-    }
-
     /// A number of every block, summed.
     #[must_use]
     pub fn sum(&self, number: impl Fn(&Counters) -> u64) -> u64 {
-        self.shards.iter().chain([&self.front]).map(|shard| number(shard)).fold(0, u64::wrapping_add)
+        sum(self.shards.iter().chain([&self.front]), number)
     }
-
-    /// The sums in Prometheus' text format. Refusals that never happened are left out.
-    #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        self.render_requests(&mut text);
-        head(&mut text, "hairpin_ignored_total", "counter", "datagrams dropped without an answer");
-        for reason in Ignored::ALL {
-            let n = self.sum(|shard| shard.drops(reason));
-            line(&mut text, "hairpin_ignored_total", &format!("reason=\"{}\"", reason.name()), n);
-        }
-        head(&mut text, "hairpin_relayed_packets_total", "counter", "packets relayed");
-        for way in Direction::ALL {
-            let n = self.sum(|shard| shard.packets[way as usize].get());
-            line(&mut text, "hairpin_relayed_packets_total", &format!("direction=\"{}\"", way.name()), n);
-        }
-        head(&mut text, "hairpin_relayed_bytes_total", "counter", "bytes of payload relayed");
-        for way in Direction::ALL {
-            let n = self.sum(|shard| shard.bytes[way as usize].get());
-            line(&mut text, "hairpin_relayed_bytes_total", &format!("direction=\"{}\"", way.name()), n);
-        }
-        head(&mut text, "hairpin_icmp_total", "counter", "ICMP errors passed on to clients");
-        line(&mut text, "hairpin_icmp_total", "", self.sum(|shard| shard.icmp.get()));
-        head(&mut text, "hairpin_connections_ended_total", "counter", "TCP and TLS connections that ended");
-        for ending in Ending::ALL {
-            let n = self.sum(|shard| shard.endings(ending));
-            line(&mut text, "hairpin_connections_ended_total", &format!("reason=\"{}\"", ending.name()), n);
-        }
-        head(&mut text, "hairpin_connections", "gauge", "live TCP and TLS connections");
-        line(&mut text, "hairpin_connections", "", self.sum(|shard| shard.streams.get()));
-        head(&mut text, "hairpin_allocations", "gauge", "live allocations");
-        for (index, shard) in self.shards.iter().enumerate() {
-            line(&mut text, "hairpin_allocations", &format!("shard=\"{index}\""), shard.allocations.get());
-        }
-        self.render_certificates(&mut text);
-        text
-    }
-
-    /// Nothing, where there are none.
-    fn render_certificates(&self, text: &mut String) {
-        let expiry = self.process.certificate_expiry.get();
-        if expiry == 0 {
-            return;
-        }
-        let name = "hairpin_certificate_reloads_total";
-        head(text, name, "counter", "new certificates and what became of them");
-        line(text, name, "outcome=\"taken\"", self.process.certificates_taken.get());
-        line(text, name, "outcome=\"refused\"", self.process.certificates_refused.get());
-        let name = "hairpin_certificate_expiry_seconds";
-        head(text, name, "gauge", "when the first certificate expires, as a Unix time");
-        line(text, name, "", expiry);
-    }
-
-    fn render_requests(&self, text: &mut String) {
-        head(text, "hairpin_requests_total", "counter", "requests and what became of them");
-        for method in Method::ALL {
-            let ok = self.sum(|shard| shard.successes(method));
-            let labels = format!("method=\"{}\",outcome=\"success\",reason=\"\"", method.name());
-            line(text, "hairpin_requests_total", &labels, ok);
-            for refusal in Refusal::ALL {
-                let n = self.sum(|shard| shard.refusals(method, refusal));
-                let (method, code, reason) = (method.name(), refusal.code(), refusal.name());
-                let labels = format!("method=\"{method}\",outcome=\"{code}\",reason=\"{reason}\"");
-                // Most of this table never happens.
-                if n > 0 {
-                    line(text, "hairpin_requests_total", &labels, n);
-                }
-            }
-        }
-    }
-}
-
-pub(crate) fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String cannot fail");
-}
-
-pub(crate) fn line(text: &mut String, name: &str, labels: &str, value: u64) {
-    let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-    writeln!(text, "{name}{labels} {value}").expect("writing to a String cannot fail");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observed::Observed;
+    use crate::observed::prometheus::render;
 
     #[test]
     fn shards_are_summed_and_refusals_that_never_happened_left_out() {
-        let metrics = Metrics::new(vec![Arc::default(), Arc::default()], Arc::default());
-        metrics.shard(0).success(Method::Allocate);
-        metrics.shard(1).success(Method::Allocate);
-        metrics.shard(1).refused(Method::Refresh, Refusal::StaleNonce);
-        metrics.shard(0).relayed(Direction::Down, 160);
+        let shards: [Arc<Counters>; 2] = [Arc::default(), Arc::default()];
+        shards[0].success(Method::Allocate);
+        shards[1].success(Method::Allocate);
+        shards[1].refused(Method::Refresh, Refusal::StaleNonce);
+        shards[0].relayed(Direction::Down, 160);
 
-        let text = metrics.render();
+        let text = render(&Observed { relay: relay(&shards), ..Observed::default() });
 
         assert!(
             text.contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\",reason=\"\"} 2")
@@ -278,19 +227,5 @@ mod tests {
         assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
         assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
         assert!(!text.contains("quota") && text.contains("hairpin_allocations{shard=\"1\"} 0"));
-    }
-
-    #[test]
-    fn certificates_are_shown_once_there_are_any() {
-        let metrics = Metrics::new(vec![Arc::default()], Arc::default());
-        assert!(!metrics.render().contains("certificate"));
-        metrics.process().certificate_expiry.set(1_790_812_800);
-        metrics.process().certificates_refused.add(2);
-
-        let text = metrics.render();
-
-        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"taken\"} 0"));
-        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"refused\"} 2"));
-        assert!(text.contains("hairpin_certificate_expiry_seconds 1790812800"));
     }
 }

@@ -37,7 +37,8 @@ use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
 use crate::credentials::RevokeError;
 use crate::life::{self, Denied, Order, Threads};
-use crate::metrics::Counters;
+use crate::metrics::{self, Counters};
+use crate::observed;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
@@ -153,6 +154,12 @@ impl Relay {
             life::all_answer([network], |thread, ping| drop(thread.send(Order::Ping(ping))), patience);
         let (shards, network) = tokio::join!(shards, network);
         shards && network
+    }
+
+    /// What it holds and has counted.
+    #[must_use]
+    pub fn snapshot(&self) -> observed::Relay {
+        metrics::relay(&self.0.counters)
     }
 
     /// Waits until a thread ends by itself, which is always a bug.

@@ -22,12 +22,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("labels", &[]),
     ("outcome", &["labels"]),
     ("network", &[]),
+    ("observed", &[]),
     ("origin", &[]),
     ("bounds", &["clock"]),
-    ("metrics", &["outcome"]),
+    ("metrics", &["observed", "outcome"]),
     ("peers", &["network"]),
     // Who may do what, and what they are shown.
-    ("certificates", &["clock", "files"]),
+    ("certificates", &["clock", "files", "life", "metrics", "observed"]),
     ("credentials", &["clock", "secret"]),
     ("api_key", &["credentials", "secret"]),
     ("room_token", &["clock", "secret"]),
@@ -50,7 +51,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["certificates", "files", "ice", "network", "origin", "peers", "secret", "sections"]),
     ("log", &["bounds", "clock", "sections"]),
     // The services. None uses another, except for the items in [`EXCEPTIONS`].
-    ("relay", &["bounds", "clock", "credentials", "life", "metrics", "network", "outcome", "peers"]),
+    (
+        "relay",
+        &["bounds", "clock", "credentials", "life", "metrics", "network", "observed", "outcome", "peers"],
+    ),
     (
         "signaling",
         &[
@@ -61,6 +65,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "labels",
             "life",
             "metrics",
+            "observed",
             "room_token",
             "secret",
             "unseen",
@@ -68,9 +73,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "http",
-        &["api_key", "bounds", "clock", "credentials", "ice", "origin", "room_token", "secret", "sections"],
+        &[
+            "api_key",
+            "bounds",
+            "clock",
+            "credentials",
+            "ice",
+            "observed",
+            "origin",
+            "room_token",
+            "secret",
+            "sections",
+        ],
     ),
-    ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "outcome"]),
+    ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "observed", "outcome"]),
     // What puts the parts together, and what starts it.
     (
         "daemon",
@@ -86,6 +102,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "life",
             "metrics",
             "network",
+            "observed",
             "peers",
             "relay",
             "room_token",
@@ -104,7 +121,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "credentials",
             "daemon",
             "log",
-            "metrics",
             "network",
             "secret",
             "sections",

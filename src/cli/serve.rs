@@ -9,7 +9,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::certificates::Certificates;
 use crate::cli::credential::{issue, show};
-use crate::cli::renewal::Renewal;
 use crate::cli::{ConfigArgument, Failure, examine, signals, supervisor};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -32,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     let result = runtime.block_on(serve(&config, certificates));
-    // Without waiting for whoever reads certificates: a file system may hang.
+    // Without waiting for a supervisor that does not listen.
     runtime.shutdown_background();
     result
 }
@@ -48,21 +47,19 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     announce(config, daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;
-    let renewal = daemon.certificates().cloned();
-    let renewal = renewal.map(|certificates| Renewal::new(certificates, daemon.metrics().clone(), clock));
     let reason = tokio::select! {
         _ = terminate.recv() => Some("SIGTERM"),
         _ = interrupt.recv() => Some("Ctrl-C"),
         () = daemon.failed() => None,
         never = supervisor::feed_watchdog(&daemon) => match never {},
-        never = heed_hangup(renewal, hangup) => match never {},
+        never = heed_hangup(&daemon, hangup) => match never {},
     };
     let Some(reason) = reason else {
         daemon.stop();
         return Err(Failure::system("a thread ended unexpectedly; this is a bug, please report it"));
     };
     supervisor::notify(NotifyState::Stopping).await;
-    tracing::info!(reason, allocations = daemon.metrics().sum(|shard| shard.allocations.get()), "stopping");
+    tracing::info!(reason, allocations = daemon.snapshot().relay.allocations.iter().sum::<u64>(), "stopping");
     daemon.stop();
     Ok(())
 }
@@ -124,12 +121,11 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
 }
 
 /// SIGHUP is for the certificates; without any it must not end the daemon.
-async fn heed_hangup(renewal: Option<Renewal>, mut hangup: Signal) -> Infallible {
-    if let Some(renewal) = renewal {
-        return renewal.run(hangup).await;
-    }
+async fn heed_hangup(daemon: &Daemon, mut hangup: Signal) -> Infallible {
     while hangup.recv().await.is_some() {
-        tracing::info!("SIGHUP: there are no certificates to reread; any other change needs a restart");
+        if !daemon.reload_certificates() {
+            tracing::info!("SIGHUP: there are no certificates to reread; any other change needs a restart");
+        }
     }
     std::future::pending().await
 }

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 use crate::bounds::FIRST_MESSAGE;
 use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
-use crate::certificates::Certificates;
+use crate::certificates::{Alpn, Certificates};
 use crate::clock::Clock;
 use crate::front::door::{Door, Kind};
 use crate::front::{Handshakes, proxy_header};
@@ -236,10 +236,10 @@ async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
 /// Which HTTP a TLS client speaks, if it does: by what it negotiated (RFC 7301), or else by its first byte, which stays
 /// where it is. A request line begins with a letter, and no first message of a TURN client does.
 async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>, Ending> {
-    match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => return Ok(Some(Protocol::Http2)),
-        Some(b"http/1.1") => return Ok(Some(Protocol::Http1)),
-        Some(_) => return Ok(None),
+    match stream.get_ref().1.alpn_protocol().and_then(Alpn::of) {
+        Some(Alpn::Http2) => return Ok(Some(Protocol::Http2)),
+        Some(Alpn::Http1) => return Ok(Some(Protocol::Http1)),
+        Some(Alpn::Turn | Alpn::NatDiscovery) => return Ok(None),
         None => {}
     }
     let first = stream.fill_buf().await.map_err(gone)?.first().ok_or(Ending::Closed)?;

@@ -10,6 +10,7 @@ use crate::http::app_state::AppState;
 use crate::http::connection::Server;
 use crate::http::plan::Plan;
 use crate::http::router::router;
+use crate::observed;
 use crate::relay::Relay;
 use crate::signaling::hub::Hub;
 
@@ -39,6 +40,12 @@ impl Site {
     /// Whether it responds to a request within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         timeout(patience, self.server.respond()).await.is_ok()
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn snapshot(&self) -> observed::Site {
+        observed::Site { connections: self.server.connections() }
     }
 
     /// Takes no more requests: each connection ends when the responses that it waits for are sent.

@@ -1,6 +1,7 @@
-//! PURE  Counts rooms, members, sockets and how they ended, and renders the numbers as Prometheus text.
+//! PURE  Counts rooms, members, sockets and how they ended.
 
-use crate::metrics::{Counter, head, line};
+use crate::metrics::Counter;
+use crate::observed::{Coded, Rooms};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 
 /// What is counted; written under the hub's lock alone.
@@ -41,36 +42,31 @@ impl Counters {
         self.closed[close as usize].get()
     }
 
-    /// The numbers in Prometheus' text format. Refusals that never happened are left out.
+    /// The numbers now.
     #[must_use]
-    pub fn render(&self) -> String {
-        let mut text = String::new();
-        for (name, help, gauge) in [
-            ("hairpin_rooms", "rooms", &self.rooms),
-            ("hairpin_room_members", "members of rooms", &self.members),
-            ("hairpin_signaling_sessions", "signaling sessions, resumable ones included", &self.sessions),
-            ("hairpin_signaling_sockets", "open WebSockets", &self.sockets),
-        ] {
-            head(&mut text, name, "gauge", help);
-            line(&mut text, name, "", gauge.get());
+    pub fn snapshot(&self) -> Rooms {
+        let refused = ErrorCode::ALL.into_iter().map(|code| (code.name(), self.refusals(code)));
+        let closed = Close::ALL.into_iter().map(|close| Coded {
+            code: close.code(),
+            reason: close.name(),
+            count: self.closes(close),
+        });
+        Rooms {
+            rooms: self.rooms.get(),
+            members: self.members.get(),
+            sessions: self.sessions.get(),
+            sockets: self.sockets.get(),
+            joins_refused: refused.filter(|(_, count)| *count > 0).collect(),
+            closed: closed.collect(),
         }
-        head(&mut text, "hairpin_joins_refused_total", "counter", "joins that were refused");
-        for code in ErrorCode::ALL.into_iter().filter(|code| self.refusals(*code) > 0) {
-            let label = format!("code=\"{}\"", code.name());
-            line(&mut text, "hairpin_joins_refused_total", &label, self.refusals(code));
-        }
-        head(&mut text, "hairpin_signaling_closed_total", "counter", "WebSockets that the server closed");
-        for close in Close::ALL {
-            let label = format!("code=\"{}\",reason=\"{}\"", close.code(), close.name());
-            line(&mut text, "hairpin_signaling_closed_total", &label, self.closes(close));
-        }
-        text
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observed::Observed;
+    use crate::observed::prometheus::render;
 
     #[test]
     fn what_happened_is_shown_by_its_code() {
@@ -79,7 +75,7 @@ mod tests {
         counters.refused(ErrorCode::RoomFull);
         counters.closed(Close::SlowConsumer);
 
-        let text = counters.render();
+        let text = render(&Observed { rooms: counters.snapshot(), ..Observed::default() });
 
         assert!(text.contains("\nhairpin_rooms 2\n"));
         assert!(text.contains("hairpin_joins_refused_total{code=\"room_full\"} 1"));

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Moment, Now};
 use crate::life::{self, Denied, Order, Threads};
+use crate::observed::Rooms;
 use crate::signaling::counters::Counters;
 use crate::signaling::plan::Plan;
 use crate::signaling::protocol::Request;
@@ -105,6 +106,12 @@ impl Hub {
     pub async fn is_alive(&self, patience: Duration) -> bool {
         // If the thread has ended, the order and its ping are dropped here.
         life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
+    }
+
+    /// What it holds and has counted.
+    #[must_use]
+    pub fn snapshot(&self) -> Rooms {
+        self.counters.snapshot()
     }
 
     /// Waits until the thread ends by itself, which is always a bug.

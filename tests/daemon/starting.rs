@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
+use hairpin::observed::Lifecycle;
+use hairpin::observed::prometheus::render;
 use hairpin::outcome::Method;
 use hairpin::sections::tls::OneOrMore;
 use hairpin::sections::value::Auto;
@@ -183,4 +185,22 @@ fn scratch(name: &str, text: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_daemon_says_what_it_holds_and_where_it_is_in_its_life() {
+    let daemon = start("21440-21449");
+    Client::of(&daemon, "127.0.0.1").allocate();
+
+    let serving = daemon.snapshot();
+    daemon.stop();
+
+    assert_eq!(serving.lifecycle, Lifecycle::Serving);
+    assert_eq!(serving.relay.allocations.len(), 2, "one number for each shard");
+    assert_eq!(serving.relay.allocations.iter().sum::<u64>(), 1);
+    assert_eq!(serving.relay.requests["allocate"].granted, 1);
+    assert!(serving.certificates.is_none());
+    assert_eq!(serde_json::to_value(&serving).unwrap()["lifecycle"], "serving");
+    assert!(render(&serving).contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\""));
+    assert_eq!(daemon.snapshot().lifecycle, Lifecycle::Stopped);
 }

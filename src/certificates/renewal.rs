@@ -1,0 +1,141 @@
+//! Reads the certificates again when their files change, and when it is asked to.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+
+use crate::certificates::{Certificates, PERIOD, Reloaded, Watch};
+use crate::clock::Clock;
+use crate::life::{Denied, Threads};
+use crate::metrics::Counter;
+use crate::observed;
+
+/// Renews the certificates of a running daemon.
+#[derive(Debug)]
+pub struct Renewal {
+    orders: Sender<Order>,
+    counted: Arc<Counted>,
+    threads: Threads,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Reload,
+    Stop,
+}
+
+/// Why the files are read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Change,
+    Request,
+}
+
+/// Written by the thread.
+#[derive(Debug, Default)]
+struct Counted {
+    taken: Counter,
+    refused: Counter,
+    expiry: Counter,
+}
+
+impl Renewal {
+    /// Logs what is doubtful in the certificates, and replaces each of them when a new one is in its files.
+    ///
+    /// # Errors
+    /// If the operating system refuses to create its thread.
+    pub fn start(certificates: Arc<Certificates>, clock: Clock) -> Result<Self, Denied> {
+        let counted = Arc::<Counted>::default();
+        counted.expiry.set(certificates.expiry().last().as_secs());
+        let (orders, inbox) = channel();
+        let reader = Reader { certificates, counted: Arc::clone(&counted), clock };
+        let threads = Threads::default();
+        threads.spawn("certificates".to_owned(), move || {
+            reader.run(&inbox);
+            Ok(())
+        })?;
+        Ok(Self { orders, counted, threads })
+    }
+
+    /// Reads the files again, and logs what became of it.
+    pub fn reload(&self) {
+        // If the thread has ended, `failed` says so.
+        let _ = self.orders.send(Order::Reload);
+    }
+
+    /// What it has counted.
+    #[must_use]
+    pub fn snapshot(&self) -> observed::Certificates {
+        let Counted { taken, refused, expiry } = &*self.counted;
+        observed::Certificates { expiry: expiry.get(), taken: taken.get(), refused: refused.get() }
+    }
+
+    /// Waits until its thread ends by itself, which is always a bug. Nobody asks whether it is alive: a file system that
+    /// hangs is no reason to stop serving.
+    pub async fn failed(&self) {
+        self.threads.failed().await;
+    }
+
+    /// Tells its thread to end. Does not wait for it, because a file system may hang.
+    pub fn stop(&self) {
+        // If the thread has ended, it needs no order.
+        let _ = self.orders.send(Order::Stop);
+    }
+}
+
+/// What the thread has.
+struct Reader {
+    certificates: Arc<Certificates>,
+    counted: Arc<Counted>,
+    clock: Clock,
+}
+
+impl Reader {
+    fn run(&self, inbox: &Receiver<Order>) {
+        self.warn();
+        let mut watch = Watch::default();
+        let mut look = self.clock.now().moment;
+        loop {
+            match inbox.recv_timeout(look.since(self.clock.now().moment)) {
+                Err(RecvTimeoutError::Timeout) => {
+                    if watch.look(self.certificates.stamps()) {
+                        self.reload(Cause::Change);
+                    }
+                    look = self.clock.now().moment + PERIOD;
+                }
+                Ok(Order::Reload) => {
+                    watch.judged(self.certificates.stamps());
+                    self.reload(Cause::Request);
+                }
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn reload(&self, cause: Cause) {
+        let now = self.clock.now().unix;
+        let Reloaded { taken, refused } = self.certificates.reload(now);
+        self.counted.taken.add(taken as u64);
+        self.counted.refused.add(refused.len() as u64);
+        for error in &refused {
+            tracing::error!("{}: {error}; the old certificate stays in use", error.key());
+        }
+        if taken > 0 {
+            let expiry = self.certificates.expiry();
+            self.counted.expiry.set(expiry.last().as_secs());
+            let days = expiry.left(now).as_secs() / DAY;
+            tracing::info!(taken, days, "new connections get a new certificate");
+            self.warn();
+        } else if refused.is_empty() && cause == Cause::Request {
+            tracing::info!("SIGHUP: the certificates have not changed");
+            self.warn();
+        }
+    }
+
+    fn warn(&self) {
+        for warning in self.certificates.warnings(self.clock.now().unix) {
+            tracing::warn!("{warning}");
+        }
+    }
+}
+
+const DAY: u64 = 24 * 3600;
