@@ -88,8 +88,8 @@ impl Relay {
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
-                quotas: Arc::new(Quotas::new(&settings.limits)),
-                answers: Arc::new(AnswerBudget::new(&settings.limits, seeds.random())),
+                quotas: Arc::new(Quotas::new(Arc::clone(&settings))),
+                answers: Arc::new(AnswerBudget::new(Arc::clone(&settings), seeds.random())),
                 notices: Arc::new(Notices::default()),
                 settings: Arc::clone(&settings),
                 peers,

@@ -16,7 +16,7 @@ use hairpin_fuzz::support::seeds::{CLIENTS, Step, records};
 use hairpin_fuzz::support::stun::{
     Builder, Class, FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, Message, NONCE, REALM, USERNAME,
 };
-use hairpin_fuzz::support::world::{TablePorts, World, generous, path};
+use hairpin_fuzz::support::world::{TablePorts, World, generous, path, settings};
 use libfuzzer_sys::fuzz_target;
 
 const STEPS_MAX: usize = 100;
@@ -200,7 +200,7 @@ const CONNECTION_ID: u16 = 0x002A;
 
 thread_local! {
     /// So generous that no run is limited by what another one was answered.
-    static ANSWERS: Arc<AnswerBudget> = Arc::new(AnswerBudget::new(&generous(), 2));
+    static ANSWERS: Arc<AnswerBudget> = Arc::new(AnswerBudget::new(settings(generous()), 2));
     /// When the last run ended: time does not go back, because the budget would be spent until then.
     static LAST: Cell<Option<Moment>> = const { Cell::new(None) };
 }

@@ -258,20 +258,16 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
     use crate::bounds::admission::Bounds;
-    use crate::credentials::{CheckExpiry, Credentials};
     use crate::network::address::RelayAddress;
     use crate::peers::PeerPolicy;
     use crate::relay::address::Family;
-    use crate::relay::engine::Settings;
     use crate::relay::engine::answers::AnswerBudget;
-    use crate::relay::engine::limits::tests::generous;
+    use crate::relay::engine::limits::tests::{generous, settings};
     use crate::relay::engine::nonce::Nonces;
     use crate::relay::engine::notices::Notices;
     use crate::relay::engine::quotas::Quotas;
@@ -280,21 +276,14 @@ mod tests {
 
     fn shard() -> Shard {
         let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
-        let limits = generous();
-        let credentials = Credentials::new("test", Vec::new(), HashMap::new(), CheckExpiry::Allocate);
+        let settings = settings(generous());
         let shared = Shared {
             nonces: Nonces::new([1; 32], false),
-            quotas: Arc::new(Quotas::new(&limits)),
-            answers: Arc::new(AnswerBudget::new(&limits, 2)),
+            quotas: Arc::new(Quotas::new(Arc::clone(&settings))),
+            answers: Arc::new(AnswerBudget::new(Arc::clone(&settings), 2)),
             notices: Arc::new(Notices::default()),
             peers: PeerPolicy::default(),
-            settings: Arc::new(Settings {
-                credentials,
-                limits,
-                rfc5766_channels: false,
-                rfc3489: false,
-                tcp: false,
-            }),
+            settings,
         };
         let pool = PortPool::new(
             &[RelayAddress { bind: loopback, public: loopback }],

@@ -103,6 +103,12 @@ pub fn generous() -> Limits {
     }
 }
 
+/// Settings with these limits, and nobody who may use the relay.
+pub fn settings(limits: Limits) -> Arc<Settings> {
+    let credentials = Credentials::new(REALM, Vec::new(), HashMap::new(), CheckExpiry::Allocate);
+    Arc::new(Settings { credentials, limits, rfc5766_channels: false, rfc3489: false, tcp: false })
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with(|_| {})
@@ -115,12 +121,12 @@ impl World {
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
         let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, answers, .. } = plan;
         let settings = Arc::new(Settings { credentials, limits, rfc5766_channels, rfc3489, tcp });
-        let quotas = Arc::new(Quotas::new(&settings.limits));
+        let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let counters = Arc::new(Counters::default());
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
-            answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(&settings.limits, 2))),
+            answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(Arc::clone(&settings), 2))),
             settings: Arc::clone(&settings),
             notices: Arc::new(Notices::default()),
             peers,

@@ -14,18 +14,19 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::bounds::client_net::{address, network};
 use crate::bounds::rate::{Bucket, Rate, SharedBucket};
 use crate::clock::Moment;
-use crate::relay::engine::limits::Limits;
-use crate::relay::engine::nonce;
+use crate::relay::engine::{Settings, nonce};
 
 /// The budgets, shared by all shards: a network's packets reach every one of them.
 #[derive(Debug)]
 pub struct AnswerBudget {
+    settings: Arc<Settings>,
     seed: u64,
     addresses: SharedTable<{ 1 << 15 }>,
     networks: SharedTable<{ 1 << 13 }>,
@@ -33,7 +34,6 @@ pub struct AnswerBudget {
     /// The addresses at which somebody has authenticated, each until [`ACQUAINTANCE`] later.
     acquaintances: OwnedTable<{ 1 << 15 }>,
     guesses: OwnedTable<{ 1 << 16 }>,
-    failures: Rate,
 }
 
 /// Who guesses a password, and whose.
@@ -64,27 +64,29 @@ pub const PORTS_OF_USER: u64 = 10;
 pub const PORTS_OF_ADDRESS: u64 = 100;
 
 impl AnswerBudget {
-    /// Full budgets. The seed keeps strangers from choosing addresses that fall on somebody else's slot.
+    /// Full budgets, with the limits of `settings`. The seed keeps strangers from choosing addresses that fall on somebody else's slot.
     #[must_use]
-    pub fn new(limits: &Limits, seed: u64) -> Self {
+    pub fn new(settings: Arc<Settings>, seed: u64) -> Self {
         Self {
+            settings,
             seed,
-            addresses: SharedTable::new(limits.answers_per_ip),
-            networks: SharedTable::new(limits.answers_per_network),
-            acquainted: SharedTable::new(limits.answers_per_ip.faster(ACQUAINTED)),
+            addresses: SharedTable::new(),
+            networks: SharedTable::new(),
+            acquainted: SharedTable::new(),
             acquaintances: OwnedTable::new(),
             guesses: OwnedTable::new(),
-            failures: limits.failures,
         }
     }
 
     /// Whether one more error may be sent to a stranger at `ip`.
     pub fn may_answer(&self, ip: IpAddr, now: Moment) -> bool {
+        let limits = &self.settings.limits;
         let at = self.hash(address(ip));
         if self.acquaintances.owned(at).is_full(now) {
-            self.addresses.take(at, now) && self.networks.take(self.hash(network(ip)), now)
+            self.addresses.take(limits.answers_per_ip, at, now)
+                && self.networks.take(limits.answers_per_network, self.hash(network(ip)), now)
         } else {
-            self.acquainted.take(at, now)
+            self.acquainted.take(limits.answers_per_ip.faster(ACQUAINTED), at, now)
         }
     }
 
@@ -110,7 +112,7 @@ impl AnswerBudget {
 
     /// The buckets that a guess is counted in: the hash of each, and its rate.
     fn guesses_of(&self, guesser: Guesser<'_>) -> impl Iterator<Item = (u64, Rate)> {
-        let one = self.failures;
+        let one = self.settings.limits.failures;
         let (of_user, of_address) = (one.times(PORTS_OF_USER), one.times(PORTS_OF_ADDRESS));
         let buckets = match guesser {
             Guesser::Present(from, guessed) => {
@@ -139,20 +141,19 @@ impl AnswerBudget {
     }
 }
 
-/// Buckets of one rate, found by hash; everybody on a slot shares its bucket.
+/// Buckets, found by hash; everybody on a slot shares its bucket.
 #[derive(Debug)]
 struct SharedTable<const SLOTS: usize> {
-    rate: Rate,
     slots: Box<[SharedBucket]>,
 }
 
 impl<const SLOTS: usize> SharedTable<SLOTS> {
-    fn new(rate: Rate) -> Self {
-        Self { rate, slots: (0..SLOTS).map(|_| SharedBucket::default()).collect() }
+    fn new() -> Self {
+        Self { slots: (0..SLOTS).map(|_| SharedBucket::default()).collect() }
     }
 
-    fn take(&self, hash: u64, now: Moment) -> bool {
-        self.slots[hash as usize % SLOTS].take(self.rate, 1, now)
+    fn take(&self, rate: Rate, hash: u64, now: Moment) -> bool {
+        self.slots[hash as usize % SLOTS].take(rate, 1, now)
     }
 }
 
@@ -201,7 +202,8 @@ impl<const SLOTS: usize> OwnedTable<SLOTS> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::engine::limits::tests::generous;
+    use crate::relay::engine::limits::Limits;
+    use crate::relay::engine::limits::tests::{generous, settings};
 
     const VICTIM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
 
@@ -213,7 +215,7 @@ mod tests {
             failures: Rate::new(20, Duration::from_secs(60), 20),
             ..generous()
         };
-        AnswerBudget::new(&limits, 1)
+        AnswerBudget::new(settings(limits), 1)
     }
 
     fn at(seconds: u64) -> Moment {

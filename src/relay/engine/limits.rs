@@ -42,7 +42,17 @@ pub struct Limits {
 
 #[cfg(test)]
 pub(in crate::relay) mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::credentials::{CheckExpiry, Credentials};
+    use crate::relay::engine::Settings;
+
+    /// Settings with these limits, and nobody who may use the relay.
+    pub(in crate::relay) fn settings(limits: Limits) -> Arc<Settings> {
+        let credentials = Credentials::new("test", Vec::new(), HashMap::new(), CheckExpiry::Allocate);
+        Arc::new(Settings { credentials, limits, rfc5766_channels: false, rfc3489: false, tcp: false })
+    }
 
     /// Limits that no test meets by accident.
     pub(in crate::relay) fn generous() -> Limits {

@@ -19,8 +19,8 @@ use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
 use crate::credentials::Owner;
 use crate::outcome::Refusal;
+use crate::relay::engine::Settings;
 use crate::relay::engine::bandwidth::{Bandwidth, Share};
-use crate::relay::engine::limits::Limits;
 
 /// How long an allocation must have carried nothing before it makes way for a new one.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -40,9 +40,7 @@ const SEARCHES_AT_ONCE: u64 = 20;
 /// The ledger.
 #[derive(Debug)]
 pub struct Quotas {
-    total: usize,
-    per_user: u32,
-    users: HashMap<Box<str>, u32>,
+    settings: Arc<Settings>,
     ledger: Mutex<Ledger>,
     bandwidth: Arc<Bandwidth>,
 }
@@ -84,9 +82,10 @@ struct Holding {
 }
 
 impl Quotas {
-    /// An empty ledger.
+    /// An empty ledger, with the limits of `settings`.
     #[must_use]
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(settings: Arc<Settings>) -> Self {
+        let limits = &settings.limits;
         let (per_ip, per_network) = (limits.allocations_per_ip, limits.allocations_per_network);
         let ledger = Ledger {
             total: 0,
@@ -98,13 +97,8 @@ impl Quotas {
             new_of_addresses: Throttle::new(renewal(per_ip)),
             searches: Throttle::new(Rate::new(SEARCHES_PER_SECOND, Duration::from_secs(1), SEARCHES_AT_ONCE)),
         };
-        Self {
-            total: limits.allocations as usize,
-            per_user: limits.allocations_per_user,
-            users: limits.users.clone(),
-            ledger: Mutex::new(ledger),
-            bandwidth: Arc::new(Bandwidth::new(limits.user_bytes, limits.total_bytes)),
-        }
+        let bandwidth = Arc::new(Bandwidth::new(limits.user_bytes, limits.total_bytes));
+        Self { ledger: Mutex::new(ledger), bandwidth, settings }
     }
 
     /// Admits one more allocation of `owner` from `ip`.
@@ -113,7 +107,8 @@ impl Quotas {
     /// Which quota is reached.
     pub fn admit(self: &Arc<Self>, owner: &Owner, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
         let ip = address(ip);
-        let most = self.users.get(&owner.tag).copied().unwrap_or(self.per_user);
+        let limits = &self.settings.limits;
+        let most = limits.users.get(&owner.tag).copied().unwrap_or(limits.allocations_per_user);
         let mut ledger = self.ledger();
         if ledger.is_too_fast(owner, most, ip, now) {
             return Err(Refusal::AllocationRate);
@@ -124,7 +119,7 @@ impl Quotas {
             // One was let go, and it may not have been the one that was too many.
             ledger.room(owner, most, ip)?;
         }
-        if ledger.total >= self.total {
+        if ledger.total >= limits.allocations as usize {
             let idle = ledger.spare(owner, ip, now).ok_or(Refusal::ServerQuota)?;
             ledger.evict(&idle);
         }
@@ -301,7 +296,8 @@ fn renewal(most: u32) -> Rate {
 mod tests {
     use super::*;
     use crate::credentials::OwnerKind;
-    use crate::relay::engine::limits::tests::generous;
+    use crate::relay::engine::limits::Limits;
+    use crate::relay::engine::limits::tests::{generous, settings};
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
     const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 8));
@@ -314,7 +310,7 @@ mod tests {
             allocations_per_network: 6,
             ..generous()
         };
-        Arc::new(Quotas::new(&limits))
+        Arc::new(Quotas::new(settings(limits)))
     }
 
     fn tag(tag: &str) -> Owner {
@@ -371,7 +367,7 @@ mod tests {
     #[test]
     fn no_more_are_made_anew_in_a_minute_than_may_be_held_at_once() {
         let limits = Limits { allocations_per_user: 40, allocations_per_ip: 50, ..generous() };
-        let quotas = Arc::new(Quotas::new(&limits));
+        let quotas = Arc::new(Quotas::new(settings(limits)));
         let made = |user: &str, at| (0..200).filter(|_| quotas.admit(&tag(user), HOME, at).is_ok()).count();
         assert_eq!((made("alice", at(0)), made("bob", at(0))), (40, 10), "the address has a rate as well");
         assert_eq!((made("alice", at(3)), made("bob", at(60))), (2, 40));
@@ -381,7 +377,7 @@ mod tests {
     #[test]
     fn a_user_may_have_a_quota_of_its_own() {
         let users = HashMap::from([("galene".into(), 200)]);
-        let quotas = Arc::new(Quotas::new(&Limits { allocations_per_user: 2, users, ..generous() }));
+        let quotas = Arc::new(Quotas::new(settings(Limits { allocations_per_user: 2, users, ..generous() })));
         let held = |user: &str| {
             (0..300).map_while(|_| quotas.admit(&tag(user), HOME, at(0)).ok()).collect::<Vec<_>>()
         };
@@ -391,7 +387,7 @@ mod tests {
     #[test]
     fn whoever_ends_all_allocations_has_carried_what_they_have_carried() {
         let user_bytes = Some(Rate::per_second(1000));
-        let quotas = Arc::new(Quotas::new(&Limits { user_bytes, ..generous() }));
+        let quotas = Arc::new(Quotas::new(settings(Limits { user_bytes, ..generous() })));
         let share = |lease: &Lease| std::ptr::from_ref(lease.share());
         let first = quotas.admit(&tag("alice"), HOME, at(0)).unwrap();
         let before = share(&first);
@@ -410,7 +406,7 @@ mod tests {
 
     #[test]
     fn when_all_are_taken_the_address_that_has_the_most_gives_up_one_that_is_idle() {
-        let quotas = Arc::new(Quotas::new(&Limits { allocations: 4, ..generous() }));
+        let quotas = Arc::new(Quotas::new(settings(Limits { allocations: 4, ..generous() })));
         let hoard = [1, 2, 3].map(|n| quotas.admit(&tag(&n.to_string()), HOME, at(n)).unwrap());
         let _cafe = quotas.admit(&tag("bob"), CAFE, at(0)).unwrap();
         assert_eq!(
@@ -433,7 +429,7 @@ mod tests {
     #[test]
     fn when_an_address_has_all_the_user_who_has_the_most_there_gives_up_one_that_is_idle() {
         let limits = Limits { allocations_per_ip: 4, allocations_per_network: 5, ..generous() };
-        let quotas = Arc::new(Quotas::new(&limits));
+        let quotas = Arc::new(Quotas::new(settings(limits)));
         let hoard = [1, 2, 3].map(|n| quotas.admit(&tag("hoarder"), HOME, at(n)).unwrap());
         let bob = quotas.admit(&tag("bob"), HOME, at(2)).unwrap();
         assert_eq!(
@@ -463,9 +459,9 @@ mod tests {
         for limits in
             [Limits { allocations: 3, ..generous() }, Limits { allocations_per_ip: 3, ..generous() }]
         {
-            let quotas = Arc::new(Quotas::new(&limits));
+            let quotas = Arc::new(Quotas::new(settings(limits)));
             let _hoard = [(); 3].map(|()| quotas.admit(&tag("hoarder"), HOME, at(0)).unwrap());
-            let from = if limits.allocations == 3 { CAFE } else { HOME };
+            let from = if quotas.settings.limits.allocations == 3 { CAFE } else { HOME };
             assert!((0..1000).all(|_| quotas.admit(&tag("flooder"), from, at(59)).is_err()));
             let waits = quotas.ledger().searches.wait(&tag("flooder"), at(59));
             assert_eq!(waits, Duration::from_millis(200));
@@ -475,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_network_has_a_quota_too() {
-        let quotas = Arc::new(Quotas::new(&Limits { allocations_per_network: 2, ..generous() }));
+        let quotas = Arc::new(Quotas::new(settings(Limits { allocations_per_network: 2, ..generous() })));
         let _held = [HOME, CAFE].map(|ip| quotas.admit(&tag("alice"), ip, at(0)).unwrap());
         assert_eq!(quotas.admit(&tag("bob"), HOME, at(0)).unwrap_err(), Refusal::NetworkQuota);
         assert!(quotas.admit(&tag("bob"), [192, 0, 2, 1].into(), at(0)).is_ok());
