@@ -4,15 +4,15 @@
 //! and taken ports.
 //!
 //! ```text
-//! on_client(path, datagram, now, ports)   what to do with what a client sent
-//! on_peer(relay, peer, length, now)       how what a peer sent reaches its client
-//! on_icmp(relay, peer, icmp, now)         what a client hears of an ICMP error
+//! on_client(path, datagram, now, ports)   a client sent a datagram or a message: what to do with it
+//! on_peer(relay, peer, length, now)       a peer sent data: how it reaches the client
+//! on_icmp(relay, peer, icmp, now)         a packet met an ICMP error: the report to the client
 //! disconnect(path, now, ports)            a client's connection has ended
-//! revoke(username, now, ports)            a credential is good no more
+//! revoke(username, now, ports)            a credential is revoked
 //! set_own(own, ports)                     the machine's addresses have changed
-//! on_connected, on_attempt, on_hung_up    what becomes of a TCP connection with a peer (RFC 6062)
-//! may_carry, on_carried                   what such a connection carries
-//! expire(now, ports)                      what is over; due at next_deadline()
+//! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
+//! may_carry, on_carried                   bytes on such a connection
+//! expire(now, ports)                      ends what has expired; due at next_deadline()
 //! conclude()                              the daemon stops
 //! ```
 //!
@@ -271,33 +271,41 @@ impl Engine {
                 return Ok(Action::Reply(self.reject(path, method, message, refusal, now)));
             }
         };
+        Ok(self.decide(method, &request, ports))
+    }
+
+    /// Decides about a request whose client has authenticated.
+    fn decide(&mut self, method: Method, request: &Authenticated<'_>, ports: &mut impl Ports) -> Action {
+        let (message, signer) = (request.message(), request.signer());
         let unknown = unknown_attributes(message);
         if !unknown.is_empty() {
             self.counters.refused(method, Refusal::UnknownAttribute);
-            return Ok(Action::Reply(reply::unknown_attributes(message, unknown, Some(request.signer()))));
+            return Action::Reply(reply::unknown_attributes(message, unknown, Some(signer)));
         }
-        let granted = |attributes: &Attributes| reply::success(message, attributes, Some(request.signer()));
-        match self.handle(method, &request, ports) {
+        let granted = |attributes: &Attributes| reply::success(message, attributes, Some(signer));
+        match self.handle(method, request, ports) {
             // The answer, and the count, come when the peer has answered.
-            Ok(Granted::Connect(connection, relay, peer)) => Ok(Action::Connect(connection, relay, peer)),
+            Ok(Granted::Connect(connection, relay, peer)) => Action::Connect(connection, relay, peer),
             Ok(Granted::Elsewhere(shard)) => {
-                Ok(Action::HandOver(shard, reply::refuse(message, Refusal::BadRequest, request.signer())))
+                Action::HandOver(shard, reply::refuse(message, Refusal::BadRequest, signer))
             }
             Ok(Granted::Bind(connection)) => {
                 self.counters.success(method);
-                Ok(Action::Bind(connection, granted(&Attributes::new())))
+                Action::Bind(connection, granted(&Attributes::new()))
             }
             Ok(Granted::Now(attributes)) => {
                 self.counters.success(method);
-                Ok(Action::Reply(granted(&attributes)))
+                Action::Reply(granted(&attributes))
             }
             Err(refusal) => {
                 self.counters.refused(method, refusal);
                 if method == Method::Allocate {
-                    self.notices.refused(refusal, &request.account().owner(), now.moment);
+                    let owner = request.account().owner();
+                    self.notices.refused(refusal, &owner, request.now().moment);
                 }
-                tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
-                Ok(Action::Reply(reply::refuse(message, refusal, request.signer())))
+                let client = request.path().client;
+                tracing::debug!(%client, method = method.name(), reason = refusal.name(), "refused");
+                Action::Reply(reply::refuse(message, refusal, signer))
             }
         }
     }
