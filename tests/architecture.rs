@@ -53,7 +53,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The services. None uses another, except for the items in [`EXCEPTIONS`].
     (
         "relay",
-        &["bounds", "clock", "credentials", "life", "metrics", "network", "observed", "outcome", "peers"],
+        &[
+            "bounds",
+            "clock",
+            "credentials",
+            "life",
+            "metrics",
+            "network",
+            "observed",
+            "outcome",
+            "peers",
+            "sections",
+        ],
     ),
     (
         "signaling",

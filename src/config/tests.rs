@@ -567,6 +567,10 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
         "[rooms]\nsockets_per_ip = 0",
         ("config.toml:2: rooms.sockets_per_ip: ", "write a whole number from 1 to"),
     ),
+    (
+        "[limits]\nfailures_per_minute = 1001",
+        ("config.toml:2: limits.failures_per_minute: ", "from 1 to 1000"),
+    ),
     ("[log]\nlevel = \"loud\"", ("config.toml:2: log.level: ", "debug")),
     ("[log]\nformat = \"xml\"", ("config.toml:2: log.format: ", "json")),
     ("[log]\nlevel = ", ("config.toml:2: ", "")),

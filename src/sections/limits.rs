@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use toml::de::DeValue;
 
-use crate::sections::number::Count;
+use crate::sections::number::{Bounded, Count};
 use crate::sections::reading::{Place, kind};
 use crate::sections::value::{Auto, FromToml, Off};
 
@@ -53,9 +53,13 @@ section! {
         /// Unauthenticated errors to one network, at once.
         pub answers_per_network_burst: Count = Count::of::<2400>(),
         /// Wrong passwords of one client, that is from one address and port, each minute.
-        pub failures_per_minute: Count = Count::of::<20>(),
+        pub failures_per_minute: Failures = Failures::of::<20>(),
     }
 }
+
+/// Wrong passwords a minute. One address may have a hundred times as many, each of which must cost a time that the table
+/// of `relay::engine::answers` can tell.
+pub type Failures = Bounded<1, 1000>;
 
 const MEGABITS_25: NonZeroU64 = NonZeroU64::new(25_000_000).expect("it is not zero");
 

@@ -16,6 +16,9 @@ pub struct Bounded<const LEAST: u32, const MOST: u32>(u32);
 pub type Count = Bounded<1, { u32::MAX }>;
 
 impl<const LEAST: u32, const MOST: u32> Bounded<LEAST, MOST> {
+    /// The largest one.
+    pub const MAX: Self = Self(MOST);
+
     /// `number`, if it is within the bounds.
     #[must_use]
     pub const fn new(number: u32) -> Option<Self> {

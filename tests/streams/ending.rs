@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hairpin::daemon::Daemon;
 use hairpin::outcome::Ending;
+use hairpin::sections::limits::Failures;
 use hairpin::sections::number::Count;
 use hairpin::sections::value::Auto;
 
@@ -137,7 +138,7 @@ fn who_leaves_before_the_first_message_leaves_nothing_behind() {
 
 #[test]
 fn who_guesses_passwords_is_told_so_as_often_as_allowed_and_then_closed() {
-    let daemon = start_with("30600-30699", |config| config.limits.failures_per_minute = Count::of::<3>());
+    let daemon = start_with("30600-30699", |config| config.limits.failures_per_minute = Failures::of::<3>());
     let mut client = Client::tcp(daemon.addresses().tcp[0]);
     let mut bystander = Client::tcp(daemon.addresses().tcp[0]);
     client.challenge();

@@ -164,10 +164,11 @@ struct OwnedTable<const SLOTS: usize> {
     slots: Box<[AtomicU64]>,
 }
 
-/// A slot says in its upper bits whose it is, and in the others when its bucket will be full again: in units of
-/// 2^20 ns, 1 ms.
-const OWNER_BITS: u32 = 20;
-const OWNER: u64 = !(u64::MAX >> OWNER_BITS);
+/// A slot says in its upper 20 bits whose bucket it holds, and in the others when that bucket will be full again, in ticks
+/// of 2^16 ns, 66 µs. That lasts for 36 years. A tick must be well below the shortest time that a wrong password costs, which
+/// is 600 µs, because each of them is rounded down: see `Limits::failures_per_minute` in `sections`.
+const OWNER: u64 = !(u64::MAX >> 20);
+const TICK_BITS: u32 = 16;
 /// How many slots a hash may have its bucket in.
 const WAYS: usize = 4;
 
@@ -179,17 +180,18 @@ impl<const SLOTS: usize> OwnedTable<SLOTS> {
     fn owned(&self, hash: u64) -> Bucket {
         let mine = self.ways(hash).iter().map(|slot| slot.load(Ordering::Relaxed));
         let mine = mine.filter(|state| (state ^ hash) & OWNER == 0).max();
-        Bucket::from_state(mine.map_or(0, |state| state << OWNER_BITS))
+        Bucket::from_state(mine.map_or(0, until))
     }
 
     /// Keeps `state`, a bucket's, for this hash.
     fn set(&self, hash: u64, state: u64, now: Moment) {
-        let time = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) << OWNER_BITS;
+        let time = |slot: &&AtomicU64| until(slot.load(Ordering::Relaxed));
         let ways = self.ways(hash);
         let mine = ways.iter().find(|slot| (slot.load(Ordering::Relaxed) ^ hash) & OWNER == 0);
         let free = || ways.iter().find(|slot| time(slot) <= now.as_nanos());
         if let Some(slot) = mine.or_else(free).or_else(|| ways.iter().min_by_key(time)) {
-            slot.store((hash & OWNER) | (state >> OWNER_BITS), Ordering::Relaxed);
+            let ticks = (state >> TICK_BITS).min(!OWNER);
+            slot.store((hash & OWNER) | ticks, Ordering::Relaxed);
         }
     }
 
@@ -197,6 +199,11 @@ impl<const SLOTS: usize> OwnedTable<SLOTS> {
         let first = (hash as usize % SLOTS) / WAYS * WAYS;
         &self.slots[first..first + WAYS]
     }
+}
+
+/// When the bucket of a slot will be full again, in nanoseconds.
+fn until(slot: u64) -> u64 {
+    (slot & !OWNER) << TICK_BITS
 }
 
 #[cfg(test)]
@@ -296,6 +303,25 @@ mod tests {
         });
         assert!((1800..=1900).contains(&tried.count()), "two thousand in all, to the millisecond");
         assert!(!budget.may_guess(alice(11), at(1)), "and alice is not forgotten");
+    }
+
+    /// Where a tick was longer than what a password costs, none of them counted.
+    #[test]
+    fn the_largest_number_of_wrong_passwords_is_a_bound_for_an_address_too() {
+        let most = u64::from(crate::sections::limits::Failures::MAX.get());
+        let failures = Rate::new(most, Duration::from_secs(60), most);
+        let budget = AnswerBudget::new(&Limits { failures, ..generous() }, 1);
+        let bound = most * PORTS_OF_ADDRESS;
+        let tried = (0..2 * bound).take_while(|n| {
+            let from = SocketAddr::new(VICTIM, (n % 60_000) as u16);
+            let name = n.to_string();
+            let guesser = Guesser::Present(from, Guessed::Chosen(&name));
+            let may = budget.may_guess(guesser, at(1));
+            budget.guessed(guesser, at(1));
+            may
+        });
+        let tried = tried.count() as u64;
+        assert!((bound..=bound * 11 / 10).contains(&tried), "{tried} of {bound}");
     }
 
     #[test]
