@@ -79,6 +79,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "observed",
             "room_token",
             "secret",
+            "sections",
             "unseen",
         ],
     ),

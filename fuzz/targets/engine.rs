@@ -3,6 +3,7 @@
 //! Every answer must be well-formed, every relayed range must lie in its datagram, and when all is over nothing is left.
 #![no_main]
 
+use hairpin::sections::number::Count;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -41,9 +42,9 @@ impl Run {
     fn new() -> Self {
         let mut world = World::with(|plan| {
             plan.ports = TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_005);
-            plan.limits.allocations_per_user = 3;
-            plan.limits.permissions = 4;
-            plan.limits.channels = 4;
+            plan.limits.configured.allocations_per_user = Count::of::<3>();
+            plan.limits.configured.permissions = Count::of::<4>();
+            plan.limits.configured.channels = Count::of::<4>();
             plan.tcp = true;
             plan.rfc3489 = true;
             plan.answers = Some(ANSWERS.with(Arc::clone));

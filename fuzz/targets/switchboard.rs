@@ -5,7 +5,7 @@
 //! many seconds pass as the next byte says.
 #![no_main]
 
-use hairpin::signaling::rooms::Rules;
+use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::sessions::SocketId;
 use hairpin_fuzz::signaling::{RULES, World};
 use libfuzzer_sys::fuzz_target;
@@ -117,7 +117,7 @@ impl Run {
 }
 
 fuzz_target!(|input: &str| {
-    let rules = Rules { knock: input.starts_with('k'), ..RULES };
+    let rules = Rooms { knock: input.starts_with('k'), ..RULES };
     let mut run = Run { world: World::new(rules), clients: Default::default() };
     for line in input.lines().take(STEPS_MAX) {
         run.take(line);

@@ -29,8 +29,6 @@ use crate::secret::Secret;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits as LimitsConfig;
 use crate::sections::number::Count;
-use crate::sections::rooms::Rooms;
-use crate::signaling::rooms::Rules;
 use crate::signaling::{self, IceSource};
 
 /// What was found out before the plans can be made.
@@ -142,13 +140,10 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     let answers =
         |rate: Count, burst: Count| Rate::new(rate.get().into(), second, burst.max(rate).get().into());
     Limits {
+        configured: config.clone(),
         allocations,
-        allocations_per_user: config.allocations_per_user.get(),
-        users: config.users.iter().map(|(user, most)| (user.as_str().into(), most.get())).collect(),
         allocations_per_ip,
         allocations_per_network: share(2).max(allocations_per_ip),
-        permissions: config.permissions.get() as usize,
-        channels: config.channels.get() as usize,
         new_peers: Rate::new(
             config.new_peers_per_second.get().into(),
             second,
@@ -173,13 +168,9 @@ fn bytes(bits_per_second: NonZeroU64) -> Rate {
 }
 
 fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> signaling::Plan {
-    let Rooms { capacity, create, knock, members, sockets_per_ip, joins_per_minute } = config.rooms;
-    let members = members.get() as usize;
     signaling::Plan {
-        rules: Rules { capacity: capacity.get() as usize, create, knock, rooms: members },
-        sessions: members,
-        sockets_per_ip: sockets_per_ip.get(),
-        joins_per_minute: joins_per_minute.get(),
+        rooms: config.rooms.clone(),
+        sessions: config.rooms.members.get() as usize,
         tokens: RoomTokens::new(credentials.secrets()),
         ice: IceSource { servers, credentials, ttl: config.credentials.ttl.get() },
     }

@@ -5,18 +5,14 @@ use std::time::Duration;
 use crate::credentials::Credentials;
 use crate::ice::IceServers;
 use crate::room_token::RoomTokens;
-use crate::signaling::rooms::Rules;
+use crate::sections::rooms::Rooms;
 
 /// Everything that a hub must know before it starts.
 pub struct Plan {
-    /// What rooms are like.
-    pub rules: Rules,
+    /// `[rooms]`. Its `members` are also the most rooms.
+    pub rooms: Rooms,
     /// The most sessions, and the most sockets.
     pub sessions: usize,
-    /// The most sockets of one client address.
-    pub sockets_per_ip: u32,
-    /// The most joins of one client address in a minute.
-    pub joins_per_minute: u32,
     /// What members' ICE servers and credentials are made from.
     pub ice: IceSource,
     /// Which room tokens are accepted.

@@ -12,24 +12,12 @@ use rand::RngCore;
 use crate::clock::Moment;
 use crate::room_token::Create;
 use crate::secret::{Digest, Secret};
+use crate::sections::rooms::Rooms as Section;
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, RoomName, SessionId};
 use crate::signaling::protocol::{ClientMessage, Content, Join, Joined, LeaveReason, ServerMessage};
 use crate::signaling::room::{Entrance, Newcomer, Room};
-
-/// What rooms are like here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
-    /// How many members a room may have.
-    pub capacity: usize,
-    /// Who may create one.
-    pub create: Create,
-    /// Whether whoever comes must wait until the host lets them in.
-    pub knock: bool,
-    /// Rooms in all. When there are so many, those with nobody in them are forgotten; then nobody may create more.
-    pub rooms: usize,
-}
 
 /// What a room token allows its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +31,7 @@ pub struct Pass {
 /// All rooms.
 #[derive(Debug)]
 pub struct Rooms {
-    rules: Rules,
+    section: Section,
     rooms: BTreeMap<RoomName, Room>,
     /// Which room a session is in, or waits to come in.
     places: HashMap<SessionId, RoomName>,
@@ -57,8 +45,8 @@ const BAN_MAX: u32 = 24 * 3600;
 impl Rooms {
     /// No rooms yet.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
-        Self { rules, rooms: BTreeMap::new(), places: HashMap::new(), gone: Vec::new() }
+    pub fn new(section: Section) -> Self {
+        Self { section, rooms: BTreeMap::new(), places: HashMap::new(), gone: Vec::new() }
     }
 
     /// How many rooms there are.
@@ -110,14 +98,14 @@ impl Rooms {
         if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| *only != join.room) {
             return Err(ErrorCode::Unauthorized);
         }
-        let may_create = self.rules.create == Create::Anyone || pass.is_some();
+        let may_create = self.section.create == Create::Anyone || pass.is_some();
         let host_token = match self.rooms.contains_key(&join.room) {
             true => None,
             false if may_create => Some(self.create(join, rng)?),
             false => return Err(ErrorCode::RoomNotFound),
         };
         let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
-        let come = room.come(newcomer, join, self.rules.knock, now, post);
+        let come = room.come(newcomer, join, self.section.knock, now, post);
         let hide =
             |code| if code == ErrorCode::BadKey && !may_create { ErrorCode::RoomNotFound } else { code };
         let entrance = come.map_err(hide)?;
@@ -221,14 +209,14 @@ impl Rooms {
 
     /// Creates a room, and returns the token by which its creator is known.
     fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Secret, ErrorCode> {
-        if self.rooms.len() >= self.rules.rooms {
+        if self.rooms.len() >= self.section.members.get() as usize {
             self.rooms.retain(|_, room| !room.is_empty());
         }
-        if self.rooms.len() >= self.rules.rooms {
+        if self.rooms.len() >= self.section.members.get() as usize {
             return Err(ErrorCode::ServerFull);
         }
         let token = Secret::random(rng);
-        let (cap, host_token) = (self.rules.capacity, Digest::of(token.reveal()));
+        let (cap, host_token) = (self.section.capacity.get() as usize, Digest::of(token.reveal()));
         let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token);
         self.rooms.insert(join.room.clone(), room);
         Ok(token)

@@ -93,10 +93,10 @@ impl Switchboard {
     pub fn new(plan: Plan, counters: Arc<Counters>) -> Self {
         Self {
             sockets: BTreeMap::new(),
-            seats: Seats::new(plan.sessions, plan.sockets_per_ip),
+            seats: Seats::new(plan.sessions, plan.rooms.sockets_per_ip.get()),
             sessions: Sessions::new(plan.sessions),
-            rooms: Rooms::new(plan.rules),
-            joins: Joins::new(plan.joins_per_minute),
+            joins: Joins::new(plan.rooms.joins_per_minute.get()),
+            rooms: Rooms::new(plan.rooms),
             guesses: Guesses::default(),
             notices: Notices::default(),
             ice: plan.ice,

@@ -1,5 +1,6 @@
 //! Who is limited for whose doing: whoever attacks stays bounded, and the neighbour behind the same address is served.
 
+use hairpin::sections::number::Bounded;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -11,7 +12,6 @@ use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
 use hairpin::sections::rooms::Rooms;
-use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::seats::NoSeat;
 use hairpin::signaling::sessions::SocketId;
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn strangers_that_hold_every_place_of_the_server_make_way_and_members_do_not() {
 /// F17.
 #[test]
 fn a_session_that_joins_again_and_again_takes_ten_joins_and_the_neighbour_has_the_rest() {
-    let mut world = World::with(|plan| plan.joins_per_minute = 30);
+    let mut world = World::with(|plan| plan.rooms.joins_per_minute = Count::of::<30>());
     let attacker = client_here(&mut world);
     assert_eq!(storm(&mut world, attacker), 10);
     let late = world.ask(attacker, join("room", ""));
@@ -226,7 +226,7 @@ fn a_session_that_joins_again_and_again_takes_ten_joins_and_the_neighbour_has_th
 
 #[test]
 fn a_network_has_the_joins_of_four_addresses_and_another_network_its_own() {
-    let mut world = World::with(|plan| plan.joins_per_minute = 20);
+    let mut world = World::with(|plan| plan.rooms.joins_per_minute = Count::of::<20>());
     let mut joins = 0;
     for n in 0..50 {
         let socket = client_at(&mut world, host(1, n), None);
@@ -274,7 +274,7 @@ fn a_network_guesses_thirty_keys_a_minute_and_whoever_knows_the_key_comes_in_fro
 #[test]
 fn whoever_shows_a_token_is_not_held_back_by_what_the_neighbours_guessed() {
     for create in [Create::Anyone, Create::Token] {
-        let mut world = World::new(Rules { create, ..RULES });
+        let mut world = World::new(Rooms { create, ..RULES });
         let tokens = RoomTokens::new(&[Secret::new(SECRET)]);
         let [owner, guest, rogue] =
             [1, 2, 3].map(|n| tokens.issue(Some("garden"), until(UNIX + 60 + n)).unwrap());
@@ -295,7 +295,7 @@ fn whoever_shows_a_token_is_not_held_back_by_what_the_neighbours_guessed() {
 /// T18: where only a token creates rooms, names are secrets, and what is told to who guesses tells nothing.
 #[test]
 fn names_of_rooms_are_guessed_sixty_times_a_minute_by_an_address_and_sound_like_wrong_keys() {
-    let mut world = World::new(Rules { create: Create::Token, ..RULES });
+    let mut world = World::new(Rooms { create: Create::Token, ..RULES });
     let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, until(UNIX + 60)).unwrap();
     let owner = client_at(&mut world, host(1, 1), Some(&token));
     assert_eq!(world.ask(owner, join("garden", "tulips"))["t"], "joined");
@@ -316,7 +316,7 @@ fn names_of_rooms_are_guessed_sixty_times_a_minute_by_an_address_and_sound_like_
 
 /// Two members and one who is away, or whose socket is lost while nobody knows it yet.
 fn flooded(known: bool, flood: impl Fn(&mut World, SocketId, &str)) -> Vec<Value> {
-    let mut world = World::new(Rules { capacity: 4, ..RULES });
+    let mut world = World::new(Rooms { capacity: Bounded::of::<4>(), ..RULES });
     let [alice, mallory, bob] = world.members("garden");
     if known {
         world.lose(bob.socket);
@@ -394,7 +394,7 @@ fn nothing_that_one_member_does_makes_the_resume_of_another_fail() {
 /// Who knocks is no member yet.
 #[test]
 fn knocks_do_not_make_the_resume_of_a_host_fail() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let host = world.member("garden");
     world.lose(host.socket);
     for _ in 0..300 {
@@ -413,7 +413,7 @@ fn knocks_do_not_make_the_resume_of_a_host_fail() {
 /// F17's kind: a room has eight places for those who knock.
 #[test]
 fn who_knocks_eight_times_keeps_nobody_of_another_network_out() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let owner = world.member("garden");
     let knock = |world: &mut World, ip: IpAddr| {
         let socket = client_at(world, ip, None);

@@ -3,9 +3,11 @@
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
+use hairpin::sections::number::Bounded;
+use hairpin::sections::number::Count;
+use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::room::{BANS_MAX, WAITING_MAX};
-use hairpin::signaling::rooms::Rules;
 use serde_json::{Value, json};
 
 use super::world::{Member, RULES, SECRET, UNIX, World, text, until};
@@ -78,7 +80,7 @@ fn ice_credentials_come_with_the_room_and_again_before_they_end() {
 /// G3: the ninth member, joining twice, and a room for each.
 #[test]
 fn a_room_is_full_at_its_capacity_and_a_session_is_in_one_room() {
-    let mut world = World::new(Rules { capacity: 8, ..RULES });
+    let mut world = World::new(Rooms { capacity: Bounded::of::<8>(), ..RULES });
     let members: [Member; 8] = world.members("garden");
     let (ninth, _) = world.client();
     assert_eq!(world.refusal(ninth, join("garden")), "room_full");
@@ -91,7 +93,7 @@ fn a_room_is_full_at_its_capacity_and_a_session_is_in_one_room() {
 
 #[test]
 fn there_are_never_more_rooms_than_the_bound_and_empty_ones_make_way() {
-    let mut world = World::new(Rules { rooms: 3, ..RULES });
+    let mut world = World::new(Rooms { members: Count::of::<3>(), ..RULES });
     let a = world.member("a");
     let _b = world.member("b");
     let c = world.member("c");
@@ -138,7 +140,7 @@ fn a_room_with_a_key_opens_to_that_key_alone() {
 /// T18: rooms cannot be found by asking.
 #[test]
 fn who_may_create_no_room_hears_the_same_of_no_room_and_of_one_with_a_key() {
-    let mut world = World::new(Rules { create: Create::Token, ..RULES });
+    let mut world = World::new(Rooms { create: Create::Token, ..RULES });
     let token = RoomTokens::new(&[Secret::new(SECRET)]).issue(None, until(UNIX + 60)).unwrap();
     let backed = world.open();
     world.ask(backed, json!({"t": "hello", "v": [1], "token": token}));
@@ -190,7 +192,7 @@ fn ten_wrong_keys_a_minute_are_all_that_an_address_has_at_a_room() {
 /// G3: 10,000 rooms.
 #[test]
 fn an_address_joins_so_often_a_minute() {
-    let mut world = World::with(|plan| plan.joins_per_minute = 30);
+    let mut world = World::with(|plan| plan.rooms.joins_per_minute = Count::of::<30>());
     let mut joins = 0;
     for _ in 0..10 {
         let socket = world.open_from("203.0.113.1".parse().unwrap(), false);
@@ -412,7 +414,7 @@ fn a_ban_is_for_the_address_that_a_member_has_now() {
 
 #[test]
 fn who_comes_back_from_elsewhere_while_waiting_is_known_by_the_new_address_too() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let [host] = world.members("garden");
     let (guest, resume) = world.client();
     let peer = world.ask(guest, join("garden"))["you"].clone();
@@ -455,7 +457,7 @@ fn the_end_of_a_room_sends_all_others_away() {
 
 #[test]
 fn who_knocks_waits_for_the_host() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let [host] = world.members("garden");
     let (guest, _) = world.client();
     let waiting = world.ask(guest, json!({"t": "join", "room": "garden", "name": "Guest"}));
@@ -476,7 +478,7 @@ fn who_knocks_waits_for_the_host() {
 
 #[test]
 fn who_loses_the_socket_while_waiting_is_away_when_let_in() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let [host] = world.members("garden");
     for back_in_time in [false, true] {
         let (guest, resume) = world.client();
@@ -498,7 +500,7 @@ fn who_loses_the_socket_while_waiting_is_away_when_let_in() {
 
 #[test]
 fn who_knocks_in_vain_is_told_so() {
-    let mut world = World::new(Rules { knock: true, ..RULES });
+    let mut world = World::new(Rooms { knock: true, ..RULES });
     let [host] = world.members("garden");
     let knock = |world: &mut World| {
         let (socket, _) = world.client();
@@ -530,7 +532,7 @@ fn who_knocks_in_vain_is_told_so() {
 
 #[test]
 fn a_new_host_hears_who_waits_and_a_full_room_admits_nobody() {
-    let mut world = World::new(Rules { knock: true, capacity: 2, ..RULES });
+    let mut world = World::new(Rooms { knock: true, capacity: Bounded::of::<2>(), ..RULES });
     let [host] = world.members("garden");
     let knocks: Vec<_> = (0..2)
         .map(|_| {

@@ -1,5 +1,7 @@
 //! A switchboard without sockets: tests say what clients send, and move the clock.
 
+use hairpin::sections::number::Bounded;
+use hairpin::sections::number::Count;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -11,11 +13,11 @@ use hairpin::ice::{IceServers, Names, Served};
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
+use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::counters::Counters;
 use hairpin::signaling::frame::Frame;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::protocol::parse::parse;
-use hairpin::signaling::rooms::Rules;
 use hairpin::signaling::sessions::SocketId;
 use hairpin::signaling::switchboard::{Effect, Switchboard, Visit};
 use hairpin::signaling::{IceSource, Plan};
@@ -25,7 +27,14 @@ use serde_json::{Value, json};
 
 use crate::support::seeds;
 
-pub const RULES: Rules = Rules { capacity: 3, create: Create::Anyone, knock: false, rooms: 100 };
+pub const RULES: Rooms = Rooms {
+    capacity: Bounded::of::<3>(),
+    create: Create::Anyone,
+    knock: false,
+    members: Count::of::<100>(),
+    sockets_per_ip: Count::of::<1_000_000>(),
+    joins_per_minute: Count::of::<1_000_000>(),
+};
 pub const SECRET: &str = "a secret of the tests, long enough";
 /// When the tests happen, as a Unix time.
 pub const UNIX: u64 = 1_800_000_000;
@@ -58,8 +67,8 @@ pub struct Member {
 }
 
 impl World {
-    pub fn new(rules: Rules) -> Self {
-        Self::with(|plan| plan.rules = rules)
+    pub fn new(rules: Rooms) -> Self {
+        Self::with(|plan| plan.rooms = rules)
     }
 
     pub fn with(change: impl FnOnce(&mut Plan)) -> Self {
@@ -219,10 +228,8 @@ pub fn plan() -> Plan {
     let served = Served { udp: &address, tcp: &address, tls: &[], tls_on_tcp: false, relay: &[] };
     let secrets = vec![Secret::new(SECRET)];
     Plan {
-        rules: RULES,
+        rooms: RULES,
         sessions: 1000,
-        sockets_per_ip: 1_000_000,
-        joins_per_minute: 1_000_000,
         tokens: RoomTokens::new(&secrets),
         ice: IceSource {
             servers: IceServers::new(&served, &Names::default()),

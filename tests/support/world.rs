@@ -1,5 +1,7 @@
 //! One engine, a table of ports, and a clock that the test moves.
 
+use hairpin::sections::limits::Limits as Configured;
+use hairpin::sections::number::Count;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -86,12 +88,9 @@ impl Default for Plan {
 pub fn generous() -> Limits {
     Limits {
         allocations: 10_000,
-        allocations_per_user: 10_000,
-        users: HashMap::new(),
+        configured: Configured { allocations_per_user: Count::of::<10_000>(), ..Configured::default() },
         allocations_per_ip: 10_000,
         allocations_per_network: 10_000,
-        permissions: 32,
-        channels: 32,
         new_peers: Rate::per_second(1_000_000),
         packets: Rate::per_second(1_000_000),
         bytes: Rate::per_second(1_000_000_000),

@@ -1,5 +1,6 @@
 //! ChannelBind: short headers for one peer, how long they last, and what they collide with (RFC 8656 §12).
 
+use hairpin::sections::number::Count;
 use std::time::Duration;
 
 use hairpin::outcome::Ignored;
@@ -246,7 +247,8 @@ fn an_allocation_has_at_most_thirty_two_channels() {
 
 #[test]
 fn a_channel_that_cannot_be_permitted_is_not_bound() {
-    let (mut world, mut client, _) = World::with_allocation(|plan| plan.limits.permissions = 1);
+    let (mut world, mut client, _) =
+        World::with_allocation(|plan| plan.limits.configured.permissions = Count::of::<1>());
     client.permit(&mut world, &[OTHER_PEER]);
     assert_eq!(client.bind(&mut world, 0x4000, PEER), Some(508));
     assert_eq!(world.engine.routes().len(), (0, 0));

@@ -3,6 +3,7 @@
 use hairpin::bounds::rate::Rate;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::{ClientPath, StreamId, Via};
+use hairpin::sections::number::Count;
 
 use crate::support::client::Client;
 use crate::support::stun::{
@@ -71,7 +72,7 @@ fn guesses_over_a_connection_are_counted_and_the_last_ends_it() {
 
 #[test]
 fn with_a_connection_its_allocation_ends_and_gives_everything_back() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<1>());
     let mut first = client(&mut world, "203.0.113.1:5000", 1);
     let free = world.ports.free();
     let relayed = first.allocate(&mut world);

@@ -5,6 +5,7 @@ use hairpin::metrics::Direction;
 use hairpin::outcome::{Ignored, Method, Refusal};
 use hairpin::relay::address::{ClientPath, ConnectionId, PeerAddr, StreamId, Via};
 use hairpin::relay::engine::Action;
+use hairpin::sections::number::Count;
 
 use crate::support::client::Client;
 use crate::support::stun::{
@@ -171,7 +172,7 @@ fn connect_is_under_the_same_policy_as_everything_else() {
 
 #[test]
 fn connections_are_bounded_as_channels_are_and_new_peers_in_their_rate() {
-    let mut world = world(|plan| plan.limits.channels = 2);
+    let mut world = world(|plan| plan.limits.configured.channels = Count::of::<2>());
     let (mut client, _) = allocated(&mut world, 1);
     let first = connect(&mut world, &mut client, PEER).unwrap();
     connect(&mut world, &mut client, OTHER).unwrap();

@@ -3,6 +3,8 @@
 
 mod model;
 
+use hairpin::sections::limits::Limits as Configured;
+use hairpin::sections::number::Count;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -131,11 +133,14 @@ impl Run {
         let mut world = World::with(|plan| {
             plan.ports = TablePorts::new(&["192.0.2.1", "2001:db8::1"], 50_000, 50_003);
             plan.limits = Limits {
+                configured: Configured {
+                    allocations_per_user: Count::of::<2>(),
+                    permissions: Count::of::<3>(),
+                    channels: Count::of::<3>(),
+                    ..Configured::default()
+                },
                 allocations: 3,
-                allocations_per_user: 2,
                 allocations_per_ip: 2,
-                permissions: 3,
-                channels: 3,
                 new_peers: Rate::new(1, Duration::from_secs(1), 2),
                 ..plan.limits.clone()
             };

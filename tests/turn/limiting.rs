@@ -1,5 +1,6 @@
 //! How much one user, one address and everybody together may have, and what makes room.
 
+use hairpin::sections::number::Count;
 use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
@@ -28,7 +29,7 @@ fn held(world: &World) -> (usize, usize) {
 
 #[test]
 fn all_credentials_of_a_user_share_one_quota() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 2);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<2>());
     assert_eq!(allocate(&mut world, "203.0.113.1:5000", "alice").1, None);
     world.pass(7);
     assert_eq!(allocate(&mut world, "203.0.113.2:5000", "alice").1, None);
@@ -65,7 +66,7 @@ fn the_server_has_a_quota_too() {
 
 #[test]
 fn a_pair_of_ports_needs_room_for_two() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<3>());
     let mut pair = |address| {
         let mut client = world.client(address, "alice");
         let code = client.try_allocate(&mut world, |request| request.attr(EVEN_PORT, &[0x80])).code();
@@ -77,7 +78,7 @@ fn a_pair_of_ports_needs_room_for_two() {
 
 #[test]
 fn a_flood_of_one_user_gets_sixteen_allocations() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 16);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<16>());
     let codes: Vec<_> =
         (0..1000).map(|n| allocate(&mut world, &format!("203.0.113.1:{}", 5000 + n), "alice").1).collect();
     assert!(codes[..16].iter().all(Option::is_none));
@@ -117,7 +118,7 @@ fn a_flood_of_permissions_stops_at_its_cap_and_at_its_rate() {
     assert_eq!((granted, world.counters.refusals(Method::CreatePermission, Refusal::Permissions)), (32, 968));
 
     let (mut world, mut client, _) = World::with_allocation(|plan| {
-        plan.limits.permissions = 1000;
+        plan.limits.configured.permissions = Count::of::<1000>();
         plan.limits.new_peers = Rate::new(5, Duration::from_secs(1), 32);
     });
     let mut granted = 0;
@@ -139,7 +140,7 @@ fn a_flood_of_channels_stops_at_its_cap() {
 
 #[test]
 fn an_allocation_that_was_idle_for_a_minute_makes_way() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<1>());
     let (mut old, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
     world.pass(59);
     assert_eq!(allocate(&mut world, "203.0.113.2:5000", "alice").1, Some(486));
@@ -158,7 +159,7 @@ fn an_allocation_that_was_idle_for_a_minute_makes_way() {
 #[test]
 fn nothing_makes_way_for_a_request_that_cannot_be_granted() {
     let mut world = World::with(|plan| {
-        plan.limits.allocations_per_user = 1;
+        plan.limits.configured.allocations_per_user = Count::of::<1>();
         plan.ports = TablePorts::new(&["192.0.2.1"], 50_000, 50_099);
     });
     let (mut old, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
@@ -171,7 +172,7 @@ fn nothing_makes_way_for_a_request_that_cannot_be_granted() {
 
 #[test]
 fn the_one_that_was_idle_the_longest_makes_way_and_no_other() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<3>());
     let mut clients = [1, 2, 3].map(|n| allocate(&mut world, &format!("203.0.113.{n}:5000"), "alice").0);
     world.pass(10);
     assert_eq!(clients[0].refresh(&mut world, None).code(), None);
@@ -186,7 +187,7 @@ fn the_one_that_was_idle_the_longest_makes_way_and_no_other() {
 #[test]
 fn what_is_in_use_does_not_make_way() {
     for used_by in ["channel", "indication", "peer", "refresh"] {
-        let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+        let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<1>());
         let mut client = world.client("203.0.113.1:5000", "alice");
         let relayed = client.allocate(&mut world);
         client.bind(&mut world, 0x4000, PEER);
@@ -206,7 +207,7 @@ fn what_is_in_use_does_not_make_way() {
 
 #[test]
 fn packets_that_are_dropped_are_no_use() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<1>());
     let mut client = world.client("203.0.113.1:5000", "alice");
     let relayed = client.allocate(&mut world);
     world.pass(60);
@@ -241,7 +242,7 @@ fn an_allocation_elsewhere_does_not_make_room_at_an_address() {
 /// The ledger is shared by all shards; each closes its own.
 #[test]
 fn an_allocation_makes_way_for_one_of_another_shard() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 1);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<1>());
     let (mut client, _) = allocate(&mut world, "203.0.113.1:5000", "alice");
     world.pass(60);
     let owner = Owner { kind: OwnerKind::TimeLimited, tag: "alice".into() };
@@ -257,7 +258,7 @@ fn an_allocation_makes_way_for_one_of_another_shard() {
 fn a_client_that_keeps_changing_networks_is_never_refused() {
     for seconds in [5, 30] {
         let mut world = World::with(|plan| {
-            plan.limits.allocations_per_user = 16;
+            plan.limits.configured.allocations_per_user = Count::of::<16>();
             plan.limits.allocations_per_ip = 64;
         });
         let mut client = world.client("203.0.113.0:5000", "alice");
@@ -278,7 +279,7 @@ fn a_client_that_keeps_changing_networks_is_never_refused() {
 /// Whoever lets go of allocations and keeps their reservations could hold every port there is.
 #[test]
 fn a_reserved_port_counts_for_as_long_as_it_could_be_held() {
-    let mut world = World::with(|plan| plan.limits.allocations_per_user = 3);
+    let mut world = World::with(|plan| plan.limits.configured.allocations_per_user = Count::of::<3>());
     let mut client = world.client("203.0.113.1:5000", "alice");
     let mut reserve = |world: &mut World| {
         let code = client.try_allocate(world, |request| request.attr(EVEN_PORT, &[0x80])).code();

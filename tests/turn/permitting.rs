@@ -1,5 +1,6 @@
 //! CreatePermission: which peers may send to a client, and for how long (RFC 8656 §9, §10).
 
+use hairpin::sections::number::Count;
 use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
@@ -67,7 +68,7 @@ fn a_request_has_at_most_as_many_peers_as_an_allocation_may_have_permissions() {
 #[test]
 fn a_peer_that_is_named_twice_counts_once() {
     let (mut world, mut client, _) = World::with_allocation(|plan| {
-        plan.limits.permissions = 1;
+        plan.limits.configured.permissions = Count::of::<1>();
         plan.limits.new_peers = Rate::new(1, Duration::from_secs(3600), 1);
     });
     assert_eq!(client.permit(&mut world, &[PEER, "1.1.1.1:9001", PEER]), None);
@@ -172,7 +173,7 @@ fn only_a_request_refreshes_a_permission() {
 #[test]
 fn new_peers_come_five_a_second_after_a_burst() {
     let (mut world, mut client, _) = World::with_allocation(|plan| {
-        plan.limits.permissions = 1000;
+        plan.limits.configured.permissions = Count::of::<1000>();
         plan.limits.new_peers = Rate::new(5, Duration::from_secs(1), 32);
     });
     assert_eq!(permit_many(&mut client, &mut world, 33), Some(508), "more than a burst");
@@ -187,7 +188,8 @@ fn new_peers_come_five_a_second_after_a_burst() {
 
 #[test]
 fn a_full_allocation_has_room_when_a_permission_expires() {
-    let (mut world, mut client, relayed) = World::with_allocation(|plan| plan.limits.permissions = 2);
+    let (mut world, mut client, relayed) =
+        World::with_allocation(|plan| plan.limits.configured.permissions = Count::of::<2>());
     client.permit(&mut world, &[PEER]);
     world.pass(100);
     client.permit(&mut world, &["1.1.1.2:9000"]);
@@ -202,7 +204,8 @@ fn a_full_allocation_has_room_when_a_permission_expires() {
 
 #[test]
 fn a_refused_request_refreshes_nothing() {
-    let (mut world, mut client, relayed) = World::with_allocation(|plan| plan.limits.permissions = 1);
+    let (mut world, mut client, relayed) =
+        World::with_allocation(|plan| plan.limits.configured.permissions = Count::of::<1>());
     client.permit(&mut world, &[PEER]);
     world.pass(200);
     for (peers, code) in [

@@ -310,7 +310,7 @@ mod tests {
     fn the_largest_number_of_wrong_passwords_is_a_bound_for_an_address_too() {
         let most = u64::from(crate::sections::limits::Failures::MAX.get());
         let failures = Rate::new(most, Duration::from_secs(60), most);
-        let budget = AnswerBudget::new(&Limits { failures, ..generous() }, 1);
+        let budget = AnswerBudget::new(settings(Limits { failures, ..generous() }), 1);
         let bound = most * PORTS_OF_ADDRESS;
         let tried = (0..2 * bound).take_while(|n| {
             let from = SocketAddr::new(VICTIM, (n % 60_000) as u16);

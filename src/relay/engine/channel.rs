@@ -39,7 +39,7 @@ impl Engine {
         let relay = allocation.relay(peer.family()).ok_or(Refusal::FamilyMismatch)?;
         self.may_reach(peer, Transport::Udp, ports)?;
         let is_new = allocation.channels.iter().all(|other| other.number != number);
-        if is_new && allocation.channels.len() >= self.settings.limits.channels {
+        if is_new && allocation.channels.len() >= self.settings.limits.configured.channels.get() as usize {
             return Err(Refusal::Channels);
         }
         // What it permits lasts as long as the channel, not the five minutes of RFC 8656 §9: clients that rely on that bind

@@ -182,7 +182,11 @@ impl Engine {
     /// its only relayed address's: an allocation for TCP has none of another family.
     fn afford_connection(&self, relay: RelayId) -> Result<(), Refusal> {
         let held = self.bridges.peers(relay).count();
-        if held < self.settings.limits.channels { Ok(()) } else { Err(Refusal::Channels) }
+        if held < self.settings.limits.configured.channels.get() as usize {
+            Ok(())
+        } else {
+            Err(Refusal::Channels)
+        }
     }
 
     /// A name that no connection has, and that says which shard this is.

@@ -1,26 +1,19 @@
 //! PURE  The limits of one client, one user and one network.
 
-use std::collections::HashMap;
-
 use crate::bounds::rate::Rate;
+use crate::sections::limits::Limits as Configured;
 
 /// Every limit of the engine, each a bound on something that a client can make grow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// `[limits]`, for the numbers that act as they are configured. Those below depend on more than one key, or are rates.
+    pub configured: Configured,
     /// Allocations in all.
     pub allocations: u32,
-    /// Allocations of one user, counted by the tag of the credential.
-    pub allocations_per_user: u32,
-    /// Allocations of single users, in place of that: by the tag of time-limited credentials, or a static user's name.
-    pub users: HashMap<Box<str>, u32>,
     /// Allocations of one client address (one /64 for IPv6).
     pub allocations_per_ip: u32,
     /// Allocations of one network (a /24, or a /48 for IPv6).
     pub allocations_per_network: u32,
-    /// Permissions of one allocation.
-    pub permissions: usize,
-    /// Channels of one allocation, those in their last five minutes of reservation included.
-    pub channels: usize,
     /// New peers that an allocation may add, in the long run.
     pub new_peers: Rate,
     /// Packets of one allocation, in each direction.
@@ -44,9 +37,12 @@ pub struct Limits {
 pub(in crate::relay) mod tests {
     use std::sync::Arc;
 
+    use std::collections::HashMap;
+
     use super::*;
     use crate::credentials::{CheckExpiry, Credentials};
     use crate::relay::engine::Settings;
+    use crate::sections::number::Count;
 
     /// Settings with these limits, and nobody who may use the relay.
     pub(in crate::relay) fn settings(limits: Limits) -> Arc<Settings> {
@@ -58,12 +54,14 @@ pub(in crate::relay) mod tests {
     pub(in crate::relay) fn generous() -> Limits {
         Limits {
             allocations: 1000,
-            allocations_per_user: 1000,
-            users: HashMap::new(),
+            configured: Configured {
+                allocations_per_user: Count::of::<1000>(),
+                permissions: Count::of::<1000>(),
+                channels: Count::of::<1000>(),
+                ..Configured::default()
+            },
             allocations_per_ip: 1000,
             allocations_per_network: 1000,
-            permissions: 1000,
-            channels: 1000,
             new_peers: Rate::per_second(1_000_000),
             packets: Rate::per_second(1_000_000),
             bytes: Rate::per_second(1_000_000_000),

@@ -47,7 +47,7 @@ impl Engine {
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
         allocation.permissions.retain(|permission| permission.until > now);
         let new = ips.iter().filter(|ip| allocation.permitted_until(**ip).is_none()).count();
-        if allocation.permissions.len() + new > self.settings.limits.permissions {
+        if allocation.permissions.len() + new > self.settings.limits.configured.permissions.get() as usize {
             return Err(Refusal::Permissions);
         }
         if new > 0 && !allocation.new_peers.take(self.settings.limits.new_peers, new as u64, now) {

@@ -21,6 +21,7 @@ use crate::credentials::Owner;
 use crate::outcome::Refusal;
 use crate::relay::engine::Settings;
 use crate::relay::engine::bandwidth::{Bandwidth, Share};
+use crate::sections::limits::Limits as Configured;
 
 /// How long an allocation must have carried nothing before it makes way for a new one.
 pub const IDLE: Duration = Duration::from_secs(60);
@@ -93,7 +94,7 @@ impl Quotas {
             former: HashMap::new(),
             bounds_users: limits.user_bytes.is_some(),
             addresses: Headcount::new(per_ip as usize, per_network as usize),
-            new_of_users: Throttle::new(renewal(limits.allocations_per_user)),
+            new_of_users: Throttle::new(renewal(limits.configured.allocations_per_user.get())),
             new_of_addresses: Throttle::new(renewal(per_ip)),
             searches: Throttle::new(Rate::new(SEARCHES_PER_SECOND, Duration::from_secs(1), SEARCHES_AT_ONCE)),
         };
@@ -108,7 +109,8 @@ impl Quotas {
     pub fn admit(self: &Arc<Self>, owner: &Owner, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
         let ip = address(ip);
         let limits = &self.settings.limits;
-        let most = limits.users.get(&owner.tag).copied().unwrap_or(limits.allocations_per_user);
+        let Configured { users, allocations_per_user, .. } = &limits.configured;
+        let most = users.get(&*owner.tag).unwrap_or(allocations_per_user).get();
         let mut ledger = self.ledger();
         if ledger.is_too_fast(owner, most, ip, now) {
             return Err(Refusal::AllocationRate);
@@ -298,14 +300,19 @@ mod tests {
     use crate::credentials::OwnerKind;
     use crate::relay::engine::limits::Limits;
     use crate::relay::engine::limits::tests::{generous, settings};
+    use crate::sections::number::Count;
 
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
     const CAFE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 8));
 
+    fn of_user(most: u32) -> Configured {
+        Configured { allocations_per_user: Count::new(most).unwrap(), ..Configured::default() }
+    }
+
     fn quotas() -> Arc<Quotas> {
         let limits = Limits {
+            configured: of_user(2),
             allocations: 5,
-            allocations_per_user: 2,
             allocations_per_ip: 3,
             allocations_per_network: 6,
             ..generous()
@@ -366,7 +373,7 @@ mod tests {
 
     #[test]
     fn no_more_are_made_anew_in_a_minute_than_may_be_held_at_once() {
-        let limits = Limits { allocations_per_user: 40, allocations_per_ip: 50, ..generous() };
+        let limits = Limits { configured: of_user(40), allocations_per_ip: 50, ..generous() };
         let quotas = Arc::new(Quotas::new(settings(limits)));
         let made = |user: &str, at| (0..200).filter(|_| quotas.admit(&tag(user), HOME, at).is_ok()).count();
         assert_eq!((made("alice", at(0)), made("bob", at(0))), (40, 10), "the address has a rate as well");
@@ -376,8 +383,9 @@ mod tests {
 
     #[test]
     fn a_user_may_have_a_quota_of_its_own() {
-        let users = HashMap::from([("galene".into(), 200)]);
-        let quotas = Arc::new(Quotas::new(settings(Limits { allocations_per_user: 2, users, ..generous() })));
+        let users = HashMap::from([("galene".to_owned(), Count::of::<200>())]);
+        let configured = Configured { users, ..of_user(2) };
+        let quotas = Arc::new(Quotas::new(settings(Limits { configured, ..generous() })));
         let held = |user: &str| {
             (0..300).map_while(|_| quotas.admit(&tag(user), HOME, at(0)).ok()).collect::<Vec<_>>()
         };
