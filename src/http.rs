@@ -3,7 +3,7 @@
 //! A connection comes from the front, plain or decrypted, and is served by hyper with bounds on time and size
 //! ([`connection`]). When a request comes in, the server finds out once who sent it ([`requester`]); the request is then
 //! screened ([`screen`]) and goes to one of the routes (`router.rs`). All handlers share one `AppState`. The API for
-//! backends is [`api`]: it authenticates the request by its key, checks what is asked for, and writes the answer in the
+//! backends is `api`: it authenticates the request by its key, checks what is asked for, and writes the answer in the
 //! format that the client knows. Errors are RFC 9457 problems ([`problem`]).
 //!
 //! [`Site`] is all of this as one service. Imports fall: `site`, then `router`, then `api` and the other handlers, then

@@ -1,8 +1,7 @@
 //! The stream of one connection, as hyper reads and writes it within its bounds.
 //!
-//! Each bound has a file of its own: the client must read what it is sent ([`super::stall`]), send no more frames and bytes than
-//! it may ([`super::frames`], [`super::meter`]), make way when it is told to ([`super::eviction`]), and hear the end
-//! ([`super::linger`]).
+//! Each bound has a file of its own. `stall`: the client must read what it is sent. `frames` and `meter`: it may send only
+//! so many frames and bytes. `eviction`: it must go when its place is needed. `linger`: it hears why the connection ends.
 
 use std::io;
 use std::pin::Pin;
