@@ -43,7 +43,10 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     signals::ignore().map_err(Failure::system)?;
     let clock = Clock::start();
-    let daemon = Daemon::start_with(config, certificates, clock).map_err(Failure::system)?;
+    let daemon = Daemon::start_with(config, certificates, clock).map_err(|error| {
+        let place = error.key().map(|key| config.source.place(key)).unwrap_or_default();
+        Failure::system(format!("{place}{error}"))
+    })?;
     announce(config, daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;

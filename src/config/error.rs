@@ -29,6 +29,13 @@ impl Source {
         Self { path: path.to_owned(), lines }
     }
 
+    /// Where a key is, as an error begins: `file:line: key: `. Empty for a key that is not in the file.
+    #[must_use]
+    pub fn place(&self, key: &str) -> String {
+        let line = self.lines.get(key);
+        line.map(|line| format!("{}:{line}: {key}: ", self.path.display())).unwrap_or_default()
+    }
+
     /// What is wrong with a key, at the line of the key.
     pub(super) fn fault(&self, key: &str, reason: String) -> Fault {
         Fault { line: self.lines.get(key).copied(), key: key.to_owned(), reason }

@@ -24,6 +24,19 @@ pub enum StartError {
     System(Denied),
 }
 
+impl StartError {
+    /// The key of the configuration that names what cannot be had, if there is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Listen(key, ..) => Some(key),
+            Self::Relay(..) | Self::Disconnected => Some("relay.addresses"),
+            // Certificates name their keys themselves.
+            Self::Certificates(_) | Self::Blind(_) | Self::System(_) => None,
+        }
+    }
+}
+
 impl From<Denied> for StartError {
     fn from(denied: Denied) -> Self {
         Self::System(denied)

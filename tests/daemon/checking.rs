@@ -195,6 +195,17 @@ fn all_mistakes_are_shown_in_one_run_and_in_the_order_of_the_file() {
     assert!(!said.contains("hunter2"), "{said}");
 }
 
+#[test]
+fn what_cannot_be_had_at_the_start_is_said_at_the_line_of_its_key() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = config_text("22750-22759", &[&address]);
+    let output = run(&["--config", &file("taken.toml", &text)]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(71), "{said}");
+    assert!(said.contains("taken.toml:2: listen.udp: cannot listen on UDP "), "{said}");
+}
+
 /// F25
 #[test]
 fn a_credential_is_for_a_user_whom_http_would_take() {
