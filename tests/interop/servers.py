@@ -34,7 +34,7 @@ allocations_per_ip = 1000
 connections_per_ip = 1000
 answers_per_ip = 100000
 answers_per_network = 100000
-failures_per_minute = 100000
+failures_per_minute = 1000
 packets_per_second = 100000
 bits_per_second = 1000000000
 """
