@@ -1,7 +1,7 @@
 //! PURE  The TURN server as a value: it takes bytes and the time, and returns decisions.
 //!
-//! Apart from that it counts, writes log lines, and uses the ledgers that the engines of all shards share: quotas, budgets
-//! and taken ports.
+//! Beyond that, it counts, writes log lines, and uses the ledgers that the engines of all shards share: quotas, budgets
+//! and used ports.
 //!
 //! ```text
 //! on_client(path, datagram, now, ports)   a client sent a datagram or a message: what to do with it
@@ -91,7 +91,8 @@ pub struct Engine {
     answers: Arc<AnswerBudget>,
     notices: Arc<Notices>,
     counters: Arc<Counters>,
-    /// Bytes of the answer that a stranger gets; a request as long as that needs no budget.
+    /// Bytes of a challenge, the answer to an unauthenticated client. A request that is at least as long needs no
+    /// budget.
     challenge_length: usize,
     rng: StdRng,
     allocations: Allocations,
@@ -99,49 +100,48 @@ pub struct Engine {
     deadlines: BTreeSet<(Moment, Due)>,
     next_sweep: Moment,
     endings: Endings,
-    /// What reserved ports count on the quotas of those who reserved them, for as long as they could be held.
+    /// Reserved ports count against the quotas of the clients that reserved them, for as long as they can be held.
     reservations: HashMap<ReservationToken, Lease>,
     /// The TCP connections with peers.
     bridges: Bridges,
     shard: ShardIndex,
 }
 
-/// What to do with a datagram of a client.
+/// What to do with a client's datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Send this back.
     Reply(Vec<u8>),
     /// Send a part of the datagram to a peer.
     ToPeer(ToPeer),
-    /// Connect to a peer, tell `Bridges::attach` by which socket, and [`Engine::on_connected`] how that went.
+    /// Connect to a peer, pass the socket to `Bridges::attach`, and report the result to [`Engine::on_connected`].
     Connect(ConnectionId, RelayId, PeerAddr),
     /// Send this back. From then on the client's connection carries the bytes of the connection with the peer, both ways.
     Bind(ConnectionId, Vec<u8>),
-    /// The client's connection belongs on the shard of this number, which has the connection with the peer: that one is to
-    /// answer the datagram. If the connection cannot be handed over, send this back.
+    /// Move the client's connection to the shard with this number, which has the connection with the peer and answers
+    /// the datagram. If the connection cannot be moved, send this back.
     HandOver(u32, Vec<u8>),
     /// Nothing.
     Ignore(Ignored),
 }
 
-/// What becomes of a request that is granted.
+/// How a granted request is answered.
 enum Granted {
-    /// It is answered with these attributes.
+    /// At once, with these attributes.
     Now(Attributes),
-    /// It is answered when the peer has.
+    /// When the peer has answered.
     Connect(ConnectionId, RelayId, PeerAddr),
-    /// It is answered, and its connection is the peer's from then on.
+    /// At once; then the client's connection is bound to the connection with the peer.
     Bind(ConnectionId),
-    /// The shard of this number answers it.
+    /// By the shard with this number.
     Elsewhere(u32),
 }
 
-/// How many unknown attributes an answer lists at most.
+/// The most unknown attributes that one answer lists.
 const UNKNOWN_MAX: usize = 64;
 
 impl Engine {
-    /// An engine without allocations, of one shard. `seed` must be unpredictable: ports and tokens come from
-    /// it.
+    /// An engine for one shard, without allocations. `seed` must be unpredictable: ports and tokens come from it.
     #[must_use]
     pub fn new(shared: Shared, counters: Arc<Counters>, shard: ShardIndex, seed: [u8; 32]) -> Self {
         Self {
@@ -166,7 +166,7 @@ impl Engine {
         }
     }
 
-    /// Decides about a datagram of a client.
+    /// Decides what to do with a client's datagram.
     pub fn on_client(
         &mut self,
         path: ClientPath,
@@ -223,11 +223,11 @@ impl Engine {
         }
     }
 
-    /// Binding (RFC 8489 §3): who are you seen as? Anybody may ask.
+    /// Binding (RFC 8489 §3): tells a client its address as this server sees it. It needs no authentication.
     fn binding(&self, path: ClientPath, message: &Message<'_>, now: Now) -> Result<Action, Ignored> {
         let mut unknown = unknown_attributes(message);
-        // They ask nothing of a STUN server: an agent checks whether it is one of its peers (RFC 8445 §7.1). What asks for
-        // something else than an answer, such as PADDING and CHANGE-REQUEST (RFC 5780), hears that it is not done.
+        // ICE agents send these to peers (RFC 8445 §7.1); a STUN server can ignore them. An attribute that asks for a
+        // different behaviour, such as PADDING or CHANGE-REQUEST (RFC 5780), is answered as unknown.
         unknown.retain(|kind| !matches!(*kind, ATTR_PRIORITY | ATTR_USE_CANDIDATE));
         if unknown.is_empty() {
             self.counters.success(Method::Binding);
@@ -284,7 +284,7 @@ impl Engine {
         }
         let granted = |attributes: &Attributes| reply::success(message, attributes, Some(signer));
         match self.handle(method, request, ports) {
-            // The answer, and the count, come when the peer has answered.
+            // The request is answered and counted when the peer has answered.
             Ok(Granted::Connect(connection, relay, peer)) => Action::Connect(connection, relay, peer),
             Ok(Granted::Elsewhere(shard)) => {
                 Action::HandOver(shard, reply::refuse(message, Refusal::BadRequest, signer))
@@ -329,8 +329,8 @@ impl Engine {
         }
     }
 
-    /// Nobody sends from these. An answer would go to a service that answers in turn, to a crowd, or to ourselves.
-    /// Who has connected is who they say.
+    /// No client sends from these sources. An answer would reach a reflecting service, a multicast group, or this
+    /// server itself. Over TCP and TLS the source cannot be spoofed.
     fn is_impossible_source(&self, path: ClientPath) -> bool {
         if path.is_stream() {
             return false;
@@ -353,7 +353,7 @@ impl Engine {
         now: Now,
     ) -> Vec<u8> {
         self.counters.refused(method, refusal);
-        // The first challenge is how every session starts, and no failure.
+        // The first challenge starts every session and is not a failure.
         if refusal == Refusal::Challenge {
             tracing::trace!(client = %path.client, "first challenge, normal");
         } else {
@@ -365,8 +365,9 @@ impl Engine {
         reply::reject(message, refusal, challenge)
     }
 
-    /// Answers to strangers over UDP have a budget, because they may go to somebody who never asked. Nobody connects by
-    /// accident; and an answer that is no longer than its question helps nobody who spoofs one.
+    /// Error answers to unauthenticated clients over UDP have a budget, because a spoofed request would send them to a
+    /// victim. Over TCP and TLS the source cannot be spoofed; and an answer that is not longer than the request does
+    /// not amplify.
     fn afford_answer(&self, path: ClientPath, now: Now) -> Result<(), Ignored> {
         if path.is_stream() || self.answers.may_answer(path.client.ip(), now.moment) {
             return Ok(());
@@ -375,11 +376,11 @@ impl Engine {
         Err(Ignored::AnswerBudget)
     }
 
-    /// The allocation that a request is about: it must exist, and belong to who asks (RFC 8656 §5).
+    /// The allocation that a request is about: it must exist and belong to the user who sent the request (RFC 8656 §5).
     fn owned(&self, request: &Authenticated<'_>) -> Result<AllocationId, Refusal> {
         let id = self.allocations.by_path(&request.path()).ok_or(Refusal::AllocationMismatch)?;
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
-        // One that had to make way is gone already, as far as its client is concerned.
+        // To its client, an evicted allocation is already gone.
         if allocation.lease.is_evicted() {
             return Err(Refusal::AllocationMismatch);
         }
@@ -387,7 +388,7 @@ impl Engine {
     }
 }
 
-/// What a message asks for. Methods that are not served are as unknown as any other.
+/// The method of a message. Methods that are not served are unknown.
 fn method(message: &Message<'_>, tcp: bool) -> Method {
     match message.method() {
         0x001 => Method::Binding,
@@ -402,7 +403,7 @@ fn method(message: &Message<'_>, tcp: bool) -> Method {
     }
 }
 
-/// The attributes that must be understood and are not, each once.
+/// The comprehension-required attributes that this server does not understand, each once.
 fn unknown_attributes(message: &Message<'_>) -> Vec<AttrType> {
     let mut unknown = Vec::new();
     for attribute in message.attributes() {

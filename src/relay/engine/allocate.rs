@@ -29,9 +29,9 @@ use crate::relay::wire::Message;
 /// What an Allocate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// The port reserved under a token.
+    /// The port reserved under this token.
     Reserved(ReservationToken),
-    /// An address of one family; `None` leaves it to us (RFC 8656 §7.2: IPv4, where there is one).
+    /// An address of one family. With `None` we choose (RFC 8656 §7.2: IPv4, if available).
     One(Option<Family>, Evenness),
     /// One address of each family (RFC 8656 §7.1).
     Both(Evenness),
@@ -57,7 +57,7 @@ impl Wanted {
     }
 }
 
-/// The ports that were opened for an Allocate, and what the answer says beside them.
+/// The ports that were opened for an Allocate, and what else the answer contains.
 struct Opened {
     relays: Vec<OpenPort>,
     token: Option<ReservationToken>,
@@ -83,7 +83,7 @@ impl Engine {
         if PeerPolicy::is_tunnel(request.path().client.ip()) {
             return Err(Refusal::ClientDenied);
         }
-        // Before anything makes way for it.
+        // Checked first, so that no allocation is evicted for a request that cannot be met.
         if matches!(wanted, Wanted::One(Some(family), _) | Wanted::Stream(Some(family)) if !ports.serves(family))
         {
             return Err(Refusal::FamilyUnsupported);
@@ -92,7 +92,7 @@ impl Engine {
         let owner = request.account().owner();
         let admit = || self.quotas.admit(&owner, request.path().client.ip(), now);
         let lease = admit()?;
-        // A reserved port counts too, or whoever lets go of allocations could hold every port by reservations.
+        // A reserved port counts too. Otherwise a client that keeps deleting its allocations could reserve every port.
         let reservation = wanted.reserves().then(admit).transpose()?;
         let opened = self.open(wanted, ports)?;
         let answer = AllocateAnswer {
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     fn open(&mut self, wanted: Wanted, ports: &mut impl Ports) -> Result<Opened, Refusal> {
-        // Browsers ask for no family, and shall be served where there are IPv6 relay addresses alone.
+        // Browsers request no family, and must be served even if there are only IPv6 relay addresses.
         let there = if ports.serves(Family::V4) { Family::V4 } else { Family::V6 };
         let (evenness, families) = match wanted {
             Wanted::Reserved(token) => {
@@ -187,7 +187,7 @@ impl Engine {
     }
 }
 
-/// The client may not have heard the answer and asks again; anything else on a busy 5-tuple is a mistake.
+/// The client may have lost the answer and retransmits. Any other Allocate on a 5-tuple in use is a mistake.
 fn repeat(existing: &Allocation, request: &Authenticated<'_>) -> Result<Attributes, Refusal> {
     let same = existing.answer.transaction == request.message().transaction()
         && *existing.username == *request.account().username;
@@ -242,7 +242,7 @@ fn wanted(message: &Message<'_>, tcp: bool) -> Result<Wanted, Refusal> {
     }
 }
 
-/// An Allocate for TCP must not have the attributes that only UDP has a use for (RFC 6062 §5.1).
+/// An Allocate for TCP must not have attributes that apply only to UDP (RFC 6062 §5.1).
 fn wanted_stream(message: &Message<'_>) -> Result<Wanted, Refusal> {
     let udp = [
         ATTR_DONT_FRAGMENT,
@@ -265,7 +265,7 @@ fn read_family(number: u8) -> Result<Family, Refusal> {
         .ok_or(Refusal::FamilyUnsupported)
 }
 
-/// The lifetime granted for what LIFETIME asks (RFC 8656 §7.2), in seconds.
+/// The lifetime that is granted for LIFETIME (RFC 8656 §7.2), in seconds.
 pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
     let asked = request.message().value(ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
     let longest = request.account().longest(request.now().unix);
@@ -273,7 +273,7 @@ pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
     Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME).min(longest))
 }
 
-/// Until when an address lives that is granted `lifetime` seconds now.
+/// When an address expires that is granted `lifetime` seconds now.
 pub(super) fn until(now: Moment, lifetime: u32) -> Moment {
     now + Duration::from_secs(u64::from(lifetime))
 }
@@ -283,8 +283,8 @@ const MAX_LIFETIME: u32 = 3600;
 /// The R bit of EVEN-PORT (RFC 8656 §18.7).
 const RESERVE_NEXT: u8 = 0x80;
 
-// RFC 8656 §18.10 and §18.12, which the crates do not know.
+// RFC 8656 §18.10 and §18.12; the crates do not have these.
 const ATTR_ADDITIONAL_ADDRESS_FAMILY: AttrType = AttrType(0x8000);
-/// Its number before IANA gave it one; Debian 12's coturn client still sends it.
+/// The number of its draft. Debian 12's coturn client still sends it.
 const ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT: AttrType = AttrType(0x8032);
 const ATTR_ADDRESS_ERROR_CODE: AttrType = AttrType(0x8001);

@@ -19,61 +19,61 @@ use crate::relay::engine::seam::{OpenPort, ReservationToken};
 pub const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
 /// How long a channel lasts (RFC 8656 §12).
 pub const CHANNEL_LIFETIME: Duration = Duration::from_secs(600);
-/// How long afterwards neither its number nor its peer can be bound to another (RFC 8656 §12).
+/// How long after that neither its number nor its peer can be bound to another one (RFC 8656 §12).
 pub const CHANNEL_RESERVATION: Duration = Duration::from_secs(300);
 
-/// An allocation's place in its shard's table. Used again after the allocation has ended.
+/// The index of an allocation in its shard's table. Reused after the allocation has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId(usize);
 
 /// One allocation (RFC 8656 §6).
 #[derive(Debug)]
 pub struct Allocation {
-    /// The 5-tuple it belongs to.
+    /// Its 5-tuple.
     pub path: ClientPath,
-    /// Who made it; only they may change it.
+    /// The user who made it; only this user may change it.
     pub username: Box<str>,
-    /// Whose quota it counts on.
+    /// The user whose quota it counts against.
     pub tag: Box<str>,
-    /// What was answered, for a client that did not hear it.
+    /// The answer to its Allocate, for a retransmitted request.
     pub answer: AllocateAnswer,
-    /// What its peers speak.
+    /// The transport protocol between the relay and its peers.
     pub transport: Transport,
-    /// Whether its client reads Data indications that carry ICMP instead of data.
+    /// Whether its client accepts Data indications that carry ICMP instead of data.
     pub icmp: IcmpReports,
     /// The relayed transport addresses, each with the moment it expires.
     pub relays: Vec<(OpenPort, Moment)>,
     /// The peers that may send to the client.
     pub permissions: Vec<Permission>,
-    /// The channels, those in reservation included.
+    /// The channels, including those that are only reserved.
     pub channels: Vec<Channel>,
-    /// The count on the quotas.
+    /// Its lease from the quotas.
     pub lease: Lease,
-    /// How many peer addresses it was ever permitted.
+    /// How many peer addresses were ever permitted.
     pub peers: u32,
-    /// The rate at which it adds new ones.
+    /// The rate at which it adds new peers.
     pub new_peers: Bucket,
-    /// What went from the client to peers.
+    /// Traffic from the client to peers.
     pub up: Meter,
-    /// What went from peers to the client.
+    /// Traffic from peers to the client.
     pub down: Meter,
     /// When it was made.
     pub since: Moment,
-    /// What the deadline table holds for it.
+    /// Its entry in the deadline table.
     pub deadline: Moment,
 }
 
-/// Whether a client hears of the ICMP errors that its packets meet (RFC 8656 §11.5).
+/// Whether a client gets reports of the ICMP errors that its packets cause (RFC 8656 §11.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IcmpReports {
-    /// Its Allocate had ADDITIONAL-ADDRESS-FAMILY, which is new in RFC 8656 as these reports are.
+    /// Its Allocate had ADDITIONAL-ADDRESS-FAMILY, which like these reports is new in RFC 8656.
     Wanted,
-    /// It may be of the time of RFC 5766. A Data indication without DATA ends the client of pion and of the `turn`
-    /// crate, so it hears nothing, as from every older server.
+    /// The client may implement RFC 5766. A Data indication without DATA ends the clients of pion and the `turn` crate,
+    /// so it gets no reports, as from every older server.
     Unknown,
 }
 
-/// The answer to an Allocate, as far as it cannot be read off the allocation.
+/// The parts of the answer to an Allocate that cannot be derived from the allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AllocateAnswer {
     /// The transaction that made the allocation: its retransmission gets the same answer (RFC 8656 §5).
@@ -82,7 +82,7 @@ pub struct AllocateAnswer {
     pub lifetime: u32,
     /// The token of the reserved next port.
     pub token: Option<ReservationToken>,
-    /// The family that could not be had, and the error code that says why.
+    /// The family that could not be served, and the error code that says why.
     pub failed: Option<(Family, u16)>,
 }
 
@@ -91,7 +91,7 @@ pub struct AllocateAnswer {
 pub struct Permission {
     /// The peer's address; the port does not matter.
     pub ip: IpAddr,
-    /// Until when.
+    /// When it expires.
     pub until: Moment,
 }
 
@@ -104,11 +104,11 @@ pub struct Channel {
     pub peer: PeerAddr,
     /// The socket that reaches the peer.
     pub relay: RelayId,
-    /// Until when it is bound; it stays reserved for [`CHANNEL_RESERVATION`] more.
+    /// When it expires; it stays reserved for [`CHANNEL_RESERVATION`] more.
     pub until: Moment,
 }
 
-/// What one direction of an allocation carried, and may carry.
+/// What one direction of an allocation has carried and may still carry.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Meter {
     packet_rate: Bucket,
@@ -120,12 +120,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Takes a packet from the rates, if they allow it. It is not counted yet: something else may forbid it.
+    /// Takes a packet from the rates, if they allow it. It does not count the packet: something else may still forbid
+    /// it.
     pub fn take(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
         self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes as u64, now)
     }
 
-    /// Takes bytes of a connection, which cannot be dropped any more, and counts them.
+    /// Takes bytes of a connection, which can no longer be dropped, and counts them.
     pub fn carry(&mut self, limits: &Limits, bytes: usize, now: Moment) {
         self.byte_rate.spend(limits.bytes, bytes as u64, now);
         self.count(bytes);
@@ -145,7 +146,7 @@ impl Meter {
 }
 
 impl Allocation {
-    /// What one direction carried, and may carry.
+    /// What one direction has carried and may still carry.
     #[must_use]
     pub fn meter(&self, direction: Direction) -> &Meter {
         match direction {
@@ -168,7 +169,7 @@ impl Allocation {
         self.relays.iter().map(|(relay, _)| *relay).find(|relay| relay.family() == family)
     }
 
-    /// Until when `ip` may send.
+    /// Until when `ip` may send to the client.
     #[must_use]
     pub fn permitted_until(&self, ip: IpAddr) -> Option<Moment> {
         self.permissions.iter().find(|permission| permission.ip == ip).map(|permission| permission.until)
@@ -210,7 +211,7 @@ impl Allocations {
         Some(allocation)
     }
 
-    /// Removes one relayed address of an allocation, which may then have none left.
+    /// Removes one relayed address of an allocation, which may have none left afterwards.
     pub fn remove_relay(&mut self, id: AllocationId, relay: RelayId) -> Option<&mut Allocation> {
         self.by_relay.remove(&relay);
         let allocation = self.slots.get_mut(id.0)?;

@@ -1,16 +1,16 @@
 //! PURE  Limits answers to unauthenticated clients, and wrong passwords, in tables of a fixed size.
 //!
-//! An answer to a spoofed request hits somebody who never asked. So unauthenticated error answers have a budget for each
-//! address and each network, and silence follows. Whoever shares a slot of a table shares its budget: the tables never
-//! grow, whatever arrives.
+//! The answer to a spoofed request hits a victim. So unauthenticated error answers have a budget for each address and
+//! each network; beyond it, requests get no answer. Addresses that share a slot of a table share its budget: the tables
+//! never grow.
 //!
-//! An address at which somebody has authenticated lately is no stranger: its budget is apart from those of its network
-//! and of all strangers, and twenty times as fast. Spoofed requests must be twenty times as many to keep its newcomers
-//! waiting.
+//! An address from which a client has authenticated lately has a budget of its own, apart from its network's and from
+//! those of unknown addresses, and twenty times as fast. So an attacker needs twenty times as many spoofed requests to
+//! delay new clients at such an address.
 //!
-//! Wrong passwords are counted for the port that they came from, and in larger numbers for the pair of address and user
-//! and for the address. So a neighbour who guesses silences itself long before anybody else, and a flood of invented
-//! names meets the bound of its address long before the table forgets anything.
+//! Wrong passwords are counted for their source port, and with higher limits for the pair of address and user and for
+//! the address. So a guessing client silences itself long before its neighbours, and a flood of invented names reaches
+//! the limit of its address long before the table forgets anything.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ use crate::bounds::rate::{Bucket, Rate, SharedBucket};
 use crate::clock::Moment;
 use crate::relay::engine::{Settings, nonce};
 
-/// The budgets, shared by all shards: a network's packets reach every one of them.
+/// The budgets. All shards share them, because packets of one network reach every shard.
 #[derive(Debug)]
 pub struct AnswerBudget {
     settings: Arc<Settings>,
@@ -31,40 +31,41 @@ pub struct AnswerBudget {
     addresses: SharedTable<{ 1 << 15 }>,
     networks: SharedTable<{ 1 << 13 }>,
     acquainted: SharedTable<{ 1 << 13 }>,
-    /// The addresses at which somebody has authenticated, each until [`ACQUAINTANCE`] later.
+    /// The addresses from which a client has authenticated, each kept for [`ACQUAINTANCE`].
     acquaintances: OwnedTable<{ 1 << 15 }>,
     guesses: OwnedTable<{ 1 << 16 }>,
 }
 
-/// Who guesses a password, and whose.
+/// Who tries a password, and for which user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guesser<'a> {
-    /// Somebody with a nonce that was given to this very port or connection: the source is not spoofed.
+    /// A client with a nonce that was issued to this very port or connection: the source is not spoofed.
     Present(SocketAddr, Guessed<'a>),
-    /// Somebody without: the source may be spoofed, and nobody must be locked out by it.
+    /// A client without such a nonce: the source may be spoofed, so nobody may be locked out because of it.
     Anybody(IpAddr, &'a str),
 }
 
 /// Whose password is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guessed<'a> {
-    /// A static user's, or that of a name that is nobody's: people choose passwords that can be guessed.
+    /// A static or unknown user's. People choose passwords that can be guessed.
     Chosen(&'a str),
-    /// That of a time-limited credential: 160 bits, which nobody guesses.
+    /// A time-limited credential's. It has 160 bits, which nobody guesses.
     Derived,
 }
 
-/// For how long an address is known after somebody has authenticated there: as long as the nonce that proved it.
+/// How long an address is known after a client has authenticated there: as long as the nonce that proved it.
 pub const ACQUAINTANCE: Duration = nonce::LIFETIME;
-/// How many times faster the budget of a known address fills.
+/// How many times faster the budget of a known address refills.
 pub const ACQUAINTED: u64 = 20;
-/// How many times as many wrong passwords one user may have from one address as one port may try.
+/// The limit on wrong passwords for one user from one address, as a multiple of that for one port.
 pub const PORTS_OF_USER: u64 = 10;
-/// How many times as many wrong passwords one address may try for all users together.
+/// The limit on wrong passwords from one address for all users, as a multiple of that for one port.
 pub const PORTS_OF_ADDRESS: u64 = 100;
 
 impl AnswerBudget {
-    /// Full budgets, with the limits of `settings`. The seed keeps strangers from choosing addresses that fall on somebody else's slot.
+    /// Full budgets, with the limits of `settings`. The seed keeps attackers from choosing addresses that share a
+    /// victim's slot.
     #[must_use]
     pub fn new(settings: Arc<Settings>, seed: u64) -> Self {
         Self {
@@ -78,7 +79,7 @@ impl AnswerBudget {
         }
     }
 
-    /// Whether one more error may be sent to a stranger at `ip`.
+    /// Whether one more error may be sent to an unauthenticated client at `ip`.
     pub fn may_answer(&self, ip: IpAddr, now: Moment) -> bool {
         let limits = &self.settings.limits;
         let at = self.hash(address(ip));
@@ -90,18 +91,18 @@ impl AnswerBudget {
         }
     }
 
-    /// Somebody at `ip` has authenticated, with a nonce that went there.
+    /// A client at `ip` has authenticated, with a nonce that was issued to it.
     pub fn met(&self, ip: IpAddr, now: Moment) {
         self.acquaintances.set(self.hash(address(ip)), (now + ACQUAINTANCE).as_nanos(), now);
     }
 
-    /// Whether one more password may be tried. Takes nothing.
+    /// Whether one more password may be tried. Takes nothing from the budget.
     #[must_use]
     pub fn may_guess(&self, guesser: Guesser<'_>, now: Moment) -> bool {
         self.guesses_of(guesser).all(|(hash, rate)| !self.guesses.owned(hash).is_spent(rate, now))
     }
 
-    /// A wrong password came.
+    /// Counts a wrong password.
     pub fn guessed(&self, guesser: Guesser<'_>, now: Moment) {
         for (hash, rate) in self.guesses_of(guesser) {
             let mut bucket = self.guesses.owned(hash);
@@ -110,7 +111,7 @@ impl AnswerBudget {
         }
     }
 
-    /// The buckets that a guess is counted in: the hash of each, and its rate.
+    /// The buckets that count a guess: the hash of each, and its rate.
     fn guesses_of(&self, guesser: Guesser<'_>) -> impl Iterator<Item = (u64, Rate)> {
         let one = self.settings.limits.failures;
         let (of_user, of_address) = (one.times(PORTS_OF_USER), one.times(PORTS_OF_ADDRESS));
@@ -141,7 +142,7 @@ impl AnswerBudget {
     }
 }
 
-/// Buckets, found by hash; everybody on a slot shares its bucket.
+/// Buckets found by hash. All hashes of a slot share its bucket.
 #[derive(Debug)]
 struct SharedTable<const SLOTS: usize> {
     slots: Box<[SharedBucket]>,
@@ -157,19 +158,19 @@ impl<const SLOTS: usize> SharedTable<SLOTS> {
     }
 }
 
-/// Buckets that each belong to one hash. A hash without one has a full bucket. One that needs a slot takes the one
-/// among [`WAYS`] that is free, or else the one whose bucket is full the soonest.
+/// Buckets that each belong to one hash. A hash without a slot has a full bucket. A hash that needs one of its [`WAYS`]
+/// slots takes a free one, or else the one whose bucket is full the soonest.
 #[derive(Debug)]
 struct OwnedTable<const SLOTS: usize> {
     slots: Box<[AtomicU64]>,
 }
 
-/// A slot says in its upper 20 bits whose bucket it holds, and in the others when that bucket will be full again, in ticks
-/// of 2^16 ns, 66 µs. That lasts for 36 years. A tick must be well below the shortest time that a wrong password costs, which
-/// is 600 µs, because each of them is rounded down: see `Limits::failures_per_minute` in `sections`.
+/// The upper 20 bits of a slot identify the hash that owns it. The others say when its bucket will be full again, in
+/// ticks of 2^16 ns (66 µs), which lasts for 36 years. Each time is rounded down, so a tick must be well below the
+/// shortest time that a wrong password costs, 600 µs: see `Limits::failures_per_minute` in `sections`.
 const OWNER: u64 = !(u64::MAX >> 20);
 const TICK_BITS: u32 = 16;
-/// How many slots a hash may have its bucket in.
+/// How many slots may hold the bucket of a hash.
 const WAYS: usize = 4;
 
 impl<const SLOTS: usize> OwnedTable<SLOTS> {
@@ -183,7 +184,7 @@ impl<const SLOTS: usize> OwnedTable<SLOTS> {
         Bucket::from_state(mine.map_or(0, until))
     }
 
-    /// Keeps `state`, a bucket's, for this hash.
+    /// Stores `state`, the state of a bucket, for this hash.
     fn set(&self, hash: u64, state: u64, now: Moment) {
         let time = |slot: &&AtomicU64| until(slot.load(Ordering::Relaxed));
         let ways = self.ways(hash);
@@ -284,7 +285,7 @@ mod tests {
         assert_eq!(victims.count(), 0);
     }
 
-    /// Each a name and a connection of its own, as fast as one address is listened to.
+    /// Each guess has a new name and a new connection, at the highest rate that one address is answered.
     #[test]
     fn guesses_of_invented_names_are_bounded_for_their_address_before_anything_is_forgotten() {
         let budget = budget();
@@ -305,7 +306,7 @@ mod tests {
         assert!(!budget.may_guess(alice(11), at(1)), "and alice is not forgotten");
     }
 
-    /// Where a tick was longer than what a password costs, none of them counted.
+    /// If a tick were longer than the time that a wrong password costs, none would count.
     #[test]
     fn the_largest_number_of_wrong_passwords_is_a_bound_for_an_address_too() {
         let most = u64::from(crate::sections::limits::Failures::MAX.get());

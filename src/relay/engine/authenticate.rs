@@ -1,16 +1,16 @@
 //! PURE  Authenticates requests with the long-term credential mechanism (RFC 8489 §9.2.4).
 //!
-//! The checks come in the RFC's order: is there integrity at all, are the credentials complete, were the password
-//! algorithms left as we offered them, who is it, does the password fit, and only then: is the nonce ours and
-//! fresh. Nothing is remembered of a client before all that. An [`Authenticated`] request can only be made here,
-//! and the handlers take nothing else, so none of them can forget to ask.
+//! The checks follow the RFC: is there message integrity, are the credentials complete, are the password algorithms the
+//! ones that we offered, which user is it, is the password right, and only then: is the nonce ours and fresh. Until
+//! then, no state is kept for a client. Only this file can make an [`Authenticated`] request, and the handlers accept
+//! nothing else, so none of them can skip authentication.
 //!
-//! Guesses are counted, see [`AnswerBudget`]. With a nonce of ours, which goes only to the address it was made for, too
-//! many of them lead to silence. With any other nonce the source may be spoofed, and nobody must be locked out by that:
-//! then every answer is that the nonce is stale, and nothing is learned of the password.
+//! Wrong passwords are counted, see [`AnswerBudget`]. If the client has a valid nonce, which is sent only to its own
+//! address, it gets no answer after too many of them. With any other nonce the source may be spoofed, and nobody may be
+//! locked out because of it: then every answer is that the nonce is stale, which says nothing about the password.
 //!
-//! Two are never kept from being heard: who has an allocation on this very 5-tuple, because a running call must not end
-//! by what neighbours do; and who has a time-limited credential, because nobody guesses 160 bits.
+//! Two kinds of clients are never silenced: one that has an allocation on this very 5-tuple, because neighbours must
+//! not end a running call; and one with a time-limited credential, because nobody guesses 160 bits.
 
 use stun::attributes::{
     ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
@@ -27,7 +27,7 @@ use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::reply::Signer;
 use crate::relay::wire::Message;
 
-/// A request whose sender is known.
+/// A request whose sender has authenticated.
 pub(super) struct Authenticated<'a> {
     message: &'a Message<'a>,
     path: ClientPath,
@@ -42,12 +42,12 @@ impl<'a> Authenticated<'a> {
         self.message
     }
 
-    /// Where the request came from.
+    /// The 5-tuple of the request.
     pub(super) fn path(&self) -> ClientPath {
         self.path
     }
 
-    /// Who sent it.
+    /// The user who sent it.
     pub(super) fn account(&self) -> &Account {
         &self.account
     }
@@ -57,7 +57,7 @@ impl<'a> Authenticated<'a> {
         &self.signer
     }
 
-    /// When it came.
+    /// When it was received.
     pub(super) fn now(&self) -> Now {
         self.now
     }
@@ -66,12 +66,12 @@ impl<'a> Authenticated<'a> {
 /// Why a request did not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rejection {
-    /// The client, who has proved nothing, hears this error, unsigned, if there is a budget for such answers.
+    /// An unauthenticated client gets this error, unsigned, if the budget for such answers allows it.
     Stranger(Refusal),
-    /// The client knows the password, and hears this error, unsigned. That needs no budget: an answer to a request with
-    /// integrity is at most a third longer than the request.
+    /// The client knows the password and gets this error, unsigned. That needs no budget: the answer is at most a third
+    /// longer than the request, which has integrity.
     Known(Refusal),
-    /// The client hears nothing.
+    /// The client gets no answer.
     Ignored(Ignored),
 }
 
@@ -86,7 +86,7 @@ pub(super) struct Gate<'a> {
     pub(super) settings: &'a Settings,
     pub(super) nonces: &'a Nonces,
     pub(super) answers: &'a AnswerBudget,
-    /// Who made the allocation on the 5-tuple of the request, if there is one.
+    /// The user who made the allocation on the 5-tuple of the request, if there is one.
     pub(super) holder: Option<&'a str>,
 }
 
@@ -96,12 +96,12 @@ struct Claim<'a> {
     realm: &'a [u8],
     nonce: &'a [u8],
     algorithm: PasswordAlgorithm,
-    /// Whether the client knows RFC 8489, so that the answer is signed with SHA-256 whatever the key is.
+    /// Whether the client supports RFC 8489. Then the answer is signed with SHA-256, whatever the key is.
     negotiated: bool,
 }
 
 impl Gate<'_> {
-    /// Lets a request pass, or says why not.
+    /// Authenticates a request, or says why it is rejected.
     pub(super) fn authenticate<'m>(
         &self,
         path: ClientPath,
@@ -117,7 +117,7 @@ impl Gate<'_> {
         let guesser = self.guesser(path, &account, fresh);
         match guesser.filter(|guesser| !self.answers.may_guess(*guesser, now.moment)) {
             Some(Guesser::Present(..)) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
-            // Stale it is, whatever the password: to say 401 or 438 would tell a guesser which it is.
+            // The answer is 438 whatever the password: telling 401 from 438 would help a guesser.
             Some(Guesser::Anybody(..)) => return Err(Refusal::StaleNonce.into()),
             None => {}
         }
@@ -126,7 +126,7 @@ impl Gate<'_> {
         let realm = credentials.realm();
         let keys =
             account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass.reveal()));
-        // Every password is tried, whichever matches, so that time tells nothing.
+        // All passwords are tried, even after a match, so that the timing tells nothing.
         let matching =
             keys.fold(
                 None,
@@ -155,7 +155,8 @@ impl Gate<'_> {
         Ok(Authenticated { message, path, account, signer: Signer { key, integrity }, now })
     }
 
-    /// Who it counts for if the password is wrong; nobody, for who has an allocation here.
+    /// How a wrong password would be counted. `None` for the owner of the allocation on this 5-tuple, and for a
+    /// time-limited credential without a fresh nonce.
     fn guesser<'a>(&self, path: ClientPath, account: &'a Account, fresh: bool) -> Option<Guesser<'a>> {
         if self.holder.is_some_and(|holder| holder == account.username) {
             return None;
@@ -182,16 +183,16 @@ fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
     }
 }
 
-/// Bytes of a user name that must be read, because RFC 5389 let clients send as many (RFC 8489 §14.3).
+/// The longest user name that must be accepted, in bytes, because RFC 5389 allowed it (RFC 8489 §14.3).
 const USERNAME_MAX: usize = 763;
 
-/// Reads the credentials; `None` if they are incomplete, or if the password algorithms are not those that went out
-/// with the nonce, which is what somebody in between would change to get a weaker one used (RFC 8489 §9.2.4).
+/// Reads the credentials. `None` if they are incomplete, or if the password algorithms are not those that we sent with
+/// the nonce: an attacker between client and server would change them to force a weaker one (RFC 8489 §9.2.4).
 fn claim<'a>(message: &Message<'a>, nonces: &Nonces) -> Option<Claim<'a>> {
     let value = |kind| message.first(kind).map(|attribute| attribute.value);
     let user = match (value(ATTR_USER_HASH), value(ATTR_USERNAME)) {
         (Some(hash), _) => UserId::Hash(hash),
-        // Nobody has a name that is too long or is not UTF-8.
+        // No user has a name that is too long or is not UTF-8.
         (None, Some(name)) => {
             let name = str::from_utf8(name).ok().filter(|name| name.len() <= USERNAME_MAX);
             UserId::Name(name.unwrap_or_default())
@@ -202,7 +203,7 @@ fn claim<'a>(message: &Message<'a>, nonces: &Nonces) -> Option<Claim<'a>> {
     let (algorithm, negotiated) = match (value(ATTR_PASSWORD_ALGORITHMS), value(ATTR_PASSWORD_ALGORITHM)) {
         (None, None) => (PasswordAlgorithm::Md5, false),
         (Some(list), Some(chosen)) if list == OFFERED => (PasswordAlgorithm::read(chosen)?, true),
-        // The nonce of another server; it will be called stale.
+        // This nonce is from another server and will be rejected as stale.
         (_, chosen) if !nonces.is_offer(nonce) => {
             (chosen.and_then(PasswordAlgorithm::read).unwrap_or(PasswordAlgorithm::Md5), false)
         }

@@ -1,7 +1,8 @@
 //! PURE  Limits the bandwidth of one user and of all users together, in counters that all shards share without a lock.
 //!
-//! Both bounds are off unless the operator sets them, and cost a packet nothing then. A user's is one atomic bucket for
-//! each direction. That of all is asked only once for [`CHUNK`] bytes, which a shard then spends by itself.
+//! Both limits are off unless the operator sets them, and then cost nothing. A user's limit is one atomic bucket for
+//! each direction. The total limit is charged in portions of [`CHUNK`] bytes, which a shard then spends without asking
+//! again.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use crate::bounds::rate::{Rate, SharedBucket};
 use crate::clock::Moment;
 use crate::metrics::Direction;
 
-/// What may be carried.
+/// The bandwidth limits.
 #[derive(Debug, Default)]
 pub struct Bandwidth {
     user: Option<Rate>,
@@ -21,20 +22,20 @@ pub struct Bandwidth {
 #[derive(Debug, Default)]
 pub struct Share([SharedBucket; 2]);
 
-/// One shard's part in the bounds.
+/// One shard's part of the limits.
 #[derive(Debug)]
 pub struct Purse {
     bandwidth: Arc<Bandwidth>,
-    /// Bytes that this shard may still spend of what it took from that of all.
+    /// Bytes that this shard has taken from the total and not spent yet.
     left: [u64; 2],
 }
 
-/// How many bytes a shard takes at a time from what all may carry. So no more than this for each shard and direction is
-/// taken and not carried.
+/// How many bytes a shard takes from the total at a time. So each shard holds at most this much unspent in each
+/// direction.
 pub const CHUNK: u64 = 16 << 10;
 
 impl Bandwidth {
-    /// At most so many bytes for one `user`, and in `total`, in each direction; `None` is no bound.
+    /// Limits for each `user` and for all together (`total`), in each direction; `None` is unlimited.
     #[must_use]
     pub fn new(user: Option<Rate>, total: Option<Rate>) -> Self {
         Self { user, total, all: Share::default() }
@@ -48,13 +49,13 @@ impl Share {
 }
 
 impl Purse {
-    /// A shard's, empty.
+    /// One shard's part, empty.
     #[must_use]
     pub fn new(bandwidth: Arc<Bandwidth>) -> Self {
         Self { bandwidth, left: [0; 2] }
     }
 
-    /// Lets `bytes` of the user with this `share` pass, if the bounds allow it.
+    /// Lets `bytes` of the user with this `share` pass, if the limits allow it.
     pub fn pass(&mut self, share: &Share, direction: Direction, bytes: usize, now: Moment) -> bool {
         let (bytes, bounds) = (bytes as u64, &*self.bandwidth);
         if bounds.user.is_some_and(|rate| !share.bucket(direction).take(rate, bytes, now)) {
@@ -73,7 +74,7 @@ impl Purse {
         true
     }
 
-    /// Counts `bytes` that were carried already.
+    /// Counts `bytes` that have already been carried.
     pub fn spend(&self, share: &Share, direction: Direction, bytes: usize, now: Moment) {
         let bytes = bytes as u64;
         for (rate, bucket) in self.buckets(share, direction) {
@@ -106,10 +107,10 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// So many packets of 1000 bytes pass in ten seconds, for users who each offer 1000 a second.
+    /// How many packets of 1000 bytes pass in ten seconds, if each user offers 1000 a second.
     fn passed(bandwidth: Bandwidth, users: usize) -> Vec<u64> {
         let bandwidth = Arc::new(bandwidth);
-        // Each user's packets come on a shard of its own, as they may.
+        // Each user's packets arrive on a separate shard, which can happen.
         let mut shards: Vec<_> =
             (0..users).map(|_| (Purse::new(Arc::clone(&bandwidth)), Share::default())).collect();
         let mut passed = vec![0; users];

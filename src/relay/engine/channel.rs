@@ -32,7 +32,7 @@ impl Engine {
         if allocation.transport != Transport::Udp {
             return Err(Refusal::BadRequest);
         }
-        // Both conflict rules: a number has one peer, and a peer one number.
+        // Both conflict rules: a number has one peer, and a peer has one number.
         if allocation.channels.iter().any(|other| (other.number == number) != (other.peer == peer)) {
             return Err(Refusal::BadRequest);
         }
@@ -42,8 +42,8 @@ impl Engine {
         if is_new && allocation.channels.len() >= self.settings.limits.configured.channels.get() as usize {
             return Err(Refusal::Channels);
         }
-        // What it permits lasts as long as the channel, not the five minutes of RFC 8656 §9: clients that rely on that bind
-        // once and refresh no permission, and they have named this very peer for ten minutes.
+        // The permission lasts as long as the channel, not the five minutes of RFC 8656 §9: some clients rely on that,
+        // bind once and refresh no permission. They have named this very peer for ten minutes.
         self.permit(id, &[peer.ip()], now, CHANNEL_LIFETIME)?;
         self.bind(id, Channel { number, peer, relay: relay.id, until: now + CHANNEL_LIFETIME }, ports);
         Ok(Attributes::new())
@@ -59,7 +59,7 @@ impl Engine {
         self.routes.insert(allocation.path, up, down);
     }
 
-    /// Forgets the channels whose reservation is over.
+    /// Removes the channels whose reservation has ended.
     fn drop_old_channels(&mut self, id: AllocationId, now: Moment) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let Allocation { path, channels, .. } = allocation;

@@ -1,7 +1,7 @@
 //! PURE  Binding without a magic cookie (RFC 3489), for clients from before 2008, where the operator enables it.
 //!
-//! The answer is MAPPED-ADDRESS alone. It says nothing of another address to try, because there is none, and a request
-//! that wants to be answered from one (CHANGE-REQUEST) is not answered.
+//! The answer is only MAPPED-ADDRESS. It names no alternative address, because there is none. A request to be answered
+//! from another address (CHANGE-REQUEST) gets no answer.
 
 use crate::clock::Now;
 use crate::outcome::{Ignored, Method};
@@ -15,7 +15,7 @@ const MAPPED_ADDRESS: u16 = 0x0001;
 const CHANGE_REQUEST: [u8; 2] = [0x00, 0x03];
 
 impl Engine {
-    /// Answers a datagram that is no STUN of today, if it is a Binding request of RFC 3489.
+    /// Answers a datagram that is not valid STUN today, if it is a Binding request of RFC 3489.
     pub(super) fn classic_binding(
         &self,
         path: ClientPath,
@@ -32,7 +32,7 @@ impl Engine {
     }
 }
 
-/// The 16 bytes that the answer repeats, if this is a request that may be answered from where it came to.
+/// The 16 bytes that the answer repeats, if this is a request that can be answered from the address that received it.
 fn transaction(datagram: &[u8]) -> Option<&[u8]> {
     let (header, mut rest) = datagram.split_at_checked(HEADER)?;
     let length = usize::from(u16::from_be_bytes([header[2], header[3]]));

@@ -1,8 +1,9 @@
 //! PURE  Connect and ConnectionBind (RFC 6062 §5): TCP connections between an allocation and its peers.
 //!
-//! A connection with a peer is made for a Connect, or by the peer. Then the client has a while to bind it to a
-//! new connection of its own; from then on the two carry bytes, and nobody looks at them. The engine says who may, and
-//! who belongs together; the caller makes the connections and carries the bytes.
+//! A connection with a peer is made for a Connect, or by the peer. The client then has a limited time to bind it to a
+//! new connection of its own. From then on the two connections carry bytes, which the engine does not inspect. The
+//! engine decides who may connect and which connections belong together; the caller makes the connections and carries
+//! the bytes.
 
 use rand::Rng;
 use stun::attributes::ATTR_CONNECTION_ID;
@@ -20,7 +21,7 @@ use crate::relay::engine::seam::Ports;
 use crate::relay::engine::{Engine, Granted};
 use crate::relay::wire;
 
-/// Which of how many shards this is: a connection's id says which one it is on.
+/// The index of this shard among all shards. A connection's id tells which shard it is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShardIndex {
     /// The shard's number, from zero.
@@ -47,7 +48,7 @@ impl Engine {
         &self.bridges
     }
 
-    /// The same, to say what has become of their sockets.
+    /// The connections with peers, to report what happened to their sockets.
     pub(in crate::relay) fn bridges_mut(&mut self) -> &mut Bridges {
         &mut self.bridges
     }
@@ -86,7 +87,8 @@ impl Engine {
         Ok((connection, relay, peer))
     }
 
-    /// The peer of a Connect has answered, or did not: the answer to the Connect, and the client that it is for.
+    /// The peer of a Connect has accepted or refused the connection. Returns the answer to the Connect, and the client
+    /// to send it to.
     pub fn on_connected(&mut self, id: ConnectionId, connected: bool) -> Option<(ClientPath, Vec<u8>)> {
         let (relay, answer) = self.bridges.on_connected(id, connected)?;
         let path = self.holder(relay)?.path;
@@ -98,11 +100,11 @@ impl Engine {
         Some((path, answer))
     }
 
-    /// A peer connected to a relayed address by itself (RFC 6062 §5.3): the connection's name, and what its client
-    /// hears of it.
+    /// A peer has connected to a relayed address (RFC 6062 §5.3). Returns the connection's id, its client, and the
+    /// message for this client.
     ///
     /// # Errors
-    /// Why the connection is to be closed at once.
+    /// Why the connection must be closed at once.
     pub fn on_attempt(
         &mut self,
         relay: RelayId,
@@ -131,7 +133,7 @@ impl Engine {
     pub(super) fn connection_bind(&mut self, request: &Authenticated<'_>) -> Result<Granted, Refusal> {
         let path = request.path();
         let Via::Stream(client) = path.via else { return Err(Refusal::BadRequest) };
-        // A connection that has an allocation stays its control connection.
+        // A connection that has an allocation remains its control connection.
         if self.allocations.by_path(&path).is_some() {
             return Err(Refusal::BadRequest);
         }
@@ -158,7 +160,7 @@ impl Engine {
         self.bridges.remove(id);
     }
 
-    /// Whether a connection may carry more bytes in one direction now. If not, whoever sends them has to wait.
+    /// Whether a connection may carry more bytes in one direction now. If not, the sender has to wait.
     #[must_use]
     pub fn may_carry(&self, id: ConnectionId, direction: Direction, now: Moment) -> bool {
         let allocation = self.bridges.relay(id).and_then(|relay| self.holder(relay));
@@ -168,7 +170,7 @@ impl Engine {
         })
     }
 
-    /// A connection carries so many bytes.
+    /// Counts `bytes` that a connection carries.
     pub fn on_carried(&mut self, id: ConnectionId, direction: Direction, bytes: usize, now: Moment) {
         let holder = self.bridges.relay(id).and_then(|relay| self.allocations.by_relay(relay));
         let Some(allocation) = holder.and_then(|id| self.allocations.get_mut(id)) else { return };
@@ -178,8 +180,8 @@ impl Engine {
         self.counters.relayed(direction, bytes);
     }
 
-    /// An allocation may have as many connections as channels, because they take the place of channels. All of them are
-    /// its only relayed address's: an allocation for TCP has none of another family.
+    /// An allocation may have as many connections as channels, because for TCP they replace channels. All of them use
+    /// its only relayed address: an allocation for TCP has only one family.
     fn afford_connection(&self, relay: RelayId) -> Result<(), Refusal> {
         let held = self.bridges.peers(relay).count();
         if held < self.settings.limits.configured.channels.get() as usize {
@@ -189,7 +191,7 @@ impl Engine {
         }
     }
 
-    /// A name that no connection has, and that says which shard this is.
+    /// An unused connection id that identifies this shard.
     fn new_connection(&mut self) -> ConnectionId {
         let ShardIndex { index, of } = self.shard;
         loop {
@@ -200,7 +202,7 @@ impl Engine {
         }
     }
 
-    /// The allocation that has a relayed address.
+    /// The allocation that owns a relayed address.
     fn holder(&self, relay: RelayId) -> Option<&Allocation> {
         self.allocations.by_relay(relay).and_then(|id| self.allocations.get(id))
     }

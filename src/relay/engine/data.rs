@@ -19,17 +19,17 @@ use crate::relay::wire::{self, Icmp, Message};
 pub struct ToPeer {
     /// The relay socket that it leaves by.
     pub relay: RelayId,
-    /// Whom it is for.
+    /// Its receiver.
     pub peer: PeerAddr,
     /// Which part of the client's datagram is sent.
     pub payload: Range<usize>,
     /// Whether it must leave with the DF bit set (RFC 8656 §14).
     pub dont_fragment: bool,
-    /// Whether the peer's address is one that we relay from: another relay, or a service beside us.
+    /// Whether the peer's address is one that we relay from: the peer is another relay, or a service on this machine.
     pub own: bool,
 }
 
-/// The way of a peer's packet to its client.
+/// How a peer's packet reaches its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ToClient {
     /// The client.
@@ -57,8 +57,8 @@ impl Engine {
         ports: &impl Ports,
     ) -> Result<ToPeer, Ignored> {
         let up = self.routes.up(path, channel).filter(|up| up.until > now).ok_or(Ignored::NoChannel)?;
-        // The peer was judged when the channel was bound, and again when the machine's addresses changed. On one of our relay
-        // addresses, the allocation that had the port may have ended since.
+        // The peer was judged when the channel was bound, and again when the machine's addresses changed. But if the
+        // peer is on one of our relay addresses, the allocation that used the port may have ended since.
         if up.own && self.judge(up.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
@@ -94,7 +94,7 @@ impl Engine {
         Ok(ToPeer { relay: relay.id, peer: send.peer, payload: send.payload, dont_fragment, own })
     }
 
-    /// Decides how a packet of `bytes` bytes of a peer reaches its client.
+    /// Decides how a packet of `bytes` bytes from a peer reaches its client.
     ///
     /// # Errors
     /// Why it is dropped.
@@ -108,8 +108,8 @@ impl Engine {
         self.way_to_client(relay, peer, bytes, now).inspect_err(|ignored| self.counters.ignored(*ignored))
     }
 
-    /// The indication that tells a client of an ICMP error that a packet of its own met (RFC 8656 §11.5);
-    /// `None` if the client did not show that it knows RFC 8656, or if it is not for the client to know.
+    /// The indication that reports an ICMP error to the client whose packet caused it (RFC 8656 §11.5). `None` if the
+    /// client has not shown that it supports RFC 8656, or if clients do not get this kind of error.
     pub fn on_icmp(
         &mut self,
         relay: RelayId,
@@ -129,7 +129,7 @@ impl Engine {
         }
         allocation.down.count(0);
         self.counters.icmp.add(1);
-        // The next hop's MTU; no other error carries more than its type and code (RFC 8656 §18.13).
+        // Only "packet too big" carries data, the next hop's MTU (RFC 8656 §18.13).
         let icmp = Icmp { data: if too_big { icmp.data } else { 0 }, ..icmp };
         Some((allocation.path, wire::icmp_indication(peer, icmp, self.rng.random())))
     }
@@ -161,7 +161,7 @@ impl Engine {
         Ok(ToClient { path, encapsulation })
     }
 
-    /// Counts a packet of `bytes` bytes that is relayed, if every rate allows it. Returns its allocation's client.
+    /// Counts a relayed packet of `bytes` bytes, if every rate allows it. Returns the client of its allocation.
     fn pass(
         &mut self,
         id: AllocationId,

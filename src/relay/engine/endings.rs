@@ -1,21 +1,21 @@
 //! PURE  Sums up ended allocations for the log: one line for each user and minute.
 //!
-//! The first of a user in a minute is said at once, all others together when the minute is over. So whoever makes and
-//! ends allocations in a loop writes two lines a minute.
+//! The first ended allocation of a user in a minute is logged at once, all others together at the end of that minute.
+//! So a client that makes and ends allocations in a loop writes two lines a minute.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// What allocations have carried that have ended.
+/// What ended allocations have carried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sum {
     /// How many.
     pub(super) allocations: u64,
-    /// Seconds that they lasted, one after the other.
+    /// The sum of their lifetimes, in seconds.
     pub(super) seconds: u64,
-    /// Peers that they were permitted.
+    /// Peers that were permitted.
     pub(super) peers: u64,
     /// Packets from the client.
     pub(super) packets_up: u64,
@@ -27,21 +27,21 @@ pub(super) struct Sum {
     pub(super) bytes_down: u64,
 }
 
-/// The minute that is under way.
+/// The current minute.
 #[derive(Debug, Default)]
 pub(super) struct Endings {
     users: HashMap<Box<str>, Sum>,
-    /// Of users beyond [`USERS_MAX`].
+    /// The sum for users beyond [`USERS_MAX`].
     others: Sum,
 }
 
-/// How long endings are summed up.
+/// The period over which endings are summed up.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
-/// Users whose endings have a line of their own in one minute.
+/// The most users with a line of their own in one minute.
 pub(super) const USERS_MAX: usize = 256;
 
 impl Endings {
-    /// An allocation of `user` has ended. Returns when the minute is over, if it begins with this one.
+    /// An allocation of `user` has ended. If it is the first of a minute, returns when that minute ends.
     pub(super) fn add(&mut self, user: &str, sum: Sum, now: Moment) -> Option<Moment> {
         let begins = self.users.is_empty();
         if let Some(sums) = self.users.get_mut(user) {

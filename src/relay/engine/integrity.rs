@@ -9,7 +9,7 @@ use stun::message::{Message, Setter};
 use subtle::ConstantTimeEq;
 use turn::auth::generate_auth_key;
 
-/// How a key is made from a password: PASSWORD-ALGORITHM (RFC 8489 §18.5).
+/// How a key is derived from a password: PASSWORD-ALGORITHM (RFC 8489 §18.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PasswordAlgorithm {
     Md5,

@@ -1,7 +1,7 @@
 //! PURE  When allocations and what belongs to them end.
 //!
 //! One table holds a deadline for each allocation and for each reserved port. Permissions and channels carry their own
-//! end, which is looked at when they are used.
+//! expiry, which is checked when they are used.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub(super) enum Due {
     Endings,
 }
 
-/// How long a reserved port is held for its token (RFC 8656 §7.2 wants 30 s at least).
+/// How long a reserved port is held for its token (RFC 8656 §7.2 requires at least 30 s).
 pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
 
-/// How often allocations that had to make way are looked for.
+/// How often evicted allocations are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
 
 impl Engine {
@@ -49,7 +49,7 @@ impl Engine {
         self.deadlines.first().map(|(moment, _)| *moment)
     }
 
-    /// Ends what is over.
+    /// Ends everything that has expired.
     pub fn expire(&mut self, now: Moment, ports: &mut impl Ports) {
         while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
             self.deadlines.remove(&entry);
@@ -65,12 +65,12 @@ impl Engine {
         }
     }
 
-    /// The daemon stops: what the log was to say later, it says now.
+    /// The daemon stops: writes the log lines that were still to come.
     pub fn conclude(&mut self) {
         self.endings.conclude();
     }
 
-    /// Moves an allocation's deadline to where its relayed addresses say.
+    /// Sets an allocation's deadline to the first expiry of its relayed addresses.
     pub(super) fn reschedule(&mut self, id: AllocationId) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let Some(expires) = allocation.expires() else { return };
@@ -79,7 +79,7 @@ impl Engine {
         self.deadlines.insert((expires, Due::Allocation(id)));
     }
 
-    /// Closes those relayed addresses of an allocation whose time is over, and the allocation with the last.
+    /// Closes the expired relayed addresses of an allocation, and ends the allocation with the last one.
     pub(super) fn expire_allocation(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
         while let Some(relay) = self.first_expired(id, now) {
             self.close_relay(id, relay);
@@ -97,7 +97,7 @@ impl Engine {
         relays.iter().find(|(_, expires)| *expires <= now).map(|(relay, _)| relay.id)
     }
 
-    /// Forgets a relayed address with its permissions and channels; the other half of a dual allocation keeps its
+    /// Removes a relayed address with its permissions and channels. The other address of a dual allocation keeps its
     /// own (RFC 8656 §8.1).
     fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
         self.bridges.on_relay_closed(relay);
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// Closes the allocations that had to make way for newer ones of their users.
+    /// Closes the evicted allocations.
     fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
         let evicted: Vec<_> =
             self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
@@ -156,7 +156,7 @@ impl Engine {
         self.expire_allocation(id, now, ports);
     }
 
-    /// While there are allocations, there is a sweep ahead.
+    /// While there are allocations, a sweep is scheduled.
     pub(super) fn expect_sweep(&mut self, now: Moment) {
         if !self.allocations.is_empty() && self.next_sweep <= now {
             self.next_sweep = now + SWEEP;

@@ -3,12 +3,13 @@
 use crate::bounds::rate::Rate;
 use crate::sections::limits::Limits as Configured;
 
-/// Every limit of the engine, each a bound on something that a client can make grow.
+/// Every limit of the engine. Each bounds something that clients could otherwise increase without end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// `[limits]`, for the numbers that act as they are configured. Those below depend on more than one key, or are rates.
+    /// `[limits]`, for the numbers that are used as they are configured. The limits below depend on more than one key,
+    /// or are rates.
     pub configured: Configured,
-    /// Allocations in all.
+    /// Allocations in total.
     pub allocations: u32,
     /// Allocations of one client address (one /64 for IPv6).
     pub allocations_per_ip: u32,
@@ -20,16 +21,15 @@ pub struct Limits {
     pub packets: Rate,
     /// Bytes of payload of one allocation, in each direction.
     pub bytes: Rate,
-    /// Bytes of payload of one user's allocations together, in each direction; `None` is no bound.
+    /// Bytes of payload of all allocations of one user, in each direction; `None` is unlimited.
     pub user_bytes: Option<Rate>,
-    /// Bytes of payload of all allocations together, in each direction; `None` is no bound.
+    /// Bytes of payload of all allocations together, in each direction; `None` is unlimited.
     pub total_bytes: Option<Rate>,
     /// Unauthenticated error answers to one address.
     pub answers_per_ip: Rate,
     /// Unauthenticated error answers to one /24 or /48.
     pub answers_per_network: Rate,
-    /// Wrong passwords of one client, that is from one address and port; users and addresses have more, see
-    /// [`super::answers`].
+    /// Wrong passwords from one address and port. The limits of users and addresses are higher, see [`super::answers`].
     pub failures: Rate,
 }
 
@@ -44,13 +44,13 @@ pub(in crate::relay) mod tests {
     use crate::relay::engine::Settings;
     use crate::sections::number::Count;
 
-    /// Settings with these limits, and nobody who may use the relay.
+    /// Settings with these limits, without any user.
     pub(in crate::relay) fn settings(limits: Limits) -> Arc<Settings> {
         let credentials = Credentials::new("test", Vec::new(), HashMap::new(), CheckExpiry::Allocate);
         Arc::new(Settings { credentials, limits, rfc5766_channels: false, rfc3489: false, tcp: false })
     }
 
-    /// Limits that no test meets by accident.
+    /// Limits that no test reaches by accident.
     pub(in crate::relay) fn generous() -> Limits {
         Limits {
             allocations: 1000,

@@ -1,8 +1,8 @@
-//! PURE  Makes and checks nonces without keeping them: each proves when, and to which client, it was given.
+//! PURE  Makes and checks nonces without storing them: each proves when and to which client it was issued.
 //!
-//! A nonce is `obMatJos2` and the security feature bits, the cookie of RFC 8489 §9.2; then 14 bytes in base64: the
-//! low 16 bits of the second it was made in, and the first 96 bits of an HMAC-SHA256 over the whole second and
-//! the client's address. Whoever floods us with spoofed requests gets nonces, and leaves no trace.
+//! A nonce begins with the cookie of RFC 8489 §9.2: `obMatJos2` and the security feature bits. Then follow 14 bytes in
+//! base64: the low 16 bits of the second in which it was made, and the first 96 bits of an HMAC-SHA256 over the whole
+//! second and the client's address. So a flood of spoofed requests leaves no state behind.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::clock::Moment;
 
-/// How long a nonce is accepted. RFC 8656 §5 wants it to end within an hour.
+/// How long a nonce is accepted. RFC 8656 §5 recommends less than an hour.
 pub const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Characters of a nonce: the cookie's 13, and 14 bytes in base64.
@@ -28,7 +28,7 @@ pub struct Nonces {
 }
 
 impl Nonces {
-    /// Nonces under `key`. They tell clients that password algorithms can be negotiated, and, if `user_hash`,
+    /// Nonces under `key`. They tell clients that password algorithms can be negotiated and, if `user_hash` is set,
     /// that USERHASH must be used: bits 0 and 1 of RFC 8489 §18.1, counted from the right (erratum 6290).
     #[must_use]
     pub fn new(key: [u8; 32], user_hash: bool) -> Self {
@@ -47,7 +47,7 @@ impl Nonces {
         format!("{}{}", self.cookie, BASE64_STANDARD_NO_PAD.encode(body))
     }
 
-    /// Whether a nonce was given to this client, and within its lifetime.
+    /// Whether a nonce was issued to this client and has not expired.
     #[must_use]
     pub fn is_valid(&self, nonce: &[u8], client: SocketAddr, now: Moment) -> bool {
         let Some(body) = nonce.strip_prefix(self.cookie.as_bytes()) else { return false };
@@ -59,7 +59,7 @@ impl Nonces {
         genuine && u64::from(age) <= LIFETIME.as_secs()
     }
 
-    /// Whether a nonce begins as ours do, and so came with the offer of password algorithms.
+    /// Whether a nonce begins as ours do, and so was sent together with an offer of password algorithms.
     #[must_use]
     pub fn is_offer(&self, nonce: &[u8]) -> bool {
         nonce.starts_with(self.cookie.as_bytes())
@@ -78,7 +78,7 @@ impl Nonces {
     }
 }
 
-/// What a nonce of a server that speaks RFC 8489 begins with (§9.2).
+/// The first characters of a nonce from a server that implements RFC 8489 (§9.2).
 const COOKIE: &str = "obMatJos2";
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::credentials::Owner;
 use crate::outcome::Refusal;
 
-/// When each was said last, shared by all shards.
+/// When each line was last written; shared by all shards.
 #[derive(Debug, Default)]
 pub struct Notices {
     answers: Notice,
@@ -18,7 +18,7 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// A stranger's request goes unanswered, because its address or its network has heard enough errors.
+    /// An unauthenticated request gets no answer, because its address or network has received too many errors.
     pub fn answers(&self, now: Moment) {
         if let Some(times) = self.answers.due(now) {
             tracing::info!(
@@ -29,7 +29,7 @@ impl Notices {
         }
     }
 
-    /// Somebody tries passwords, and is not listened to any more.
+    /// A client has sent too many wrong passwords and gets no answer.
     pub fn guesses(&self, now: Moment) {
         if let Some(times) = self.guesses.due(now) {
             tracing::info!(

@@ -26,7 +26,7 @@ impl Engine {
         if peers.iter().any(|peer| allocation.relay(peer.family()).is_none()) {
             return Err(Refusal::FamilyMismatch);
         }
-        // Each peer is judged by itself: one that is allowed does not carry another through.
+        // Every peer is judged: one that is allowed does not make another one allowed.
         peers.iter().try_for_each(|peer| self.may_permit(peer.ip(), allocation.transport, ports))?;
         let mut ips: Vec<IpAddr> = peers.iter().map(|peer| peer.ip()).collect();
         ips.sort_unstable();
@@ -35,8 +35,8 @@ impl Engine {
         Ok(Attributes::new())
     }
 
-    /// Installs permissions for `ips`, which are distinct, or refreshes them, which never shortens one: all of them, or
-    /// none.
+    /// Installs or refreshes the permissions for `ips`, which are distinct: all of them or none. A refresh never
+    /// shortens a permission.
     pub(super) fn permit(
         &mut self,
         id: AllocationId,

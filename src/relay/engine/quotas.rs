@@ -1,10 +1,12 @@
 //! PURE  Counts allocations: for each user, for each client address and network, and in all.
 //!
-//! One ledger serves all shards; it is looked at when an allocation is made or ends, never for a packet. A user at
-//! the limit loses the allocation that has been idle the longest before a new one is refused: a phone that changes
-//! networks leaves allocations behind that nobody will ever use again. When an address or a network has as many as it may, the
-//! user who has the most there gives up one that is idle; and when there are as many as there may be at all, the address
-//! that has the most. And nobody makes more new ones in a minute than they may hold at once.
+//! One ledger serves all shards. It is used when an allocation is made or ends, never for a packet. When a user is at
+//! the limit, the user's allocation that has been idle the longest is evicted before a new one is refused: a phone that
+//! changes networks leaves allocations behind that nobody will use again.
+//!
+//! When an address or a network is at its limit, the user who has the most there loses an idle one. When the server is
+//! at its limit, the address that has the most loses one. And no user or address may make more allocations in a minute
+//! than it may hold at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,18 +25,18 @@ use crate::relay::engine::Settings;
 use crate::relay::engine::bandwidth::{Bandwidth, Share};
 use crate::sections::limits::Limits as Configured;
 
-/// How long an allocation must have carried nothing before it makes way for a new one.
+/// How long an allocation must have been idle before it can be evicted.
 pub const IDLE: Duration = Duration::from_secs(60);
 
-/// In how long a user or an address may make as many new allocations as it may hold at once.
+/// The period in which a user or an address may make as many new allocations as it may hold at once.
 const RENEWAL: Duration = Duration::from_secs(60);
 const RENEWED_MIN: u32 = 32;
 
-/// Users without an allocation whose bandwidth is remembered. When there are so many, all are forgotten: each has at most a
-/// second's worth anew.
+/// How many users without an allocation have their bandwidth remembered. At this number all are forgotten, which gives
+/// each at most one second's worth of bandwidth again.
 const FORMER_MAX: usize = 16_384;
-/// How often a second, and at once, one that is idle is looked for among everybody's, for one user: it takes as long as a
-/// few requests, while all shards wait.
+/// How often one user's requests may search all allocations for an idle one, in a second and at once. A search takes as
+/// long as a few requests, and all shards wait meanwhile.
 const SEARCHES_PER_SECOND: u64 = 5;
 const SEARCHES_AT_ONCE: u64 = 20;
 
@@ -57,7 +59,8 @@ pub struct Lease {
 struct Ledger {
     total: usize,
     users: HashMap<Owner, User>,
-    /// What users have carried who hold nothing now, where that is bounded: whoever ends all allocations begins no new second.
+    /// The bandwidth used by users who have no allocation now, if users have a limit. So ending all allocations does
+    /// not reset it.
     former: HashMap<Owner, Arc<Share>>,
     bounds_users: bool,
     addresses: Headcount,
@@ -105,7 +108,7 @@ impl Quotas {
     /// Admits one more allocation of `owner` from `ip`.
     ///
     /// # Errors
-    /// Which quota is reached.
+    /// The quota that is reached.
     pub fn admit(self: &Arc<Self>, owner: &Owner, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
         let ip = address(ip);
         let limits = &self.settings.limits;
@@ -118,7 +121,7 @@ impl Quotas {
         if let Err(refusal) = ledger.room(owner, most, ip) {
             let idle = ledger.idle_near(owner, ip, refusal, now).ok_or(refusal)?;
             ledger.evict(&idle);
-            // One was let go, and it may not have been the one that was too many.
+            // The evicted allocation may not have freed the quota that was reached.
             ledger.room(owner, most, ip)?;
         }
         if ledger.total >= limits.allocations as usize {
@@ -137,13 +140,13 @@ impl Quotas {
         self.ledger().total
     }
 
-    /// What users, and all together, may carry.
+    /// The bandwidth limits of users and of all together.
     #[must_use]
     pub fn bandwidth(&self) -> Arc<Bandwidth> {
         Arc::clone(&self.bandwidth)
     }
 
-    /// The ledger is a few counts that are right between any two statements, so a panic elsewhere spoils nothing.
+    /// The counts are consistent between any two statements, so a panic elsewhere does no harm.
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,13 +158,13 @@ impl Lease {
         self.holding.last_active.store(now.as_secs(), Ordering::Relaxed);
     }
 
-    /// Whether the allocation had to make way and must be closed.
+    /// Whether the allocation has been evicted and must be closed.
     #[must_use]
     pub fn is_evicted(&self) -> bool {
         self.holding.evicted.load(Ordering::Relaxed)
     }
 
-    /// What the user's allocations have carried together.
+    /// The bandwidth that the user's allocations use together.
     #[must_use]
     pub fn share(&self) -> &Share {
         &self.holding.share
@@ -190,9 +193,9 @@ impl Ledger {
         if held >= most as usize { Err(Refusal::UserQuota) } else { Ok(()) }
     }
 
-    /// What makes way for one more allocation of `owner` from `ip` where `refusal` says that there are as many as there may
-    /// be: the longest idle one of the owner; or else, if it is not the owner who has too many, of who has the most at the
-    /// address, or in the network, as long as that is more than the owner would have there.
+    /// The allocation to evict for a new one of `owner` from `ip`, after `refusal` said which quota is reached: the
+    /// owner's longest idle one. If there is none, and the quota is that of an address or network, it is one of the
+    /// user who has the most there, provided that this is more than the owner would have.
     fn idle_near(
         &mut self,
         owner: &Owner,
@@ -217,8 +220,8 @@ impl Ledger {
         if most <= own + 1 { None } else { longest_idle(user.held.iter().filter(is_near), now) }
     }
 
-    /// What makes way for an allocation of `owner` from `ip` when there are as many as there may be: the longest idle one of
-    /// the address that has the most, as long as that is more than `ip` would have.
+    /// The allocation to evict for a new one of `owner` from `ip` when the server is at its limit: the longest idle one
+    /// of the address that has the most, provided that this is more than `ip` would have.
     fn spare(&mut self, owner: &Owner, ip: IpAddr, now: Moment) -> Option<Arc<Holding>> {
         self.searches.take(owner.clone(), now).ok()?;
         let (crowd, most) = self.addresses.most()?;
@@ -230,7 +233,7 @@ impl Ledger {
     }
 
     fn add(&mut self, owner: &Owner, ip: IpAddr, rate: Rate, now: Moment) -> Arc<Holding> {
-        // It was looked at before whether they may.
+        // The caller has checked that all three allow it.
         let _ = self.new_of_users.take_at(rate, owner.clone(), now);
         let _ = self.new_of_addresses.take(ip, now);
         let _ = self.addresses.enter(ip);
@@ -250,13 +253,13 @@ impl Ledger {
         holding
     }
 
-    /// Takes a holding out of all counts; its shard closes the allocation.
+    /// Removes a holding from all counts; its shard closes the allocation.
     fn evict(&mut self, holding: &Arc<Holding>) {
         holding.evicted.store(true, Ordering::Relaxed);
         self.release(holding);
     }
 
-    /// Takes a holding out of all counts, if it still stands in them.
+    /// Removes a holding from all counts, if it is still counted.
     fn release(&mut self, holding: &Arc<Holding>) {
         let Some(user) = self.users.get_mut(&holding.owner) else { return };
         let Some(index) = user.held.iter().position(|other| Arc::ptr_eq(other, holding)) else { return };
@@ -288,7 +291,7 @@ fn longest_idle<'a>(holdings: impl Iterator<Item = &'a Arc<Holding>>, now: Momen
         .cloned()
 }
 
-/// As many as may be held, in a minute; but no fewer than a call that is tried again and again needs.
+/// As many in a minute as may be held, but no fewer than a call needs that is retried again and again.
 fn renewal(most: u32) -> Rate {
     let most = u64::from(most.max(RENEWED_MIN));
     Rate::new(most, RENEWAL, most)
@@ -433,7 +436,8 @@ mod tests {
         assert_eq!(quotas.total(), 4);
     }
 
-    /// Twelve guests' credentials took all of an address for good, and everybody else behind it was refused.
+    /// The credentials of twelve guests must not take all allocations of an address and lock out everybody else behind
+    /// it.
     #[test]
     fn when_an_address_has_all_the_user_who_has_the_most_there_gives_up_one_that_is_idle() {
         let limits = Limits { allocations_per_ip: 4, allocations_per_network: 5, ..generous() };
@@ -461,7 +465,7 @@ mod tests {
         assert_eq!(quotas.total(), 5);
     }
 
-    /// Each look through all of them keeps every shard waiting, so a flood of refused requests must not pay for many.
+    /// Each search keeps every shard waiting, so a flood of refused requests must not cause many.
     #[test]
     fn for_one_user_an_idle_one_is_looked_for_so_many_times_and_for_another_all_the_same() {
         for limits in

@@ -31,7 +31,7 @@ impl Engine {
         if relays.is_empty() {
             return Err(Refusal::FamilyMismatch);
         }
-        // Each half of a dual allocation lives and ends by itself (RFC 8656 §8.1).
+        // The two addresses of a dual allocation expire independently (RFC 8656 §8.1).
         let expires = if ends { now } else { until(now, lifetime) };
         for (_, expiry) in &mut relays {
             *expiry = expires;

@@ -1,6 +1,6 @@
 //! PURE  Builds responses, and keeps them small: a response to a spoofed address is traffic for a victim.
 //!
-//! No SOFTWARE, no reason phrase, a FINGERPRINT only for who sent one.
+//! No SOFTWARE, no reason phrase, and a FINGERPRINT only if the request has one.
 
 use std::net::SocketAddr;
 
@@ -55,14 +55,14 @@ pub(super) fn reject(to: &wire::Message<'_>, refusal: Refusal, challenge: Option
     respond(to, CLASS_ERROR_RESPONSE, &attributes, None)
 }
 
-/// Bytes of what [`reject`] answers with a challenge for `realm`, and with a FINGERPRINT.
+/// Length in bytes of a [`reject`] response with a challenge for `realm` and a FINGERPRINT.
 pub(super) fn challenge_length(realm: &str) -> usize {
     let attribute = |length: usize| 4 + length.next_multiple_of(4);
     let values = [4, realm.len(), nonce::LENGTH, OFFERED.len(), 4];
     20 + values.map(attribute).iter().sum::<usize>()
 }
 
-/// The answer to a request with attributes that must be understood and are not (RFC 8489 §6.3.1).
+/// The answer to a request with comprehension-required attributes that are not understood (RFC 8489 §6.3.1).
 pub(super) fn unknown_attributes(
     to: &wire::Message<'_>,
     unknown: Vec<AttrType>,
@@ -78,7 +78,7 @@ pub(super) fn mapped(client: SocketAddr) -> Box<dyn Setter> {
     Box::new(XorMappedAddress { ip: client.ip(), port: client.port() })
 }
 
-/// An attribute that the crates have no type for.
+/// An attribute for which the crates have no type.
 pub(super) fn raw(kind: AttrType, value: &[u8]) -> Box<dyn Setter> {
     Box::new(RawAttribute { typ: kind, length: 0, value: value.to_vec() })
 }

@@ -23,15 +23,15 @@ impl OpenPort {
     }
 }
 
-/// The value of RESERVATION-TOKEN (RFC 8656 §18.8): its holder may use the reserved port. Random, so that nobody can
-/// guess it.
+/// The value of RESERVATION-TOKEN (RFC 8656 §18.8): a client that presents it may use the reserved port. It is random,
+/// so that nobody can guess it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationToken(pub [u8; 8]);
 
 /// What EVEN-PORT asks of a port (RFC 8656 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parity {
-    /// Nothing: the request has no EVEN-PORT.
+    /// Anything: the request has no EVEN-PORT.
     Any,
     /// The port must be even.
     Even,
@@ -63,7 +63,7 @@ pub trait Ports {
     /// Opens the relayed address that is reserved under a token. A token works once, on any shard.
     fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort>;
 
-    /// Frees the port that is reserved under a token, if it still is.
+    /// Frees the port that is reserved under a token, if it is still reserved.
     fn forget(&mut self, token: ReservationToken);
 
     /// Closes a relayed address.

@@ -25,21 +25,21 @@ pub struct Settings {
     pub rfc3489: bool,
 }
 
-/// What the engines of all shards share. A relayed packet touches none of it, except the counts of bandwidth where the
-/// operator bounds that of users or of all.
+/// What the engines of all shards share. A relayed packet uses none of it, except the bandwidth counters if the
+/// operator limits the bandwidth of users or in total.
 #[derive(Clone)]
 pub struct Shared {
     /// What the configuration decides.
     pub settings: Arc<Settings>,
-    /// Which peers clients may reach. Each engine has its own copy, in which [`super::Engine::set_own`] changes this machine's
-    /// addresses.
+    /// Which peers clients may reach. Each engine has its own copy, in which [`super::Engine::set_own`] replaces this
+    /// machine's addresses.
     pub peers: PeerPolicy,
-    /// The nonces: a client may use one on another shard.
+    /// The nonces. A client may use a nonce on another shard.
     pub nonces: Nonces,
     /// The quotas of allocations.
     pub quotas: Arc<Quotas>,
     /// The budget of unauthenticated answers.
     pub answers: Arc<AnswerBudget>,
-    /// What the log says when a limit is reached.
+    /// The log lines about limits that were reached.
     pub notices: Arc<Notices>,
 }

@@ -1,4 +1,4 @@
-//! PURE  Judges peers by the addresses that this machine has now, and again when those change.
+//! PURE  Judges peers by the current addresses of this machine, and again when these change.
 
 use std::net::IpAddr;
 
@@ -13,8 +13,8 @@ use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::seam::Ports;
 
 impl Engine {
-    /// The machine's addresses or networks have changed: permissions and channels that would not be given now end at once.
-    /// Returns the TCP connections that would not be made now; the caller closes them.
+    /// The machine's addresses or networks have changed. Permissions and channels that would now be refused end at
+    /// once. Returns the TCP connections that would now be refused; the caller closes them.
     pub fn set_own(&mut self, own: Own, ports: &impl Ports) -> Vec<ConnectionId> {
         self.peers.own = own;
         let (peers, routes) = (&self.peers, &mut self.routes);
@@ -23,7 +23,7 @@ impl Engine {
             let Allocation { path, transport, permissions, channels, .. } = allocation;
             permissions.retain(|permission| judge(permission.ip, *transport).is_ok());
             channels.retain(|channel| {
-                // What goes to an address that we relay from is judged packet by packet.
+                // Data to an address that we relay from is judged packet by packet.
                 let keep = ports.is_relay_ip(channel.peer.ip())
                     || peers.judge(channel.peer.0, Transport::Udp, false, false).is_ok();
                 if !keep {
@@ -35,7 +35,7 @@ impl Engine {
         self.bridges.with_peers(|peer| judge(peer.ip(), Transport::Tcp).is_err())
     }
 
-    /// Whether there may be a permission for `ip`.
+    /// Whether a permission for `ip` is allowed.
     pub(super) fn may_permit(
         &self,
         ip: IpAddr,
@@ -46,7 +46,7 @@ impl Engine {
         verdict.map_err(|denial| deny(&ip, denial))
     }
 
-    /// Whether there may be a channel to `peer`, or a connection with it.
+    /// Whether a channel to `peer`, or a connection with it, is allowed.
     pub(super) fn may_reach(
         &self,
         peer: PeerAddr,
@@ -70,8 +70,8 @@ impl Engine {
         self.peers.judge(peer.0, transport, ports.is_relay_ip(peer.ip()), live)
     }
 
-    /// By which of its two addresses a client knows somebody on this machine, behind a 1:1 NAT: relays by the `outside`
-    /// one, and other services by whichever it asked for. A channel is a better friend than a permission.
+    /// By which of its two addresses a client knows a peer on this machine, behind a 1:1 NAT: a relay by the `outside`
+    /// one, another service by the one that the client used. A channel counts more than a permission.
     #[must_use]
     pub fn known_as(&self, relay: RelayId, outside: PeerAddr, inside: PeerAddr, now: Moment) -> PeerAddr {
         if outside == inside {
