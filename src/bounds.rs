@@ -1,4 +1,4 @@
-//! PURE  How often, how many and how long: what bounds one client, one network, and all of them together.
+//! PURE  Limits on rate, number and duration: for one client, for one network, and for all of them together.
 
 pub mod admission;
 pub mod client_net;

@@ -1,8 +1,9 @@
-//! Gives out the places that connections take, and decides who makes way when all are taken.
+//! Admits connections up to a limit, and decides which one is evicted when the limit is reached.
 //!
-//! One count serves the whole daemon: in all, for each client network, and for each address. Whoever has shown a credential,
-//! or sits in a room, keeps its entry. Everybody else is a stranger, and where there is no place left, the oldest stranger
-//! gives up its own to the newcomer: so a crowd that only holds connections keeps nobody out.
+//! One count serves the whole daemon: in total, for each client network, and for each address. A connection keeps its
+//! place once its client has authenticated or is in a room. All others are strangers: unauthenticated connections. When
+//! a limit is reached, the oldest stranger is evicted for the new connection. So clients that only hold connections
+//! open lock nobody out.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,17 +15,17 @@ use crate::bounds::notice::Notice;
 use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
 
-/// The places.
+/// The connections of the daemon, and their limits.
 pub struct Admission {
     bounds: Bounds,
     crowd: Mutex<Crowd>,
     full: Notices,
 }
 
-/// How many places there are.
+/// How many connections are allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// In all.
+    /// In total.
     pub most: usize,
     /// For one network: an IPv4 /24, or an IPv6 /48.
     pub per_network: usize,
@@ -32,43 +33,43 @@ pub struct Bounds {
     pub per_address: usize,
 }
 
-/// The right to one connection; given back when dropped.
+/// The right to one connection; returned when dropped.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
     number: u64,
 }
 
-/// Whose places are all taken, and by others than strangers.
+/// The limit that is reached, without a stranger to evict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Full {
-    /// Those of all.
+    /// The total.
     All,
-    /// Those of the network.
+    /// That of the network.
     Network,
-    /// Those of the address.
+    /// That of the address.
     Address,
 }
 
-/// How the holder of a place is told that it must make way.
+/// How the holder of a permit is told that it is evicted.
 type Tell = Box<dyn FnOnce() + Send>;
-/// Those that must make way, each with what was full.
+/// The evicted connections, each with the limit that was reached.
 type Told = Vec<(Full, Option<Tell>)>;
 
 struct Crowd {
     entries: HashMap<u64, Entry>,
     counts: Headcount,
     strangers: Strangers<u64>,
-    /// Those that have to make way and have not gone yet. They no longer count.
+    /// Evicted connections that have not closed yet. They no longer count.
     leaving: usize,
-    /// The last number that was given to somebody.
+    /// The number of the last permit.
     last: u64,
-    /// The most places that were taken since it was last asked for.
+    /// The most connections since [`Admission::has_emptied`] last returned true.
     peak: usize,
 }
 
 struct Entry {
-    /// Whose it is, if that is known, and if it is one client's.
+    /// The client's address, if it is known and belongs to one client.
     ip: Option<IpAddr>,
     standing: Standing,
     tell: Option<Tell>,
@@ -76,15 +77,15 @@ struct Entry {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// It may have to make way.
+    /// It may be evicted.
     Stranger(Age),
-    /// It keeps its entry.
+    /// It keeps its place.
     Settled,
-    /// It has been told to go.
+    /// It has been evicted and is closing.
     Leaving,
 }
 
-/// When the log last said whose places are all taken.
+/// When each limit was last logged.
 #[derive(Default)]
 struct Notices {
     all: Notice,
@@ -92,11 +93,11 @@ struct Notices {
     address: Notice,
 }
 
-/// A crowd was there if so many have left.
+/// How many connections must have closed before memory is worth giving back.
 const CROWD: usize = 100;
 
 impl Admission {
-    /// Nobody is there.
+    /// No connections yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let crowd = Crowd {
@@ -110,10 +111,10 @@ impl Admission {
         Self { bounds, crowd: Mutex::new(crowd), full: Notices::default() }
     }
 
-    /// Admits one more connection, of a stranger. `ip` is the client's, if that is known by now.
+    /// Admits one more connection, as a stranger. `ip` is the client's address, if it is already known.
     ///
     /// # Errors
-    /// If all places are taken, and no stranger can make way.
+    /// If a limit is reached and no stranger can be evicted for it.
     pub fn admit(self: &Arc<Self>, ip: Option<IpAddr>, now: Moment) -> Result<Permit, Full> {
         self.change(now, |crowd, told| {
             if let Some(ip) = ip {
@@ -132,7 +133,8 @@ impl Admission {
         self.crowd().taken()
     }
 
-    /// Whether a crowd was there since this was last asked, and most of it has left.
+    /// Whether at least `CROWD` connections, and at least half of the peak, have closed since this last returned
+    /// true.
     pub fn has_emptied(&self) -> bool {
         let mut crowd = self.crowd();
         let taken = crowd.taken();
@@ -143,7 +145,7 @@ impl Admission {
         emptied
     }
 
-    /// Changes something, tells those who have to make way, and says what was full.
+    /// Makes a change, notifies the evicted connections, and logs the limits that were reached.
     fn change<T>(
         &self,
         now: Moment,
@@ -155,12 +157,12 @@ impl Admission {
         for full in told.iter().map(|(full, _)| *full).chain(refused) {
             self.full.say(full, now);
         }
-        // Without the lock: it may take a while.
+        // Without the lock, because it may take a while.
         told.into_iter().filter_map(|(_, tell)| tell).for_each(|tell| tell());
         changed
     }
 
-    /// The counts are right between any two statements, so a panic elsewhere spoils nothing.
+    /// The counts are consistent between any two statements, so a panic elsewhere does no harm.
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,10 +175,10 @@ impl fmt::Debug for Admission {
 }
 
 impl Permit {
-    /// Counts the connection on its client's address, once that is known.
+    /// Counts the connection for its client's address, once that is known.
     ///
     /// # Errors
-    /// If that has too many already, and no stranger among them.
+    /// If a limit is reached and no stranger can be evicted for it.
     pub fn claim(&self, ip: IpAddr, now: Moment) -> Result<(), Full> {
         let Admission { bounds, .. } = &*self.admission;
         self.admission.change(now, |crowd, told| {
@@ -186,7 +188,7 @@ impl Permit {
         })
     }
 
-    /// Has `tell` called if the connection must make way; at once, if it has been told before.
+    /// Calls `tell` when the connection is evicted; at once, if it already has been.
     pub fn watch(&self, tell: impl FnOnce() + Send + 'static) {
         let mut crowd = self.admission.crowd();
         let Some(entry) = crowd.entries.get_mut(&self.number) else { return };
@@ -203,12 +205,12 @@ impl Permit {
         self.admission.crowd().settle(self.number);
     }
 
-    /// The connection is a stranger's, and the youngest.
+    /// The connection is a stranger's again, and the youngest.
     pub fn renew(&self) {
         self.admission.crowd().renew(self.number);
     }
 
-    /// Whether the connection has to make way.
+    /// Whether the connection has been evicted.
     #[must_use]
     pub fn must_make_way(&self) -> bool {
         let crowd = self.admission.crowd();
@@ -227,12 +229,12 @@ impl Crowd {
         self.entries.len() - self.leaving
     }
 
-    /// Makes room for one more, whoever it is.
+    /// Makes room for one more connection in total.
     fn make_room(&mut self, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Scope::All, bounds, told) }
     }
 
-    /// Makes room for one more of an address.
+    /// Makes room for one more connection from an address.
     fn make_room_for(&mut self, ip: IpAddr, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         while let Err(crowded) = self.counts.room(ip) {
             let full = match crowded {
@@ -244,8 +246,8 @@ impl Crowd {
         Ok(())
     }
 
-    /// Has the oldest stranger of a line make way. Few may be on their way out at a time: whoever comes faster than others
-    /// can leave is refused.
+    /// Evicts the oldest stranger of a line. Only a limited number may be closing at a time: a connection that arrives
+    /// faster than evicted ones close is refused.
     fn evict(&mut self, full: Full, line: Scope, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
         let leaving_most = bounds.most / 8 + 8;
         let oldest = self.strangers.of(line).next().filter(|_| self.leaving < leaving_most);
@@ -264,7 +266,7 @@ impl Crowd {
     fn enter(&mut self, ip: Option<IpAddr>) -> u64 {
         self.last += 1;
         let number = self.last;
-        // There is room: it was made under the same lock.
+        // Cannot fail: room was made under the same lock.
         let ip = ip.filter(|ip| self.counts.enter(*ip).is_ok());
         let standing = Standing::Stranger(self.strangers.enter(number, ip));
         self.entries.insert(number, Entry { ip, standing, tell: None });
@@ -274,7 +276,7 @@ impl Crowd {
 
     fn claim(&mut self, number: u64, ip: IpAddr) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        // There is room: it was made under the same lock. Who has to go counts no more.
+        // Room was made under the same lock. An evicted connection is no longer counted.
         if entry.standing == Standing::Leaving || self.counts.enter(ip).is_err() {
             return;
         }
@@ -284,7 +286,7 @@ impl Crowd {
         }
     }
 
-    /// It keeps its place, unless it has been told to go.
+    /// It keeps its place, unless it has been evicted.
     fn settle(&mut self, number: u64) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         if let Standing::Stranger(age) = entry.standing {
@@ -293,7 +295,7 @@ impl Crowd {
         }
     }
 
-    /// It is the youngest stranger, unless it has been told to go.
+    /// It is the youngest stranger, unless it has been evicted.
     fn renew(&mut self, number: u64) {
         self.settle(number);
         let Some(entry) = self.entries.get_mut(&number) else { return };
@@ -314,7 +316,7 @@ impl Crowd {
 }
 
 impl Notices {
-    /// Says what is full, once a minute, and what the operator can do.
+    /// Logs which limit was reached, once a minute, and how the operator can raise it.
     fn say(&self, full: Full, now: Moment) {
         let (notice, what) = match full {
             Full::All => (&self.all, ALL),
@@ -383,7 +385,7 @@ mod tests {
         let mut held = VecDeque::new();
         let mut hold = |subnet| {
             held.push_back(admit(&admission, v6(7, subnet)).unwrap());
-            // Whoever is told to go goes.
+            // Evicted connections close.
             while held.front().is_some_and(Permit::must_make_way) {
                 held.pop_front();
             }

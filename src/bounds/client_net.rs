@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Where nothing else is configured, a network has as much as so many addresses.
+/// How many times the limit of an address a network gets, unless configured otherwise.
 pub const NETWORK_SHARE: u32 = 4;
 
 /// What counts as one client address: an IPv4 address, or an IPv6 /64, because one IPv6 host has a whole /64.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::bounds::client_net::{address, network};
 
-/// The counts, and the most that each may reach.
+/// The counts and their limits.
 #[derive(Debug)]
 pub struct Headcount {
     per_address: usize,
@@ -14,7 +14,7 @@ pub struct Headcount {
     networks: HashMap<IpAddr, usize>,
 }
 
-/// Who has as many as allowed.
+/// Which limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowded {
     /// The address: an IPv4 address, or an IPv6 /64.
@@ -24,16 +24,16 @@ pub enum Crowded {
 }
 
 impl Headcount {
-    /// Nobody yet; at most `per_address` of one address and `per_network` of one network.
+    /// No counts yet; at most `per_address` for one address and `per_network` for one network.
     #[must_use]
     pub fn new(per_address: usize, per_network: usize) -> Self {
         Self { per_address, per_network, addresses: HashMap::new(), networks: HashMap::new() }
     }
 
-    /// Counts one more of `ip`, to be given back with [`Self::leave`].
+    /// Counts one more for `ip`, until [`Self::leave`].
     ///
     /// # Errors
-    /// Who has as many as allowed; then nothing is counted.
+    /// The limit that is reached; then nothing is counted.
     pub fn enter(&mut self, ip: IpAddr) -> Result<(), Crowded> {
         self.room(ip)?;
         *self.addresses.entry(address(ip)).or_default() += 1;
@@ -41,10 +41,10 @@ impl Headcount {
         Ok(())
     }
 
-    /// Whether one more of `ip` may come.
+    /// Whether one more for `ip` is allowed.
     ///
     /// # Errors
-    /// Who has as many as allowed.
+    /// The limit that is reached.
     pub fn room(&self, ip: IpAddr) -> Result<(), Crowded> {
         if self.of_address(ip) >= self.per_address {
             return Err(Crowded::Address);
@@ -53,7 +53,7 @@ impl Headcount {
         if of_network >= self.per_network { Err(Crowded::Network) } else { Ok(()) }
     }
 
-    /// One of `ip` is gone.
+    /// Counts one less for `ip`.
     pub fn leave(&mut self, ip: IpAddr) {
         for (counts, key) in [(&mut self.addresses, address(ip)), (&mut self.networks, network(ip))] {
             let Some(count) = counts.get_mut(&key) else { continue };
@@ -64,19 +64,19 @@ impl Headcount {
         }
     }
 
-    /// How many there are of the address of `ip`.
+    /// The count of the address that `ip` belongs to.
     #[must_use]
     pub fn of_address(&self, ip: IpAddr) -> usize {
         self.addresses.get(&address(ip)).copied().unwrap_or(0)
     }
 
-    /// The address that has the most, and how many.
+    /// The address with the highest count, and this count.
     #[must_use]
     pub fn most(&self) -> Option<(IpAddr, usize)> {
         self.addresses.iter().max_by_key(|(_, count)| **count).map(|(ip, count)| (*ip, *count))
     }
 
-    /// Whether nobody is counted.
+    /// Whether all counts are zero.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.addresses.is_empty() && self.networks.is_empty()

@@ -9,7 +9,7 @@ use crate::bounds::rate::Rate;
 use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
 
-/// What each address, and each network, has done.
+/// The usage of each address and each network.
 #[derive(Debug)]
 pub struct NetThrottle {
     addresses: Throttle<IpAddr>,
@@ -17,17 +17,17 @@ pub struct NetThrottle {
 }
 
 impl NetThrottle {
-    /// Nobody has done anything yet; one address may so often, and one network as often as [`NETWORK_SHARE`] of them.
+    /// No usage yet. One address has the rate `of_address`, and one network [`NETWORK_SHARE`] times as much.
     #[must_use]
     pub fn new(of_address: Rate) -> Self {
         let of_network = of_address.times(NETWORK_SHARE.into());
         Self { addresses: Throttle::new(of_address), networks: Throttle::new(of_network) }
     }
 
-    /// Lets somebody at `ip` do it once.
+    /// Takes one from the rates of `ip`.
     ///
     /// # Errors
-    /// Who has done it too often, and how long until it may be done again; then nothing is counted.
+    /// Which rate is exceeded, and how long to wait; then nothing is taken.
     pub fn take(&mut self, ip: IpAddr, now: Moment) -> Result<(), (Crowded, Duration)> {
         let waits = [
             (Crowded::Address, self.addresses.wait(&address(ip), now)),
@@ -36,13 +36,13 @@ impl NetThrottle {
         if let Some(held) = waits.into_iter().find(|(_, wait)| !wait.is_zero()) {
             return Err(held);
         }
-        // Neither has to wait.
+        // Both rates allow it, as checked above.
         let _ = self.addresses.take(address(ip), now);
         let _ = self.networks.take(network(ip), now);
         Ok(())
     }
 
-    /// How long until somebody at `ip` may do it; zero if now.
+    /// How long `ip` has to wait; zero if it need not.
     #[must_use]
     pub fn wait(&self, ip: IpAddr, now: Moment) -> Duration {
         self.addresses.wait(&address(ip), now).max(self.networks.wait(&network(ip), now))

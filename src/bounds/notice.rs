@@ -1,30 +1,30 @@
-//! PURE  Says something at most once a minute, however often it happens.
+//! PURE  Limits a log line to once a minute, and counts how often its event happened meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// When something was last said in the log, and how often it has happened since. Shared by threads.
+/// When a line was last logged, and how often its event has happened since. Shared by threads.
 #[derive(Debug, Default)]
 pub struct Notice {
-    /// The first moment at which it may be said again, in nanoseconds of the monotonic clock.
+    /// When it may be logged again, in nanoseconds of the monotonic clock.
     again: AtomicU64,
     unsaid: AtomicU64,
 }
 
-/// How long nothing more is said.
+/// How long the line is not repeated.
 const PERIOD: Duration = Duration::from_secs(60);
 
 impl Notice {
-    /// Nothing was said yet.
+    /// Nothing logged yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { again: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 
-    /// It has happened once more. If it is to be said now: how often it has happened since it was last said, this time
-    /// included.
+    /// Counts the event. If the line is due now, returns how often the event has happened since the last line, this
+    /// time included.
     pub fn due(&self, now: Moment) -> Option<u64> {
         self.unsaid.fetch_add(1, Ordering::Relaxed);
         let again = self.again.load(Ordering::Relaxed);
@@ -32,7 +32,7 @@ impl Notice {
             return None;
         }
         let next = (now + PERIOD).as_nanos();
-        // Whoever is first says it, and for those as well who come between.
+        // The first thread logs it, also for threads that arrive meanwhile.
         self.again.compare_exchange(again, next, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         Some(self.unsaid.swap(0, Ordering::Relaxed))
     }

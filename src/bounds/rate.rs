@@ -1,21 +1,21 @@
-//! PURE  How often something may happen: so many in the long run, and so many at once.
+//! PURE  Rate limits: a sustained rate and a burst.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// So many in the long run, and so many at once.
+/// A sustained rate and a burst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Nanoseconds that one unit takes at this rate, in 1/1024 ns so that bytes of a fast link have one too.
+    /// The time of one unit at this rate, in 1/1024 ns, so that it is not zero for the bytes of a fast link.
     unit: u64,
-    /// Nanoseconds of credit.
+    /// The burst, in nanoseconds.
     burst: u64,
 }
 
 impl Rate {
-    /// `count` units in every `period`, of which `burst` may come at once.
+    /// `count` units in every `period`, and at most `burst` at once.
     #[must_use]
     pub fn new(count: u64, period: Duration, burst: u64) -> Self {
         let period = u64::try_from(period.as_nanos()).unwrap_or(u64::MAX);
@@ -23,20 +23,20 @@ impl Rate {
         Self { unit, burst: cost(unit, burst.max(1)) }
     }
 
-    /// The same at once, and `factor` times as many in the long run.
+    /// The same burst, and `factor` times the sustained rate.
     #[must_use]
     pub fn faster(self, factor: u64) -> Self {
         let factor = factor.max(1);
         Self { unit: self.unit / factor, burst: self.burst / factor }
     }
 
-    /// `factor` times as many, in the long run and at once.
+    /// `factor` times the sustained rate and the burst.
     #[must_use]
     pub fn times(self, factor: u64) -> Self {
         Self { unit: self.unit / factor.max(1), ..self }
     }
 
-    /// `count` units a second, of which a second's worth may come at once.
+    /// `count` units a second, and a burst of one second's worth.
     #[must_use]
     pub fn per_second(count: u64) -> Self {
         Self::new(count, Duration::from_secs(1), count)
@@ -51,7 +51,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// Takes `units` out of what `rate` allows, if they are there; takes nothing otherwise.
+    /// Takes `units`, if `rate` allows all of them; otherwise takes nothing.
     pub fn take(&mut self, rate: Rate, units: u64, now: Moment) -> bool {
         let now = now.as_nanos();
         let empty_at = self.empty_at.max(now).saturating_add(cost(rate.unit, units));
@@ -62,7 +62,7 @@ impl Bucket {
         true
     }
 
-    /// Takes `units`, though they may not be there: what is owed must be earned before anything is left again.
+    /// Takes `units` even if they are not available. The debt must be earned before anything is available again.
     pub fn spend(&mut self, rate: Rate, units: u64, now: Moment) {
         self.empty_at = self.empty_at.max(now.as_nanos()).saturating_add(cost(rate.unit, units));
     }
@@ -74,19 +74,19 @@ impl Bucket {
         Duration::from_nanos((empty_at - now.as_nanos()).saturating_sub(rate.burst))
     }
 
-    /// Whether everything is there that the bucket can hold.
+    /// Whether the whole burst is available.
     #[must_use]
     pub fn is_full(&self, now: Moment) -> bool {
         self.empty_at <= now.as_nanos()
     }
 
-    /// Whether nothing is left for even one unit.
+    /// Whether not even one unit is available.
     #[must_use]
     pub fn is_spent(&self, rate: Rate, now: Moment) -> bool {
         !Self { empty_at: self.empty_at }.take(rate, 1, now)
     }
 
-    /// A bucket in the state that [`Bucket::state`] gave.
+    /// A bucket with the state that [`Bucket::state`] returned.
     #[must_use]
     pub const fn from_state(state: u64) -> Self {
         Self { empty_at: state }
@@ -120,7 +120,7 @@ impl SharedBucket {
             bucket.spend(rate, units, now);
             Some(bucket.state())
         };
-        // It always gives a new state, and so never fails.
+        // The closure always returns `Some`, so this never fails.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend);
     }
 

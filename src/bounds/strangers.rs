@@ -1,4 +1,4 @@
-//! PURE  Whoever may have to make way for others: in a line for each address, for each network and for all, the oldest first.
+//! PURE  The connections that may be evicted: in a line for each address, for each network and for all, oldest first.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -6,15 +6,15 @@ use std::net::IpAddr;
 use crate::bounds::client_net::{address, network};
 use crate::bounds::headcount::Crowded;
 
-/// The strangers in their lines, each known as a `T`.
+/// The strangers (unauthenticated connections) in their lines, each identified by a `T`.
 #[derive(Debug)]
 pub struct Strangers<T> {
     waiting: BTreeMap<(Scope, Age), T>,
-    /// The last age that was given.
+    /// The last age that was assigned.
     youngest: u64,
 }
 
-/// Who stands one behind the other.
+/// Which strangers a line consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// All strangers.
@@ -25,12 +25,12 @@ pub enum Scope {
     Address(IpAddr),
 }
 
-/// The smaller one is older.
+/// When a stranger was added: a smaller value is older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Age(u64);
 
 impl Scope {
-    /// The line of those who share with `ip` what has no place left.
+    /// The line of the strangers that share the exceeded limit with `ip`.
     #[must_use]
     pub fn of(crowded: Crowded, ip: IpAddr) -> Self {
         match crowded {
@@ -41,7 +41,7 @@ impl Scope {
 }
 
 impl<T: Copy> Strangers<T> {
-    /// Adds the youngest; `ip` is its address, if that is known. Returns its age, by which it is found again.
+    /// Adds `who` as the youngest; `ip` is its address, if known. Returns its age, which identifies it from then on.
     pub fn enter(&mut self, who: T, ip: Option<IpAddr>) -> Age {
         self.youngest += 1;
         let age = Age(self.youngest);
@@ -51,7 +51,7 @@ impl<T: Copy> Strangers<T> {
         age
     }
 
-    /// The address of one is known now; it is as old as before.
+    /// The address of a stranger is known now. Its age does not change.
     pub fn recognize(&mut self, age: Age, ip: IpAddr) {
         let Some(who) = self.waiting.get(&(Scope::All, age)).copied() else { return };
         for line in lines(Some(ip)) {
@@ -59,20 +59,20 @@ impl<T: Copy> Strangers<T> {
         }
     }
 
-    /// Takes one out of its lines; `ip` is its address, if that is known.
+    /// Removes a stranger from its lines; `ip` is its address, if known.
     pub fn leave(&mut self, age: Age, ip: Option<IpAddr>) {
         for line in lines(ip) {
             self.waiting.remove(&(line, age));
         }
     }
 
-    /// Those in a line, the oldest first.
+    /// The strangers of a line, oldest first.
     pub fn of(&self, line: Scope) -> impl Iterator<Item = T> {
         let from = self.waiting.range((line, Age(0))..);
         from.take_while(move |((of, _), _)| *of == line).map(|(_, who)| *who)
     }
 
-    /// Whether there is nobody.
+    /// Whether there are no strangers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// One of 16 addresses, in 4 networks; or unknown.
+    /// One of 16 addresses in 4 networks, or an unknown address.
     fn host(n: u8) -> Option<IpAddr> {
         (n < 16).then(|| [198, 51, n % 4, n].into())
     }

@@ -1,4 +1,4 @@
-//! PURE  Limits how often each of many may do something: addresses that join, keys that ask.
+//! PURE  Limits how often each of many keys may do something: addresses that join, API keys that send requests.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,33 +7,33 @@ use std::time::Duration;
 use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
 
-/// A [`Rate`] for each of many.
+/// A [`Rate`] for each key.
 #[derive(Debug)]
 pub struct Throttle<K> {
     rate: Rate,
     buckets: HashMap<K, Bucket>,
 }
 
-/// How many are remembered. When so many are busy at once, all are forgotten: a flood from so many sides is not what
-/// such a limit can stop, and it must not lock everybody else out.
+/// How many keys are remembered. When this many are active at once, all are forgotten: a limit for each key cannot stop
+/// a flood from so many, and must not lock out all others.
 const REMEMBERED: usize = 16_384;
 
 impl<K: Eq + Hash> Throttle<K> {
-    /// Nobody has done anything yet.
+    /// No usage yet.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self { rate, buckets: HashMap::new() }
     }
 
-    /// Lets `who` do it once.
+    /// Takes one from the rate of `who`.
     ///
     /// # Errors
-    /// If it was done too often: how long until it may be done again.
+    /// How long to wait, if the rate is exceeded.
     pub fn take(&mut self, who: K, now: Moment) -> Result<(), Duration> {
         self.take_at(self.rate, who, now)
     }
 
-    /// As [`Self::take`], for somebody who has a rate of their own.
+    /// As [`Self::take`], for a key with a rate of its own.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -48,12 +48,12 @@ impl<K: Eq + Hash> Throttle<K> {
         if bucket.take(rate, 1, now) { Ok(()) } else { Err(bucket.wait(rate, 1, now)) }
     }
 
-    /// How long until `who` may do it again; zero if now.
+    /// How long `who` has to wait; zero if it need not.
     pub fn wait(&self, who: &K, now: Moment) -> Duration {
         self.wait_at(self.rate, who, now)
     }
 
-    /// As [`Self::wait`], for somebody who has a rate of their own.
+    /// As [`Self::wait`], for a key with a rate of its own.
     pub fn wait_at(&self, rate: Rate, who: &K, now: Moment) -> Duration {
         self.buckets.get(who).map_or(Duration::ZERO, |bucket| bucket.wait(rate, 1, now))
     }
