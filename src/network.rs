@@ -1,4 +1,4 @@
-//! This machine in its network: its addresses, its interfaces, and the TCP sockets that it opens.
+//! The network side of this machine: its addresses, its interfaces, and the TCP sockets that it opens.
 
 pub mod address;
 pub mod interfaces;

@@ -1,8 +1,8 @@
 //! PURE  Decides which peers clients may reach through this relay.
 //!
-//! A relay is a way into every network that its machine can reach. So an address is not checked against a list of
-//! what is bad, which is never complete, but must be global unicast; every form that hides an IPv4 address in an
-//! IPv6 one is refused, whatever it hides. The ranges are those of the IANA special-purpose registries.
+//! A relay is a way into every network that its machine can reach. So an address must be global unicast; a list of
+//! forbidden addresses would never be complete. Every IPv6 form that embeds an IPv4 address is refused, whatever the
+//! IPv4 address is. The ranges are those of the IANA special-purpose registries.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,45 +13,45 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use crate::network::address::Transport;
 use crate::network::own::Own;
 
-/// Which peers may be reached.
+/// Which peers clients may reach.
 #[derive(Debug, Clone, Default)]
 pub struct PeerPolicy {
-    /// Ranges that the operator opened. They lift the denial of private and special ranges, and of this machine's
-    /// neighbours, only; see [`PeerPolicy::can_open`].
+    /// Ranges that the operator opened. They lift only the denial of private and special ranges and of this machine's
+    /// neighbours; see [`PeerPolicy::can_open`].
     pub allow: Vec<IpNet>,
-    /// Ranges that the operator closed; stronger than `allow`.
+    /// Ranges that the operator closed; they take precedence over `allow`.
     pub deny: Vec<IpNet>,
-    /// The NAT64 prefixes of this network: their addresses hide IPv4 ones.
+    /// The NAT64 prefixes of this network: their addresses embed IPv4 addresses.
     pub nat64: Vec<Ipv6Net>,
     /// Whether loopback peers may be reached. For tests and benchmarks.
     pub loopback: bool,
     /// Ports of this machine that the operator opened.
     pub allow_own: Vec<OwnPorts>,
-    /// What this machine is.
+    /// The addresses and networks of this machine.
     pub own: Own,
-    /// Every transport address that we listen on, and for what; an unspecified address stands for all of the machine's.
+    /// Every transport address on which we listen; an unspecified address stands for all addresses of this machine.
     pub listeners: Vec<(Transport, SocketAddr)>,
 }
 
-/// Ports of this machine behind which something else runs that clients may reach, such as an SFU.
+/// Ports of this machine on which another service runs that clients may reach, such as an SFU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnPorts {
-    /// From which to which.
+    /// The range of ports.
     pub ports: RangeInclusive<u16>,
-    /// What is spoken there.
+    /// The transport protocol of the service.
     pub transport: Transport,
 }
 
-/// Why a peer may not be reached.
+/// Why a peer is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denial {
     /// The operator closed its range.
     Closed,
     /// It is an address of this machine.
     Own,
-    /// It is an address of this machine, and what listens on the port is us.
+    /// It is an address of this machine, and this daemon listens on the port.
     Listener,
-    /// It is an address of this machine, and the port is neither opened nor an allocation's.
+    /// It is an address of this machine, and the port is neither opened nor used by an allocation.
     OwnPort,
     /// It is in a network of this machine.
     OnLink,
@@ -59,14 +59,14 @@ pub enum Denial {
     Special,
     /// It is a loopback address.
     Loopback,
-    /// It is never a peer's: unspecified, link-local, multicast, broadcast, or an IPv4 address in disguise.
+    /// It is never a peer's: unspecified, link-local, multicast, broadcast, or an embedded IPv4 address.
     Never,
-    /// The port is never media's.
+    /// The port is never used for media.
     Port,
 }
 
 impl Denial {
-    /// The reason, as the log says it.
+    /// The reason, as it appears in the log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,16 +92,16 @@ enum Class {
     Special,
     /// 127.0.0.0/8 and `::1`.
     Loopback,
-    /// Never a peer: unspecified, link-local, multicast, broadcast, or an IPv4 address in disguise.
+    /// Never a peer: unspecified, link-local, multicast, broadcast, or an embedded IPv4 address.
     Never,
 }
 
 impl PeerPolicy {
-    /// Judges a permission for `ip`. `relay_ip` says that `ip` is one that we relay from: then two of our clients may
-    /// want to meet, and the port decides when data is sent.
+    /// Judges a permission for `ip`. `relay_ip` says that we relay from `ip`. Then the peer may be another client of
+    /// ours, and the port decides when data is sent.
     ///
     /// # Errors
-    /// Why it is not given.
+    /// Why the permission is denied.
     pub fn judge_ip(&self, ip: IpAddr, transport: Transport, relay_ip: bool) -> Result<(), Denial> {
         if relay_ip && !self.is_closed(ip) {
             return Ok(());
@@ -110,10 +110,10 @@ impl PeerPolicy {
     }
 
     /// Judges data for `peer`. `live_relay` says that the peer is a relayed transport address of ours that is in use:
-    /// those are always reachable.
+    /// these are always reachable.
     ///
     /// # Errors
-    /// Why it is not sent.
+    /// Why the data is not sent.
     pub fn judge(
         &self,
         peer: SocketAddr,
@@ -139,7 +139,7 @@ impl PeerPolicy {
         Ok(())
     }
 
-    /// Judges an address that is no live relay's.
+    /// Judges an address that is not a live relayed transport address.
     fn judge_address(&self, ip: IpAddr, transport: Transport, relay_ip: bool) -> Result<(), Denial> {
         if self.is_closed(ip) {
             return Err(Denial::Closed);
@@ -163,7 +163,7 @@ impl PeerPolicy {
         }
     }
 
-    /// Whether an address is this machine's, loopback where it is open left out.
+    /// Whether an address belongs to this machine. Loopback does not count if it is open.
     fn is_own(&self, ip: IpAddr, relay_ip: bool) -> bool {
         (relay_ip || self.own.addresses.contains(&ip)) && !(self.loopback && ip.is_loopback())
     }
@@ -172,8 +172,8 @@ impl PeerPolicy {
         self.deny.iter().any(|net| net.contains(&ip))
     }
 
-    /// Whether an address is a tunnel's: RFC 8656 §21.4 forbids Teredo and 6to4 clients, because they could make
-    /// a packet circle for ever.
+    /// Whether an address is a tunnel's: RFC 8656 §21.4 forbids Teredo and 6to4 clients, because they could make a
+    /// packet loop endlessly.
     #[must_use]
     pub fn is_tunnel(ip: IpAddr) -> bool {
         match ip {
@@ -182,7 +182,7 @@ impl PeerPolicy {
         }
     }
 
-    /// Whether `allow` can open a range, or at least a part of it.
+    /// Whether `allow` can open a range, or at least part of it.
     #[must_use]
     pub fn can_open(range: &IpNet) -> bool {
         let loopback = IpNet::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
@@ -190,7 +190,7 @@ impl PeerPolicy {
         !never.chain([loopback, IpNet::V4(v4(127, 0, 0, 0, 8))]).any(|net| net.contains(range))
     }
 
-    /// Whether a range is global unicast, and so open without `allow` where it is no network of this machine's.
+    /// Whether a range is global unicast, and so open without `allow` unless it is one of this machine's networks.
     #[must_use]
     pub fn is_global(range: &IpNet) -> bool {
         classify(range.network()) == Class::Global && classify(range.broadcast()) == Class::Global
@@ -227,7 +227,7 @@ impl PeerPolicy {
 }
 
 impl OwnPorts {
-    /// Whether there is a port among them that is never closed.
+    /// Whether at least one of the ports can be opened.
     #[must_use]
     pub fn can_open(&self) -> bool {
         self.ports.clone().any(|port| !is_reflecting_port(port))
@@ -246,8 +246,8 @@ impl fmt::Display for OwnPorts {
     }
 }
 
-/// Ports that are never media: the well-known ones but HTTPS, and services that answer a small question with a
-/// large answer. Port 0 cannot be sent to.
+/// Ports that are never used for media: the well-known ones except HTTPS, and services that answer a small request with
+/// a large response. Port 0 cannot be sent to.
 fn is_reflecting_port(port: u16) -> bool {
     (port < 1024 && port != 443) || matches!(port, 1900 | 3702 | 5353 | 5683 | 11211)
 }
@@ -283,7 +283,7 @@ fn classify_v6(ip: Ipv6Addr) -> Class {
     }
 }
 
-/// ISATAP puts an IPv4 address into the interface identifier, under any prefix (RFC 5214 §6.1).
+/// ISATAP embeds an IPv4 address in the interface identifier, under any prefix (RFC 5214 §6.1).
 fn is_isatap(ip: Ipv6Addr) -> bool {
     let [_, _, _, _, a, b, _, _] = ip.segments();
     b == 0x5efe && (a == 0 || a == 0x0200)

@@ -1,4 +1,4 @@
-//! PURE  The addresses that the relay works with, and the transport protocols that its peers speak.
+//! PURE  The addresses that the relay uses, and the transport protocols between it and its peers.
 
 use std::net::IpAddr;
 
@@ -14,8 +14,8 @@ pub struct RelayAddress {
 /// A transport protocol between the relay and a peer: REQUESTED-TRANSPORT (RFC 8656 §18.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Datagrams, protocol 17.
+    /// UDP, protocol number 17.
     Udp,
-    /// Connections, protocol 6 (RFC 6062).
+    /// TCP, protocol number 6 (RFC 6062).
     Tcp,
 }

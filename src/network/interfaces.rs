@@ -9,10 +9,10 @@ use webrtc_util::ifaces::{Interface, NextHop, ifaces};
 use crate::network::address::RelayAddress;
 use crate::network::own::Own;
 
-/// What this machine is now: every address of every interface, loopback included, and the networks that they are in.
+/// The current addresses of every interface, loopback included, and their networks.
 ///
 /// # Errors
-/// If the kernel does not tell. Where it names no interface at all it does not tell either: there is always a loopback.
+/// If the kernel does not report them. An empty list is an error too, because there is always a loopback interface.
 pub fn own() -> io::Result<Own> {
     let interfaces = ifaces()?;
     if interfaces.is_empty() {
@@ -23,7 +23,7 @@ pub fn own() -> io::Result<Own> {
     Ok(Own::new(addresses.collect(), &networks))
 }
 
-/// The networks of one address, each as a host in it: a tunnel's other end may be in another one.
+/// The networks of one address, each with a host in it. The other end of a tunnel may be in another network.
 fn networks(interface: &Interface) -> Vec<IpNet> {
     let mask = interface.mask.map(|mask| mask.ip());
     let other_end = match interface.hop {
@@ -34,12 +34,12 @@ fn networks(interface: &Interface) -> Vec<IpNet> {
     hosts.filter_map(|host| IpNet::with_netmask(host, mask?).ok()).collect()
 }
 
-/// The addresses to relay from if the operator names none: those that packets to the Internet leave with. On a machine
-/// without a way there, any of its `own` but loopback; none, if there is none.
+/// The addresses to relay from if the operator configures none: the source addresses of packets to the Internet.
+/// Without a route to the Internet, it is the first usable IPv4 address of `own`, not loopback or link-local, if any.
 #[must_use]
 pub fn default_relay_addresses(own: &[IpAddr]) -> Vec<RelayAddress> {
     let v4 = source_for(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-    // An IPv6 address that is not global leads nowhere.
+    // An IPv6 address that is not global has no route to the Internet.
     let v6 = source_for(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)))
         .filter(|ip| matches!(ip, IpAddr::V6(ip) if ip.segments()[0] & 0xe000 == 0x2000));
     let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
@@ -49,7 +49,7 @@ pub fn default_relay_addresses(own: &[IpAddr]) -> Vec<RelayAddress> {
     addresses.into_iter().map(|ip| RelayAddress { bind: ip, public: ip }).collect()
 }
 
-/// The address that the kernel would send from. A UDP socket is connected for that, and no packet sent.
+/// The source address that the kernel would use. A UDP socket is connected to find out; no packet is sent.
 fn source_for(destination: IpAddr) -> Option<IpAddr> {
     let any: IpAddr = match destination {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

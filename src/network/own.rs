@@ -1,13 +1,13 @@
-//! PURE  Which addresses and networks this machine has.
+//! PURE  The addresses and networks of this machine.
 
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv6Net};
 
-/// The addresses and networks that the interfaces of this machine have now. They may change at any time.
+/// The current addresses and networks of this machine's interfaces. They may change at any time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Own {
-    /// Every address of this machine, both sides of a 1:1 NAT included.
+    /// Every address of this machine, including both sides of a 1:1 NAT.
     pub addresses: Vec<IpAddr>,
     /// The networks that it reaches without a router.
     pub on_link: Vec<IpNet>,
@@ -25,7 +25,7 @@ impl Own {
         Self { addresses, on_link }
     }
 
-    /// The same machine with more addresses that belong to it, whatever its interfaces say.
+    /// The same machine with more addresses that belong to it, even if no interface has them.
     #[must_use]
     pub fn with(mut self, more: &[IpAddr]) -> Self {
         self.addresses.extend(more);
@@ -42,7 +42,8 @@ impl Own {
 }
 
 /// The network of an interface's address. An IPv6 address that DHCP assigns as a /128 has its neighbours in its /64
-/// (RFC 4291 §2.5.4). A prefix shorter than /8 or /32 is a tunnel's and says nothing of neighbours.
+/// (RFC 4291 §2.5.4). A prefix shorter than /8 (IPv4) or /32 (IPv6) belongs to a tunnel and says nothing about
+/// neighbours.
 fn network(address: &IpNet) -> Option<IpNet> {
     let network = match address {
         IpNet::V4(net) => (net.prefix_len() >= 8).then_some(IpNet::V4(*net)),

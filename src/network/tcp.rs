@@ -1,29 +1,29 @@
-//! Makes TCP sockets: some listen, for clients or for peers (RFC 6062), and some connect to peers.
+//! Makes TCP sockets: some listen for clients or for peers (RFC 6062), and some connect to peers.
 
 use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Listens at an address, where so many may wait to be accepted. With `shared`, connections can be made from there as
-/// well.
+/// Listens at an address, with room for `backlog` connections that are not accepted yet. With `shared`, connections can
+/// also be made from this address.
 ///
 /// # Errors
 /// If the address cannot be bound.
 pub fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = open(address)?;
     socket.bind(&address.into())?;
-    // Only now, so that the address was nobody else's.
+    // Set only after binding, so that no other socket could share the address before.
     socket.set_reuse_port(shared)?;
     socket.listen(backlog)?;
     Ok(socket.into())
 }
 
-/// Connects from an address that is listened at to a peer. The connection is made, or has failed, when the socket can
-/// be written.
+/// Connects to a peer from an address on which a socket already listens. When the socket becomes writable, the
+/// connection has been made or has failed.
 ///
 /// # Errors
-/// If it is known at once that there is no way.
+/// If it fails at once.
 pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<std::net::TcpStream> {
     let socket = open(from)?;
     socket.set_reuse_port(true)?;
@@ -36,7 +36,7 @@ pub fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<std::net::TcpStre
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
-    // Connections of an earlier run, or allocation, that the kernel still remembers are no reason to fail.
+    // Connections of an earlier run or allocation that the kernel still remembers must not make this fail.
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -44,8 +44,8 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether accepting failed for a connection's own reasons, before it was its turn (accept(2)); otherwise it is of no use
-/// to try again at once.
+/// Whether accepting failed because of that one connection (accept(2)). After any other error it is useless to try
+/// again at once.
 #[must_use]
 pub fn is_of_one_connection(error: &io::Error) -> bool {
     let own = [
