@@ -283,7 +283,7 @@ const MAX_LIFETIME: u32 = 3600;
 /// The R bit of EVEN-PORT (RFC 8656 §18.7).
 const RESERVE_NEXT: u8 = 0x80;
 
-// RFC 8656 §18.10 and §18.12; the crates do not have these.
+// RFC 8656 §18.11 and §18.12; the crates do not have these.
 const ATTR_ADDITIONAL_ADDRESS_FAMILY: AttrType = AttrType(0x8000);
 /// The number of its draft. Debian 12's coturn client still sends it.
 const ATTR_ADDITIONAL_ADDRESS_FAMILY_DRAFT: AttrType = AttrType(0x8032);

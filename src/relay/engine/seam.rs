@@ -23,7 +23,7 @@ impl OpenPort {
     }
 }
 
-/// The value of RESERVATION-TOKEN (RFC 8656 §18.8): a client that presents it may use the reserved port. It is random,
+/// The value of RESERVATION-TOKEN (RFC 8656 §18.10): a client that presents it may use the reserved port. It is random,
 /// so that nobody can guess it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationToken(pub [u8; 8]);
