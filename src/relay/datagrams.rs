@@ -1,12 +1,13 @@
-//! UDP in batches: many datagrams for one system call, each with the address of ours that it came to.
+//! UDP in batches: many datagrams for one system call, each with the local address that received it.
 //!
-//! A [`Batch`] owns the buffers. A datagram is received into a [`Slot`] and sent from there: a [`Segment`] says which
-//! bytes of the buffers are meant. Each buffer has room in front of the datagram for the longest header and behind it
-//! for the longest padding, so [`Batch::encapsulate`] copies no data. Where the bytes of a segment are is known here only.
+//! A [`Batch`] owns the buffers. A datagram is received into a [`Slot`] and sent from there: a [`Segment`] refers to a
+//! range of bytes in the buffers. Each buffer has room in front of the datagram for the longest header and behind it
+//! for the longest padding, so [`Batch::encapsulate`] copies no data. Only this file knows where the bytes of a segment
+//! are.
 //!
-//! This is the one file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages
-//! that carry the local address and the traffic class, and the safe wrappers allocate for each call. So the one
-//! call about memory is here as well.
+//! This is the only file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages that carry
+//! the local address and the traffic class, and the safe wrappers allocate for each call. The one call that releases
+//! memory is here for the same reason.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
 use std::io;
@@ -34,12 +35,12 @@ const DATAGRAM: usize = MESSAGE_MAX;
 const BUFFER: usize = (HEADROOM + DATAGRAM + DATA_PADDING_MAX).next_multiple_of(64);
 const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header must fit");
 
-/// What the kernel may queue for a listener before it drops. It grants up to `net.core.rmem_max`.
+/// The receive buffer of a listener: the kernel drops packets beyond it. The kernel grants up to `net.core.rmem_max`.
 const LISTENER_BUFFER: usize = 4 << 20;
 
-/// Gives the system back the pages of which nothing is used. What glibc frees stays with the process as long as something
-/// that is still used lies behind it. It holds up whoever allocates meanwhile, so it is for when a crowd has left. Other C
-/// libraries give back by themselves.
+/// Returns unused pages to the system. Memory that glibc frees stays with the process as long as something behind it is
+/// in use. The call blocks every thread that allocates meanwhile, so use it only after many connections have closed.
+/// Other C libraries return memory without it.
 pub fn give_back_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: it takes no pointer, and locks what it changes (malloc_trim(3): MT-Safe).
@@ -51,15 +52,16 @@ pub fn give_back_memory() {
 pub struct DatagramSocket {
     socket: UdpSocket,
     family: c_int,
-    /// Whether the socket takes packets to any address of ours, so that each packet's must be asked for and told.
+    /// Whether the socket is bound to all addresses of this machine, so that the local address of each packet must be
+    /// read and set.
     wildcard: bool,
 }
 
-/// The place of one datagram in a batch.
+/// The index of one datagram in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot(usize);
 
-/// The slots that were filled by one [`Batch::receive`].
+/// The slots that one [`Batch::receive`] filled.
 #[derive(Debug, Default)]
 pub struct Slots {
     next: usize,
@@ -68,7 +70,7 @@ pub struct Slots {
 }
 
 impl Slots {
-    /// Whether as many datagrams came as were asked for, so that the socket may have more.
+    /// Whether as many datagrams arrived as were requested, so that the socket may have more.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full
@@ -88,8 +90,8 @@ impl Iterator for Slots {
     }
 }
 
-/// A part of a batch's buffers: a datagram as it was received, the data in it, or a message that is to be sent. Valid
-/// until the batch is flushed.
+/// A range of a batch's buffers: a received datagram, the data in it, or a message to be sent. Valid until the batch is
+/// flushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     slot: Slot,
@@ -99,7 +101,7 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// How many bytes it has.
+    /// Its length in bytes.
     #[must_use]
     pub fn length(self) -> usize {
         self.end - self.start
@@ -117,30 +119,30 @@ impl Segment {
     }
 }
 
-/// What is known of a received datagram beside its bytes.
+/// What is known about a received datagram besides its bytes.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// Its sender.
     pub from: SocketAddr,
-    /// The address of this machine that it came to, on a socket that is bound to all of them.
+    /// The address of this machine that received it, if the socket is bound to all addresses.
     pub local: Option<IpAddr>,
     /// Traffic class: DSCP and ECN.
     pub class: u8,
     length: usize,
 }
 
-/// How a message leaves.
+/// How a message is sent.
 #[derive(Debug, Clone)]
 pub struct Outgoing<S> {
     /// The socket that sends it.
     pub via: S,
     /// Its receiver.
     pub to: SocketAddr,
-    /// The address of this machine that it must come from, on a socket that is bound to all of them.
+    /// The address of this machine that it must be sent from, if the socket is bound to all addresses.
     pub local: Option<IpAddr>,
     /// Traffic class: DSCP and ECN.
     pub class: u8,
-    /// Whether it must have the DF bit.
+    /// Whether it must be sent with the DF bit.
     pub dont_fragment: bool,
 }
 
@@ -165,15 +167,15 @@ struct Control([u8; 96]);
 unsafe impl<S: Send> Send for Batch<S> {}
 
 impl DatagramSocket {
-    /// A socket that clients talk to. With `shared`, it joins another that was shared, and they divide the clients
-    /// among them; without, the address must be nobody else's.
+    /// A socket for clients. With `shared`, it joins another socket that is shared, and the kernel divides the clients
+    /// among them. Without it, no other socket may use the address.
     ///
     /// # Errors
     /// If the address cannot be bound.
     pub fn listen(address: SocketAddr, shared: bool) -> io::Result<Self> {
         let socket = open(address)?;
         socket.set_reuse_port(shared)?;
-        // Best effort: the kernel takes no more than it was told to allow.
+        // Best effort: the kernel may grant less.
         let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
         let bound = Self::bind(socket, address, address.ip().is_unspecified())?;
         if bound.wildcard {
@@ -194,7 +196,7 @@ impl DatagramSocket {
         SockRef::from(&self.socket).set_reuse_port(true)
     }
 
-    /// A socket that talks to peers, and hears of the ICMP errors that its packets meet.
+    /// A socket for peers. It reports the ICMP errors that its packets cause.
     ///
     /// # Errors
     /// If the address cannot be bound.
@@ -223,7 +225,7 @@ impl DatagramSocket {
     /// The address that the socket is bound to.
     ///
     /// # Errors
-    /// If the kernel does not tell.
+    /// If the kernel does not report it.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -239,7 +241,7 @@ impl DatagramSocket {
         &mut self.socket
     }
 
-    /// Takes the next error that a packet of this socket met: whom the packet was for, and the ICMP error, if it
+    /// Takes the next error that a packet of this socket caused: the packet's destination, and the ICMP error, if it
     /// was one.
     #[must_use]
     pub fn take_error(&self) -> Option<(SocketAddr, Option<Icmp>)> {
@@ -270,8 +272,9 @@ impl DatagramSocket {
         Some((peer, icmp))
     }
 
-    /// Sets or clears the DF bit of what is sent from now on. Without DF, the kernel fragments at the interface's MTU:
-    /// OMIT keeps a forged ICMP error from making it fragment more, and lets true ones reach us, which DONT does not.
+    /// Sets or clears the DF bit for packets sent from now on. Without DF, the kernel fragments at the interface's MTU.
+    /// Over IPv4, OMIT keeps a forged ICMP error from causing more fragments but still lets real ones reach us; DONT
+    /// does not.
     fn forbid_fragments(&self, forbid: bool) -> io::Result<()> {
         let (level, name, value) = match (self.family, forbid) {
             (libc::AF_INET, true) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DO),
@@ -290,7 +293,7 @@ impl<S: Copy + PartialEq> Default for Batch<S> {
 }
 
 impl<S: Copy + PartialEq> Batch<S> {
-    /// An empty batch. Its memory is touched only as far as datagrams reach.
+    /// An empty batch. Its memory is touched only where datagrams are stored.
     #[must_use]
     pub fn new() -> Self {
         // SAFETY: all-zero bytes are a valid value of these C structs.
@@ -312,10 +315,10 @@ impl<S: Copy + PartialEq> Batch<S> {
         SLOTS - self.received.len()
     }
 
-    /// Receives up to `most` datagrams, and no more than fit; returns their slots.
+    /// Receives up to `most` datagrams, or as many as fit; returns their slots.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none; any other error is a packet's that met one, and passes.
+    /// `WouldBlock` if there is none. Any other error belongs to an earlier packet and is reported only once.
     pub fn receive(&mut self, socket: &DatagramSocket, most: usize) -> io::Result<Slots> {
         let first = self.received.len();
         let most = most.min(SLOTS - first);
@@ -332,7 +335,7 @@ impl<S: Copy + PartialEq> Batch<S> {
         let n = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, none) };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
         for slot in first..first + n {
-            // SAFETY: the kernel just filled the header, whose control buffer nobody has touched since.
+            // SAFETY: the kernel just filled the header, and its control buffer has not been changed since.
             let (local, class) = unsafe { read_controls(&self.headers[slot].msg_hdr) };
             let from = read_name(&self.names[slot]).unwrap_or(NOBODY);
             self.received.push(Received { from, local, class, length: self.headers[slot].msg_len as usize });
@@ -341,13 +344,13 @@ impl<S: Copy + PartialEq> Batch<S> {
         Ok(Slots { next: first, end: first + n, full: n == most })
     }
 
-    /// The datagram in a slot, as it was received.
+    /// The datagram in a slot, as received.
     #[must_use]
     pub fn datagram(&self, slot: Slot) -> Segment {
         Segment { slot, start: HEADROOM, end: HEADROOM + self.received[slot.0].length }
     }
 
-    /// What is known of the datagram that a segment is a part of.
+    /// What is known about the datagram that a segment is part of.
     #[must_use]
     pub fn received(&self, segment: Segment) -> &Received {
         &self.received[segment.slot.0]
@@ -359,7 +362,8 @@ impl<S: Copy + PartialEq> Batch<S> {
         &self.buffers[segment.slot.0 * BUFFER..][segment.start..segment.end]
     }
 
-    /// Puts a header in front of `data`, and so many zeros behind it; returns the whole. What was there is overwritten.
+    /// Puts a header in front of `data` and `padding` zeros behind it; returns the whole. This overwrites what was
+    /// there.
     ///
     /// # Panics
     /// If the header is longer than [`DATA_HEADER_MAX`] and more than the datagram had in front of `data`, or the padding
@@ -375,14 +379,14 @@ impl<S: Copy + PartialEq> Batch<S> {
         whole
     }
 
-    /// Puts a message in place of a datagram.
+    /// Replaces a datagram with a message.
     pub fn replace(&mut self, datagram: Segment, message: &[u8]) -> Segment {
         let replaced = Segment { start: HEADROOM, end: HEADROOM + message.len(), ..datagram };
         self.buffer(datagram.slot)[replaced.start..replaced.end].copy_from_slice(message);
         replaced
     }
 
-    /// Puts a message into a free slot, as if it had come as a datagram; `None` if no slot is free.
+    /// Puts a message into a free slot, as if it had been received; `None` if no slot is free.
     pub fn compose(&mut self, message: &[u8]) -> Option<Segment> {
         let slot = Slot(self.received.len());
         if slot.0 == SLOTS {
@@ -393,7 +397,7 @@ impl<S: Copy + PartialEq> Batch<S> {
         Some(self.replace(self.datagram(slot), message))
     }
 
-    /// Sends a message when the batch is flushed: one for each slot.
+    /// Sends a message when the batch is flushed. Each slot can send one.
     pub fn send(&mut self, message: Segment, outgoing: Outgoing<S>) {
         self.outgoing[message.slot.0] = Some((message, outgoing));
     }
@@ -402,7 +406,7 @@ impl<S: Copy + PartialEq> Batch<S> {
         &mut self.buffers[slot.0 * BUFFER..][..BUFFER]
     }
 
-    /// Sends what is to be sent, in order, and frees all slots; returns how many datagrams the kernel refused.
+    /// Sends all messages in order, and frees all slots; returns how many datagrams the kernel refused.
     pub fn flush<'s>(&mut self, socket: impl Fn(S) -> Option<&'s DatagramSocket>) -> usize {
         let mut failed = 0;
         let mut count = 0;
@@ -439,13 +443,13 @@ impl<S: Copy + PartialEq> Batch<S> {
         // SAFETY: the first `count` headers were just filled, from buffers that `self` owns.
         let failed = unsafe { send_all(socket, &mut self.headers[..count]) };
         if dont_fragment {
-            // It was set a moment ago on the same socket, so it can be set again.
+            // The option was set a moment ago on the same socket, so clearing it works too.
             let _ = socket.forbid_fragments(false);
         }
         failed
     }
 
-    /// Writes the system call's header `index` for a message.
+    /// Fills the system call's header `index` for a message.
     fn fill_header(&mut self, index: usize, message: Segment, out: &Outgoing<S>) {
         self.prepare(index, message.slot.0 * BUFFER + message.start, message.length());
         // SAFETY: `prepare` checked the index; each reference is to one element, and ends with its statement.
@@ -480,8 +484,8 @@ impl<S: Copy + PartialEq> Batch<S> {
     }
 }
 
-/// Sends all messages; returns how many the kernel refused. A refusal concerns its message alone, but for a full
-/// buffer, which is full for the rest too.
+/// Sends all messages; returns how many the kernel refused. A refusal concerns only one message, unless the buffer is
+/// full, which refuses the rest too.
 ///
 /// # Safety
 /// Every header's pointers must be valid for the lengths beside them.
@@ -490,7 +494,7 @@ unsafe fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usiz
     let mut retried = false;
     while !headers.is_empty() {
         let (fd, count) = (socket.socket.as_raw_fd(), headers.len() as u32);
-        // SAFETY: the caller promises it of every header, and the count is theirs.
+        // SAFETY: the caller promises it for every header, and the count is their number.
         let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
         if let Ok(sent) = usize::try_from(sent) {
             headers = &mut headers[sent.max(1)..];
@@ -500,8 +504,8 @@ unsafe fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usiz
         match io::Error::last_os_error().raw_os_error() {
             Some(libc::EAGAIN | libc::ENOBUFS) => return failed + headers.len(),
             Some(libc::EINTR) => {}
-            // An ICMP error of an earlier packet is reported once, in place of sending; so try again, once, unless
-            // the error can only be this packet's own.
+            // An ICMP error of an earlier packet is reported once, instead of sending this one. So send once more,
+            // unless the error must be this packet's own.
             Some(code) if !retried && !OWN_ERRORS.contains(&code) => retried = true,
             _ => {
                 failed += 1;
@@ -513,7 +517,7 @@ unsafe fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usiz
     failed
 }
 
-/// What sending fails with because of the packet itself.
+/// Errors that the packet itself causes.
 const OWN_ERRORS: [c_int; 4] = [libc::EMSGSIZE, libc::EPERM, libc::EINVAL, libc::EAFNOSUPPORT];
 
 fn open(address: SocketAddr) -> io::Result<Socket> {
@@ -531,13 +535,13 @@ fn set_option(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) ->
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Stands for a sender that the kernel did not name; the engine ignores port 0.
+/// Stands for an unknown sender; the engine ignores port 0.
 const NOBODY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 
 fn read_name(name: &sockaddr_storage) -> Option<SocketAddr> {
     match c_int::from(name.ss_family) {
         libc::AF_INET => {
-            // SAFETY: the family says that a sockaddr_in stands here, and storage is large and aligned enough.
+            // SAFETY: the family says that this is a sockaddr_in, and storage is large and aligned enough.
             let name = unsafe { &*ptr::from_ref(name).cast::<sockaddr_in>() };
             let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
             Some(SocketAddr::V4(SocketAddrV4::new(ip, u16::from_be(name.sin_port))))
@@ -562,7 +566,7 @@ fn write_name(name: &mut sockaddr_storage, address: SocketAddr) -> u32 {
                 sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
                 sin_zero: [0; 8],
             };
-            // SAFETY: sockaddr_storage is made to hold any address, this one too.
+            // SAFETY: sockaddr_storage can hold any socket address, including this one.
             unsafe { ptr::from_mut(name).cast::<sockaddr_in>().write(value) };
             size_of::<sockaddr_in>() as u32
         }
@@ -607,7 +611,7 @@ unsafe fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
     (local, class)
 }
 
-/// Writes the local address and the traffic class that a datagram leaves with; returns how many bytes that took.
+/// Writes the local address and the traffic class of an outgoing datagram; returns how many bytes they take.
 fn write_controls(control: &mut Control, to: SocketAddr, local: Option<IpAddr>, class: u8) -> usize {
     let mut used = 0;
     match local {
@@ -633,7 +637,7 @@ fn write_controls(control: &mut Control, to: SocketAddr, local: Option<IpAddr>, 
     used
 }
 
-/// Appends a control message behind the first `used` bytes; returns how many are used then. Two of the largest
+/// Appends a control message behind the first `used` bytes; returns how many bytes are used then. Two of the largest
 /// fit: the packet info takes 40 bytes and the traffic class 24.
 fn push_control(control: &mut Control, used: usize, level: c_int, kind: c_int, data: &[u8]) -> usize {
     const HEADER: usize = size_of::<cmsghdr>();
@@ -652,8 +656,8 @@ fn push_control(control: &mut Control, used: usize, level: c_int, kind: c_int, d
 /// # Safety
 /// The kernel must have filled `msg_control` of the header up to `msg_controllen`.
 unsafe fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8])) {
-    // SAFETY: the macros walk the whole control messages that the caller says are there, and end with null; each
-    // one's data is cmsg_len less its header long.
+    // SAFETY: the macros walk the whole control messages that the caller promises, and end with null. The data of each
+    // is cmsg_len minus its header long.
     unsafe {
         let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
@@ -670,7 +674,7 @@ fn read_icmp(error: libc::sock_extended_err, v4: bool) -> Option<Icmp> {
     let (kind, code) = (error.ee_type, error.ee_code);
     match error.ee_origin {
         libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6 => Some(Icmp { kind, code, data: error.ee_info }),
-        // Our own kernel refused a packet with DF: what a router would have said.
+        // The local kernel refused a packet with DF. The report is the one that a router would have sent.
         libc::SO_EE_ORIGIN_LOCAL if error.ee_errno == libc::EMSGSIZE as u32 => {
             let (kind, code) = if v4 { (3, 4) } else { (2, 0) };
             Some(Icmp { kind, code, data: error.ee_info })

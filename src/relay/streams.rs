@@ -1,11 +1,11 @@
-//! TCP and TLS connections as a source of messages, and a way to their clients: bounded in memory and time.
+//! TCP and TLS connections as a source of messages and a way to their clients, limited in memory and time.
 //!
-//! A connection comes here when it has shown what it speaks, and stays until it ends. What it says is heard one message
-//! after the other ([`Streams::next`]). What it is sent waits in an outbox of whole messages: when that is full, messages
-//! are dropped, as a network would.
+//! A connection arrives here after its protocol has been detected, and stays until it ends. Its messages are read one
+//! after the other ([`Streams::next`]). Outgoing messages wait in an outbox: when that is full, messages are dropped,
+//! as in a network.
 //!
-//! Connections with peers (RFC 6062) are here too. Two connections that are bridged carry bytes that are no messages: none
-//! is dropped, and one connection is not read until the other one has sent what it received.
+//! Connections with peers (RFC 6062) are here too. Bridged connections carry bytes that are not messages: nothing is
+//! dropped, and one connection is not read until the other has sent what it received.
 
 mod deadlines;
 mod outbox;
@@ -43,23 +43,23 @@ pub struct Streams {
     counters: Arc<Counters>,
     /// The connections that may have something to read.
     readable: Ready<StreamId>,
-    /// The connections that have something to send that was not tried yet.
+    /// The connections with something to send that has not been tried yet.
     sending: Ready<StreamId>,
     /// For each connection, a moment no later than the end of its patience.
     deadlines: BTreeSet<(Moment, StreamId)>,
-    /// When those may be read again that carried more than they may.
+    /// When the connections that exceeded their rate may be read again.
     paused: BTreeSet<(Moment, StreamId)>,
-    /// Where TLS records are read to.
+    /// The buffer for TLS records.
     records: Box<[u8]>,
-    /// What arrived on the connection that was read last.
+    /// The bytes of the connection that was read last.
     arrived: Arrived,
-    /// How far that was heard, if it is a client's.
+    /// How far these bytes have been processed, if the connection is a client's.
     turn: Option<Turn>,
     /// How many connections were read in this round.
     turns: usize,
 }
 
-/// As long as less waits for one connection of a bridge, the other one is read.
+/// While less than this waits for one connection of a bridge, the other one is read.
 const BRIDGED: usize = 64 << 10;
 const _: () = assert!(BRIDGED + MESSAGE_MAX + 3 * READ <= OUTBOX_MAX, "what a bridge has read must fit");
 
@@ -82,8 +82,8 @@ impl Streams {
         }
     }
 
-    /// Takes in a client's connection. `make_way` is called, on another thread, when the connection must make way for
-    /// another one: see [`Self::must_make_way`]. A connection that the kernel refuses to poll is closed.
+    /// Adds a client's connection. `make_way` is called, on another thread, when the connection is evicted: see
+    /// [`Self::must_make_way`]. A connection that the kernel refuses to poll is closed.
     pub fn adopt(&mut self, arrival: Arrival, make_way: impl FnOnce(StreamId) + Send + 'static) {
         let Arrival { socket, tls, client, server, since, permit, said } = arrival;
         let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
@@ -92,33 +92,33 @@ impl Streams {
         (stream.flags.backlog, stream.flags.moved) = (!said.is_empty(), !said.is_empty());
         stream.unfinished = said;
         let Some(id) = self.insert(stream) else { return };
-        // TLS may have decrypted a message with the end of the handshake; the kernel will not tell of it.
+        // TLS may have decrypted a message at the end of the handshake, for which the kernel reports no event.
         self.readable.push(id);
         if let Some(stream) = self.slots.get(id.0 as usize) {
             stream.permit.watch(move || make_way(id));
         }
     }
 
-    /// Takes in a connection with a peer; `None` if the kernel refuses to poll it.
+    /// Adds a connection with a peer; `None` if the kernel refuses to poll it.
     pub fn adopt_peer(&mut self, arrival: PeerArrival, now: Moment) -> Option<StreamId> {
         let PeerArrival { socket, peer, accepted, permit } = arrival;
         let role = if accepted { Role::Unbound } else { Role::Connecting };
         self.insert(Stream::new(socket, None, peer, role, Patience::for_peer(now), permit))
     }
 
-    /// Whether a connection must make way for another.
+    /// Whether a connection has been evicted.
     #[must_use]
     pub fn must_make_way(&self, id: StreamId) -> bool {
         self.slots.get(id.0 as usize).is_some_and(|stream| stream.permit.must_make_way())
     }
 
-    /// Gives away the connection of the client whose message was heard last, with that message and what is behind it.
-    /// Once: a client that wants to be in two places would cost both.
+    /// Gives away the connection of the client whose message was returned last, with that message and the bytes behind
+    /// it. Only once for each connection: a client that switches between two shards would burden both.
     pub fn release(&mut self, id: StreamId, now: Moment) -> Option<Arrival> {
         let said = self.turn.as_ref().filter(|turn| turn.id == id)?.message.start;
         let stream = self.slots.get_mut(id.0 as usize).filter(|stream| !stream.flags.moved)?;
         let Role::Client(ClientPath { client, server, via: _ }) = stream.role else { return None };
-        // Nothing waits at the beginning of a connection, unless its client plays tricks.
+        // Nothing waits at the start of a connection, unless the client misbehaves.
         if stream.has_to_send() && (stream.send().is_err() || stream.has_to_send()) {
             return None;
         }
@@ -131,8 +131,8 @@ impl Streams {
         Some(Arrival { socket, tls, client, server, since: now, permit, said })
     }
 
-    /// Makes a bridge of the connection of the client whose message was heard last, and that of a peer: what one receives
-    /// is sent on the other, and so is what the client has sent behind its message.
+    /// Bridges the connection of the client whose message was returned last with that of a peer: what one receives is
+    /// sent on the other. The bytes behind the message are sent to the peer, too.
     pub fn bridge(&mut self, client: StreamId, peer: StreamId) {
         if let Some(turn) = self.turn.take_if(|turn| turn.id == client)
             && let Some(stream) = self.slots.get_mut(client.0 as usize)
@@ -152,7 +152,7 @@ impl Streams {
         }
     }
 
-    /// Ends a connection when all that waits for the other end has left.
+    /// Ends a connection when everything that waits for the other end has been sent.
     pub fn leave(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.role = Role::Leaving;
@@ -160,8 +160,8 @@ impl Streams {
         self.readable.push(id);
     }
 
-    /// Ends a connection. What can leave at once still does. If it is a client's, `disconnect` is told before the client can
-    /// know: it may come again at once, and expects its allocation to be gone.
+    /// Ends a connection, and sends what can be sent at once. If it is a client's, `disconnect` is called before the
+    /// client can notice: it may reconnect at once, and expects its allocation to be gone.
     pub fn close(&mut self, id: StreamId, ending: Ending, disconnect: impl FnOnce(ClientPath)) {
         let Some(mut stream) = self.remove(id) else { return };
         if let Role::Client(path) = stream.role {
@@ -170,7 +170,7 @@ impl Streams {
         stream.part();
         let _ = self.registry.deregister(&mut stream.socket);
         let Stream { socket, permit, remote, .. } = stream;
-        // In this order: who sees the end may come again at once, and who is counted as gone has left.
+        // In this order: a client that sees the end may reconnect at once, and its old connection must no longer count.
         drop(permit);
         drop(socket);
         self.counters.streams.sub(1);
@@ -275,7 +275,7 @@ mod tests {
             (self.streams.adopt_peer(arrival, at(100)).unwrap(), end)
         }
 
-        /// Waits a little for events, and notes them; returns what they were about.
+        /// Waits briefly for events and notes them; returns their sources.
         pub(super) fn poll(&mut self) -> Vec<Source> {
             let mut events = mio::Events::with_capacity(16);
             self.poll.poll(&mut events, Some(Duration::from_millis(10))).unwrap();
@@ -295,13 +295,13 @@ mod tests {
             while !self.poll().contains(&Source::Stream(id)) {}
         }
 
-        /// The client says something.
+        /// The client sends a message.
         fn say(&mut self, id: StreamId, now: Moment) {
             self.streams.slots[id.0 as usize].patience.received(1, false, now);
             self.streams.reschedule(id);
         }
 
-        /// How the client's connection ends if it asks something every 95 seconds until 1000 s; and when.
+        /// How and when the client's connection ends if it sends a request every 95 seconds until 1000 s.
         fn end(&mut self, id: StreamId, allocated: bool) -> Option<(u64, Ending)> {
             self.say(id, at(101));
             self.streams.answer(id, b"", allocated);
@@ -317,7 +317,7 @@ mod tests {
         }
     }
 
-    /// F6: twenty bytes now and then held a connection for ever.
+    /// F6: twenty bytes now and then must not hold a connection indefinitely.
     #[test]
     fn a_stranger_has_two_minutes_however_often_it_asks_and_who_has_had_an_allocation_is_waited_for() {
         let mut world = World::new(2);

@@ -1,4 +1,4 @@
-//! Says when a connection has taken too long.
+//! Finds connections that have taken too long.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use crate::relay::streams::Streams;
 use crate::relay::streams::role::Role;
 
 impl Streams {
-    /// When there is something to do at the latest; `None` while there is no connection.
+    /// When the next deadline is; `None` while there is no connection.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {
         let first = |deadlines: &BTreeSet<(Moment, StreamId)>| deadlines.first().map(|(moment, _)| *moment);
         first(&self.deadlines).into_iter().chain(first(&self.paused)).min()
     }
 
-    /// The next connection whose patience has ended, and with what. It is to be closed.
+    /// The next connection that has taken too long, and why it ends. The caller closes it.
     pub fn impatient(
         &mut self,
         now: Moment,
@@ -36,13 +36,14 @@ impl Streams {
             if end <= now {
                 return Some((id, ending));
             }
-            // Whoever has an allocation now may be without one later.
+            // The client may give its allocation back before this deadline.
             self.schedule(id, end.min(now + IDLE));
         }
         None
     }
 
-    /// Moves a deadline forward, if patience ends earlier than was thought; later is found out when it comes.
+    /// Moves a deadline to an earlier time, if patience ends earlier than expected. A later time is found when the
+    /// deadline is due.
     pub(super) fn reschedule(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get(id.0 as usize) else { return };
         let (end, _) = stream.patience.end(true);

@@ -1,4 +1,4 @@
-//! What waits to be sent on one connection: whole messages, and where each of them ends.
+//! The messages to be sent on one connection, with the boundaries between them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -7,21 +7,21 @@ use std::io::IoSlice;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: VecDeque<u8>,
-    /// The lengths of the messages. The first may have been sent in part.
+    /// The lengths of the messages. The first may have been sent partly.
     lengths: VecDeque<u32>,
 }
 
-/// An empty outbox gives back what is larger than a frame of video.
+/// An empty outbox releases a buffer larger than this, the size of a video frame.
 const KEPT: usize = 16 << 10;
 
 impl Outbox {
-    /// Adds a message, unless more than `most` bytes would be held then; whether it did.
+    /// Adds a message, unless the outbox would then hold more than `most` bytes. Returns whether it was added.
     pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
         let fits = self.held() + message.len() + size_of::<u32>() <= most;
         if fits && !message.is_empty() {
             let needed = self.bytes.len() + message.len();
             if needed > self.bytes.capacity() {
-                // By doubling, but to no more than may be held.
+                // Doubles, but to no more than may be held.
                 let room = (2 * self.bytes.capacity()).clamp(needed, most);
                 self.bytes.reserve_exact(room - self.bytes.len());
             }
@@ -40,13 +40,13 @@ impl Outbox {
         self.bytes.is_empty()
     }
 
-    /// All of it.
+    /// All bytes.
     pub(super) fn all(&self) -> [IoSlice<'_>; 2] {
         let (front, back) = self.bytes.as_slices();
         [IoSlice::new(front), IoSlice::new(back)]
     }
 
-    /// The first message, or what is left of it.
+    /// The first message, or the rest of it.
     pub(super) fn first(&self) -> [IoSlice<'_>; 2] {
         let length = self.lengths.front().map_or(0, |length| *length as usize);
         let (front, back) = self.bytes.as_slices();
@@ -54,7 +54,7 @@ impl Outbox {
         [IoSlice::new(&front[..in_front]), IoSlice::new(&back[..length - in_front])]
     }
 
-    /// Removes what was sent: that many bytes, wherever messages end among them.
+    /// Removes `count` bytes that were sent, regardless of message boundaries.
     pub(super) fn sent(&mut self, mut count: usize) {
         self.bytes.drain(..count);
         while let Some(first) = self.lengths.front_mut() {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     proptest! {
-        /// Both ways of sending, mixed, send every byte once and in order.
+        /// Both ways of sending, mixed, send every byte exactly once and in order.
         #[test]
         fn what_is_sent_is_what_was_pushed(
             steps in proptest::collection::vec((0..50_usize, 0..80_usize, any::<bool>()), 1..100),

@@ -1,4 +1,4 @@
-//! Reads connections in turns, so that a client that floods cannot keep others from being heard, and says what was heard.
+//! Reads connections in turns, so that a client that floods cannot starve others, and reports what was received.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::relay::streams::role::Role;
 use crate::relay::streams::stream::OUTBOX_MAX;
 use crate::relay::streams::{BRIDGED, Streams};
 
-/// What was heard on a connection.
+/// What was received on a connection.
 #[derive(Debug)]
 pub enum Heard<'a> {
-    /// A client sent this message, in its padding.
+    /// A client sent this message, padding included.
     Message {
         /// The connection.
         id: StreamId,
@@ -26,40 +26,40 @@ pub enum Heard<'a> {
         /// The whole message.
         message: &'a [u8],
     },
-    /// A connection of a bridge sent bytes. They wait to be sent on the other one.
+    /// A connection of a bridge received bytes. They wait to be sent on the other connection.
     Bytes {
         /// The connection.
         id: StreamId,
         /// How many bytes.
         count: usize,
     },
-    /// A peer has answered: the connection with it is made.
+    /// The connection with a peer is established.
     Connected(StreamId),
-    /// A connection has ended, or has to, for this reason. It is to be closed.
+    /// A connection has ended or must end, for this reason. The caller closes it.
     Ended(StreamId, Ending),
 }
 
-/// What arrived in the turn of a client, while it is cut into messages.
+/// What arrived in a client's turn, while it is split into messages.
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) id: StreamId,
     path: ClientPath,
-    /// Where the message is that was heard last. What is behind it is still to be heard.
+    /// The range of the last message that was returned. The bytes behind it are still to be processed.
     pub(super) message: Range<usize>,
-    /// How many messages were heard.
+    /// How many messages were returned.
     messages: usize,
-    /// Whether no message had come on the connection before.
+    /// Whether no message had arrived on the connection before.
     first: bool,
     /// Whether a whole message is left for the next turn.
     backlog: bool,
-    /// How the connection ended behind what arrived, if it did.
+    /// How the connection ended after these bytes, if it did.
     pub(super) ended: Option<Ending>,
 }
 
-/// Connections that are read in a round, and messages that each may deliver then.
+/// Connections that are read in a round, and messages that each may deliver in it.
 const TURNS: usize = 16;
 const TURN_MESSAGES: usize = 16;
-/// How long a connection is not read that carried more than it may.
+/// How long a connection that exceeded its rate is not read.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Streams {
@@ -67,7 +67,7 @@ impl Streams {
     pub fn on_event(&mut self, id: StreamId, event: &Event) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.flags.closing |= event.is_read_closed();
-        // A peer has answered, or it is known that it will not.
+        // The connection with the peer has been established or has failed.
         let answered = event.is_writable() && stream.role == Role::Connecting;
         let sends = event.is_writable() && stream.has_to_send();
         let speaks = event.is_readable() || event.is_read_closed() || event.is_error() || answered;
@@ -79,11 +79,11 @@ impl Streams {
         }
     }
 
-    /// What was heard next; `None` when nothing more was, or when enough was heard in this round, which
-    /// [`Self::flush`] ends. `may_carry` says whether a connection of a bridge may carry more bytes now.
+    /// What was received next; `None` when there is nothing more, or enough for this round, which [`Self::flush`] ends.
+    /// `may_carry` says whether a connection of a bridge may carry more bytes now.
     ///
-    /// A message is to be dealt with before the next call: what is behind it may be for somebody else then, see
-    /// [`Self::bridge`] and [`Self::release`].
+    /// The caller must process a message before the next call: the bytes behind it may belong to another connection or
+    /// shard after that, see [`Self::bridge`] and [`Self::release`].
     pub fn next(&mut self, now: Moment, may_carry: impl Fn(StreamId) -> bool) -> Option<Heard<'_>> {
         loop {
             if let Some(turn) = &mut self.turn {
@@ -134,7 +134,7 @@ impl Streams {
         None
     }
 
-    /// Gives a turn to the connections that have paused long enough.
+    /// Gives a turn to the connections whose pause is over.
     fn resume(&mut self, now: Moment) {
         while let Some((_, id)) = self.paused.first().copied().filter(|(moment, _)| *moment <= now) {
             self.paused.pop_first();
@@ -145,8 +145,8 @@ impl Streams {
         }
     }
 
-    /// Reads what there is, up to a turn's worth, behind what was left over before; returns how the connection has
-    /// ended, if it has. A connection that may have more gets another turn.
+    /// Reads what is available, up to a turn's worth, and appends it to what was left over. Returns how the connection
+    /// has ended, if it has. A connection that may have more gets another turn.
     fn receive(&mut self, id: StreamId) -> Option<Ending> {
         let Self { slots, arrived, records, .. } = self;
         let stream = slots.get_mut(id.0 as usize)?;
@@ -172,8 +172,9 @@ impl Streams {
         self.turn = Some(Turn { id, path, message: 0..0, messages: 0, first, backlog: false, ended });
     }
 
-    /// Keeps what was not heard: the beginning of a message, until the rest comes, or a backlog of whole messages, until
-    /// the next turn, which then reads nothing more. Returns how the connection has ended, if nothing is left to hear.
+    /// Keeps what was not processed: the beginning of a message, until the rest arrives, or a backlog of whole
+    /// messages, until the next turn, which then reads nothing more. Returns how the connection has ended, if nothing
+    /// is left to process.
     fn end_turn(&mut self, now: Moment) -> Option<Ending> {
         let Turn { id, message, messages, backlog, ended, .. } = self.turn.take()?;
         let stream = self.slots.get_mut(id.0 as usize)?;
@@ -202,14 +203,14 @@ impl Streams {
         }
     }
 
-    /// A peer that nobody has bound yet may be gone, and its place with it. One that has only said its last byte is not:
-    /// what it said may still be wanted.
+    /// Ends an unbound connection if the peer has reset it. If the peer has only sent its last byte, the connection
+    /// stays, because a client may still want what the peer sent.
     fn hear_reset(&self, id: StreamId) -> Option<Heard<'static>> {
         let stream = self.slots.get(id.0 as usize)?;
         (stream.is_connected() == Some(false)).then_some(Heard::Ended(id, Ending::Closed))
     }
 
-    /// Reads a connection of a bridge, as far as it may carry bytes and the other one has room for them.
+    /// Reads a connection of a bridge, as far as it may carry bytes and the other connection has room for them.
     fn hear_bytes(
         &mut self,
         id: StreamId,
@@ -238,7 +239,7 @@ impl Streams {
             return ended.map(|ending| Heard::Ended(id, ending));
         }
         if ended.is_some() {
-            // Its end is heard in its next turn.
+            // The end is reported in the connection's next turn.
             self.readable.push(id);
         }
         if self.slots.get_mut(mate.0 as usize).is_some_and(|mate| mate.push(bytes, OUTBOX_MAX)) {
@@ -247,8 +248,8 @@ impl Streams {
         Some(Heard::Bytes { id, count: bytes.len() })
     }
 
-    /// Whether a connection of a bridge may be read: not while much waits to be sent on the other one. Then it is read
-    /// when that has been sent.
+    /// Whether a connection of a bridge may be read: not while much waits to be sent on the other one. In that case it
+    /// is read after that has been sent.
     fn has_room_for(&mut self, id: StreamId, mate: StreamId) -> bool {
         let has_room = self.slots.get(mate.0 as usize).is_none_or(|mate| mate.waiting() < BRIDGED);
         if let Some(stream) = self.slots.get_mut(id.0 as usize) {
@@ -257,7 +258,7 @@ impl Streams {
         has_room
     }
 
-    /// Does not read a connection for a moment.
+    /// Stops reading a connection for a moment.
     fn pause(&mut self, id: StreamId, now: Moment) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         if !std::mem::replace(&mut stream.flags.paused, true) {
@@ -265,7 +266,7 @@ impl Streams {
         }
     }
 
-    /// Throws away what comes, until the other end closes and all that waited for it has been sent.
+    /// Discards what arrives, until the other end closes and everything that waited for it has been sent.
     fn hear_nothing_but_the_end(&mut self, id: StreamId) -> Option<Heard<'static>> {
         let ending = self.receive(id)?;
         let stream = self.slots.get_mut(id.0 as usize)?;
@@ -275,7 +276,7 @@ impl Streams {
 }
 
 impl Turn {
-    /// The next message in what arrived; `None` if there is no whole one, or if the turn is over.
+    /// The next whole message in what arrived; `None` if there is none, or if the turn is over.
     fn next_message(&mut self, arrived: &[u8]) -> Result<Option<Range<usize>>, NotStun> {
         let begin = self.message.end;
         let length = message_length(&arrived[begin..], self.first && self.messages == 0)?;
@@ -299,7 +300,7 @@ mod tests {
     /// A Binding request.
     const MESSAGE: [u8; 20] = *b"\0\x01\0\0\x21\x12\xA4\x42transaction!";
 
-    /// What is heard next, without its bytes.
+    /// What is received next, without its bytes.
     #[derive(Debug, PartialEq, Eq)]
     enum Next {
         Message(StreamId),

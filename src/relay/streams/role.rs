@@ -1,4 +1,4 @@
-//! What a connection is for, and what is known of one that arrives.
+//! The role of a connection, and what is known about one that arrives.
 
 use std::net::SocketAddr;
 
@@ -9,22 +9,22 @@ use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::relay::address::{ClientPath, StreamId};
 
-/// A client's connection that has shown what it speaks.
+/// A client's connection after its protocol has been detected.
 #[derive(Debug)]
 pub struct Arrival {
     /// The connection, non-blocking.
     pub socket: std::net::TcpStream,
-    /// TLS, after its handshake.
+    /// TLS, after the handshake.
     pub tls: Option<Box<ServerConnection>>,
-    /// The client, as a proxy says if one stands between.
+    /// The client's address; behind a proxy, the one that the proxy reports.
     pub client: SocketAddr,
-    /// The address of ours that the client talks to.
+    /// The local address that the client is connected to.
     pub server: SocketAddr,
-    /// When the client could first have sent a message.
+    /// When the client could first send a message.
     pub since: Moment,
-    /// Its right to be there.
+    /// Its permit from admission.
     pub permit: Permit,
-    /// What it said to another shard, that is for this one to answer.
+    /// What the client sent to another shard, and this shard is to answer.
     pub said: Vec<u8>,
 }
 
@@ -35,24 +35,24 @@ pub struct PeerArrival {
     pub socket: TcpStream,
     /// The peer.
     pub peer: SocketAddr,
-    /// Whether the peer made the connection. If not, the connection is still being made.
+    /// Whether the peer made the connection. If not, it is still being established.
     pub accepted: bool,
-    /// Its right to be there.
+    /// Its permit from admission.
     pub permit: Permit,
 }
 
-/// What a connection is for.
+/// The role of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// A client sends messages.
     Client(ClientPath),
-    /// A peer has not answered yet.
+    /// A connection to a peer is being established.
     Connecting,
-    /// A peer is connected, and what it sends stays in the kernel until a client binds the connection.
+    /// A peer is connected. What it sends stays in the kernel until a client binds the connection.
     Unbound,
-    /// What it receives is sent on this other connection.
+    /// What this connection receives is sent on the other one.
     Bridged(StreamId),
-    /// All that waits still leaves, and what comes is thrown away, until the other end has closed too: closing with
-    /// something unread would destroy what is on its way.
+    /// Everything that waits is still sent, and what arrives is discarded, until the other end has closed too. Closing
+    /// with unread data would destroy data in flight.
     Leaving,
 }

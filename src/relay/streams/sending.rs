@@ -1,4 +1,4 @@
-//! Sends what waits for each connection, many messages at once, and drops what a slow reader does not take.
+//! Sends what waits for each connection, many messages at once, and drops media that a slow reader does not take.
 
 use crate::clock::Moment;
 use crate::outcome::Ignored;
@@ -7,11 +7,11 @@ use crate::relay::streams::role::Role;
 use crate::relay::streams::stream::OUTBOX_MAX;
 use crate::relay::streams::{BRIDGED, Streams};
 
-/// Room in the outbox that media leave to answers; without an allocation there is no more.
+/// Room in the outbox that is reserved for answers. Without an allocation it is all the room there is.
 const ANSWERS: usize = 16 << 10;
 
 impl Streams {
-    /// Sends an answer, when [`Self::flush`] is called. For a client without an allocation little is held.
+    /// Sends an answer at the next [`Self::flush`]. For a client without an allocation the outbox is smaller.
     pub fn answer(&mut self, id: StreamId, message: &[u8], allocated: bool) {
         if let Some(stream) = self.slots.get_mut(id.0 as usize) {
             stream.stand(allocated);
@@ -19,7 +19,7 @@ impl Streams {
         self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 
-    /// Sends media, when [`Self::flush`] is called.
+    /// Sends media at the next [`Self::flush`].
     pub fn relay(&mut self, id: StreamId, message: &[u8]) {
         self.push(id, message, OUTBOX_MAX - ANSWERS);
     }
@@ -33,8 +33,8 @@ impl Streams {
         }
     }
 
-    /// Sends what waits, each connection's messages together, and ends the round of [`Self::next`]. Returns the
-    /// connections that have ended with it, or turn out to have ended; they are to be closed.
+    /// Sends what waits, the messages of each connection together, and ends the round of [`Self::next`]. Returns the
+    /// connections that have ended; the caller closes them.
     pub fn flush(&mut self, now: Moment) -> Vec<StreamId> {
         self.turns = 0;
         let mut ended = Vec::new();
@@ -42,7 +42,7 @@ impl Streams {
             let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
             match (stream.send(), stream.role) {
                 (Err(_), _) => ended.push(id),
-                // Whoever is bridged may take its time.
+                // A connection of a bridge may take its time.
                 (Ok(_), Role::Bridged(_)) => {}
                 (Ok(_), Role::Leaving) if !stream.has_to_send() => match stream.ended {
                     Some(_) => ended.push(id),

@@ -1,4 +1,4 @@
-//! One connection: its socket, TLS if it speaks it, and what waits to be sent.
+//! One connection: its socket, TLS if it uses it, and what waits to be sent.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -26,59 +26,60 @@ pub(super) struct Stream {
     pub(super) patience: Patience,
     /// Its entry in the deadlines: no later than the end of its patience.
     pub(super) deadline: Moment,
-    /// What arrived and could not be used yet: the beginning of a message.
+    /// Bytes that arrived and could not be processed yet: the beginning of a message.
     pub(super) unfinished: Vec<u8>,
     outbox: Outbox,
     pub(super) flags: Flags,
-    /// How it has ended, where something was still to be done then.
+    /// How it has ended, if something was still to be done then.
     pub(super) ended: Option<Ending>,
 }
 
-/// What is meant to be done with a connection.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flags {
-    /// The other side has sent its last byte, so that reading must go on until it is met: no event will tell of it.
+    /// The other side has sent its last byte. Reading must go on until the end is reached, because no event will report
+    /// it.
     pub(super) closing: bool,
-    /// Whole messages are among what is unused, and nothing more is to be read until they are.
+    /// The unprocessed bytes contain whole messages, and nothing more is read until these are processed.
     pub(super) backlog: bool,
-    /// It carried more than it may, and is not read until its pause is over.
+    /// It exceeded its rate, and is not read until its pause is over.
     pub(super) paused: bool,
-    /// It came from another shard, and goes to no third.
+    /// It came from another shard, and is not moved again.
     pub(super) moved: bool,
-    /// It is not read as long as its mate's outbox is full.
+    /// It is not read while the outbox of its mate is full.
     pub(super) held: bool,
-    /// Its client has an allocation, as far as its last answer knew, and keeps its place among the connections.
+    /// Its client had an allocation at the last answer, so it keeps its place among the connections.
     pub(super) settled: bool,
 }
 
-/// What arrived on a connection: what was there before, and what came now.
+/// The bytes of a connection: what was left over, and what arrived now.
 pub(super) struct Arrived {
     bytes: Box<[u8]>,
     end: usize,
 }
 
-/// What is held for one client that does not read: the outbox, and what TLS has encrypted already.
+/// The most bytes held for a client that does not read: the outbox, and what TLS has already encrypted.
 const HELD_MAX: usize = 256 << 10;
-/// What TLS encrypts at once, unless a message goes beyond it; rustls itself takes no more than [`TLS_MAX`].
+/// How much TLS encrypts at once, unless one message is longer; rustls itself takes at most [`TLS_MAX`].
 const TLS_CHUNK: usize = 32 << 10;
 const TLS_MAX: usize = 64 << 10;
-/// The bound of an outbox.
+/// The most bytes in an outbox.
 pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_MAX;
-/// What the kernel may hold of what it has not sent: enough to keep a fast link busy, and no more, because what it
-/// holds cannot be dropped.
+/// How much unsent data the kernel may hold: enough to keep a fast link busy, and no more, because data in the kernel
+/// can no longer be dropped.
 const NOT_SENT_MAX: u32 = 64 << 10;
-/// How often the kernel asks whether an idle client is still there, and how often in vain.
+/// How often the kernel probes whether an idle client still exists, and how many probes may fail.
 const PROBE: Duration = Duration::from_secs(15);
 const PROBES: u32 = 4;
-/// What one turn reads.
+/// How much one turn reads.
 pub(super) const READ: usize = 16 << 10;
-/// The beginning of a message, what one turn reads, and one record that TLS had not decrypted before.
+/// The beginning of a message, one turn's worth, and one record that TLS had not decrypted before.
 const ARRIVED: usize = MESSAGE_MAX + 3 * READ;
-/// Buffers above this are given back when they are empty.
+/// Larger buffers are released when they are empty.
 const KEPT: usize = 4 << 10;
 
 impl Arrived {
-    /// Nothing.
+    /// An empty buffer.
     pub(super) fn new() -> Self {
         Self { bytes: vec![0; ARRIVED].into(), end: 0 }
     }
@@ -88,7 +89,7 @@ impl Arrived {
         &self.bytes[..self.end]
     }
 
-    /// Begins anew, with what was there before.
+    /// Starts again, with what was left over.
     pub(super) fn begin(&mut self, before: &[u8]) {
         self.end = before.len();
         self.bytes[..self.end].copy_from_slice(before);
@@ -133,8 +134,8 @@ impl Stream {
         }
     }
 
-    /// Whether its client has an allocation. If so, it is no stranger; whoever has given it back may have to make way for
-    /// others, as one that has just come.
+    /// Whether its client has an allocation. If so, the connection cannot be evicted. When the client gives the
+    /// allocation back, the connection may be evicted again, as if it were new.
     pub(super) fn stand(&mut self, allocated: bool) {
         if allocated {
             self.patience.authenticate();
@@ -144,8 +145,7 @@ impl Stream {
         }
     }
 
-    /// Whether the peer of a connection that is being made has answered; `None` while that is not known. Later, whether
-    /// the connection still is.
+    /// Whether a connection to a peer has been established; `None` while that is unknown. Later, whether it still is.
     pub(super) fn is_connected(&self) -> Option<bool> {
         match (self.socket.take_error(), self.socket.peer_addr()) {
             (Ok(None), Ok(_)) => Some(true),
@@ -154,7 +154,7 @@ impl Stream {
         }
     }
 
-    /// How much waits in the outbox.
+    /// How many bytes wait in the outbox.
     pub(super) fn waiting(&self) -> usize {
         self.outbox.held()
     }
@@ -163,12 +163,12 @@ impl Stream {
         !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
-    /// Puts a whole message into the outbox, unless that would then hold more than `most` bytes.
+    /// Puts a whole message into the outbox, unless the outbox would then hold more than `most` bytes.
     pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
         self.outbox.push(message, most)
     }
 
-    /// Keeps what could not be used yet.
+    /// Keeps bytes that could not be processed yet.
     pub(super) fn keep(&mut self, unfinished: &[u8]) {
         self.unfinished.clear();
         if unfinished.is_empty() && self.unfinished.capacity() > KEPT {
@@ -177,7 +177,7 @@ impl Stream {
         self.unfinished.extend_from_slice(unfinished);
     }
 
-    /// Reads a turn's worth; whether there may be more.
+    /// Reads a turn's worth; returns whether there may be more.
     pub(super) fn read(&mut self, arrived: &mut Arrived, records: &mut [u8]) -> Result<bool, Ending> {
         let Some(tls) = &mut self.tls else {
             let room = &mut arrived.bytes[arrived.end..arrived.end + READ];
@@ -199,8 +199,8 @@ impl Stream {
         Ok(count == records.len() || self.flags.closing)
     }
 
-    /// Sends what the socket takes, many messages at once; whether it took anything. TLS puts each into a record of its
-    /// own: some clients, such as Debian's uclient, take a record for a message.
+    /// Sends what the socket takes, many messages at once; returns whether it took anything. TLS puts each message into
+    /// a record of its own: some clients, such as Debian's uclient, take a record for a message.
     pub(super) fn send(&mut self) -> io::Result<bool> {
         let mut progress = false;
         while self.has_to_send() {
@@ -227,28 +227,28 @@ impl Stream {
         Ok(progress)
     }
 
-    /// Says that nothing more comes, and listens for a while to hear the other end say so.
+    /// Closes the sending side, and waits for a while for the other end to close too.
     pub(super) fn shut(&mut self, now: Moment) {
         self.patience.leaving(now);
         self.say_goodbye();
-        // It may have failed already, which reading will tell.
+        // If the connection has already failed, reading will report it.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// Lets the other end take its time: it may be a person who pauses a download, and nothing is held for it meanwhile
-    /// but the outbox. Best effort, as it was to set it.
+    /// Removes the limit on unacknowledged data: the other end may be a person who pauses a download, and only the
+    /// outbox is held meanwhile. Best effort, as setting the limit was.
     pub(super) fn be_patient(&self) {
         let _ = socket2::SockRef::from(&self.socket).set_tcp_user_timeout(None);
     }
 
-    /// Says goodbye, as far as that can leave at once.
+    /// Sends a TLS close, as far as that is possible at once.
     pub(super) fn part(&mut self) {
-        // It ends anyway, by an error too.
+        // The connection ends anyway, even after an error.
         let _ = self.send();
         self.say_goodbye();
     }
 
-    /// Behind this the other end reads nothing more, so it comes last, or not at all.
+    /// The other end reads nothing after this, so it is sent last or not at all.
     fn say_goodbye(&mut self) {
         if let Some(tls) = self.tls.as_mut().filter(|_| self.outbox.is_empty()) {
             tls.send_close_notify();
@@ -257,7 +257,7 @@ impl Stream {
     }
 }
 
-/// Encrypts messages, until it is enough for one system call.
+/// Encrypts messages, until there is enough for one system call.
 fn encrypt(tls: &mut ServerConnection, outbox: &mut Outbox) -> io::Result<()> {
     let mut encrypted = 0;
     while encrypted < TLS_CHUNK && !outbox.is_empty() {
@@ -268,7 +268,7 @@ fn encrypt(tls: &mut ServerConnection, outbox: &mut Outbox) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads once; `None` if there is nothing.
+/// Reads once; `None` if nothing is available.
 fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending> {
     loop {
         match socket.read(room) {
@@ -281,8 +281,8 @@ fn read(socket: &mut TcpStream, room: &mut [u8]) -> Result<Option<usize>, Ending
     }
 }
 
-/// Media want to leave at once, and not to wait in the kernel behind what is no longer of use; and a client that
-/// vanished shall be noticed. Best effort: without any of it a connection works.
+/// Media should be sent at once, and not wait in the kernel behind data that is no longer useful. A client that has
+/// vanished must be noticed. Best effort: the connection works without these options.
 fn tune(socket: &TcpStream) {
     let socket = socket2::SockRef::from(socket);
     let keepalive = socket2::TcpKeepalive::new().with_time(IDLE).with_interval(PROBE).with_retries(PROBES);
