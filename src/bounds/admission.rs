@@ -205,7 +205,7 @@ impl Permit {
         self.admission.crowd().settle(self.number);
     }
 
-    /// The connection is a stranger's again, and the youngest.
+    /// The connection becomes a stranger again, and the youngest.
     pub fn renew(&self) {
         self.admission.crowd().renew(self.number);
     }
