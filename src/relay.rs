@@ -1,14 +1,15 @@
 //! The relay: STUN and TURN.
 //!
-//! The life of a datagram: a shard (`shard.rs`) reads it in a batch ([`datagrams`]) and hands it to its [`engine`], which
-//! screens it ([`wire`]), decides, and says what is to be done: answer, pass on to a peer, or nothing. What comes
-//! from a peer to a relay socket ([`ports`]) goes the other way. Everything that belongs to one client (its
-//! packets, its allocation, its relay sockets) lives on one shard, so nothing on this way is locked or shared.
+//! The path of a datagram: a shard (`shard.rs`) reads it in a batch ([`datagrams`]) and passes it to its [`engine`],
+//! which checks it ([`wire`]) and decides: answer it, relay it to a peer, or ignore it. Data from a peer to a relay
+//! socket ([`ports`]) takes the opposite path. Everything that belongs to one client (its packets, its allocation, its
+//! relay sockets) is on one shard, so nothing on this path is locked or shared.
 //!
-//! A TCP or TLS connection is handed to one shard, too ([`streams`]). Each message in it ([`framing`]) then goes the way
-//! of a datagram. Which connections of clients and peers carry each other's bytes (RFC 6062) is one value: `bridges.rs`.
+//! A TCP or TLS connection is given to one shard, too ([`streams`]). Each message in it ([`framing`]) is then treated
+//! as a datagram. Which connections of clients and peers carry each other's bytes (RFC 6062) is kept in one value:
+//! `bridges.rs`.
 //!
-//! [`Relay`] is all shards at once, and the only way in: nothing outside this folder holds a shard.
+//! [`Relay`] is all shards together and the only entry point: nothing outside this folder holds a shard.
 
 pub mod address;
 mod bridges;
@@ -60,16 +61,16 @@ pub struct Relay(Arc<Running>);
 struct Running {
     settings: Arc<Settings>,
     shards: Vec<Handle>,
-    /// Reaches the thread that follows the addresses of this machine.
+    /// Reaches the thread that watches the addresses of this machine.
     network: Sender<Order>,
     counters: Vec<Arc<Counters>>,
-    /// How many connections the shards were given.
+    /// How many connections have been given to shards.
     adopted: AtomicUsize,
     threads: Threads,
 }
 
 impl Relay {
-    /// Starts a shard for each list in `sockets`, which it listens on for clients. `seed` must be unpredictable:
+    /// Starts a shard for each list in `sockets`, on which it listens for clients. `seed` must be unpredictable:
     /// nonces, ports and tokens come from it.
     ///
     /// # Errors
@@ -125,20 +126,20 @@ impl Relay {
         Ok(Self(Arc::new(Running { settings, shards, network, counters, adopted, threads })))
     }
 
-    /// Serves a connection from now on. The shards take turns.
+    /// Serves a connection from now on. Shards receive connections in turn.
     pub fn adopt(&self, arrival: Box<Arrival>) {
         let Running { shards, adopted, .. } = &*self.0;
         let next = adopted.fetch_add(1, Ordering::Relaxed) % shards.len();
         shards[next].tell(Command::Adopt(arrival));
     }
 
-    /// Revokes a time-limited credential: no request is granted with it any more, and the allocations that were made
+    /// Revokes a time-limited credential: no further request is granted with it, and the allocations that were made
     /// with it end.
     ///
     /// # Errors
-    /// Why it cannot be revoked. A static user has no such name.
+    /// Why it cannot be revoked. A static user cannot be revoked.
     pub fn revoke(&self, username: &str, now: Unix) -> Result<(), RevokeError> {
-        // In this order: a request that a shard grants after it was told finds the name in the list.
+        // In this order: a shard that has received the command finds the name in the list for every later request.
         self.0.settings.credentials.revoke(username, now)?;
         let username: Arc<str> = username.into();
         self.tell_all(|| Command::Revoke(Arc::clone(&username)));
@@ -156,18 +157,18 @@ impl Relay {
         shards && network
     }
 
-    /// What it holds and has counted.
+    /// The current state and counters of the relay.
     #[must_use]
     pub fn snapshot(&self) -> observed::Relay {
         metrics::relay(&self.0.counters)
     }
 
-    /// Waits until a thread ends by itself, which is always a bug.
+    /// Waits until a thread ends unexpectedly, which is always a bug.
     pub async fn failed(&self) {
         self.0.threads.failed().await;
     }
 
-    /// Ends every shard, and with it its allocations and connections.
+    /// Stops every shard, which ends its allocations and connections.
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
         // If the thread has ended, it needs no order.
@@ -175,7 +176,7 @@ impl Relay {
         self.0.threads.join();
     }
 
-    /// What each shard counts.
+    /// The counters of each shard.
     #[must_use]
     pub fn counters(&self) -> &[Arc<Counters>] {
         &self.0.counters

@@ -1,20 +1,20 @@
-//! PURE  The addresses and indices that the relay works with, each a type of its own (RFC 8656 §2).
+//! PURE  The addresses and indices that the relay works with, each with its own type (RFC 8656 §2).
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a client's messages come from, and which address of ours they reached: the 5-tuple of RFC 8656 §2.2.
+/// A client's transport address and the local one that it uses: the 5-tuple of RFC 8656 §2.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientPath {
     /// The client's transport address, as this server sees it.
     pub client: SocketAddr,
     /// Our transport address that the client talks to.
     pub server: SocketAddr,
-    /// What reaches the client; it stands for the protocol, too.
+    /// How the client is reached; this implies the protocol, too.
     pub via: Via,
 }
 
-/// What reaches a client.
+/// How a client is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Via {
     /// A UDP socket, which many clients share.
@@ -24,22 +24,23 @@ pub enum Via {
 }
 
 impl ClientPath {
-    /// Whom a nonce is given to. Over UDP that is a port, because a source can be spoofed. Who connects proves their
-    /// address, and may connect again: a client that binds a connection (RFC 6062 §4.3) need not ask for a nonce first.
+    /// The address that a nonce is issued to. Over UDP it includes the port, because a source can be spoofed. Over TCP
+    /// and TLS it does not: the address is proved, and a client that binds a connection (RFC 6062 §4.3) can use its
+    /// nonce on that new connection.
     #[must_use]
     pub fn nonce_holder(self) -> SocketAddr {
         let port = if self.is_stream() { 0 } else { self.client.port() };
         SocketAddr::new(self.client.ip(), port)
     }
 
-    /// Whether the client came over TCP or TLS: then its address is its own, and nothing is sent twice.
+    /// Whether the client uses TCP or TLS: then its address is not spoofed, and nothing is retransmitted.
     #[must_use]
     pub fn is_stream(self) -> bool {
         matches!(self.via, Via::Stream(_))
     }
 }
 
-/// The index of a connection in its shard. Used again after the connection has ended.
+/// The index of a connection in its shard. Reused after the connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId(pub u32);
 
@@ -53,7 +54,7 @@ impl From<StreamId> for u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u16);
 
-/// Names a connection between an allocation and a peer (RFC 6062 §6.2.1).
+/// Identifies a connection between an allocation and a peer (RFC 6062 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);
 
@@ -85,7 +86,7 @@ impl PeerAddr {
     }
 }
 
-/// A relayed transport address, as the world knows it (RFC 8656 §2.2).
+/// A relayed transport address, as peers see it (RFC 8656 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RelayedAddr(pub SocketAddr);
 
@@ -108,7 +109,7 @@ impl Family {
         }
     }
 
-    /// The value that stands for the family in STUN attributes (RFC 8489 §14.1).
+    /// The family's value in STUN attributes (RFC 8489 §14.1).
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -118,12 +119,12 @@ impl Family {
     }
 }
 
-/// A channel number, by which ChannelData is told from STUN: 0x4000 to 0x7FFF.
+/// A channel number, 0x4000 to 0x7FFF, which distinguishes ChannelData from STUN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelNumber(u16);
 
 impl ChannelNumber {
-    /// The channel with this number, if a channel may have it.
+    /// The channel with this number; `None` if the number is not valid.
     #[must_use]
     pub const fn new(number: u16) -> Option<Self> {
         match number {
@@ -132,7 +133,7 @@ impl ChannelNumber {
         }
     }
 
-    /// Whether RFC 8656 §12 reserves it, which RFC 5766 let clients bind: 0x5000 and above.
+    /// Whether RFC 8656 §12 reserves it although RFC 5766 allowed it: 0x5000 and above.
     #[must_use]
     pub const fn is_reserved(self) -> bool {
         self.0 >= 0x5000

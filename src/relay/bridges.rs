@@ -1,22 +1,22 @@
-//! PURE  The TCP connections of allocations with peers (RFC 6062), and what follows when one of them changes.
+//! PURE  The TCP connections of allocations with peers (RFC 6062), and the consequences when one of them changes.
 //!
-//! Such a connection has a name, its CONNECTION-ID, for as long as its socket is open. It begins with a client's Connect
-//! or with a peer that connects. A client's ConnectionBind makes it a bridge: one connection with the peer and one with
-//! the client, each of which carries what the other one receives.
+//! Such a connection has an id, its CONNECTION-ID, for as long as its socket is open. It begins with a client's
+//! Connect, or when a peer connects. A client's ConnectionBind makes it a bridge: one connection with the peer and one
+//! with the client, each of which carries what the other one receives.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::metrics::Direction;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId};
 
-/// The connections with peers, of one shard. Whoever closes a socket says so with [`Bridges::on_ended`].
+/// The connections with peers, of one shard. The caller reports every closed socket with [`Bridges::on_ended`].
 #[derive(Debug, Default)]
 pub(super) struct Bridges {
     bridges: HashMap<ConnectionId, Bridge>,
     /// Both connections of each bridge, by their sockets.
     by_stream: HashMap<StreamId, ConnectionId>,
     by_relay: HashMap<RelayId, Vec<ConnectionId>>,
-    /// The sockets of connections whose relayed address is closed. They are to be closed, too.
+    /// The sockets of connections whose relayed address is closed. They must be closed, too.
     orphans: BTreeSet<StreamId>,
 }
 
@@ -33,36 +33,36 @@ struct Bridge {
 
 #[derive(Debug)]
 enum State {
-    /// The peer has not answered yet, and so neither have we.
+    /// The peer has not answered yet, so the Connect is not answered either.
     Connecting(Answers),
     /// The peer has answered, and no client's connection is bound to it yet.
     Unbound,
-    /// It carries the bytes of this connection of the client's, and the other way round.
+    /// This connection of the client's is bound to it: each carries the other's bytes.
     Bound(StreamId),
-    /// The client's connection has ended. The peer is still sent what waits for it.
+    /// The client's connection has ended. What waits for the peer is still sent.
     Leaving,
 }
 
-/// The two answers to a Connect, of which the client gets one.
+/// The two possible answers to a Connect.
 #[derive(Debug)]
 pub(super) struct Answers {
-    /// The peer has answered.
+    /// If the peer has accepted the connection.
     pub(super) connected: Vec<u8>,
-    /// It has not.
+    /// If it has not.
     pub(super) failed: Vec<u8>,
 }
 
-/// What is to be done when a socket has ended.
+/// What must be done when a socket has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follows {
-    /// The Connect that asked for this connection has failed: see [`Bridges::on_connected`].
+    /// Answer the Connect that asked for this connection: it has failed, see [`Bridges::on_connected`].
     Failed(ConnectionId),
-    /// This socket, the other one of the bridge, is to be closed when all that waits for it has been sent.
+    /// Close this socket, the other one of the bridge, when everything that waits for it has been sent.
     Leave(StreamId),
 }
 
 impl Bridges {
-    /// A connection with a peer is made for a Connect, with `answers`, or was accepted from the peer, without.
+    /// Adds a connection: one made for a Connect, with `answers`, or one accepted from the peer, without.
     pub(super) fn insert(
         &mut self,
         id: ConnectionId,
@@ -75,18 +75,18 @@ impl Bridges {
         self.by_relay.entry(relay).or_default().push(id);
     }
 
-    /// Whether there is a connection of this name.
+    /// Whether there is a connection with this id.
     pub(super) fn contains(&self, id: ConnectionId) -> bool {
         self.bridges.contains_key(&id)
     }
 
-    /// The peers that a relayed address has connections with, once for each.
+    /// The peers of a relayed address's connections, once for each connection.
     pub(super) fn peers(&self, relay: RelayId) -> impl Iterator<Item = PeerAddr> {
         let ids = self.by_relay.get(&relay).into_iter().flatten();
         ids.filter_map(|id| self.bridges.get(id)).map(|bridge| bridge.peer)
     }
 
-    /// The connections with such peers, in the order of their names.
+    /// The connections with peers that match, in the order of their ids.
     pub(super) fn with_peers(&self, is_such: impl Fn(PeerAddr) -> bool) -> Vec<ConnectionId> {
         let such = self.bridges.iter().filter(|(_, bridge)| is_such(bridge.peer));
         let mut ids: Vec<ConnectionId> = such.map(|(id, _)| *id).collect();
@@ -111,7 +111,7 @@ impl Bridges {
         Some((id, if is_peer { Direction::Down } else { Direction::Up }))
     }
 
-    /// A connection with a peer has got its socket.
+    /// A connection with a peer now has this socket.
     pub(super) fn attach(&mut self, id: ConnectionId, socket: StreamId) {
         if let Some(bridge) = self.bridges.get_mut(&id) {
             bridge.socket = Some(socket);
@@ -119,8 +119,8 @@ impl Bridges {
         }
     }
 
-    /// The peer of a connection has answered, or it is known that it will not: the answer to the Connect that asked for the
-    /// connection, and the relayed address. `None` if no Connect waits for an answer.
+    /// The connection with a peer has been established or has failed. Returns the relayed address, and the answer to
+    /// the Connect that asked for the connection. `None` if no Connect waits for an answer.
     pub(super) fn on_connected(&mut self, id: ConnectionId, connected: bool) -> Option<(RelayId, Vec<u8>)> {
         let bridge = self.bridges.get_mut(&id)?;
         let State::Connecting(answers) = &mut bridge.state else { return None };
@@ -134,7 +134,7 @@ impl Bridges {
         Some((relay, answer))
     }
 
-    /// Whether a ConnectionBind may name a connection: its peer has answered, and nobody has bound it yet.
+    /// Whether a ConnectionBind may name a connection: its peer has answered, and no client has bound it yet.
     pub(super) fn is_unbound(&self, id: ConnectionId) -> bool {
         self.bridges.get(&id).is_some_and(|bridge| matches!(bridge.state, State::Unbound))
     }
@@ -147,7 +147,7 @@ impl Bridges {
         }
     }
 
-    /// A socket has ended; what follows from that. It may be any, also one that no bridge has.
+    /// A socket has ended; returns what must be done. The socket need not belong to a bridge.
     pub(super) fn on_ended(&mut self, socket: StreamId) -> Option<Follows> {
         self.orphans.remove(&socket);
         let id = self.by_stream.remove(&socket)?;
@@ -170,7 +170,7 @@ impl Bridges {
         }
     }
 
-    /// Forgets a connection. Its sockets are nobody's then.
+    /// Removes a connection. Its sockets then belong to no bridge.
     pub(super) fn remove(&mut self, id: ConnectionId) {
         let Some(bridge) = self.bridges.remove(&id) else { return };
         for socket in bridge.sockets() {
@@ -184,7 +184,7 @@ impl Bridges {
         }
     }
 
-    /// A relayed address is closed, and so will be the sockets of its connections: see [`Self::next_orphan`].
+    /// A relayed address is closed. The sockets of its connections must be closed too: see [`Self::next_orphan`].
     pub(super) fn on_relay_closed(&mut self, relay: RelayId) {
         for id in self.by_relay.remove(&relay).unwrap_or_default() {
             let Some(bridge) = self.bridges.remove(&id) else { continue };
@@ -195,7 +195,7 @@ impl Bridges {
         }
     }
 
-    /// A socket that is to be closed because its relayed address is.
+    /// A socket that must be closed because its relayed address is closed.
     pub(super) fn next_orphan(&mut self) -> Option<StreamId> {
         self.orphans.pop_first()
     }
@@ -228,7 +228,7 @@ mod tests {
         Some(Answers { connected: b"yes".to_vec(), failed: b"no".to_vec() })
     }
 
-    /// A connection that was made for a Connect, and is not answered yet.
+    /// A connection that was made for a Connect and is not answered yet.
     fn connecting() -> Bridges {
         let mut bridges = Bridges::default();
         bridges.insert(ID, RELAY, peer(9000), answers());
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(bridges.on_ended(CLIENT), None);
     }
 
-    /// It counts, and hinders another connection to the same peer, for as long as its socket is open (RFC 6062 §5.2).
+    /// It counts, and prevents another connection to the same peer, for as long as its socket is open (RFC 6062 §5.2).
     #[test]
     fn when_the_client_ends_the_peer_is_sent_the_rest_and_has_its_name_until_it_ends() {
         let mut bridges = bound();
@@ -326,7 +326,7 @@ mod tests {
         assert!(bridges.is_unbound(ConnectionId(8)), "another address is another matter");
     }
 
-    /// A closed socket's id is used again.
+    /// The id of a closed socket is reused.
     #[test]
     fn a_socket_that_has_ended_is_no_orphan() {
         let mut bridges = bound();

@@ -2,18 +2,19 @@
 
 use crate::relay::wire::{CHANNEL_HEADER, COOKIE, HEADER};
 
-/// The longest message: a STUN header and as much as its length field can say, in multiples of four.
+/// The longest message: a STUN header and the longest length that its field can express, a multiple of four.
 pub const MESSAGE_MAX: usize = HEADER + 0xFFFC;
 
-/// What cannot be the beginning of a message.
+/// The bytes cannot be the beginning of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotStun;
 
-/// The length of the message that `bytes` begin with, padding included; `None` until all of it is there. The `first`
-/// message of a connection is STUN, because nobody has a channel yet; so an HTTP request is not taken for ChannelData.
+/// The length of the first message in `bytes`, padding included; `None` until the message is complete. The `first`
+/// message of a connection must be STUN, because no channel is bound yet; so an HTTP request is not taken for
+/// ChannelData.
 ///
 /// # Errors
-/// If no message begins like this, which shows as early as possible.
+/// If no message begins like this, reported as early as possible.
 pub fn message_length(bytes: &[u8], first: bool) -> Result<Option<usize>, NotStun> {
     let Some(kind) = bytes.first() else { return Ok(None) };
     let length = || bytes.get(2..4).map(|field| usize::from(u16::from_be_bytes([field[0], field[1]])));
@@ -31,7 +32,7 @@ pub fn message_length(bytes: &[u8], first: bool) -> Result<Option<usize>, NotStu
     Ok(whole.filter(|whole| *whole <= bytes.len()))
 }
 
-/// Whether two texts are the same as far as both go.
+/// Whether one of two byte strings begins with the other.
 fn agree(one: &[u8], other: &[u8]) -> bool {
     one.iter().zip(other).all(|(one, other)| one == other)
 }
@@ -68,7 +69,7 @@ mod tests {
         }
     }
 
-    /// C4: nothing of a following message is waited for. C5: what is in the padding does not matter.
+    /// C4: a message does not wait for bytes of the next one. C5: the contents of the padding do not matter.
     #[test]
     fn short_channel_data_is_whole_at_once() {
         for (length, whole) in [(0, 4), (1, 8), (2, 8), (3, 8), (4, 8), (5, 12)] {
@@ -78,7 +79,7 @@ mod tests {
         }
     }
 
-    /// C6: lengths whose sum with the header, or with the padding, leaves 16 bits.
+    /// C6: lengths whose sum with the header, or with the padding, exceeds 16 bits.
     #[test]
     fn the_longest_lengths_do_not_wrap() {
         for length in 0xFFEC..=0xFFFF_u16 {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     proptest! {
-        /// C1 to C3: however a stream is cut, the same messages come out of it.
+        /// C1 to C3: however a stream is split, the same messages come out of it.
         #[test]
         fn segmentation_changes_nothing(
             lengths in proptest::collection::vec((any::<bool>(), 0..300_u16), 1..20),

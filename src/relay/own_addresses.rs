@@ -1,4 +1,4 @@
-//! Follows which addresses and networks this machine has.
+//! Watches the addresses and networks of this machine.
 
 use std::io;
 use std::net::IpAddr;
@@ -16,26 +16,26 @@ use crate::relay::shard::{Command, Handle};
 /// How often the interfaces are read.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The addresses and networks of this machine, as they were known last.
+/// The last known addresses and networks of this machine.
 pub(super) struct OwnAddresses {
     known: Own,
-    /// Addresses that are the machine's whatever its interfaces say.
+    /// Addresses that belong to the machine even if no interface has them.
     fixed: Vec<IpAddr>,
     unreadable: Notice,
 }
 
 impl OwnAddresses {
-    /// Those of a machine that is `known`, to which `fixed` belong whatever its interfaces say.
+    /// Begins with `known`, and adds `fixed`, which belong to the machine even if no interface has them.
     pub(super) fn new(known: Own, fixed: Vec<IpAddr>) -> Self {
         Self { known, fixed, unreadable: Notice::new() }
     }
 
-    /// Reads the interfaces every second and tells the shards what has changed, until it is told to stop.
+    /// Reads the interfaces every second and sends changes to the shards, until it receives the order to stop.
     pub(super) fn follow(mut self, shards: &[Handle], clock: Clock, inbox: &Receiver<Order>) {
         let mut look = clock.now().moment + PERIOD;
         loop {
             match inbox.recv_timeout(look.since(clock.now().moment)) {
-                // If nobody waits for the answer any more, nobody needs it.
+                // If the receiver is gone, the answer is not needed.
                 Ok(Order::Ping(ping)) => drop(ping.send(())),
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
@@ -50,7 +50,7 @@ impl OwnAddresses {
         }
     }
 
-    /// Takes in what the interfaces say; returns it if it is news. If they cannot be read, what is known still holds.
+    /// Updates the known addresses; returns them if they have changed. If the interfaces cannot be read, nothing changes.
     fn look(&mut self, read: io::Result<Own>, now: Moment) -> Option<Own> {
         let own = match read {
             Ok(own) => own.with(&self.fixed),

@@ -8,30 +8,30 @@ use crate::outcome::Ending;
 
 /// How long a message may take from its first byte to its last.
 pub const MESSAGE: Duration = Duration::from_secs(10);
-/// How long a client that has no allocation may be silent; and how long one that never had any may be there at all.
+/// How long a client without an allocation may be silent, and how long one that never had any may stay connected.
 pub const IDLE: Duration = Duration::from_secs(120);
-/// How long a client may leave unread what waits for it.
+/// How long a client may leave data unread that waits for it.
 pub const STALLED: Duration = Duration::from_secs(30);
 
-/// How long a peer may take to answer, and then a client to bind the connection with it (RFC 6062 §5.2).
+/// How long a peer may take to accept a connection, and then a client to bind it (RFC 6062 §5.2).
 pub const BIND: Duration = Duration::from_secs(30);
 
-/// What one connection is waited for.
+/// The deadlines of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// When the connection was made.
     made: Moment,
-    /// When the connection was made, or its last message came.
+    /// When the connection was made, or when its last message arrived.
     since: Moment,
-    /// Whether a message ever came.
+    /// Whether a message has arrived.
     heard: bool,
     /// Whether its client has ever had an allocation.
     authenticated: bool,
-    /// When the message began that is not whole yet.
+    /// When the incomplete message began.
     unfinished: Option<Moment>,
-    /// When the client last took something of what waits for it.
+    /// When the client last accepted data, while some is waiting for it.
     stalled: Option<Moment>,
-    /// When it ends whatever happens, and why.
+    /// When the connection ends in any case, and why.
     limit: Option<(Moment, Ending)>,
 }
 
@@ -50,34 +50,34 @@ impl Patience {
         }
     }
 
-    /// For a connection with a peer, that is being made or was just made at `since`. Peers owe no messages.
+    /// For a connection with a peer, begun or accepted at `since`. Peers need not send messages.
     #[must_use]
     pub fn for_peer(since: Moment) -> Self {
         Self { heard: true, limit: Some((since + BIND, Ending::Unbound)), ..Self::new(since) }
     }
 
-    /// The connection carries somebody else's bytes from now on.
+    /// The connection is part of a bridge from now on.
     pub fn bound(&mut self) {
         (self.heard, self.unfinished, self.limit) = (true, None, None);
     }
 
-    /// The connection has nothing more to say, and the other end a while to notice.
+    /// The connection sends nothing more, and the other end has a limited time to close.
     pub fn leaving(&mut self, now: Moment) {
         self.limit = Some((now + STALLED, Ending::Stalled));
     }
 
-    /// The client has an allocation, and is no stranger.
+    /// The client has an allocation, so it is authenticated.
     pub fn authenticate(&mut self) {
         self.authenticated = true;
     }
 
-    /// Whether no message has come yet.
+    /// Whether no message has arrived yet.
     #[must_use]
     pub fn is_first(&self) -> bool {
         !self.heard
     }
 
-    /// Bytes came: so many whole messages, and behind them perhaps the beginning of another.
+    /// Bytes arrived: this number of whole messages, and possibly the beginning of another.
     pub fn received(&mut self, messages: usize, unfinished: bool, now: Moment) {
         if messages > 0 {
             (self.since, self.heard) = (now, true);
@@ -86,14 +86,15 @@ impl Patience {
         self.unfinished = unfinished.then_some(begun);
     }
 
-    /// It was tried to send: whether the client took anything, and whether something still waits.
+    /// Data was sent: whether the client accepted any of it, and whether some still waits.
     pub fn sent(&mut self, progress: bool, waiting: bool, now: Moment) {
         let since = self.stalled.filter(|_| !progress).unwrap_or(now);
         self.stalled = waiting.then_some(since);
     }
 
-    /// When patience ends, and what it then was that took too long. With an allocation a client may be silent. What a
-    /// stranger says wins it no time: a Binding now and then would otherwise hold a connection for ever.
+    /// When patience ends, and which deadline that is. A client with an allocation may be silent. Messages of a client
+    /// that never had one do not extend its time: otherwise a Binding now and then would hold a connection
+    /// indefinitely.
     #[must_use]
     pub fn end(&self, allocated: bool) -> (Moment, Ending) {
         let first = match (self.heard, allocated, self.authenticated) {

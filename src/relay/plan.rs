@@ -1,4 +1,4 @@
-//! What a relay is started from.
+//! What a relay needs to start.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -10,11 +10,11 @@ use crate::relay::engine::Settings;
 /// Everything that a relay must know before it starts, except its sockets.
 #[derive(Debug)]
 pub struct Plan {
-    /// Who may use it, how much each may have, and which extensions it serves.
+    /// The users, their limits, and the extensions that it serves.
     pub settings: Settings,
     /// Which peers its clients may reach.
     pub peers: PeerPolicy,
-    /// Addresses that are this machine's whatever its interfaces say.
+    /// Addresses that belong to this machine even if no interface has them.
     pub fixed: Vec<IpAddr>,
     /// The addresses that it relays from.
     pub addresses: Vec<RelayAddress>,

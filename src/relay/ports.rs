@@ -1,7 +1,7 @@
 //! The relay ports, in two halves: all shards take ports from one [`PortPool`], and each keeps its sockets in
 //! [`ShardPorts`].
 //!
-//! The pool has one bit for each port of each relay address. It skips a port that another program holds. It binds a
+//! The pool has one bit for each port of each relay address. It skips ports that other programs use. It binds a
 //! reserved port (RFC 8656 §7.2) at once; the token that opens it works on any shard.
 
 mod pool;

@@ -1,10 +1,10 @@
-//! PURE  The ids whose turn comes next: a queue in which each id waits at most once.
+//! PURE  The ids whose turn is next: a queue in which each id waits at most once.
 
 use std::collections::VecDeque;
 
 /// Ids in the order in which they were pushed. An id is an index into a table, so one bit says whether it waits.
 ///
-/// An id may outlive what it stands for: whatever gets the same index next then gets a turn with nothing to do.
+/// An id may be reused while it waits: the next holder of the index then gets a turn with nothing to do.
 #[derive(Debug)]
 pub(super) struct Ready<Id> {
     queue: VecDeque<Id>,

@@ -1,8 +1,8 @@
-//! One thread of the relay: its sockets and its engine, nothing shared.
+//! One thread of the relay, with its own sockets and its own engine.
 //!
-//! The loop waits for sockets and connections, reads each in a batch, does what the engine says, and sends the batch.
-//! They are polled with mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten
-//! thousand relay sockets would be ten thousand tasks.
+//! The loop waits for sockets and connections, reads each in a batch, carries out the engine's decisions, and sends the
+//! batch. It uses mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
+//! relay sockets would be ten thousand tasks.
 
 mod bridge;
 mod datagram;
@@ -44,7 +44,7 @@ pub(super) struct Shard {
     shard: ShardIndex,
     neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
-    /// When to accept again the peers that could not be accepted for want of a socket, and where they wait.
+    /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
     /// The relay sockets that may have something to read.
     readable: Ready<RelayId>,
@@ -52,7 +52,7 @@ pub(super) struct Shard {
     erred: Ready<RelayId>,
 }
 
-/// A socket that clients talk to.
+/// A socket for clients.
 struct Listener {
     socket: DatagramSocket,
     address: SocketAddr,
@@ -60,14 +60,14 @@ struct Listener {
     readable: bool,
 }
 
-/// What a shard is told from outside.
+/// A command to a shard from outside.
 #[derive(Debug)]
 pub(super) enum Command {
     /// Answer, as a sign of life.
     Ping(oneshot::Sender<()>),
     /// Serve this connection from now on.
     Adopt(Box<Arrival>),
-    /// Close this connection, if it still has to make way for another.
+    /// Close this connection, if it is still the one that was evicted.
     MakeWay(StreamId),
     /// End the allocations that were made with the credential of this user name.
     Revoke(Arc<str>),
@@ -77,28 +77,28 @@ pub(super) enum Command {
     Stop,
 }
 
-/// Reaches a running shard.
+/// Sends commands to a running shard.
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     inbox: mpsc::Sender<Command>,
     waker: Arc<Waker>,
 }
 
-/// What all shards are made of.
+/// What all shards are made from.
 pub(super) struct Parts {
     /// What the engines share.
     pub(super) shared: Shared,
     /// The ports.
     pub(super) pool: Arc<PortPool>,
-    /// The connections that there may be.
+    /// The limits on connections.
     pub(super) admission: Arc<Admission>,
-    /// All shards, once they are made.
+    /// All shards, once they have been created.
     pub(super) neighbours: Neighbours,
     /// The clock.
     pub(super) clock: Clock,
 }
 
-/// The shards of a daemon, by their number.
+/// The shards of a daemon, by number.
 pub(super) type Neighbours = Arc<OnceLock<Vec<Handle>>>;
 
 /// A socket of a shard.
@@ -112,7 +112,7 @@ impl Shard {
     /// A shard that listens on `listeners`.
     ///
     /// # Errors
-    /// If the kernel gives no poll.
+    /// If the kernel refuses to create a poll.
     pub(super) fn new(
         parts: &Parts,
         shard: ShardIndex,
@@ -152,10 +152,10 @@ impl Shard {
         Ok((shard, Handle { inbox: sender, waker }))
     }
 
-    /// Serves until it is told to stop.
+    /// Serves until it receives the command to stop.
     ///
     /// # Errors
-    /// If the kernel refuses to poll, which it does only to a program with a bug.
+    /// If the kernel refuses to poll, which is always a bug in this program.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
@@ -187,7 +187,7 @@ impl Shard {
         }
     }
 
-    /// How long there is nothing to do: not at all while a socket has more to read.
+    /// How long to wait for events: not at all while a socket has more to read.
     fn timeout(&self) -> Option<Duration> {
         let listening = self.listeners.iter().any(|listener| listener.readable);
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
@@ -199,17 +199,17 @@ impl Shard {
         Some(deadline.since(self.clock.now().moment))
     }
 
-    /// Carries out what came from outside; whether it was the order to stop.
+    /// Carries out the commands from outside; returns whether one was to stop.
     fn obey(&mut self, now: Now) -> bool {
         while let Ok(command) = self.inbox.try_recv() {
             match command {
-                // Who asked may have gone; then nobody needs the answer.
+                // If the receiver is gone, the answer is not needed.
                 Command::Ping(answer) => drop(answer.send(())),
                 Command::Adopt(arrival) => self.adopt(*arrival),
                 Command::MakeWay(id) if self.streams.must_make_way(id) => {
                     self.end_stream(id, Ending::MadeWay, now);
                 }
-                // Another has its place by now.
+                // The connection has closed, and its id may belong to another one.
                 Command::MakeWay(_) => {}
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
                 Command::Move(own) => self.move_to(&own, now),
@@ -222,7 +222,7 @@ impl Shard {
         false
     }
 
-    /// The machine is another now: what is denied from now on ends.
+    /// The machine's addresses have changed: permissions, channels and connections that are now denied end.
     fn move_to(&mut self, own: &Own, now: Now) {
         for connection in self.engine.set_own(own.clone(), &self.ports) {
             if let Some(stream) = self.engine.bridges().socket(connection) {
@@ -231,7 +231,7 @@ impl Shard {
         }
     }
 
-    /// The poll says once that a socket has something to read; so the socket is read until it is empty.
+    /// The poll reports a readable socket only once, so the socket is read until it is empty.
     fn on_listener_event(&mut self, listener: ListenerId) {
         if let Some(listener) = self.listeners.get_mut(usize::from(listener.0)) {
             listener.readable = true;
@@ -248,7 +248,7 @@ impl Shard {
 }
 
 impl Handle {
-    /// Tells the shard something. Fails silently if it has ended: its thread's end is reported elsewhere.
+    /// Sends the shard a command. Fails silently if the shard has ended: the end of its thread is reported elsewhere.
     pub(super) fn tell(&self, command: Command) {
         if self.inbox.send(command).is_ok() {
             let _ = self.waker.wake();
@@ -305,7 +305,7 @@ mod tests {
         shard.ports.open(Family::V4, Parity::Any, &mut StdRng::seed_from_u64(4)).unwrap().id
     }
 
-    /// A flooded socket has an event in every poll, and must not have a turn for each of them.
+    /// A flooded socket has an event in every poll, and must not get a turn for each of them.
     #[test]
     fn a_socket_waits_for_one_turn_however_often_it_is_readable() {
         let mut shard = shard();

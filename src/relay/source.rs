@@ -1,10 +1,10 @@
-//! What an event of a shard's poll is about, written into the event's token.
+//! The source of an event of a shard's poll, encoded in the event's token.
 
 use mio::Token;
 
 use crate::relay::address::{ListenerId, RelayId, StreamId};
 
-/// What a shard waits for.
+/// A source of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// A command from outside.
@@ -17,8 +17,8 @@ pub(super) enum Source {
     Stream(StreamId),
 }
 
-/// The low bits of a token say which kind of source it is; the others are its index. That leaves 30 bits for an index
-/// where a pointer has 32 (armv7, i686): more than sockets fit into such a process.
+/// The low bits of a token are the kind of the source, and the others its index. That leaves 30 bits for an index on
+/// 32-bit systems (armv7, i686): more sockets than such a process can have.
 const KIND_BITS: u32 = 2;
 
 impl From<Source> for Token {

@@ -5,8 +5,8 @@
 //! changes networks leaves allocations behind that nobody will use again.
 //!
 //! When an address or a network is at its limit, the user who has the most there loses an idle one. When the server is
-//! at its limit, the address that has the most loses one. And no user or address may make more allocations in a minute
-//! than it may hold at once.
+//! at its limit, the address that has the most loses one. In a minute, a user or an address may make as many allocations
+//! as it may hold at once, but at least 32.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -27,12 +27,12 @@ pub struct PortPool {
     addresses: Vec<(RelayAddress, Taken)>,
     range: RangeInclusive<u16>,
     reserved: Mutex<HashMap<ReservationToken, BoundPort>>,
-    /// When the log last said that no port was found.
+    /// When the log last reported that no port was found.
     notice: Notice,
     clock: Clock,
 }
 
-/// The taken ports of one address. UDP and TCP have the same numbers and nothing else in common.
+/// The ports of one address that are in use. UDP and TCP ports with the same number are independent.
 #[derive(Debug, Default)]
 struct Taken {
     udp: PortSet,
@@ -43,7 +43,7 @@ struct Taken {
 #[derive(Debug)]
 struct PortSet(Box<[AtomicU64]>);
 
-/// A port of the pool that is taken, and the socket that is bound to it.
+/// A port of the pool that is in use, and the socket that is bound to it.
 #[derive(Debug)]
 pub(super) struct BoundPort {
     pub(super) socket: RelaySocket,
@@ -52,18 +52,18 @@ pub(super) struct BoundPort {
     port: u16,
 }
 
-/// What reaches the peers of an allocation.
+/// The socket that exchanges data with the peers of an allocation.
 #[derive(Debug)]
 pub(super) enum RelaySocket {
     Udp(DatagramSocket),
     Tcp(TcpListener),
 }
 
-/// Peers that may wait to be accepted.
+/// How many peers may wait to be accepted.
 const BACKLOG: i32 = 16;
-/// Random picks before the range is searched from end to end.
+/// How many random ports are tried before the range is searched from end to end.
 const RANDOM_PICKS: usize = 32;
-/// Ports of other programs that are skipped before a request is refused.
+/// How many ports of other programs are skipped before a request is refused.
 const FOREIGN_MAX: usize = 256;
 
 impl PortPool {
@@ -121,7 +121,7 @@ impl PortPool {
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => {
                         foreign += 1;
                     }
-                    // This address may be gone; the others need not be.
+                    // This address may no longer exist; the others may still work.
                     Err(error) => {
                         failure = Some(error);
                         break;
@@ -132,7 +132,7 @@ impl PortPool {
         failure.map_or(Ok(None), Err)
     }
 
-    /// Binds this very port; `None` if it is taken.
+    /// Binds exactly this port; `None` if it is in use.
     fn bind_port(
         &self,
         transport: Transport,
@@ -187,12 +187,12 @@ impl PortPool {
         SocketAddr::new(self.addresses[bound.address].0.public, bound.port)
     }
 
-    /// Takes the port that is reserved under a token, if it still is.
+    /// Takes the port that is reserved under a token, if it is still reserved.
     pub(super) fn take_reserved(&self, token: ReservationToken) -> Option<BoundPort> {
         self.reserved().remove(&token)
     }
 
-    /// Closes a socket, and then gives its port back: not before, or another shard would find it in use.
+    /// Closes a socket, and then frees its port. In the other order, another shard would find the port in use.
     pub(super) fn release(&self, bound: BoundPort) {
         let BoundPort { socket, address, port } = bound;
         let transport = socket.transport();
@@ -200,7 +200,7 @@ impl PortPool {
         self.addresses[address].1.of(transport).remove(port);
     }
 
-    /// Whether a port of ours is in use, by its public address.
+    /// Whether one of our ports is in use, by its public address.
     pub(super) fn is_taken(&self, transport: Transport, addr: SocketAddr) -> bool {
         let mut same = self.addresses.iter().filter(|(address, _)| address.public == addr.ip());
         same.any(|(_, taken)| taken.of(transport).contains(addr.port()))
@@ -210,7 +210,7 @@ impl PortPool {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many ports are taken, on all addresses.
+    /// How many ports are in use, on all addresses.
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
         self.addresses.iter().map(|(_, taken)| taken.udp.len() + taken.tcp.len()).sum()
@@ -256,7 +256,7 @@ impl Default for PortSet {
 }
 
 impl PortSet {
-    /// Takes a port; false if it is taken.
+    /// Marks a port as used; false if it already is.
     fn insert(&self, port: u16) -> bool {
         let (word, bit) = self.bit(port);
         word.fetch_or(bit, Ordering::AcqRel) & bit == 0
@@ -282,8 +282,8 @@ impl PortSet {
     }
 }
 
-/// The ports of a range that fit, in the order in which they are tried: some at random, and then, so that the last
-/// free port is found, all from a random one on.
+/// The ports of a range that fit, in the order in which they are tried: first random ones, and then all of them, from a
+/// random one on, so that the last free port is found.
 fn candidates(
     range: &RangeInclusive<u16>,
     parity: Parity,

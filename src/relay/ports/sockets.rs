@@ -1,4 +1,4 @@
-//! The relay sockets of one shard: registered with its poll, and found by number or by address.
+//! The relay sockets of one shard: registered with its poll, and found by id or by address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ pub struct ShardPorts {
     registry: Registry,
     sockets: Slab<BoundPort>,
     by_address: HashMap<SocketAddr, RelayId>,
-    /// Closed, but packets that were handed to them may still have to leave.
+    /// Closed relays. Packets that were queued for them may still have to be sent.
     closing: Vec<RelayId>,
 }
 
@@ -43,7 +43,7 @@ impl ShardPorts {
         }
     }
 
-    /// What peers connect to, if they speak TCP.
+    /// The socket to which peers connect, if the relay uses TCP.
     #[must_use]
     pub fn listener(&self, relay: RelayId) -> Option<&TcpListener> {
         match &self.sockets.get(relay.0 as usize)?.socket {
@@ -52,14 +52,14 @@ impl ShardPorts {
         }
     }
 
-    /// Where connections to peers are made from.
+    /// The address from which connections to peers are made.
     #[must_use]
     pub fn bound(&self, relay: RelayId) -> Option<SocketAddr> {
         let bound = self.sockets.get(relay.0 as usize)?;
         Some(self.pool.bind_address(bound))
     }
 
-    /// A relay's transport address, as the world knows it.
+    /// A relay's transport address, as peers see it.
     #[must_use]
     pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {
         let bound = self.sockets.get(relay.0 as usize)?;
@@ -72,25 +72,25 @@ impl ShardPorts {
         self.by_address.get(&address).copied()
     }
 
-    /// Where packets for this machine are sent, another relay's or a service's: behind a 1:1 NAT the public address may
-    /// not lead back to us.
+    /// Where packets to this machine are sent, to another relay or to a service: behind a 1:1 NAT the public address
+    /// may not lead back to us.
     #[must_use]
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
         self.translate(address, |own| (own.public, own.bind))
     }
 
-    /// The sender of a packet, as the world knows it: one of our own relays by its public address.
+    /// The sender of a packet, as peers see it: for one of our own relays, its public address.
     #[must_use]
     pub fn outside(&self, address: SocketAddr) -> SocketAddr {
         self.translate(address, |own| (own.bind, own.public))
     }
 
-    /// Gives back the sockets and ports of closed relays. To be called when nothing waits to leave by them: before,
-    /// the number of a closed relay must not be used again.
+    /// Releases the sockets and ports of closed relays. Call it only when nothing waits to be sent by them: until then,
+    /// the id of a closed relay must not be reused.
     pub fn reap(&mut self) {
         for relay in self.closing.drain(..) {
             let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
-            // Closing the socket takes it out of the poll in any case.
+            // Closing the socket removes it from the poll in any case.
             let _ = bound.socket.deregister(&self.registry);
             self.pool.release(bound);
         }
@@ -112,7 +112,7 @@ impl ShardPorts {
             return Err(NoPort);
         }
         let addr = self.pool.public_address(&bound);
-        // Only datagrams can be handed from one relay to another within the process.
+        // Within the process, only datagrams can be passed from one relay to another.
         if bound.socket.transport() == Transport::Udp {
             self.by_address.insert(addr, id);
         }

@@ -1,4 +1,4 @@
-//! Makes TCP connections with peers and ties them to clients' (RFC 6062), as the engine says.
+//! Makes TCP connections with peers and bridges them with clients' connections (RFC 6062), as the engine decides.
 
 use std::io;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::relay::shard::Shard;
 use crate::relay::shard::datagram::RELAY_TURN;
 use crate::relay::streams::PeerArrival;
 
-/// How long no peer is accepted when the system gives no more sockets.
+/// How long no peer is accepted after the system has run out of sockets.
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Shard {
@@ -43,7 +43,7 @@ impl Shard {
         }
     }
 
-    /// Accepts the peers that have connected to a relayed address; whether it was a socket for that.
+    /// Accepts the peers that have connected to a relayed address; returns whether `relay` accepts connections.
     pub(super) fn accept_peers(&mut self, relay: RelayId, now: Now) -> bool {
         for _ in 0..RELAY_TURN {
             let Some(listener) = self.ports.listener(relay) else { return false };
@@ -54,7 +54,7 @@ impl Shard {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if tcp::is_of_one_connection(&error) => {}
-                // No socket is left now.
+                // The system has no more sockets.
                 Err(_) => {
                     self.starved.0 = self.starved.0.min(now.moment + RETRY);
                     self.starved.1.insert(relay);
@@ -66,7 +66,7 @@ impl Shard {
         true
     }
 
-    /// Accepts peers again that could not be accepted, after a while.
+    /// After [`RETRY`], accepts the peers again that could not be accepted.
     pub(super) fn retry_accepting(&mut self, now: Now) {
         if self.starved.0 > now.moment {
             return;
@@ -91,7 +91,7 @@ impl Shard {
         }
     }
 
-    /// Makes a bridge of a client's connection and that of a peer.
+    /// Bridges a client's connection and that of a peer.
     pub(super) fn bind(&mut self, client: StreamId, connection: ConnectionId, answer: &[u8]) {
         self.streams.answer(client, answer, false);
         if let Some(peer) = self.engine.bridges().socket(connection) {
@@ -99,7 +99,7 @@ impl Shard {
         }
     }
 
-    /// Does what follows from the end of a connection that may be one of a bridge.
+    /// Handles the end of a connection that may be part of a bridge.
     pub(super) fn end_bridge(&mut self, id: StreamId) {
         match self.engine.bridges_mut().on_ended(id) {
             Some(Follows::Failed(connection)) => self.report_connected(connection, false),
@@ -108,7 +108,7 @@ impl Shard {
         }
     }
 
-    /// Closes the connections with peers whose relayed address is being closed, and those that are bound to them.
+    /// Closes the connections with peers whose relayed address is closed, and the client connections bound to them.
     pub(super) fn end_orphans(&mut self, now: Now) {
         while let Some(id) = self.engine.bridges_mut().next_orphan() {
             self.end_stream(id, Ending::Closed, now);

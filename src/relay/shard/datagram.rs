@@ -1,4 +1,4 @@
-//! Serves the UDP sockets: reads them, does what the engine decides about each datagram, and sends the batch.
+//! Serves the UDP sockets: reads them, carries out the engine's decision about each datagram, and sends the batch.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,8 @@ use crate::relay::engine::{Action, Encapsulation, ToPeer};
 use crate::relay::shard::{Shard, SocketId};
 use crate::relay::wire;
 
-/// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver then: so
-/// peers that flood cannot keep clients from being heard.
+/// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver in that time. So
+/// peers that flood cannot starve clients.
 pub(super) const RELAYS_A_ROUND: usize = 16;
 pub(super) const RELAY_TURN: usize = 16;
 /// ICMP errors that one relay socket may deliver in a turn.
@@ -80,7 +80,7 @@ impl Shard {
         ClientPath { client: received.from, server, via: Via::Socket(listener) }
     }
 
-    /// Carries out what the engine decides about a client's datagram; returns the decision.
+    /// Carries out the engine's decision about a client's datagram; returns the decision.
     pub(super) fn client_sent(&mut self, path: ClientPath, datagram: Segment, now: Now) -> Action {
         let action = self.engine.on_client(path, self.batch.bytes(datagram), now, &mut self.ports);
         match (&action, path.via) {
@@ -104,7 +104,7 @@ impl Shard {
         let data = datagram.part(&packet.payload);
         let mut to = packet.peer.0;
         if packet.own {
-            // If two of our clients talk to each other on one shard, the packet need not leave the process.
+            // If two of our clients on one shard exchange data, the packet need not leave the process.
             if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
                 return self.peer_sent(other, PeerAddr(from.0), data, now);
             }
@@ -115,7 +115,7 @@ impl Shard {
         self.batch.send(data, Outgoing { via, to, local: None, class, dont_fragment });
     }
 
-    /// Carries out what the engine decides about a peer's `data`.
+    /// Carries out the engine's decision about a peer's `data`.
     fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, data: Segment, now: Now) {
         let length = data.length();
         let Ok(way) = self.engine.on_peer(relay, peer, length, now.moment) else { return };
@@ -145,7 +145,7 @@ impl Shard {
         self.batch.send(message, Outgoing { via, to: path.client, local, class, dont_fragment: false });
     }
 
-    /// Tells a client of the ICMP errors that its packets met; returns how many errors there were.
+    /// Reports to a client the ICMP errors that its packets caused; returns how many errors there were.
     fn report_errors(&mut self, relay: RelayId, now: Now) -> usize {
         for count in 0..ERRORS_TURN {
             let Some((peer, icmp)) = self.ports.socket(relay).and_then(DatagramSocket::take_error) else {
@@ -176,8 +176,8 @@ impl Shard {
     }
 }
 
-/// Receives what there is, up to `most`. An error is that of an earlier packet, reported in place of a datagram, so
-/// the next try goes on; a second one is left to the next event.
+/// Receives what is available, up to `most`. An error belongs to an earlier packet and is reported instead of a
+/// datagram, so one more try follows. After a second error, the next event continues.
 fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Slots {
     batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }

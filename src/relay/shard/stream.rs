@@ -1,4 +1,4 @@
-//! Serves TCP and TLS connections: does what was heard on them, and ends them.
+//! Serves TCP and TLS connections: processes what they received, and ends them.
 
 use crate::clock::Now;
 use crate::outcome::{Ending, Method, Refusal};
@@ -19,7 +19,7 @@ impl Shard {
         });
     }
 
-    /// Does what was heard on connections since the last round.
+    /// Processes what connections have received since the last round.
     pub(super) fn read_streams(&mut self, now: Now) {
         loop {
             if self.batch.free() == 0 {
@@ -68,8 +68,8 @@ impl Shard {
         }
     }
 
-    /// Hands a client's connection, with the message that was heard last, to the shard that owns the peer's connection;
-    /// returns whether it did.
+    /// Moves a client's connection, with the message that was returned last, to the shard that owns the peer's
+    /// connection; returns whether it did.
     fn hand_over(&mut self, id: StreamId, owner: u32, now: Now) -> bool {
         let Some(neighbour) = self.neighbours.get().and_then(|all| all.get(owner as usize)) else {
             return false;
@@ -79,14 +79,14 @@ impl Shard {
         true
     }
 
-    /// Sends what waits for connections, and closes those that cannot take it any more.
+    /// Sends what waits for connections, and closes those that have ended.
     pub(super) fn flush_streams(&mut self, now: Now) {
         for id in self.streams.flush(now.moment) {
             self.end_stream(id, Ending::Closed, now);
         }
     }
 
-    /// Closes the connections that took too long.
+    /// Closes the connections that have exceeded a deadline.
     pub(super) fn end_impatient_streams(&mut self, now: Now) {
         loop {
             let allocations = self.engine.allocations();
@@ -96,7 +96,7 @@ impl Shard {
         }
     }
 
-    /// Closes a connection, and ends at once what it held.
+    /// Closes a connection, and ends at once what belongs to it.
     pub(super) fn end_stream(&mut self, id: StreamId, ending: Ending, now: Now) {
         self.end_bridge(id);
         let disconnect = |path| self.engine.disconnect(path, now.moment, &mut self.ports);

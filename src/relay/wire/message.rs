@@ -1,4 +1,4 @@
-//! PURE  A STUN message of a client that is well-formed, and the attributes in it.
+//! PURE  A well-formed STUN message of a client, and its attributes.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -27,7 +27,7 @@ pub struct Message<'a> {
     fingerprint: bool,
 }
 
-/// One attribute: its type, its value, and where the value stands in the datagram.
+/// One attribute: its type, its value, and the position of the value in the datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Attribute<'a> {
     /// The type (RFC 8489 §14).
@@ -38,10 +38,10 @@ pub struct Attribute<'a> {
     pub at: usize,
 }
 
-/// What a Send indication asks for (RFC 8656 §11.2).
+/// The contents of a Send indication (RFC 8656 §11.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendIndication {
-    /// Whom the data is for.
+    /// The receiver of the data.
     pub peer: PeerAddr,
     /// Which part of the datagram is the data.
     pub payload: Range<usize>,
@@ -62,9 +62,9 @@ impl From<Malformed> for Refusal {
 /// The class of a STUN message (RFC 8489 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Demands an answer.
+    /// Requires an answer.
     Request,
-    /// Gets no answer.
+    /// Is not answered.
     Indication,
     /// Is an answer.
     Response,
@@ -93,7 +93,7 @@ impl<'a> Message<'a> {
                     message.integrity = Some(attribute);
                     message.end = at;
                 }
-                // Behind the SHA-1 one only this counts; nothing between the two does (RFC 8489 §14.5).
+                // Behind MESSAGE-INTEGRITY only this attribute counts; nothing between the two does (RFC 8489 §14.5).
                 (ATTR_MESSAGE_INTEGRITY_SHA256, Some(ATTR_MESSAGE_INTEGRITY)) => {
                     message.integrity = Some(attribute);
                 }
@@ -132,7 +132,7 @@ impl<'a> Message<'a> {
         self.bytes.len()
     }
 
-    /// Whether the message carries a FINGERPRINT, which is then right.
+    /// Whether the message has a FINGERPRINT, which has already been checked.
     #[must_use]
     pub fn has_fingerprint(&self) -> bool {
         self.fingerprint
@@ -164,13 +164,13 @@ impl<'a> Message<'a> {
         value.transpose().map_err(|_| Malformed)
     }
 
-    /// The integrity attribute that counts: MESSAGE-INTEGRITY-SHA256 if there are both (RFC 8489 §9.2.4).
+    /// The integrity attribute that counts: MESSAGE-INTEGRITY-SHA256 if the message has both (RFC 8489 §9.2.4).
     #[must_use]
     pub fn integrity(&self) -> Option<Attribute<'a>> {
         self.integrity
     }
 
-    /// What the integrity attribute `integrity` was computed over (RFC 8489 §14.5): all before it, under a header
+    /// The bytes that the integrity attribute `integrity` covers (RFC 8489 §14.5): everything before it, with a header
     /// whose length ends with it.
     #[must_use]
     pub fn signed_bytes(&self, integrity: &Attribute<'_>) -> Vec<u8> {
@@ -193,8 +193,8 @@ impl<'a> Message<'a> {
         attribute.map(|attribute| self.peer(&attribute).ok_or(Malformed)).transpose()
     }
 
-    /// The address in `attribute`, an XOR-PEER-ADDRESS; `None` unless its value has exactly 8 or 20 bytes, as its family
-    /// demands.
+    /// The address in `attribute`, an XOR-PEER-ADDRESS; `None` unless its value has exactly the 8 or 20 bytes that its
+    /// family requires.
     #[must_use]
     pub fn peer(&self, attribute: &Attribute<'_>) -> Option<PeerAddr> {
         let [_, family, x_port @ .., _, _, _, _] = attribute.value.get(..8)? else { return None };
@@ -207,8 +207,8 @@ impl<'a> Message<'a> {
         Some(PeerAddr(SocketAddr::new(ip, port)))
     }
 
-    /// Reads a Send indication (RFC 8656 §11.2). Of several XOR-PEER-ADDRESS the first counts; two DATA are a
-    /// contradiction, and so is any attribute that must be understood and is not.
+    /// Reads a Send indication (RFC 8656 §11.2). Of several XOR-PEER-ADDRESS attributes the first one counts. A second
+    /// DATA makes the indication invalid, and so does a comprehension-required attribute that is not understood.
     #[must_use]
     pub fn send_indication(&self) -> Option<SendIndication> {
         let (mut peer, mut payload, mut dont_fragment) = (None, None, false);
@@ -225,28 +225,28 @@ impl<'a> Message<'a> {
         Some(SendIndication { peer: peer?, payload: payload?, dont_fragment })
     }
 
-    /// The message type as it is on the wire: method and class in one.
+    /// The message type as it is on the wire, which combines method and class.
     #[must_use]
     pub fn kind(&self) -> u16 {
         u16::from_be_bytes([self.bytes[0], self.bytes[1]])
     }
 }
 
-/// FINGERPRINT must be the last attribute and cover all before it (RFC 8489 §14.7).
+/// FINGERPRINT must be the last attribute and cover everything before it (RFC 8489 §14.7).
 fn check_fingerprint(bytes: &[u8], attribute: &Attribute<'_>) -> Result<(), Ignored> {
     let expected = fingerprint_value(&bytes[..attribute.at - ATTRIBUTE]).to_be_bytes();
     let last = attribute.at + attribute.value.len() == bytes.len();
     if last && attribute.value == expected { Ok(()) } else { Err(Ignored::BadFingerprint) }
 }
 
-/// Whether an attribute need not be understood, or is. One that must be and is not spoils its message
-/// (RFC 8489 §6.3).
+/// Whether an attribute is understood or comprehension-optional. Any other attribute makes its message invalid (RFC
+/// 8489 §6.3).
 #[must_use]
 pub fn is_understood(kind: AttrType) -> bool {
     kind.optional() || UNDERSTOOD.contains(&kind)
 }
 
-/// The attributes that must be understood, and are.
+/// The comprehension-required attributes that are understood.
 const UNDERSTOOD: [AttrType; 22] = [
     ATTR_MAPPED_ADDRESS,
     ATTR_USERNAME,
@@ -295,7 +295,7 @@ mod tests {
 
     const TRANSACTION: [u8; 12] = *b"transaction!";
 
-    /// A message whose header and attributes are right.
+    /// A message with a correct header and correct attributes.
     fn write(kind: u16, attributes: &[(u16, Vec<u8>)], fingerprint: bool) -> Vec<u8> {
         let mut bytes = vec![0; HEADER];
         for (kind, value) in attributes {
@@ -334,7 +334,7 @@ mod tests {
             .prop_map(|(kind, attributes, fingerprint)| write(kind, &attributes, fingerprint))
     }
 
-    /// Valid messages with some bytes changed, and perhaps cut off or followed by more.
+    /// Valid messages with some bytes changed, and possibly truncated or followed by more bytes.
     fn mutated() -> impl Strategy<Value = Vec<u8>> {
         let changes = vec((any::<Index>(), any::<u8>()), 0..4);
         (valid(), changes, any::<Index>(), 0..10, vec(any::<u8>(), 0..8)).prop_map(
@@ -353,7 +353,7 @@ mod tests {
         )
     }
 
-    /// Calls everything that can be called on what the screen lets through.
+    /// Calls everything that can be called on a datagram that passes [`screen`].
     fn exercise(datagram: &[u8]) {
         match screen(datagram) {
             Ok(Datagram::Message(message)) => exercise_message(&message, datagram),
@@ -379,7 +379,7 @@ mod tests {
             assert!(datagram.get(send.payload).is_some());
         }
         let _ = message.first_peer();
-        // The codec sees what we see.
+        // The codec sees the same bytes as we do.
         let bytes = message.cut(message.end, message.end);
         let mut decoded = Decoded::new();
         decoded.unmarshal_binary(&bytes).unwrap();

@@ -1,4 +1,4 @@
-//! PURE  Writes what is sent around data, and the indications of this server.
+//! PURE  Writes the headers around relayed data, and the indications of this server.
 
 use std::net::IpAddr;
 
@@ -13,8 +13,8 @@ use crate::relay::wire::{
 const DATA_INDICATION: u16 = 0x0017;
 const CONNECTION_ATTEMPT: u16 = 0x001C;
 
-/// The ChannelData header for `length` bytes of data (RFC 8656 §12.4). Over UDP the data needs no padding, on a stream it
-/// does (§12.5).
+/// The ChannelData header for `length` bytes of data (RFC 8656 §12.4). The data needs padding on a stream, but not over
+/// UDP (§12.5).
 ///
 /// # Panics
 /// If the data is longer than 65,535 bytes, which no datagram is.
@@ -25,7 +25,7 @@ pub fn channel_data_header(number: ChannelNumber, length: usize) -> [u8; CHANNEL
     [number[0], number[1], length[0], length[1]]
 }
 
-/// All of an indication in front of the value of its last attribute.
+/// An indication up to the value of its last attribute.
 #[derive(Debug, Clone, Copy)]
 pub struct IndicationHeader {
     bytes: [u8; DATA_HEADER_MAX],
@@ -39,8 +39,8 @@ impl IndicationHeader {
         &self.bytes[..self.length]
     }
 
-    /// An indication that names a peer; its second and last attribute has a value of `length` bytes. `None` if the message
-    /// would be longer than STUN can express.
+    /// An indication that names a peer; the value of its second and last attribute has `length` bytes. `None` if the
+    /// message would be longer than STUN can express.
     fn new(
         kind: u16,
         peer: PeerAddr,
@@ -65,7 +65,7 @@ impl IndicationHeader {
     }
 }
 
-/// All of a Data indication (RFC 8656 §11.3) in front of `length` bytes of data, which padding must follow. `None` if the
+/// A Data indication (RFC 8656 §11.3) up to its `length` bytes of data, which padding must follow. `None` if the
 /// message would be longer than STUN can express.
 #[must_use]
 pub fn data_indication_header(
@@ -91,7 +91,7 @@ pub fn connection_attempt(peer: PeerAddr, connection: ConnectionId, transaction:
     peer_indication(CONNECTION_ATTEMPT, peer, ATTR_CONNECTION_ID, &connection.0.to_be_bytes(), transaction)
 }
 
-/// An indication that names a peer, and has one attribute more, whose value needs no padding.
+/// An indication that names a peer and has one more attribute, whose value needs no padding.
 fn peer_indication(
     kind: u16,
     peer: PeerAddr,
@@ -149,7 +149,7 @@ mod tests {
         Some([header.as_bytes(), data, &vec![0; padding(data.len())]].concat())
     }
 
-    /// A Data indication, read strictly: the peer and what was sent.
+    /// A Data indication, decoded strictly: the peer and the data.
     fn read_data_indication(bytes: &[u8]) -> (PeerAddr, &[u8]) {
         let Ok(Datagram::Message(message)) = screen(bytes) else { panic!("no message: {bytes:x?}") };
         assert_eq!((message.class(), message.method()), (Class::Indication, 0x007));
@@ -211,7 +211,7 @@ mod tests {
         assert!(matches!(screen(&written), Ok(Datagram::ChannelData(_, payload)) if payload.is_empty()));
     }
 
-    /// RFC 8656 §18.13: 16 reserved bits, 7 bits of type, 9 bits of code, and what the type says more.
+    /// RFC 8656 §18.13: 16 reserved bits, 7 bits of type, 9 bits of code, and the data of the type.
     #[test]
     fn an_icmp_indication_names_the_peer_and_the_error() {
         let icmp = Icmp { kind: 3, code: 4, data: 1400 };
