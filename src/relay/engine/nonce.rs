@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 
 use crate::clock::Moment;
 
-/// How long a nonce is accepted. RFC 8656 §5 recommends less than an hour.
+/// How long a nonce is accepted. RFC 8656 §5 recommends at most an hour.
 pub const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Characters of a nonce: the cookie's 13, and 14 bytes in base64.
