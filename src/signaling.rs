@@ -1,10 +1,10 @@
 //! Rooms in which clients find each other: signaling over WebSocket, as `docs/signaling.md` describes it.
 //!
-//! A frame comes in at a [`socket`], which only carries frames. [`protocol`] parses it, and the [`hub`] passes the request,
-//! under its lock, to the [`switchboard`]: there the request belongs to one of the [`sessions`], concerns one of the
-//! [`rooms`], and causes [`post`] for other sessions. Each message that goes out gets a number, is kept in the [`replay`] of
-//! its session, and waits as a [`frame`] in the [`send_queue`] of its socket. Everything but the hub, the send queue and the
-//! socket is pure.
+//! A [`socket`] receives a frame and only carries it. [`protocol`] parses it, and the [`hub`] passes the request, under
+//! its lock, to the [`switchboard`]. There the request belongs to one of the [`sessions`], concerns one of the
+//! [`rooms`], and causes [`post`] for other sessions. Each outgoing message gets a number, is kept in the [`replay`] of
+//! its session, and waits as a [`frame`] in the [`send_queue`] of its socket. Everything but the hub, the send queue
+//! and the socket is pure.
 
 pub mod counters;
 pub mod frame;

@@ -1,17 +1,17 @@
-//! PURE  Counts rooms, members, sockets and how they ended.
+//! PURE  Counts rooms, members and sockets, refused joins, and why sockets were closed.
 
 use crate::metrics::Counter;
 use crate::observed::{Coded, Rooms};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 
-/// What is counted; written under the hub's lock alone.
+/// The counters. They are written only under the hub's lock.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Rooms, those that nobody is in at the moment included.
+    /// Rooms, including those that are empty at the moment.
     pub rooms: Counter,
-    /// Members of rooms, those away and those who wait included.
+    /// Members of rooms, including those that are away and clients that wait to be let in.
     pub members: Counter,
-    /// Sessions, those away included.
+    /// Sessions, including those without a socket.
     pub sessions: Counter,
     /// Open sockets.
     pub sockets: Counter,
@@ -42,7 +42,7 @@ impl Counters {
         self.closed[close as usize].get()
     }
 
-    /// The numbers now.
+    /// The present values.
     #[must_use]
     pub fn snapshot(&self) -> Rooms {
         let refused = ErrorCode::ALL.into_iter().map(|code| (code.name(), self.refusals(code)));

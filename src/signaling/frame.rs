@@ -1,15 +1,15 @@
-//! PURE  A frame as it waits to be sent: a message, its number in the session, and the request that it answers.
+//! PURE  A frame that waits to be sent: a message, its number in the session, and the id of the request that it answers.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::signaling::protocol::ServerMessage;
 
-/// What one socket is sent. The JSON of the message is made once, and shared by everybody who gets the message and by the
-/// replay; the socket makes the text of the frame when it sends it.
+/// A frame for one socket. The JSON of the message is made once and shared by all its recipients and their replays. The
+/// socket builds the text of the frame when it sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Its number in the session; `None` for what belongs to the socket only.
+    /// Its number in the session; `None` for a frame that belongs to the socket only.
     pub n: Option<u64>,
     /// The id of the request that it answers.
     pub re: Option<u32>,

@@ -1,7 +1,8 @@
-//! PURE  How often something wrong may be tried at the doors of rooms, and for whom it counts.
+//! PURE  Limits how often clients may guess room names and keys.
 //!
-//! A guess counts at one door: for who guessed there and for the door itself. So nobody is held back at another door for
-//! what a neighbour guessed. Whoever shows a room token is known by it, and counts for nobody else.
+//! A wrong guess counts against the guesser at this room, and against the room itself. A wrong key at one room does not
+//! slow the guesser's network at any other room. A client with a room token is known by the token, and its guesses
+//! count for nobody else.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,39 +15,39 @@ use crate::clock::Moment;
 use crate::secret::Digest;
 use crate::signaling::protocol::names::RoomName;
 
-/// Wrong joins of one room each minute: of one address, or of who shows one token.
+/// Wrong joins of one room per minute, for one address or one token.
 pub const AT_ROOM_BY_ADDRESS: u64 = 10;
-/// Of one network.
+/// The same, for one network.
 pub const AT_ROOM_BY_NETWORK: u64 = 30;
-/// Of all; a network that has not been wrong there for a minute has one try beside them, or else a room could be closed
-/// to everybody by who guesses at it.
+/// The same, for all clients without a token together. When it is spent, each network without a wrong join there in the
+/// last minute still has one try. Otherwise anybody could close a room to everybody else by guessing.
 pub const AT_ROOM: u64 = 120;
-/// Names of rooms that are not there, each minute: of one address.
+/// Names of rooms that do not exist, per minute, for one address.
 pub const ROOMS_BY_ADDRESS: u64 = 60;
-/// Of one network.
+/// The same, for one network.
 pub const ROOMS_BY_NETWORK: u64 = ROOMS_BY_ADDRESS * NETWORK_SHARE as u64;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// For whom a guess counts.
+/// Against whom a guess counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guesser {
-    /// Whoever has the token with this hash.
+    /// The client with the token of this hash.
     Holder(Digest),
-    /// An address, and its network.
+    /// A client without a token: its address and its network.
     Stranger(IpAddr),
 }
 
-/// What was wrong.
+/// What was wrong in a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wrong {
     /// The room's key.
     Key,
-    /// The room's name, or its key: the guesser is not to know which.
+    /// The room's name or its key; the guesser must not learn which.
     NameOrKey,
 }
 
-/// What was guessed lately.
+/// The recent wrong guesses.
 #[derive(Debug)]
 pub struct Guesses {
     by_holder: Throttle<(Digest, RoomName)>,
@@ -71,7 +72,7 @@ impl Default for Guesses {
 }
 
 impl Guesses {
-    /// How long until who guesses may try at a room's door; zero if now.
+    /// How long the guesser must wait before it may try this room again; zero if it need not.
     #[must_use]
     pub fn wait(&self, guesser: Guesser, room: &RoomName, now: Moment) -> Duration {
         let ip = match guesser {
@@ -90,9 +91,9 @@ impl Guesses {
         .unwrap_or_default()
     }
 
-    /// Something was wrong.
+    /// Counts a wrong guess.
     pub fn count(&mut self, guesser: Guesser, room: &RoomName, wrong: Wrong, now: Moment) {
-        // Whatever is used up already stays so.
+        // If a limit is spent already, it stays spent.
         match (guesser, wrong) {
             (Guesser::Holder(token), Wrong::Key | Wrong::NameOrKey) => {
                 let _ = self.by_holder.take((token, room.clone()), now);
@@ -131,7 +132,7 @@ mod tests {
         Guesser::Stranger([0x2001, 0xdb8, network, n, 0, 0, 0, 1].into())
     }
 
-    /// Guesses as long as it may; returns how often that was.
+    /// Guesses until it is refused; returns the number of guesses.
     fn guess(guesses: &mut Guesses, who: Guesser, room: &RoomName, wrong: Wrong, now: Moment) -> usize {
         let may = (0..1000).take_while(|_| {
             let may = guesses.wait(who, room, now).is_zero();

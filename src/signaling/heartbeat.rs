@@ -1,18 +1,18 @@
-//! PURE  When a socket is pinged, and when its client is dead.
+//! PURE  When to ping a socket, and when its client counts as dead.
 //!
-//! A ping carries the number of the last frame that went out before it, and every WebSocket client echoes a ping by
-//! itself; so a pong proves that all frames up to that number have arrived, and the session need not keep them. That is
-//! why a ping is due early when much is out that nobody has confirmed.
+//! A ping carries the number of the last frame that went out before it, and every WebSocket client echoes pings
+//! automatically. So a pong proves that all frames up to that number have arrived, and the session need not keep them.
+//! That is why a ping is due early when many frames or bytes are unconfirmed.
 
 use std::time::Duration;
 
 use crate::clock::Moment;
 
-/// How often a client is pinged at least; below the minute after which proxies close a silent connection.
+/// The longest time between pings; below the minute after which proxies close a silent connection.
 pub const PING: Duration = Duration::from_secs(20);
-/// How long a client may be silent: it has answered no ping since.
+/// How long a client may be silent before it counts as dead.
 pub const DEAD: Duration = Duration::from_secs(45);
-/// Frames and bytes that may be out before an early ping is due.
+/// Frames and bytes that may be sent before an early ping is due.
 pub const FRAMES: u32 = 16;
 /// See [`FRAMES`].
 pub const BYTES: usize = 4 * 1024;
@@ -22,7 +22,7 @@ pub const BYTES: usize = 4 * 1024;
 pub struct Heartbeat {
     heard: Moment,
     pinged: Moment,
-    /// Whether the last ping is not answered yet: there is one at a time.
+    /// Whether the last ping is unanswered. No early ping is sent meanwhile.
     waiting: bool,
     last: u64,
     frames: u32,
@@ -30,18 +30,18 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Of a socket that was opened at `now`.
+    /// The heartbeat of a socket that was opened at `now`.
     #[must_use]
     pub fn new(now: Moment) -> Self {
         Self { heard: now, pinged: now, waiting: false, last: 0, frames: 0, bytes: 0 }
     }
 
-    /// Something has come from the client.
+    /// Something has arrived from the client.
     pub fn heard(&mut self, now: Moment) {
         self.heard = now;
     }
 
-    /// A frame of so many bytes went out; `n` is its number, if it has one.
+    /// A frame of `bytes` bytes was sent; `n` is its number, if it has one.
     pub fn sent(&mut self, n: Option<u64>, bytes: usize) {
         if let Some(n) = n {
             self.last = n;
@@ -60,7 +60,8 @@ impl Heartbeat {
         Some(self.last.to_be_bytes())
     }
 
-    /// A pong has come. Returns the number up to which everything has arrived; a pong that nobody asked for says nothing.
+    /// A pong has arrived. Returns the number up to which all frames have arrived; `None` for a pong that answers no
+    /// ping.
     pub fn pong(&mut self, payload: &[u8]) -> Option<u64> {
         let n = u64::from_be_bytes(payload.try_into().ok()?);
         let is_asked_for = self.waiting && n <= self.last;
@@ -68,7 +69,7 @@ impl Heartbeat {
         is_asked_for.then_some(n)
     }
 
-    /// When something is to be done again: [`Self::ping`], or to give up.
+    /// When the next action is due: [`Self::ping`], or giving the client up.
     #[must_use]
     pub fn next(&self) -> Moment {
         (self.pinged + PING).min(self.heard + DEAD)

@@ -1,6 +1,6 @@
-//! The switchboard under a lock, with a clock and real queues: what sockets talk to.
+//! The hub: the switchboard behind a lock, with a clock and real queues. Sockets talk to nothing else.
 //!
-//! The lock is held for as long as it takes to decide and to put frames into queues, and never while anything waits.
+//! The lock is held only while a request is decided and its frames are queued, and never while anything waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -26,19 +26,19 @@ use crate::signaling::send_queue::SendQueue;
 use crate::signaling::sessions::SocketId;
 use crate::signaling::switchboard::{Effect, Switchboard, Visit};
 
-/// Where all sockets meet.
+/// The hub of all sockets.
 pub struct Hub {
     state: Mutex<State>,
     clock: Clock,
     counters: Arc<Counters>,
-    /// One for each open socket, and some for those that say goodbye, who count no more.
+    /// One permit for each open socket, and some more for sockets that are being closed.
     places: Arc<Semaphore>,
     most: usize,
     orders: Sender<Order>,
     threads: Threads,
 }
 
-/// One socket at the hub; the others hear that it is gone when this is dropped.
+/// One socket's handle at the hub. Dropping it tells the hub that the socket is gone.
 pub struct SocketHandle {
     hub: Arc<Hub>,
     socket: SocketId,
@@ -47,7 +47,7 @@ pub struct SocketHandle {
     permit: SocketPermit,
 }
 
-/// A socket's place among all that there may be; free again when every copy is dropped.
+/// A socket's permit; it is returned when every copy is dropped.
 pub type SocketPermit = Arc<OwnedSemaphorePermit>;
 
 struct State {
@@ -61,15 +61,15 @@ struct State {
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a hub that stops waits for its sockets to say goodbye, and how often it looks whether they have.
+/// How long a stopping hub waits for its sockets to close, and how often it checks whether they have.
 const FAREWELL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
-/// Of so many sockets, one more may say goodbye while all places are taken.
+/// Permits for sockets that are being closed: one for each 8 sessions, and 8 more.
 const GOODBYES: usize = 8;
 
 impl Hub {
-    /// Starts a hub with as many places for sockets as there may be sessions. `seed` must be unpredictable: the ids of
-    /// sessions and members come from it.
+    /// Starts a hub for at most `plan.sessions` sockets. `seed` must be unpredictable: the ids of sessions and members
+    /// come from it.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
@@ -102,34 +102,34 @@ impl Hub {
         Ok(hub)
     }
 
-    /// Whether the hub's thread answers within `patience`, which it can only while nobody keeps the lock.
+    /// Whether the hub's thread answers within `patience`. It cannot while something holds the lock.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         // If the thread has ended, the order and its ping are dropped here.
         life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
     }
 
-    /// What it holds and has counted.
+    /// Its present numbers and its counters.
     #[must_use]
     pub fn snapshot(&self) -> Rooms {
         self.counters.snapshot()
     }
 
-    /// Waits until the thread ends by itself, which is always a bug.
+    /// Waits until the thread ends. Unless it was stopped, that is a bug.
     pub async fn failed(&self) {
         self.threads.failed().await;
     }
 
-    /// Says goodbye to every member, waits for at most a second until the sockets are closed, and ends.
+    /// Closes all sockets, waits at most a second until they are closed, and ends.
     pub fn stop(&self) {
         // If the thread has ended, it needs no order.
         let _ = self.orders.send(Order::Stop);
         self.threads.join();
     }
 
-    /// Takes a place for a socket; somebody who is in no room may have to make way.
+    /// Admits a socket; a client in no room may be evicted for it.
     ///
     /// # Errors
-    /// If there is none.
+    /// If a limit is reached and no client can be evicted, or the server is stopping.
     pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<SocketHandle, NoSeat> {
         let now = self.clock.now();
         let mut guard = self.state();
@@ -152,10 +152,10 @@ impl Hub {
         Ok(SocketHandle { hub: Arc::clone(self), socket, ip: visit.ip, send_queue, permit: Arc::new(permit) })
     }
 
-    /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
+    /// Whether one more socket of `ip` can be admitted, perhaps by evicting another.
     ///
     /// # Errors
-    /// If there is none.
+    /// If it cannot.
     pub fn room_for(&self, ip: IpAddr) -> Result<(), NoSeat> {
         let now = self.clock.now();
         let state = self.state();
@@ -168,18 +168,18 @@ impl Hub {
         state.board.room_for(ip, now.moment)
     }
 
-    /// Says goodbye to every member, and accepts no socket any more.
+    /// Closes all sockets, and refuses new ones.
     pub fn drain(&self) {
         self.change(|state, _| state.board.drain(&mut state.rng));
     }
 
-    /// What it has counted.
+    /// Its counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Does what is due, until it is told to stop or nobody has the hub any more.
+    /// Does what is due, until it is ordered to stop or the hub is dropped.
     fn run(hub: &Weak<Self>, inbox: &Receiver<Order>, clock: Clock) {
         let mut tick = clock.now().moment + TICK;
         loop {
@@ -188,7 +188,7 @@ impl Hub {
             match order {
                 Ok(Order::Ping(ping)) => {
                     drop(hub.state());
-                    // If nobody waits for the answer any more, nobody needs it.
+                    // If the receiver is gone, nobody needs the answer.
                     let _ = ping.send(());
                 }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return hub.say_goodbye(),
@@ -215,14 +215,14 @@ impl Hub {
         state.carry_out(effects, now);
     }
 
-    /// A panic is a bug in one request; the tables are as they were left, and the rooms of others go on.
+    /// A panic is a bug in one request. The tables stay as that request left them, and other rooms continue.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SocketHandle {
-    /// A frame has come. Returns whether the socket is welcome, that is whether it belongs to a session.
+    /// Handles a frame. Returns whether the socket is welcome, that is, belongs to a session.
     pub fn hear(&self, heard: Result<Request, ParseError>) -> bool {
         let mut welcome = false;
         self.hub.change(|state, now| {
@@ -239,31 +239,31 @@ impl SocketHandle {
         self.hub.state().board.is_in_room(self.socket)
     }
 
-    /// Everything up to `n` has arrived.
+    /// Everything up to `n` has arrived at the client.
     pub fn acknowledge(&self, n: u64) {
         self.hub.state().board.acknowledge(self.socket, n);
     }
 
-    /// The server closes the socket.
+    /// Counts a socket that the server closes.
     pub fn closed(&self, close: Close) {
         tracing::debug!(client = %self.ip, reason = close.name(), "WebSocket closed");
         let _one_writer = self.hub.state();
         self.hub.counters.closed(close);
     }
 
-    /// Its place, which it takes for as long as the socket is open.
+    /// Its permit, which it holds while the socket is open.
     #[must_use]
     pub fn permit(&self) -> SocketPermit {
         Arc::clone(&self.permit)
     }
 
-    /// What waits to be sent.
+    /// The frames that wait to be sent.
     #[must_use]
     pub fn send_queue(&self) -> &SendQueue {
         &self.send_queue
     }
 
-    /// What time it is.
+    /// The present moment.
     #[must_use]
     pub fn now(&self) -> Moment {
         self.hub.clock.now().moment
@@ -298,7 +298,7 @@ impl State {
         }
     }
 
-    /// From here on nothing more is put into the socket's queue.
+    /// Closes a socket. Nothing more goes into its queue.
     fn close(&mut self, socket: SocketId, close: Close) {
         if let Some(send_queue) = self.queues.remove(&socket) {
             send_queue.close(close);

@@ -1,6 +1,6 @@
-//! PURE  How often rooms may be joined: by a session, then by its address, then by its network.
+//! PURE  Limits how often rooms may be joined: by session, then by address, then by network.
 //!
-//! A session's own share comes first, so that one client cannot take what its neighbours need.
+//! A session's own limit is checked first, so that one client cannot use up the joins of its neighbours.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,37 +10,37 @@ use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
 
-/// Joins of one session, each minute and at once.
+/// Joins of one session, per minute and at once.
 pub const BY_SESSION: u64 = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Who joined lately.
+/// The recent joins.
 #[derive(Debug)]
 pub struct Joins(NetThrottle);
 
-/// For whose doing a join must wait.
+/// Which limit delays a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Held {
-    /// The session's own.
+    /// The session's.
     Session,
-    /// That of all at its address.
+    /// The address's.
     Address,
-    /// That of all in its network.
+    /// The network's.
     Network,
 }
 
 impl Joins {
-    /// Nobody joined yet; an address may so often a minute.
+    /// No joins yet; `per_minute` is the limit of one address.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         Self(NetThrottle::new(Rate::new(per_minute.into(), MINUTE, per_minute.into())))
     }
 
-    /// Lets a session join once, which has `own` left of its share.
+    /// Counts a join of a session; `own` is the session's own limit.
     ///
     /// # Errors
-    /// Who has joined too often, and how long until it may be tried again; then nothing is counted.
+    /// Which limit is spent, and how long to wait. Then nothing is counted.
     pub fn take(&mut self, own: &mut Bucket, ip: IpAddr, now: Moment) -> Result<(), (Held, Duration)> {
         let rate = Rate::new(BY_SESSION, MINUTE, BY_SESSION);
         let wait = own.wait(rate, 1, now);

@@ -5,7 +5,7 @@ use crate::clock::Moment;
 use crate::signaling::joins::Held;
 use crate::signaling::seats::NoSeat;
 
-/// When what was last said.
+/// When each notice was last logged.
 #[derive(Debug, Default)]
 pub struct Notices {
     address_sockets: Notice,
@@ -17,28 +17,28 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// There was no place for a socket, or somebody in no room had to make way for it.
+    /// A socket was refused, or admitted by evicting a client in no room.
     pub fn crowded(&self, crowded: NoSeat, now: Moment) {
         match crowded {
             NoSeat::Address => say(&self.address_sockets, now, ADDRESS_SOCKETS),
             NoSeat::Network => say(&self.network_sockets, now, NETWORK_SOCKETS),
             NoSeat::Server => say(&self.all_sockets, now, ALL_SOCKETS),
-            // The log says that the server stops.
+            // The shutdown is logged elsewhere.
             NoSeat::Draining => {}
         }
     }
 
-    /// Somebody must wait before the next join.
+    /// A join was delayed by a limit.
     pub fn held(&self, held: Held, now: Moment) {
         match held {
-            // Nobody else is to blame, or can help.
+            // One session's limit concerns nobody else, and no key raises it.
             Held::Session => {}
             Held::Address => say(&self.address_joins, now, ADDRESS_JOINS),
             Held::Network => say(&self.network_joins, now, NETWORK_JOINS),
         }
     }
 
-    /// Somebody must wait before the next join, because something was guessed wrong too often.
+    /// A join was delayed because of too many wrong guesses.
     pub fn guessed(&self, now: Moment) {
         say(&self.guesses, now, GUESSES);
     }

@@ -7,14 +7,14 @@ use crate::clock::Moment;
 
 /// Messages that a client may send each second in the long run.
 pub const MESSAGES_PER_SECOND: u64 = 30;
-/// Messages that it may send at once.
+/// Messages that it may send in a burst.
 pub const MESSAGES_AT_ONCE: u64 = 150;
 /// Bytes that it may send in ten seconds.
 pub const BYTES_PER_TEN_SECONDS: u64 = 512 * 1024;
-/// What a frame that cannot be understood counts for: who sends nothing else is soon too fast.
+/// How many messages an invalid frame counts as. A client that sends only invalid frames soon exceeds its rate.
 pub const MISTAKE: u64 = 5;
 
-/// What a client may still send.
+/// The rest of one client's allowance.
 #[derive(Debug, Default)]
 pub struct Pace {
     messages: Bucket,
@@ -22,13 +22,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A frame of so many bytes has come. Returns whether that was not too fast.
+    /// A frame of `bytes` bytes has arrived. Returns whether the client keeps to its rate.
     pub fn frame(&mut self, bytes: usize, now: Moment) -> bool {
         let rate = Rate::new(BYTES_PER_TEN_SECONDS, Duration::from_secs(10), BYTES_PER_TEN_SECONDS);
         self.messages.take(messages(), 1, now) && self.bytes.take(rate, bytes as u64, now)
     }
 
-    /// The frame could not be understood. Returns whether there were not too many of them.
+    /// That frame was invalid. Returns whether the client still keeps to its rate.
     pub fn mistake(&mut self, now: Moment) -> bool {
         self.messages.take(messages(), MISTAKE - 1, now)
     }

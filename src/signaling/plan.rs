@@ -1,4 +1,4 @@
-//! PURE  What the rooms are started from.
+//! PURE  The settings with which the rooms are started.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::sections::rooms::Rooms;
 
 /// Everything that a hub must know before it starts.
 pub struct Plan {
-    /// `[rooms]`. Its `members` are also the most rooms.
+    /// `[rooms]`. Its `members` is also the maximum number of rooms.
     pub rooms: Rooms,
-    /// The most sessions, and the most sockets.
+    /// The maximum number of sessions, and of sockets.
     pub sessions: usize,
     /// What members' ICE servers and credentials are made from.
     pub ice: IceSource,

@@ -1,10 +1,10 @@
-//! PURE  What rooms have to say: messages for sessions, in the order in which they are to be heard.
+//! PURE  What rooms send: messages for sessions, in the order of delivery.
 
 use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::protocol::{KickReason, RequestError, ServerMessage};
 
-/// Something to say or to do.
+/// One message or action.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Act {
     /// A message for some sessions.
@@ -14,26 +14,26 @@ pub enum Act {
         /// The message.
         message: ServerMessage,
     },
-    /// A session is told why, and ends.
+    /// Sends a session the reason for its end, and ends it.
     Dismiss(SessionId, KickReason),
 }
 
-/// What is to be said and done, in this order.
+/// Messages and actions, in order.
 #[derive(Debug, Default)]
 pub struct Post(Vec<Act>);
 
 impl Post {
-    /// One more thing to do.
+    /// Adds one.
     pub fn push(&mut self, act: Act) {
         self.0.push(act);
     }
 
-    /// A message for one session.
+    /// Adds a message for one session.
     pub fn tell(&mut self, session: SessionId, message: ServerMessage) {
         self.push(Act::Tell { to: vec![session], message });
     }
 
-    /// A refusal for one session.
+    /// Adds a refusal for one session.
     pub fn refuse(&mut self, session: SessionId, code: ErrorCode) {
         self.tell(session, RequestError::from(code).into());
     }

@@ -1,7 +1,7 @@
-//! PURE  The messages of the signaling protocol, version 1; `docs/signaling.md` is the same for people.
+//! PURE  The messages of the signaling protocol, version 1; `docs/signaling.md` describes them for developers.
 //!
-//! Each frame is one JSON object with its type in `t`. What a client sends is read by [`parse`], field by field, so that
-//! an error can name the field; what the server sends is written by serde and put into a frame by [`super::frame`].
+//! Each frame is one JSON object with its type in `t`. [`parse`] reads the client's messages field by field, so that an
+//! error can name the field. Serde writes the server's messages, and [`super::frame`] puts them into frames.
 
 mod client;
 pub mod codes;

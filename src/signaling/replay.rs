@@ -1,8 +1,8 @@
-//! PURE  Keeps what a session was sent until it is known to have arrived.
+//! PURE  Keeps the frames that a session was sent, until they are known to have arrived.
 //!
-//! What arrived is known from the numbers that a client echoes: in the pongs that every WebSocket client sends by
-//! itself, in `ping` and in `hello`. So a member who reads costs next to nothing, and one who does not costs the bound.
-//! Whatever one member sends must not end the session of another: of too much, what is [worth](Worth) least is left out.
+//! Clients confirm frames by number: in the pongs that every WebSocket client sends automatically, in `ping` and in
+//! `hello`. So the replay of a client that reads stays nearly empty, and that of one that does not is bounded. One
+//! member's messages must not end another's session: at the bound, the frames of least [worth](Worth) are left out.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::signaling::frame::{self, Frame};
 use crate::signaling::protocol::names::PeerId;
 use crate::signaling::worth::Worth;
 
-/// Frames that are kept; of more, some are left out.
+/// The most frames that are kept.
 pub const FRAMES_MAX: usize = 256;
-/// Bytes that are kept.
+/// The most bytes that are kept.
 pub const BYTES_MAX: usize = 256 * 1024;
 
 /// The frames of one session that may not have arrived.
@@ -21,9 +21,9 @@ pub const BYTES_MAX: usize = 256 * 1024;
 pub struct Replay {
     /// The number of the last frame.
     sent: u64,
-    /// The number of the last frame that a socket has got.
+    /// The number of the last frame that was handed to a socket.
     shown: u64,
-    /// The number up to which all is forgotten, because it arrived or because there was too much.
+    /// The number up to which all frames are dropped, because they arrived or because there were too many.
     gone: u64,
     /// The frames from `gone` to `sent`, in order, without those that were left out.
     frames: VecDeque<Kept>,
@@ -35,7 +35,7 @@ pub struct Replay {
 pub enum Way {
     /// To a socket, at once.
     Socket,
-    /// Nowhere before the session goes on.
+    /// Into the replay only, until the session is resumed.
     Waits,
 }
 
@@ -47,8 +47,8 @@ struct Kept {
     worth: Worth,
 }
 
-/// What a frame costs beside its bytes, when the member is sought who has sent the most: at this size, the two bounds are
-/// reached together.
+/// What a frame costs besides its bytes, when the member who has sent the most is determined. At this size, the two
+/// bounds are reached together.
 const FRAME_COST: usize = BYTES_MAX / FRAMES_MAX;
 
 impl Replay {
@@ -58,7 +58,7 @@ impl Replay {
         self.sent + 1
     }
 
-    /// Gives a message, which may answer a request, the next number, and keeps it.
+    /// Gives a message the next number and keeps it; `re` is the request that it answers, if any.
     pub fn push(&mut self, worth: Worth, way: Way, re: Option<u32>, message: Arc<str>) -> Frame {
         self.sent += 1;
         if way == Way::Socket {
@@ -74,7 +74,7 @@ impl Replay {
         frame
     }
 
-    /// Everything up to `n` has arrived. A number that was never sent proves nothing.
+    /// Everything up to `n` has arrived. A number that was never sent is ignored.
     pub fn acknowledge(&mut self, n: u64) {
         if n > self.sent {
             return;
@@ -88,7 +88,7 @@ impl Replay {
         }
     }
 
-    /// The frames after `last`; `None` if one is missing that must not be left out, or `last` was never sent.
+    /// The frames after `last`; `None` if an indispensable one is missing, or if `last` was never sent.
     pub fn after(&self, last: u64) -> Option<impl Iterator<Item = Frame>> {
         let known = self.gone..=self.sent;
         if !known.contains(&last) {
@@ -98,12 +98,13 @@ impl Replay {
         Some(missed.map(Kept::frame))
     }
 
-    /// All that was kept is on its way to a socket.
+    /// Everything that was kept has been handed to a socket.
     pub fn show(&mut self) {
         self.shown = self.sent;
     }
 
-    /// Leaves something out, or, if everything matters, forgets the oldest frame, so that nobody can go on from before it.
+    /// Leaves out the least valuable frames. If all are indispensable, drops the oldest, and the session can no longer
+    /// be resumed from before it.
     fn leave_out(&mut self) {
         if let Some(peer) = self.passer() {
             self.retain(|kept| kept.worth.peer() != Some(peer));
@@ -117,14 +118,14 @@ impl Replay {
         }
     }
 
-    /// Somebody who came and went, and neither was told yet.
+    /// A member that came and left, while the client has been sent neither.
     fn passer(&self) -> Option<PeerId> {
         let untold = || self.frames.iter().filter(|kept| kept.n > self.shown).map(|kept| kept.worth);
         let went = untold().filter(|worth| worth.is_went()).filter_map(Worth::peer);
         went.into_iter().find(|peer| untold().any(|worth| worth == Worth::Came(*peer)))
     }
 
-    /// A frame that a later one makes needless.
+    /// A frame that a later one replaces.
     fn outdated(&self) -> Option<usize> {
         let mut later: Vec<Worth> = Vec::new();
         let found = self.frames.iter().enumerate().rev().find(|(_, kept)| {
@@ -137,7 +138,7 @@ impl Replay {
         found.map(|(index, _)| index)
     }
 
-    /// Of what the member said who has said the most: the oldest text, or else the oldest signal.
+    /// The oldest text, or else the oldest signal, of the member that has sent the most.
     fn said_most(&self) -> Option<usize> {
         let mut senders: Vec<(PeerId, usize)> = Vec::new();
         for kept in self.frames.iter().filter(|kept| kept.worth.is_said()) {
@@ -189,13 +190,13 @@ mod tests {
         replay
     }
 
-    /// Keeps a frame that says its number.
+    /// Keeps a frame whose message is its number.
     fn push(replay: &mut Replay, worth: Worth, way: Way) -> Frame {
         let message = format!("{{frame {}}}", replay.next());
         replay.push(worth, way, None, message.into())
     }
 
-    /// Keeps a frame whose text has so many bytes, or the fewest that it can have.
+    /// Keeps a frame with a text of `bytes` bytes, or as few as possible.
     fn push_bytes(replay: &mut Replay, worth: Worth, way: Way, bytes: usize) -> Frame {
         let number = format!("\"n\":{},", replay.next()).len();
         let message = format!("{{{}", "x".repeat(bytes.saturating_sub(number + 1)));

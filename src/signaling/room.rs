@@ -1,4 +1,4 @@
-//! PURE  One room: its members, its host, and what they are told of each other.
+//! PURE  One room: its members, its host, and what it tells its members.
 
 mod lobby;
 mod member;
@@ -20,9 +20,9 @@ use crate::signaling::room::member::Member;
 
 pub use lobby::{KNOCK, WAITING_MAX};
 
-/// Bans at once; of more, the oldest ends.
+/// The most bans; when there are more, the oldest ends.
 pub const BANS_MAX: usize = 64;
-/// How long a room is kept with nobody in it, so that all may reload their pages at once.
+/// How long an empty room is kept, so that all members may reload their pages at once.
 pub const EMPTY: Duration = Duration::from_secs(60);
 
 /// A room.
@@ -33,7 +33,7 @@ pub struct Room {
     key: Option<Digest>,
     host_token: Digest,
     locked: bool,
-    /// One of the members, unless there are none.
+    /// One of the members; `None` if there are none.
     host: Option<PeerId>,
     /// In the order in which they came.
     members: Vec<Member>,
@@ -48,20 +48,20 @@ pub struct Room {
 pub struct Newcomer {
     /// The session.
     pub session: SessionId,
-    /// The address, as what counts as one.
+    /// The address, normalized by `client_net::address`.
     pub ip: IpAddr,
     /// Its id in the room, if it comes in.
     pub id: PeerId,
 }
 
-/// Whether a newcomer came in.
+/// Whether a newcomer was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entrance {
-    /// In.
+    /// It was.
     Entered,
-    /// It waits for the host; another that waited may have had to make way.
+    /// It waits for the host. If the lobby was full, another waiting client was evicted for it.
     Waits {
-        /// The session of that other.
+        /// The session of the evicted client.
         instead_of: Option<SessionId>,
     },
 }
@@ -73,7 +73,7 @@ struct Ban {
 }
 
 impl Room {
-    /// An empty room, with the key that others will need, and the hash of the token by which its creator is known.
+    /// An empty room with its creator's key and the hash of its creator's host token.
     #[must_use]
     pub fn new(name: RoomName, cap: usize, key: Option<&Secret>, host_token: Digest) -> Self {
         Self {
@@ -91,10 +91,11 @@ impl Room {
         }
     }
 
-    /// Lets a newcomer in or, where newcomers must `knock`, lets it wait until the host decides.
+    /// Lets a newcomer in. With `knock`, the newcomer waits for the decision of the host, if there is one, unless it is
+    /// the creator.
     ///
     /// # Errors
-    /// Why the newcomer stays outside. The host token opens every room but a full one.
+    /// Why the newcomer is refused. The host token overrides everything but a full room.
     pub fn come(
         &mut self,
         newcomer: &Newcomer,
@@ -118,8 +119,8 @@ impl Room {
         Ok(Entrance::Entered)
     }
 
-    /// A member leaves, or a client that waits. If it was the last member, returns the sessions that waited in vain. An empty
-    /// room is unlocked, because nobody in it could unlock it.
+    /// Removes a member or a waiting client. If it was the last member, returns the sessions of the clients that still
+    /// waited. An empty room is unlocked, because nobody in it could unlock it.
     pub fn leave(
         &mut self,
         session: SessionId,
@@ -136,7 +137,7 @@ impl Room {
         let peer = self.members.remove(index).peer.id;
         self.tell_all(ServerMessage::PeerLeft { peer, reason }, post);
         if self.host == Some(peer) {
-            // The lowest seq: they stand in the order in which they came.
+            // Members are in join order, so this one has the lowest seq.
             self.host = self.members.first().map(|member| member.peer.id);
             self.announce(post);
             self.knock_again(post);
@@ -149,7 +150,7 @@ impl Room {
         self.lobby.turn_all_away(post)
     }
 
-    /// A member has lost its socket, or is back on another. The others are told, unless it still waits.
+    /// A member's socket is lost, or its session is resumed. The others are told, unless the client still waits.
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
         if let Some(member) = self.lobby.get_mut(session) {
             member.peer.away = away;
@@ -165,13 +166,13 @@ impl Room {
         self.tell_others(session, message, post);
     }
 
-    /// A member, or a client that waits, has another address now. A ban is for the newest address.
+    /// The address of a member or a waiting client has changed. A ban applies to the newest address.
     pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
         let members = self.members.iter_mut().filter(|member| member.session == session);
         members.chain(self.lobby.get_mut(session)).for_each(|member| member.ip = ip);
     }
 
-    /// Changes what the others are shown of a member.
+    /// Changes a member's visible state.
     pub fn change(&mut self, session: SessionId, change: &StateChange, post: &mut Post) {
         let Some(member) = self.members.iter_mut().find(|member| member.session == session) else { return };
         let peer = &mut member.peer;
@@ -181,7 +182,7 @@ impl Room {
         self.tell_others(session, message, post);
     }
 
-    /// Locks the room, or unlocks it.
+    /// Locks or unlocks the room.
     pub fn lock(&mut self, on: bool, post: &mut Post) {
         self.locked = on;
         self.announce(post);
@@ -224,10 +225,10 @@ impl Room {
         Ok(session)
     }
 
-    /// Lets a client in that waits.
+    /// Lets a waiting client in.
     ///
     /// # Errors
-    /// If no such client waits, or the room is full meanwhile.
+    /// If no such client waits, or the room has become full.
     pub fn admit(&mut self, peer: PeerId, post: &mut Post) -> Result<(), ErrorCode> {
         if !self.lobby.has(peer) {
             return Err(ErrorCode::PeerNotFound);
@@ -244,7 +245,7 @@ impl Room {
         Ok(())
     }
 
-    /// Turns a client away that waits.
+    /// Turns a waiting client away.
     ///
     /// # Errors
     /// If no such client waits.
@@ -253,7 +254,7 @@ impl Room {
         Ok(turn_away(&member, post))
     }
 
-    /// Removes everybody but the host. Returns the sessions of all that were in the room or waited, the host's included.
+    /// Removes everybody but the host. Returns the sessions of all members and waiting clients, the host's included.
     pub fn end(&mut self, post: &mut Post) -> Vec<SessionId> {
         let mut gone = self.lobby.turn_all_away(post);
         for member in self.members.drain(..) {
@@ -265,7 +266,7 @@ impl Room {
         gone
     }
 
-    /// Turns away the clients that have waited for too long, and returns their sessions.
+    /// Turns away the clients that have waited too long, and returns their sessions.
     pub fn expire(&mut self, now: Moment, post: &mut Post) -> Vec<SessionId> {
         let late = self.lobby.take_late(now);
         for member in &late {
@@ -275,7 +276,7 @@ impl Room {
         late.iter().map(|member| turn_away(member, post)).collect()
     }
 
-    /// Whether a request to join shows the host token, which proves that its client created the room.
+    /// Whether a request to join contains the host token, which proves that the client created the room.
     #[must_use]
     pub fn is_creator(&self, join: &Join) -> bool {
         join.host_token.as_ref().is_some_and(|token| self.host_token.is_of(token.reveal()))
@@ -287,13 +288,13 @@ impl Room {
         self.members.is_empty()
     }
 
-    /// Whether nobody has been in the room for so long that it is forgotten.
+    /// Whether the room has been empty for so long that it may be removed.
     #[must_use]
     pub fn is_over(&self, now: Moment) -> bool {
         self.is_empty() && self.empty_since.is_some_and(|since| since + EMPTY <= now)
     }
 
-    /// Who a session is in this room, and whether it is the host.
+    /// A session's id in this room, and whether it is the host.
     #[must_use]
     pub fn role(&self, session: SessionId) -> Option<(PeerId, bool)> {
         let member = self.members.iter().find(|member| member.session == session)?;
@@ -312,7 +313,7 @@ impl Room {
         self.members.iter().map(|member| member.session).filter(|other| *other != session).collect()
     }
 
-    /// The room, as a member finds it who has just come.
+    /// The room, as a new member sees it.
     #[must_use]
     pub fn as_seen_by(&self, session: SessionId) -> Option<Joined> {
         let (you, _) = self.role(session)?;
@@ -377,7 +378,7 @@ impl Room {
         }
     }
 
-    /// Tells a new host who waits.
+    /// Tells a new host which clients wait.
     fn knock_again(&self, post: &mut Post) {
         self.lobby.knocks().for_each(|knock| self.tell_host(knock, post));
     }

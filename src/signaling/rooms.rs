@@ -1,7 +1,7 @@
-//! PURE  All rooms: creates them, finds the one that a session is in, and forgets them.
+//! PURE  All rooms: creates them, finds a session's room, and removes them.
 //!
-//! A request either does what it says and returns the reply, or does nothing and returns why. What the others hear of it
-//! goes into the [`Post`]. Nobody but the members of a room ever hears of what happens in it.
+//! A request either succeeds and returns the reply, or changes nothing and returns the reason. The messages for others
+//! go into the [`Post`]. Only members of a room learn what happens in it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -22,9 +22,9 @@ use crate::signaling::room::{Entrance, Newcomer, Room};
 /// What a room token allows its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pass {
-    /// The only room that may be joined, if there is only one.
+    /// The only room that may be joined; `None` for every room.
     pub only: Option<RoomName>,
-    /// The token, by which its holder is known.
+    /// The token's hash, by which its holder is known.
     pub token: Digest,
 }
 
@@ -33,13 +33,13 @@ pub struct Pass {
 pub struct Rooms {
     section: Section,
     rooms: BTreeMap<RoomName, Room>,
-    /// Which room a session is in, or waits to come in.
+    /// The room that a session is in, or waits to enter.
     places: HashMap<SessionId, RoomName>,
-    /// Sessions that are in no room any more, since somebody last asked.
+    /// Sessions that have left their room since the last [`Rooms::take_gone`].
     gone: Vec<SessionId>,
 }
 
-/// How long a host may keep an address out: a day.
+/// The longest ban, in seconds: a day.
 const BAN_MAX: u32 = 24 * 3600;
 
 impl Rooms {
@@ -49,41 +49,42 @@ impl Rooms {
         Self { section, rooms: BTreeMap::new(), places: HashMap::new(), gone: Vec::new() }
     }
 
-    /// How many rooms there are.
+    /// The number of rooms.
     #[must_use]
     pub fn count(&self) -> usize {
         self.rooms.len()
     }
 
-    /// How many are in rooms, or wait to come in.
+    /// The number of members and waiting clients.
     #[must_use]
     pub fn members(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether a session is in a room, or waits to come in.
+    /// Whether a session is in a room, or waits to enter one.
     #[must_use]
     pub fn has(&self, session: SessionId) -> bool {
         self.places.contains_key(&session)
     }
 
-    /// Which room a session is in, and who it is there.
+    /// A session's room, and its id there.
     #[must_use]
     pub fn place(&self, session: SessionId) -> Option<(&RoomName, PeerId)> {
         let name = self.places.get(&session)?;
         self.rooms.get(name)?.role(session).map(|(peer, _)| (name, peer))
     }
 
-    /// Whether this is whoever created the room that is to be joined. Nobody guesses 256 bits, so it may be asked at any rate.
+    /// Whether the client created the room that it wants to join. The host token has 256 bits, so guesses need no
+    /// limit.
     #[must_use]
     pub fn is_creator(&self, join: &Join) -> bool {
         self.rooms.get(&join.room).is_some_and(|room| room.is_creator(join))
     }
 
-    /// Lets a session into a room, which is created if need be.
+    /// Lets a session into a room, and creates the room if necessary.
     ///
     /// # Errors
-    /// Why not. Who may create no room hears the same of a room that is not there and of one whose key they do not know.
+    /// Why not. A client that may not create rooms gets the same error for a missing room and for a wrong key.
     pub fn join(
         &mut self,
         newcomer: &Newcomer,
@@ -122,10 +123,10 @@ impl Rooms {
         }
     }
 
-    /// Does what a member asks for in its room.
+    /// Carries out a member's request in its room.
     ///
     /// # Errors
-    /// Why it may not be done.
+    /// Why it is refused.
     pub fn ask(
         &mut self,
         session: SessionId,
@@ -175,28 +176,29 @@ impl Rooms {
         true
     }
 
-    /// A session's socket is lost, or the session is back on another.
+    /// A session's socket is lost, or the session is resumed on another.
     pub fn set_away(&mut self, session: SessionId, away: bool, post: &mut Post) {
         if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
             room.set_away(session, away, post);
         }
     }
 
-    /// A session goes on at another address.
+    /// A session's address has changed.
     pub fn set_ip(&mut self, session: SessionId, ip: IpAddr) {
         if let Some(room) = self.places.get(&session).and_then(|name| self.rooms.get_mut(name)) {
             room.set_ip(session, ip);
         }
     }
 
-    /// Does what is due: knocks that nobody answered, rooms that nobody is in.
+    /// Does what is due: turns away clients whose knock got no answer, and removes rooms that have been empty for
+    /// [`EMPTY`](super::room::EMPTY).
     pub fn tick(&mut self, now: Moment, post: &mut Post) {
         let late: Vec<_> = self.rooms.values_mut().flat_map(|room| room.expire(now, post)).collect();
         late.iter().for_each(|session| self.forget(*session));
         self.rooms.retain(|_, room| !room.is_over(now));
     }
 
-    /// The sessions that have come to be in no room since the last time.
+    /// The sessions that have left their room since the last call.
     pub fn take_gone(&mut self) -> Vec<SessionId> {
         std::mem::take(&mut self.gone)
     }
@@ -207,7 +209,7 @@ impl Rooms {
         }
     }
 
-    /// Creates a room, and returns the token by which its creator is known.
+    /// Creates a room, and returns its host token.
     fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Secret, ErrorCode> {
         if self.rooms.len() >= self.section.members.get() as usize {
             self.rooms.retain(|_, room| !room.is_empty());
@@ -266,7 +268,7 @@ impl Rooms {
         Ok(())
     }
 
-    /// The room that a session is in, who it is there, and whether it is the host.
+    /// A session's room, its id there, and whether it is the host.
     fn room(&mut self, session: SessionId) -> Result<(&mut Room, PeerId, bool), ErrorCode> {
         let name = self.places.get(&session).ok_or(ErrorCode::NotInRoom)?;
         let room = self.rooms.get_mut(name).ok_or(ErrorCode::NotInRoom)?;
@@ -274,7 +276,7 @@ impl Rooms {
         Ok((room, peer, is_host))
     }
 
-    /// The room that a session is the host of.
+    /// The room whose host a session is.
     fn hosted(&mut self, session: SessionId) -> Result<&mut Room, ErrorCode> {
         match self.room(session)? {
             (room, _, true) => Ok(room),

@@ -1,7 +1,7 @@
-//! PURE  The places for sockets: how many an address, a network and the server have, and who makes way when they are taken.
+//! PURE  Limits sockets per address, per network and in all, and decides which socket is evicted when a limit is reached.
 //!
-//! Whoever is in a room keeps its place. Whoever is in none is a stranger, and the one that has been a stranger for the
-//! longest time makes way for a newcomer: a call goes on, whatever others open, and idle sockets keep nobody out.
+//! A socket whose session is in a room keeps its seat. Every other socket is a *stranger*. When a limit is reached, the
+//! oldest stranger is evicted for the newcomer. So new sockets never end a call, and idle sockets keep nobody out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,30 +13,30 @@ use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
 use crate::signaling::sessions::SocketId;
 
-/// How long a stranger need not make way: hello and join take that long at most, over a slow line. More would serve who
-/// floods: with `s` places for strangers, `s` sockets in this time keep everybody out.
+/// How long a stranger cannot be evicted: hello and join take at most this long, even over a slow line. A longer time
+/// would help a flood: with `s` seats for strangers, `s` sockets in this time keep everybody out.
 pub const SETTLING: Duration = Duration::from_secs(3);
 
-/// Why there is no place for one more socket.
+/// Why a socket is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoSeat {
-    /// The address (IPv4, or an IPv6 /64) has as many as it may.
+    /// The address (IPv4, or an IPv6 /64) has reached its limit.
     Address,
-    /// The network (an IPv4 /24, or an IPv6 /48) has as many as it may.
+    /// The network (an IPv4 /24, or an IPv6 /48) has reached its limit.
     Network,
-    /// All places are taken.
+    /// All seats are taken.
     Server,
     /// The server is about to stop.
     Draining,
 }
 
-/// All places.
+/// All seats.
 #[derive(Debug)]
 pub struct Seats {
     most: usize,
     heads: Headcount,
     seats: HashMap<SocketId, Seat>,
-    /// Who is in no room.
+    /// The sockets that are in no room.
     strangers: Strangers<Stranger>,
 }
 
@@ -54,7 +54,7 @@ struct Stranger {
 }
 
 impl Seats {
-    /// So many places in all, and so many for one address; a network has those of [`NETWORK_SHARE`].
+    /// At most `most` sockets, and `per_address` for one address; for a network, [`NETWORK_SHARE`] times as many.
     #[must_use]
     pub fn new(most: usize, per_address: u32) -> Self {
         let per_network = per_address.saturating_mul(NETWORK_SHARE);
@@ -66,10 +66,10 @@ impl Seats {
         }
     }
 
-    /// Who must make way for one more socket of `ip`; `None` if there is a place.
+    /// Which socket must be evicted for one more of `ip`, and which limit is reached; `None` if there is a free seat.
     ///
     /// # Errors
-    /// Where it is crowded, if nobody there has to make way.
+    /// Which limit is reached, if no socket can be evicted.
     pub fn way(&self, ip: IpAddr, now: Moment) -> Result<Option<(SocketId, NoSeat)>, NoSeat> {
         let (crowded, line) = match self.heads.room(ip) {
             Err(full @ headcount::Crowded::Address) => (NoSeat::Address, Scope::of(full, ip)),
@@ -81,14 +81,14 @@ impl Seats {
         Ok(Some((oldest.socket, crowded)))
     }
 
-    /// Who must make way for one more session, of those who `have` one; `None` if nobody has to.
+    /// The socket to evict for one more session, among those that `have` one; `None` if none can be evicted.
     #[must_use]
     pub fn oldest(&self, have: impl Fn(SocketId) -> bool, now: Moment) -> Option<SocketId> {
         let oldest = self.strangers.of(Scope::All).find(|stranger| have(stranger.socket))?;
         oldest.is_old(now).then_some(oldest.socket)
     }
 
-    /// Gives a socket a place, as a stranger. Whether there is one, [`Self::way`] says.
+    /// Gives a socket a seat, as a stranger. [`Self::way`] says whether there is one.
     pub fn take(&mut self, socket: SocketId, ip: IpAddr, now: Moment) {
         if self.heads.enter(ip).is_ok() {
             self.seats.insert(socket, Seat { ip, stranger: None });
@@ -96,7 +96,7 @@ impl Seats {
         }
     }
 
-    /// A socket's session is in a room now, or in none.
+    /// A socket's session has entered or left a room.
     pub fn is_in_room(&mut self, socket: SocketId, is: bool, now: Moment) {
         let Some(seat) = self.seats.get_mut(&socket) else { return };
         match (is, seat.stranger) {

@@ -1,7 +1,7 @@
-//! What waits to be sent on one socket: a bounded queue between the rooms and the task that writes.
+//! The frames that wait to be sent on one socket: a bounded queue between the rooms and the task that writes.
 //!
-//! This is the only way by which rooms reach a member. A bus between several nodes will take its place for members that are
-//! connected to another node.
+//! Rooms reach a member only through this queue. For members that are connected to another node, a bus will take its
+//! place.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,26 +12,26 @@ use crate::signaling::frame::Frame;
 use crate::signaling::protocol::codes::Close;
 use crate::signaling::replay;
 
-/// Frames that may wait: all that a resume can replay, and as many that come meanwhile. A client for which more wait does not
-/// read, and its socket is closed.
+/// The most frames that may wait: all that a resume can replay, and as many that arrive meanwhile. If more wait, the
+/// client does not read, and its socket is closed.
 pub const FRAMES_MAX: usize = 2 * replay::FRAMES_MAX;
-/// Bytes that may wait.
+/// The most bytes that may wait.
 pub const BYTES_MAX: usize = 1024 * 1024;
 
-/// The queue of one socket. Copies are the same queue.
+/// The queue of one socket. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct SendQueue(Arc<Shared>);
 
-/// What comes next on a socket.
+/// The next action for a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A frame is to be sent.
+    /// Send this frame.
     Send(Frame),
-    /// Nothing more is: the socket is to be closed.
+    /// Close the socket; no more frames follow.
     Close(Close),
 }
 
-/// Too much waits already.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueFull;
 
@@ -49,10 +49,10 @@ struct Queue {
 }
 
 impl SendQueue {
-    /// Lets a frame wait.
+    /// Queues a frame.
     ///
     /// # Errors
-    /// If too much waits already; then the frame does not.
+    /// If the queue is full. Then the frame is not queued.
     pub fn push(&self, frame: Frame) -> Result<(), QueueFull> {
         let mut queue = self.queue();
         if queue.frames.len() >= FRAMES_MAX || queue.bytes + frame.bytes() > BYTES_MAX {
@@ -65,7 +65,8 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Closes the socket when it has sent what waits; a slow consumer's at once, because it would never get that far.
+    /// Closes the socket after the queued frames. A slow consumer's is closed at once, because it would never read
+    /// them.
     pub fn close(&self, close: Close) {
         let mut queue = self.queue();
         if close == Close::SlowConsumer {
@@ -76,7 +77,7 @@ impl SendQueue {
         self.0.changed.notify_one();
     }
 
-    /// What comes next. May be dropped while it waits, and nothing is lost.
+    /// The next action. The future may be dropped while it waits; nothing is lost.
     pub async fn next(&self) -> Next {
         loop {
             if let Some(next) = self.take() {
@@ -86,7 +87,7 @@ impl SendQueue {
         }
     }
 
-    /// Waits until the socket is to be closed, however much waits before that.
+    /// Waits until the socket must close, however many frames are queued before that.
     pub async fn closing(&self) -> Close {
         loop {
             if let Some(close) = self.queue().close {

@@ -1,4 +1,4 @@
-//! PURE  The sessions: each outlasts its socket for a while, and goes on on the next.
+//! PURE  The sessions: each outlasts its socket for a while, and can be resumed on another.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,38 +16,38 @@ use crate::signaling::rooms::Pass;
 /// How long a session outlasts its socket.
 pub const GRACE: Duration = Duration::from_secs(30);
 
-/// One socket; each has another number.
+/// One socket; ids are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u64);
 
 /// A session.
 #[derive(Debug)]
 pub struct Session {
-    /// Where the client is reached.
+    /// How the client is reached.
     pub attachment: Attachment,
-    /// What it was sent and may not have got.
+    /// The frames that it was sent and may not have received.
     pub replay: Replay,
-    /// Its address, as what counts as one.
+    /// Its address, normalized by `client_net::address`.
     pub ip: IpAddr,
-    /// The token that it has shown.
+    /// The room token that it has shown.
     pub pass: Option<Pass>,
-    /// How much it may still change its state.
+    /// How many state changes it has left.
     pub changes: Bucket,
-    /// How often it may still be resumed.
+    /// How many resumes it has left.
     pub resumes: Bucket,
-    /// How often it may still join.
+    /// How many joins it has left.
     pub joins: Bucket,
     /// When it needs fresh ICE credentials.
     pub renew_at: Option<Moment>,
     token: Digest,
 }
 
-/// Where a client is reached.
+/// How a client is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attachment {
     /// On this socket.
     Socket(SocketId),
-    /// Nowhere, since then.
+    /// Not at all, since this moment.
     Lost(Moment),
 }
 
@@ -60,13 +60,13 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// None yet, and never more than `most`.
+    /// No sessions yet, and never more than `most`.
     #[must_use]
     pub fn new(most: usize) -> Self {
         Self { most, sessions: BTreeMap::new(), tokens: BTreeMap::new() }
     }
 
-    /// Begins a session, and returns it with the token by which it can be resumed; `None` if there are too many.
+    /// Begins a session, and returns it with its resume token; `None` if there are too many.
     pub fn begin(
         &mut self,
         socket: SocketId,
@@ -94,14 +94,14 @@ impl Sessions {
         Some((id, token))
     }
 
-    /// Ends a session. Returns where the client was reached.
+    /// Ends a session. Returns how the client was reached.
     pub fn end(&mut self, id: SessionId) -> Option<Attachment> {
         let session = self.sessions.remove(&id)?;
         self.tokens.remove(&session.token);
         Some(session.attachment)
     }
 
-    /// Whose token this is.
+    /// The session with this resume token.
     #[must_use]
     pub fn by_token(&self, token: &Secret) -> Option<SessionId> {
         self.tokens.get(&Digest::of(token.reveal())).copied()
@@ -112,7 +112,7 @@ impl Sessions {
         self.sessions.get_mut(&id)
     }
 
-    /// Whether there are as many as there may be.
+    /// Whether no more sessions may begin.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.sessions.len() >= self.most
@@ -124,7 +124,7 @@ impl Sessions {
         self.sessions.len()
     }
 
-    /// The sessions that have been without a socket for too long.
+    /// The sessions that have been without a socket for longer than [`GRACE`].
     #[must_use]
     pub fn over(&self, now: Moment) -> Vec<SessionId> {
         let is_over = |session: &Session| match session.attachment {

@@ -1,4 +1,4 @@
-//! One WebSocket: carries frames between a client and the hub, within bounds on time, size and pace.
+//! One WebSocket: carries frames between a client and the hub, with limits on time, size and pace.
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::parse::parse;
 use crate::signaling::send_queue::Next;
 
-/// How long a client may take to say hello.
+/// How long a client may take to send hello.
 pub const HELLO: Duration = Duration::from_secs(5);
-/// How long a client may take to hear why its socket is closed, and to close it, too.
+/// How long a client may take to receive the reason for a close, and to close its side.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Bytes that a client may send over the connection of its socket: twice what its messages may have, for headers, and for
+/// Bytes that a client may send over the connection of its socket: twice the limit of its messages, for headers and for
 /// fragments that never become a message.
 #[must_use]
 pub fn byte_rate() -> Rate {
@@ -32,7 +32,7 @@ pub fn byte_rate() -> Rate {
     Rate::new(bytes, Duration::from_secs(10), bytes)
 }
 
-/// How a conversation ends: by the server, for a reason; or by the client or the network.
+/// How a conversation ends: the server closes it for this reason; `None` if the client or the network does.
 type End = Option<Close>;
 
 /// A conversation.
@@ -41,13 +41,13 @@ struct Talk {
     connection: SocketHandle,
     heartbeat: Heartbeat,
     pace: Pace,
-    /// Until when hello must have come; `None` once it has.
+    /// When hello must have arrived; `None` once it has.
     hello_by: Option<Moment>,
-    /// The place among the connections, which it keeps once it has been in a room; `None` from then on.
+    /// Its permit among the connections; `None` once the client has been in a room, because then it cannot be evicted.
     stranger: Option<Weak<Permit>>,
 }
 
-/// Serves a socket until it ends. `permit` is its place among the connections.
+/// Serves a socket until it ends. `permit` is its permit among the connections.
 pub async fn serve(socket: WebSocket, connection: SocketHandle, permit: Weak<Permit>) {
     let now = connection.now();
     let (heartbeat, hello_by) = (Heartbeat::new(now), Some(now + HELLO));
@@ -58,10 +58,10 @@ pub async fn serve(socket: WebSocket, connection: SocketHandle, permit: Weak<Per
     if let Some(close) = end {
         connection.closed(close);
     }
-    // The others hear at once that it is gone; saying goodbye may take longer.
+    // The hub learns at once that the socket is gone; the closing handshake may take longer.
     let permit = connection.permit();
     drop(connection);
-    // Whoever does not hear it in time does not hear it.
+    // A client that takes longer misses the reason.
     let _ = timeout(GOODBYE, goodbye(socket, end)).await;
     drop(permit);
 }
@@ -75,7 +75,7 @@ impl Talk {
         }
     }
 
-    /// Waits for one thing, and does it.
+    /// Waits for one event, and handles it.
     async fn step(&mut self) -> Result<(), End> {
         let now = self.connection.now();
         if self.heartbeat.is_dead(now) {
@@ -115,7 +115,7 @@ impl Talk {
             Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
             Message::Close(_) => return Err(None),
         };
-        // An answer to the server's own question is not the client's pace.
+        // A pong that answers the server's ping does not count against the client's pace.
         if let Message::Pong(payload) = &message
             && let Some(n) = self.heartbeat.pong(payload)
         {
@@ -146,7 +146,7 @@ impl Talk {
         Ok(())
     }
 
-    /// Whoever is in a room keeps its place among the connections.
+    /// Once a client is in a room, its connection cannot be evicted.
     fn settle(&mut self) {
         if let Some(permit) =
             self.stranger.take_if(|_| self.connection.is_in_room()).and_then(|permit| permit.upgrade())
@@ -160,10 +160,10 @@ impl Talk {
         Err(Some(Close::RateLimited))
     }
 
-    /// Says why the socket is going to be closed.
+    /// Sends the reason before the socket is closed.
     async fn refuse(&mut self, code: ErrorCode) {
         let text = Frame::aside(None, &RequestError::from(code).into()).text();
-        // If it cannot be said, the code of the Close frame says the same.
+        // If it cannot be sent, the code of the Close frame says the same.
         let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
     }
 
@@ -184,8 +184,8 @@ impl Talk {
     }
 }
 
-/// Closes a socket, and waits for the client to do the same, so that it hears why; or answers the client's own Close,
-/// which the library does while it is read from.
+/// Closes a socket, and waits for the client to close its side, so that it receives the reason. Or answers the client's
+/// own Close, which the library does while it reads.
 pub async fn goodbye(mut socket: WebSocket, end: Option<Close>) {
     if let Some(close) = end {
         let frame = CloseFrame { code: close.code(), reason: close.name().into() };
@@ -196,7 +196,7 @@ pub async fn goodbye(mut socket: WebSocket, end: Option<Close>) {
     while let Some(Ok(_)) = socket.recv().await {}
 }
 
-/// What a client that sent something impossible is told; `None` if it is gone.
+/// The close reason for a client that sent something invalid; `None` if the client is gone.
 #[must_use]
 pub fn blame(error: axum::Error) -> Option<Close> {
     match error.into_inner().downcast::<Error>().map(|error| *error) {
@@ -204,15 +204,15 @@ pub fn blame(error: axum::Error) -> Option<Close> {
         Ok(Error::Utf8(_)) => Some(Close::BadText),
         Ok(Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake)) => None,
         Ok(Error::Protocol(_)) => Some(Close::BadFrame),
-        // The network, or a client that is gone.
+        // The network failed, or the client is gone.
         Ok(_) | Err(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    /// [`super::blame`] looks for this crate's own error in axum's. With two versions of tungstenite it would find none, and
-    /// every client that sends something invalid would lose its close code without a word.
+    /// [`super::blame`] looks for this crate's own error in axum's. With two versions of tungstenite it would find
+    /// none, and every client that sends something invalid would get no close code.
     #[test]
     fn tungstenite_is_the_version_that_axum_uses() {
         let lock = include_str!("../../Cargo.lock");

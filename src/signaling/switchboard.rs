@@ -1,7 +1,7 @@
-//! PURE  Connects sockets, sessions and rooms: takes what a socket hears, and says what is to be sent where.
+//! PURE  Connects sockets, sessions and rooms: takes the frames of clients, and decides what is sent to which socket.
 //!
-//! A frame that a session is sent has the session's next number, and is kept until it has arrived; so whoever resumes
-//! gets exactly what was missed, replies included, and knows that a request without a reply was never read.
+//! A frame for a session has the session's next number, and is kept until it has arrived. So a resuming client gets
+//! exactly what it missed, replies included, and knows that a request without a reply was never read.
 
 mod hello;
 mod request;
@@ -36,21 +36,21 @@ use crate::signaling::seats::{NoSeat, Seats};
 use crate::signaling::sessions::{Attachment, Session, Sessions, SocketId};
 use crate::signaling::worth::Worth;
 
-/// Who is at the other end of a socket.
+/// The client of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Visit {
     /// The address.
     pub ip: IpAddr,
-    /// Whether it must show a room token: no browser vouches for where it comes from.
+    /// Whether it must show a room token, because no browser vouches for its origin.
     pub needs_token: bool,
 }
 
-/// What is to be done with a socket.
+/// What to do with a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Send a frame.
     Send(SocketId, Frame),
-    /// Close it, after what was sent before. The switchboard knows it no longer.
+    /// Close it after the frames before. The switchboard no longer knows it.
     Close(SocketId, Close),
 }
 
@@ -75,20 +75,20 @@ struct OpenSocket {
     session: Option<SessionId>,
 }
 
-/// What one call does: what is to be done with sockets, and with which clock and which random numbers.
+/// The context of one call: its effects on sockets, its time, and its random numbers.
 struct Step<'a> {
     effects: Vec<Effect>,
     now: Now,
     rng: &'a mut dyn RngCore,
 }
 
-/// Whoever made way for others stays away for so many milliseconds at least, and comes back within as many more.
+/// An evicted client waits at least this many milliseconds before it reconnects, and at most twice as many.
 const MAKE_WAY_FOR: u64 = 5000;
-/// Clients that must connect again do so within so many milliseconds, not all at once.
+/// After a shutdown, clients reconnect within this many milliseconds, so that they do not all come at once.
 const RETURN_WITHIN: u64 = 2000;
 
 impl Switchboard {
-    /// Nobody there yet.
+    /// No sockets, sessions or rooms yet.
     #[must_use]
     pub fn new(plan: Plan, counters: Arc<Counters>) -> Self {
         Self {
@@ -106,10 +106,10 @@ impl Switchboard {
         }
     }
 
-    /// A socket is open, if there is a place for it; somebody may have to make way.
+    /// Admits a socket; another may be evicted for it.
     ///
     /// # Errors
-    /// Where it is crowded.
+    /// Which limit is reached.
     pub fn open(
         &mut self,
         socket: SocketId,
@@ -131,20 +131,20 @@ impl Switchboard {
         Ok(step.effects)
     }
 
-    /// Whether there is a place for one more socket of `ip`, though somebody may have to make way.
+    /// Whether one more socket of `ip` can be admitted, perhaps by evicting another.
     ///
     /// # Errors
-    /// Where it is crowded.
+    /// Which limit is reached.
     pub fn room_for(&self, ip: IpAddr, now: Moment) -> Result<(), NoSeat> {
         self.seats.way(ip, now).map(drop)
     }
 
-    /// There was no place for a socket, or not without somebody else's making way.
+    /// Logs that a socket was refused, or admitted by evicting another.
     pub fn crowded(&self, crowded: NoSeat, now: Moment) {
         self.notices.crowded(crowded, now);
     }
 
-    /// A frame has come on a socket.
+    /// Handles a frame from a socket.
     pub fn hear(
         &mut self,
         socket: SocketId,
@@ -153,7 +153,7 @@ impl Switchboard {
         rng: &mut dyn RngCore,
     ) -> Vec<Effect> {
         let mut step = Step { effects: Vec::new(), now, rng };
-        // A socket that is being closed is not listened to.
+        // Frames on a socket that is being closed are ignored.
         let Some(OpenSocket { visit, session }) = self.sockets.get(&socket).copied() else {
             return step.effects;
         };
@@ -174,35 +174,35 @@ impl Switchboard {
         step.effects
     }
 
-    /// Everything up to `n` has arrived on a socket.
+    /// Everything up to `n` has arrived at a socket's client.
     pub fn acknowledge(&mut self, socket: SocketId, n: u64) {
         if let Some(session) = self.session_of(socket).and_then(|id| self.sessions.get(id)) {
             session.replay.acknowledge(n);
         }
     }
 
-    /// A socket is closed, or may as well be.
+    /// A socket is closed, or about to be closed.
     pub fn lost(&mut self, socket: SocketId, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
         let mut step = Step { effects: Vec::new(), now, rng };
         let Some(OpenSocket { session: Some(id), .. }) = self.forget(socket) else {
             return step.effects;
         };
         match self.sessions.get(id) {
-            // Others wait for its return.
+            // The other members wait for it to come back.
             Some(session) if self.rooms.has(id) => {
                 session.attachment = Attachment::Lost(now.moment);
                 let mut post = Post::default();
                 self.rooms.set_away(id, true, &mut post);
                 self.deliver(post, &mut step);
             }
-            // In no room there is nothing to go on with.
+            // Outside a room there is nothing to resume.
             Some(_) | None => drop(self.sessions.end(id)),
         }
         self.settle(None, now.moment);
         step.effects
     }
 
-    /// Does what is due: ends sessions that were not resumed, renews credentials, forgets rooms.
+    /// Does what is due: ends sessions that were not resumed, renews credentials, removes rooms.
     pub fn tick(&mut self, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
         let mut step = Step { effects: Vec::new(), now, rng };
         let mut post = Post::default();
@@ -221,13 +221,13 @@ impl Switchboard {
         step.effects
     }
 
-    /// Says goodbye to everybody, and welcomes nobody any more.
+    /// Closes all sockets, and refuses new ones.
     pub fn drain(&mut self, rng: &mut dyn RngCore) -> Vec<Effect> {
         self.draining = true;
         let mut effects = Vec::new();
         for socket in std::mem::take(&mut self.sockets).into_keys() {
             self.seats.leave(socket);
-            // Rooms live in this process, and so there is nothing to resume in the next.
+            // Rooms exist only in this process, so there is nothing to resume in the next.
             let (action, after_ms) = (GoawayAction::Rejoin, rng.random_range(0..RETURN_WITHIN));
             effects.push(aside(socket, None, &ServerMessage::Goaway { action, after_ms }));
             effects.push(Effect::Close(socket, Close::Drain));
@@ -235,13 +235,13 @@ impl Switchboard {
         effects
     }
 
-    /// Whether nobody is welcomed any more.
+    /// Whether new sockets are refused because the server stops.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// Whether a socket has been welcomed.
+    /// Whether a socket belongs to a session.
     #[must_use]
     pub fn is_welcome(&self, socket: SocketId) -> bool {
         self.session_of(socket).is_some()
@@ -257,7 +257,7 @@ impl Switchboard {
         self.sockets.get(&socket)?.session
     }
 
-    /// Fresh ICE credentials for a member, which are renewed when four fifths of their time are over.
+    /// Fresh ICE credentials for a member. They are renewed after four fifths of their lifetime.
     fn ice(&mut self, id: SessionId, now: Now) -> Option<IceConfiguration> {
         let (room, peer) = self.rooms.place(id)?;
         let IceSource { servers, credentials, ttl } = &self.ice;
@@ -267,7 +267,7 @@ impl Switchboard {
         Some(ice)
     }
 
-    /// Ends a session; its socket is another matter.
+    /// Ends a session, but does not close its socket.
     fn end(&mut self, id: SessionId, reason: LeaveReason, step: &mut Step<'_>) {
         self.sessions.end(id);
         let mut post = Post::default();
@@ -293,7 +293,7 @@ impl Switchboard {
         }
     }
 
-    /// Sends one session a message; whoever has joined a room gets credentials with it.
+    /// Sends one session a message. `joined` gets ICE credentials with it.
     fn say(&mut self, session: SessionId, re: Option<u32>, mut message: ServerMessage, step: &mut Step<'_>) {
         if let ServerMessage::Joined(joined) = &mut message {
             joined.ice = self.ice(session, step.now);
@@ -318,7 +318,7 @@ impl Switchboard {
         }
     }
 
-    /// Says no to a socket without a session.
+    /// Refuses a request on a socket without a session.
     fn turn_down(
         &mut self,
         socket: SocketId,
@@ -333,12 +333,12 @@ impl Switchboard {
         }
     }
 
-    /// Ends a socket whose client is in no room, because others need its place.
+    /// Evicts a socket whose client is in no room.
     fn send_away(&mut self, socket: SocketId, step: &mut Step<'_>) {
         let after_ms = MAKE_WAY_FOR + step.rng.random_range(0..MAKE_WAY_FOR);
         let goaway = ServerMessage::Goaway { action: GoawayAction::Rejoin, after_ms };
         step.effects.push(aside(socket, None, &goaway));
-        // In no room there is nothing to go on with.
+        // Outside a room there is nothing to resume.
         if let Some(session) = self.session_of(socket) {
             self.sessions.end(session);
         }
@@ -355,7 +355,8 @@ impl Switchboard {
         self.sockets.remove(&socket)
     }
 
-    /// What was done is over: who is in a room now keeps its place, and who is in none may have to make way.
+    /// Called at the end of each step: a session that has entered a room keeps its seat, and one that has left may be
+    /// evicted.
     fn settle(&mut self, socket: Option<SocketId>, now: Moment) {
         let mut moved = self.rooms.take_gone();
         moved.extend(socket.and_then(|socket| self.session_of(socket)));
@@ -374,7 +375,7 @@ impl Switchboard {
     }
 }
 
-/// A message for a socket only: it has no number, and nobody who resumes needs it.
+/// A frame for a socket only: it has no number, and a resume does not repeat it.
 fn aside(socket: SocketId, re: Option<u32>, message: &ServerMessage) -> Effect {
     Effect::Send(socket, Frame::aside(re, message))
 }

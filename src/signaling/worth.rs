@@ -1,28 +1,28 @@
-//! PURE  What a frame is worth to somebody who missed it, when not everything can be kept.
+//! PURE  Which frames a session can best do without, when not all can be kept.
 
 use crate::signaling::protocol::ServerMessage;
 use crate::signaling::protocol::names::PeerId;
 
-/// What a frame is about, as far as that says whether it may be left out.
+/// What a frame is about, as far as it matters for leaving it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Worth {
     /// Text from a member.
     Text(PeerId),
     /// A signal from a member.
     Signal(PeerId),
-    /// A member has come, or knocks.
+    /// A member has come, or a client has knocked.
     Came(PeerId),
-    /// A member has left, or knocks no more.
+    /// A member has left, or a client no longer knocks.
     Went(PeerId),
-    /// What a member shows of itself now.
+    /// A member's visible state.
     State(PeerId),
-    /// Whether a member is away now.
+    /// Whether a member is away.
     Presence(PeerId),
-    /// What the room is like now.
+    /// The room's lock, capacity and host.
     Room,
-    /// The credentials of now.
+    /// ICE credentials.
     Ice,
-    /// Nobody else can make the server send it, and it must not be missed.
+    /// Indispensable. No other client can cause such frames.
     Much,
 }
 
@@ -51,7 +51,7 @@ impl Worth {
         }
     }
 
-    /// Whose doing it is, or of whom it tells.
+    /// The member that the frame is from, or about.
     #[must_use]
     pub const fn peer(self) -> Option<PeerId> {
         match self {
@@ -65,19 +65,19 @@ impl Worth {
         }
     }
 
-    /// Whether a member said it.
+    /// Whether a member sent it.
     #[must_use]
     pub const fn is_said(self) -> bool {
         matches!(self, Self::Text(_) | Self::Signal(_))
     }
 
-    /// Whether it tells of a member's end.
+    /// Whether a member or a knocking client has left.
     #[must_use]
     pub const fn is_went(self) -> bool {
         matches!(self, Self::Went(_))
     }
 
-    /// Whether something earlier may be needless because of it.
+    /// Whether it can replace an earlier frame.
     #[must_use]
     pub const fn can_outdate(self) -> bool {
         match self {
@@ -86,7 +86,7 @@ impl Worth {
         }
     }
 
-    /// Whether `earlier` is needless because of it. Who hears of a member only that it has left loses nothing.
+    /// Whether it replaces `earlier`. A client that learns of a member only that it has left misses nothing.
     #[must_use]
     pub fn outdates(self, earlier: Self) -> bool {
         match (self, earlier) {

@@ -6,7 +6,7 @@ use crate::secret::Secret;
 use crate::signaling::protocol::content::Content;
 use crate::signaling::protocol::names::{Name, PeerId, RoomName};
 
-/// A request: a message of a client, and the id that its reply will carry.
+/// A request: a client's message, and the id that the reply will carry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Chosen by the client; the reply carries it as `re`.
@@ -15,7 +15,7 @@ pub struct Request {
     pub message: ClientMessage,
 }
 
-/// A message of a client.
+/// A client's message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientMessage {
     /// Begins a session, or resumes one.
@@ -26,7 +26,7 @@ pub enum ClientMessage {
     Leave,
     /// Ends the session, at once.
     Bye,
-    /// For one member of the room.
+    /// Signals to one member of the room.
     Signal {
         /// The member.
         to: PeerId,
@@ -35,9 +35,9 @@ pub enum ClientMessage {
         /// What is signaled.
         content: Content,
     },
-    /// Changes what the others are shown of this member.
+    /// Changes this member's visible state.
     State(StateChange),
-    /// Text for one member or for all others.
+    /// Sends text to one member or to all others.
     Msg {
         /// The member; all others if absent.
         to: Option<PeerId>,
@@ -55,24 +55,24 @@ pub enum ClientMessage {
         /// The last frame that has arrived.
         last: Option<u64>,
     },
-    /// The host locks the room, or unlocks it.
+    /// The host locks or unlocks the room.
     Lock {
-        /// Whether the room is to be locked.
+        /// Whether to lock the room.
         on: bool,
     },
     /// The host removes a member.
     Kick {
         /// The member.
         peer: PeerId,
-        /// For how many seconds nobody at the member's address may come back.
+        /// For how many seconds the member's address is banned.
         ban_s: u32,
     },
-    /// The host lets a client in that has knocked.
+    /// The host lets in a client that has knocked.
     Admit {
         /// The client.
         peer: PeerId,
     },
-    /// The host turns a client away that has knocked.
+    /// The host turns away a client that has knocked.
     Deny {
         /// The client.
         peer: PeerId,
@@ -106,22 +106,22 @@ pub struct Resume {
     pub last: u64,
 }
 
-/// Who wants to enter which room, and with which proof.
+/// Which room a client wants to enter, under which name, and with which proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Join {
     /// The room.
     pub room: RoomName,
-    /// What the others are to call the newcomer.
+    /// The newcomer's name, as the others see it.
     pub name: Name,
     /// The room's key. The client that creates the room sets it.
     pub key: Option<Secret>,
     /// Proof that the newcomer created the room.
     pub host_token: Option<Secret>,
-    /// What the others are shown of the newcomer.
+    /// The newcomer's visible state.
     pub state: StateChange,
 }
 
-/// What changes in what the others are shown of a member; absent fields stay as they are.
+/// A change of a member's visible state; absent fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StateChange {
     /// The microphone.
@@ -137,7 +137,7 @@ pub struct StateChange {
 }
 
 impl StateChange {
-    /// Whether it says nothing but a name.
+    /// Whether it changes nothing, except perhaps the name.
     pub(super) fn is_silent(&self) -> bool {
         [self.mic, self.cam, self.screen, self.hand].iter().all(Option::is_none)
     }

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::labels::labels;
 
 labels! {
-    /// Why a message is refused, in the words of the protocol.
+    /// Why a message is refused: the error codes of the protocol.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum ErrorCode {
-        /// The frame is no text, no JSON object, or nested too deeply.
+        /// The frame is not text, not a JSON object, or nested too deeply.
         BadJson = "bad_json",
-        /// The client speaks no version that the server speaks.
+        /// The client and the server have no version in common.
         BadVersion = "bad_version",
         /// The first frame is not `hello`.
         HelloRequired = "hello_required",
@@ -23,23 +23,23 @@ labels! {
         BadField = "bad_field",
         /// A description, a list of candidates, or a text is longer than allowed.
         TooLarge = "too_large",
-        /// Too often; `retry_after_ms` says when it may be tried again.
+        /// Too many requests; `retry_after_ms` says when the client may retry.
         RateLimited = "rate_limited",
-        /// A token is needed, and there is none, or it is not good for this.
+        /// A valid token is required: there is none, or it does not allow this.
         Unauthorized = "unauthorized",
-        /// The token's time is over.
+        /// The token has expired.
         TokenExpired = "token_expired",
         /// The page that opened the socket is not of an allowed origin.
         OriginForbidden = "origin_forbidden",
-        /// There is no such room that this client may know of.
+        /// The room does not exist, or this client may not know that it does.
         RoomNotFound = "room_not_found",
-        /// This cannot be a room's name.
+        /// This is not a valid room name.
         RoomNameInvalid = "room_name_invalid",
         /// The room has as many members as allowed.
         RoomFull = "room_full",
-        /// The host lets nobody in.
+        /// The host has locked the room.
         RoomLocked = "room_locked",
-        /// The room has a key, and this is not it.
+        /// The room has a key, and the client sent none or a wrong one.
         BadKey = "bad_key",
         /// The host did not let the client in.
         KnockDenied = "knock_denied",
@@ -51,9 +51,9 @@ labels! {
         PeerNotFound = "peer_not_found",
         /// Only the room's host may do that.
         NotHost = "not_host",
-        /// The session is over, or what it missed is not kept any more.
+        /// The session has ended, or what it missed is no longer kept.
         ResumeFailed = "resume_failed",
-        /// The session goes on on another socket.
+        /// The session continues on another socket.
         Replaced = "replaced",
         /// The host removed the client from the room.
         Kicked = "kicked",
@@ -67,7 +67,7 @@ labels! {
 }
 
 impl ErrorCode {
-    /// What it means, for the developer who reads it.
+    /// The message for developers.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -109,7 +109,7 @@ labels! {
         Bye = "bye",
         /// The server stops; the client may come back.
         Drain = "drain",
-        /// The frames are not what RFC 6455 says.
+        /// The frames violate RFC 6455.
         BadFrame = "bad_frame",
         /// Text that is not UTF-8.
         BadText = "bad_text",
@@ -119,21 +119,21 @@ labels! {
         Dead = "dead",
         /// The server has as many sessions as allowed; the client may come back later.
         Full = "full",
-        /// The conversation began wrongly.
+        /// The client broke the protocol, for example with its first frame.
         Protocol = "protocol",
-        /// A token is needed.
+        /// A valid token is required.
         Unauthorized = "unauthorized",
         /// The host removed the client, or ended the room.
         Kicked = "kicked",
         /// The first frame did not come in time.
         HelloTimeout = "hello_timeout",
-        /// The session goes on on another socket.
+        /// The session continues on another socket.
         Replaced = "replaced",
-        /// The client does not read as fast as messages come for it.
+        /// The client reads more slowly than messages arrive for it.
         SlowConsumer = "slow_consumer",
         /// The client sends faster than is allowed.
         RateLimited = "rate_limited",
-        /// The client was in no room, and others need its place; it may come back later.
+        /// The client was in no room and was evicted for another; it may come back later.
         Crowded = "crowded",
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is signaled. The server looks only at its size and type.
+/// The content of a signal. The server checks only its size and type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// An `RTCSessionDescriptionInit`.

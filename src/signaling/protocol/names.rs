@@ -1,4 +1,4 @@
-//! PURE  The names that people and the server give: rooms, members, sessions.
+//! PURE  Names of rooms and members, which people choose, and ids of members and sessions, which the server chooses.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use unicode_normalization::char::canonical_combining_class;
 
 use crate::unseen::{is_joiner, is_unseen};
 
-/// A room, as its visitors call it: 1 to 64 characters in normalization form C, so that a name is the same room from
-/// every keyboard (macOS sends form D), all of which can be seen, without a slash, so that it fits in a URL.
+/// A room's name: 1 to 64 visible characters in normalization form C, without a slash, so that it fits in a URL.
+/// Normalized, a name is the same room from every keyboard (macOS sends form D).
 ///
-/// Whoever knows the name may come in, so it is never logged; `Credentials::pseudonym` is.
+/// Anybody who knows the name may join, so it is never logged; `Credentials::pseudonym` is logged instead.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RoomName(Arc<str>);
 
-/// What a member wants to be called: at most 64 characters in normalization form C, all of which can be seen.
+/// A member's name: at most 64 visible characters in normalization form C.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
 
-/// A member of a room, as the others see it: new with each join.
+/// A member's id in its room, as the others see it: new with each join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PeerId(Id);
 
-/// A session, as its own client sees it.
+/// A session's id, as its own client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(Id);
@@ -39,26 +39,26 @@ pub struct SessionId(Id);
 #[serde(try_from = "String", into = "String")]
 struct Id([u8; 12]);
 
-/// Why a name cannot be one.
+/// Why a name is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadName {
-    /// A room has a name.
+    /// A room's name must not be empty.
     Empty,
-    /// Nothing of it can be seen.
+    /// No character is visible.
     Blank,
     /// More than [`NAME_MAX`] characters.
     TooLong,
-    /// A slash, which a room's name cannot have.
+    /// A slash, which a room's name must not contain.
     Slash,
     /// A control character.
     Control(char),
-    /// A character that cannot be seen, or turns the writing direction.
+    /// An invisible character, or one that changes the writing direction.
     Hidden(char),
-    /// A character that changes or joins what stands beside it, beside nothing that it could change or join.
+    /// A joiner or a variation selector without a neighbour that it can act on.
     Loose(char),
 }
 
-/// No id.
+/// The text is not a valid id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct BadId;
 
@@ -112,7 +112,7 @@ impl From<Name> for String {
 }
 
 impl PeerId {
-    /// A new one.
+    /// A new id.
     #[must_use]
     pub fn random(rng: &mut dyn RngCore) -> Self {
         Self(Id::random(rng))
@@ -126,7 +126,7 @@ impl fmt::Display for PeerId {
 }
 
 impl SessionId {
-    /// A new one.
+    /// A new id.
     #[must_use]
     pub fn random(rng: &mut dyn RngCore) -> Self {
         Self(Id::random(rng))
@@ -191,9 +191,9 @@ impl fmt::Display for BadId {
     }
 }
 
-/// The name in normalization form C, if it is short enough and all of it can be seen.
+/// The name in normalization form C, if it is short enough and visible.
 fn normalized(text: &str) -> Result<Box<str>, BadName> {
-    // Form C never has more characters than any other form; three times as many is no name in any.
+    // A cheap bound before the normalization: longer texts are refused in any form.
     if text.chars().count() > 3 * NAME_MAX {
         return Err(BadName::TooLong);
     }
@@ -209,8 +209,8 @@ fn normalized(text: &str) -> Result<Box<str>, BadName> {
     if is_blank { Err(BadName::Blank) } else { Ok(name.into_iter().collect()) }
 }
 
-/// Whether a character may stand between two others, or at an end. Who reads a name must see all of it, and in the order
-/// in which it is written: or else one may pass for another, and one room be two.
+/// Whether a character may stand between its neighbours, or at an end. Every character of a name must be visible, and
+/// in the order in which it is written. Otherwise one name could pass for another.
 fn check(before: Option<char>, c: char, after: Option<char>) -> Result<(), BadName> {
     if c.is_control() {
         return Err(BadName::Control(c));
@@ -220,9 +220,9 @@ fn check(before: Option<char>, c: char, after: Option<char>) -> Result<(), BadNa
     }
     let is_base = |c: char| !is_blank(c) && !is_joiner(c);
     let fits = match (before, after) {
-        // As Malayalam and Sinhala write, at the end of a word too.
+        // Malayalam and Sinhala write this, even at the end of a word.
         (Some(before), _) if is_joiner(c) && canonical_combining_class(before) == VIRAMA => true,
-        // Persian has one in a word, and most emoji of more than one person; English has none.
+        // Persian words contain one, and so do most emoji of several people; English has none.
         (Some(before), Some(after)) if is_joiner(c) => {
             is_base(before) && is_base(after) && !(before.is_ascii() && after.is_ascii())
         }
@@ -238,7 +238,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}'
 }
 
-/// Chooses between the forms of the character before it.
+/// Whether a character selects a form of the one before it.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }

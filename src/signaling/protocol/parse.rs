@@ -1,4 +1,4 @@
-//! PURE  Reads what a client sends, and says which field is wrong.
+//! PURE  Parses a client's messages, and says which field is wrong.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -20,10 +20,10 @@ pub struct ParseError {
     pub error: RequestError,
 }
 
-/// Reads the text of a frame.
+/// Parses the text of a frame.
 ///
 /// # Errors
-/// If it is no message that the server understands.
+/// If it is not a valid request.
 pub fn parse(text: &str) -> Result<Request, ParseError> {
     let mut fields = Fields::read(text).map_err(|error| ParseError { re: None, error })?;
     let id = fields.optional("id").map_err(|error| ParseError { re: None, error })?;
@@ -33,7 +33,7 @@ pub fn parse(text: &str) -> Result<Request, ParseError> {
     }
 }
 
-/// The fields of a message that are not read yet. A field that is `null` is absent; unknown ones are ignored.
+/// The fields of a message that are not read yet. A `null` field counts as absent; unknown fields are ignored.
 struct Fields(Map<String, Value>);
 
 impl Fields {
@@ -160,7 +160,7 @@ impl Fields {
         Ok(self.text(name, most)?.map(Secret::new))
     }
 
-    /// A list would be read as the fields in their order, which the protocol does not know.
+    /// Reads an object. A list is refused, because serde would take it for the fields in their order.
     fn object<T: DeserializeOwned>(&mut self, name: &'static str) -> Result<Option<T>, RequestError> {
         if self.0.get(name).is_some_and(Value::is_array) {
             Err(RequestError::field(name))
@@ -187,7 +187,7 @@ fn is_short(candidate: &Candidate) -> bool {
     texts.into_iter().flatten().all(|text| text.len() <= CANDIDATE_MAX)
 }
 
-/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`]: looked at before anything is built.
+/// Whether arrays and objects are nested deeper than [`DEPTH_MAX`]; checked before anything is built.
 fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {

@@ -6,14 +6,14 @@ use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::BadName;
 use crate::signaling::protocol::server::{ErrorBody, ServerMessage};
 
-/// Why a request is refused, before it is put into words.
+/// Why a request is refused, before it becomes a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestError {
     /// Why.
     pub code: ErrorCode,
     /// The field that is wrong.
     pub field: Option<&'static str>,
-    /// When it may be tried again.
+    /// How long to wait before a retry.
     pub retry_after: Option<Duration>,
     /// What is wrong with a name.
     pub name: Option<BadName>,
@@ -24,13 +24,13 @@ impl RequestError {
         Self { code, field: None, retry_after: None, name: None }
     }
 
-    /// This field is wrong.
+    /// This field is invalid.
     #[must_use]
     pub const fn field(field: &'static str) -> Self {
         Self { field: Some(field), ..Self::of(ErrorCode::BadField) }
     }
 
-    /// This field is longer than it may be.
+    /// This field is too long.
     #[must_use]
     pub const fn too_large(field: &'static str) -> Self {
         Self { field: Some(field), ..Self::of(ErrorCode::TooLarge) }

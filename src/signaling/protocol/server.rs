@@ -11,7 +11,7 @@ use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::content::Content;
 use crate::signaling::protocol::names::{Name, PeerId, RoomName, SessionId};
 
-/// A message of the server.
+/// A message from the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum ServerMessage {
@@ -21,12 +21,12 @@ pub enum ServerMessage {
     Joined(Box<Joined>),
     /// The client has knocked, and the host decides.
     Waiting {
-        /// The client's peer id, if it is let in.
+        /// The id that the client has if it is let in.
         you: PeerId,
     },
     /// For the host: a client has knocked.
     Knock {
-        /// To be used in `admit` and `deny`.
+        /// The id for `admit` and `deny`.
         peer: PeerId,
         /// The name that the client has chosen.
         name: Name,
@@ -43,7 +43,7 @@ pub enum ServerMessage {
         /// Why.
         reason: LeaveReason,
     },
-    /// A member has lost its socket. It may be back within 30 seconds, and its media may go on meanwhile.
+    /// A member has lost its socket. It may come back within 30 seconds, and its media may continue meanwhile.
     PeerAway {
         /// The member.
         peer: PeerId,
@@ -62,7 +62,7 @@ pub enum ServerMessage {
         /// All of its state.
         state: MemberState,
     },
-    /// From another member of the room.
+    /// A signal from another member of the room.
     Signal {
         /// The member.
         from: PeerId,
@@ -87,7 +87,7 @@ pub enum ServerMessage {
     Room {
         /// Whether the room is locked.
         locked: bool,
-        /// How many members there may be.
+        /// The maximum number of members.
         cap: usize,
         /// The host.
         host: PeerId,
@@ -101,14 +101,14 @@ pub enum ServerMessage {
     },
     /// The server is about to close the socket.
     Goaway {
-        /// What the client should do then.
+        /// What the client should do after that.
         action: GoawayAction,
-        /// How many milliseconds it should wait before.
+        /// How many milliseconds it should wait before that.
         after_ms: u64,
     },
     /// The answer to `ping`.
     Pong {
-        /// What the ping had.
+        /// The ping's `ts`.
         #[serde(skip_serializing_if = "Option::is_none")]
         ts: Option<Number>,
     },
@@ -118,7 +118,7 @@ pub enum ServerMessage {
     Error(ErrorBody),
 }
 
-/// The session, and what the client needs to know.
+/// The session's data for its client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Welcome {
     /// The version of the protocol.
@@ -129,9 +129,9 @@ pub struct Welcome {
     pub resume: Secret,
     /// Whether this is the session that the client asked to resume; the frames that it missed follow.
     pub resumed: bool,
-    /// When pings come, and when a silent end counts as dead.
+    /// The heartbeat: the interval of pings, and how long an end may be silent.
     pub hb: Heartbeats,
-    /// The bounds of what the server accepts.
+    /// The limits of what the server accepts.
     pub limits: MessageLimits,
     /// The server's time.
     pub now: Unix,
@@ -139,16 +139,16 @@ pub struct Welcome {
     pub build: String,
 }
 
-/// When pings come, and when a silent end counts as dead, in seconds.
+/// The heartbeat: the interval of pings, and how long an end may be silent, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeats {
     /// The server sends a WebSocket ping at least this often.
     pub ping: u64,
-    /// An end that has been silent for this long is dead.
+    /// An end that has been silent for this long counts as dead.
     pub dead: u64,
 }
 
-/// The bounds of what the server accepts.
+/// The limits of what the server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageLimits {
     /// Bytes of a frame.
@@ -159,15 +159,15 @@ pub struct MessageLimits {
     pub candidates: usize,
     /// Bytes of the text of a `msg`.
     pub body: usize,
-    /// Messages a second, in the long run.
+    /// Messages per second, in the long run.
     pub rate: u64,
-    /// Messages at once.
+    /// Messages in a burst.
     pub burst: u64,
     /// Seconds that a session outlasts its socket.
     pub grace: u64,
 }
 
-/// The room, as a newcomer finds it.
+/// The room, as a newcomer sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {
     /// Its name, normalized.
@@ -178,14 +178,14 @@ pub struct Joined {
     pub host: PeerId,
     /// Whether the room is locked.
     pub locked: bool,
-    /// How many members there may be.
+    /// The maximum number of members.
     pub cap: usize,
     /// The other members, in the order in which they came.
     pub peers: Vec<Peer>,
-    /// What `new RTCPeerConnection` takes; absent if the server has no relay to offer.
+    /// The argument of `new RTCPeerConnection`; absent if the server has no relay to offer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ice: Option<IceConfiguration>,
-    /// For the client that created the room: proof of it, to be host again when it comes back.
+    /// Only for the client that created the room: the token that makes it host again when it comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_token: Option<Secret>,
 }
@@ -199,13 +199,13 @@ pub struct Peer {
     pub seq: u64,
     /// Its name.
     pub name: Name,
-    /// What the others are shown of it.
+    /// Its visible state.
     pub state: MemberState,
     /// Whether its socket is lost.
     pub away: bool,
 }
 
-/// What the others are shown of a member.
+/// A member's visible state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct MemberState {
     /// Whether the microphone is on.
@@ -216,7 +216,7 @@ pub struct MemberState {
     pub screen: bool,
     /// Whether a hand is raised.
     pub hand: bool,
-    /// Whether the member has never said any of it, so that only its media tell.
+    /// Whether the member has never set any of these, so that only its media show them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsaid: bool,
 }
@@ -225,9 +225,9 @@ pub struct MemberState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeaveReason {
-    /// It said so.
+    /// It left.
     Left,
-    /// Its socket was lost, and it did not come back in time.
+    /// Its session was not resumed, or its knock was not answered.
     Timeout,
     /// The host has removed it.
     Kicked,
@@ -249,25 +249,25 @@ pub enum KickReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoawayAction {
-    /// Connect and go on with the session.
+    /// Connect and resume the session.
     Resume,
     /// Connect and join again.
     Rejoin,
-    /// Stay away.
+    /// Do not come back.
     Stop,
 }
 
 /// What is wrong, and what the client can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// For programs.
+    /// The code, for programs.
     pub code: ErrorCode,
-    /// For developers.
+    /// The text, for developers.
     pub message: String,
     /// The field that is wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// When it may be tried again, in milliseconds.
+    /// How long to wait before a retry, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
@@ -281,10 +281,10 @@ impl ServerMessage {
 }
 
 impl MemberState {
-    /// The state of a member that has not said anything yet.
+    /// The state of a member that has never set any.
     pub const UNSAID: Self = Self { mic: false, cam: false, screen: false, hand: false, unsaid: true };
 
-    /// The state after a change.
+    /// The state after `change`.
     #[must_use]
     pub fn after(self, change: &StateChange) -> Self {
         Self {

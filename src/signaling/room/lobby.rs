@@ -11,12 +11,13 @@ use crate::signaling::protocol::codes::ErrorCode;
 use crate::signaling::protocol::names::{PeerId, SessionId};
 use crate::signaling::room::member::Member;
 
-/// Clients that may wait at once. For more, the room is full, unless most of them are of one network.
+/// The most clients that may wait. When the lobby is full, a newcomer is refused, unless `take_for` finds a client to
+/// evict.
 pub const WAITING_MAX: usize = 8;
-/// How long a knock waits for the host.
+/// How long a client waits for the host.
 pub const KNOCK: Duration = Duration::from_secs(120);
 
-/// Who waits, in the order in which they knocked.
+/// The waiting clients, in the order in which they knocked.
 #[derive(Debug, Default)]
 pub(super) struct Lobby(Vec<Waiting>);
 
@@ -27,50 +28,50 @@ struct Waiting {
 }
 
 impl Lobby {
-    /// Whether as many wait as may.
+    /// Whether no more clients may wait.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= WAITING_MAX
     }
 
-    /// One more waits.
+    /// Adds a client.
     pub(super) fn enter(&mut self, member: Member, now: Moment) {
         self.0.push(Waiting { member, since: now });
     }
 
-    /// Who waits with this session.
+    /// The waiting client of this session.
     pub(super) fn get_mut(&mut self, session: SessionId) -> Option<&mut Member> {
         self.0.iter_mut().map(|waiting| &mut waiting.member).find(|member| member.session == session)
     }
 
-    /// Whether somebody of this id waits.
+    /// Whether a client with this id waits.
     pub(super) fn has(&self, peer: PeerId) -> bool {
         self.0.iter().any(|waiting| waiting.member.peer.id == peer)
     }
 
-    /// Takes out whoever waits with this session.
+    /// Removes the waiting client of this session.
     pub(super) fn take(&mut self, session: SessionId) -> Option<Member> {
         self.take_if(|member| member.session == session)
     }
 
-    /// Takes out whoever waits with this id.
+    /// Removes the waiting client with this id.
     pub(super) fn take_peer(&mut self, peer: PeerId) -> Option<Member> {
         self.take_if(|member| member.peer.id == peer)
     }
 
-    /// Takes all out, and tells each that the host does not let them in. Returns their sessions.
+    /// Removes all clients, and tells each that the host did not let it in. Returns their sessions.
     pub(super) fn turn_all_away(&mut self, post: &mut Post) -> Vec<SessionId> {
         let all = std::mem::take(&mut self.0);
         all.into_iter().map(|waiting| turn_away(&waiting.member, post)).collect()
     }
 
-    /// Takes out who has waited for too long.
+    /// Removes the clients that have waited too long.
     pub(super) fn take_late(&mut self, now: Moment) -> Vec<Member> {
         let late = self.0.extract_if(.., |waiting| waiting.since + KNOCK <= now);
         late.map(|waiting| waiting.member).collect()
     }
 
-    /// Takes out who must make way for a client at `ip` of another network: the last of the network of which the most wait.
-    /// So nobody keeps a door closed by knocking at it.
+    /// Evicts a client for one at `ip`: the latest of the network with the most waiting clients, if the network of `ip`
+    /// has at least two fewer. So one network cannot block a room by knocking.
     pub(super) fn take_for(&mut self, ip: IpAddr) -> Option<Member> {
         let of = |net: IpAddr| self.0.iter().filter(|waiting| network(waiting.member.ip) == net).count();
         let last = self.0.iter().max_by_key(|waiting| of(network(waiting.member.ip)))?;
@@ -78,7 +79,7 @@ impl Lobby {
         if of(net) <= of(network(ip)) + 1 { None } else { self.take_peer(peer) }
     }
 
-    /// Who knocks, for the host.
+    /// The knocks, for the host.
     pub(super) fn knocks(&self) -> impl Iterator<Item = ServerMessage> {
         self.0.iter().map(|waiting| knock(&waiting.member))
     }
@@ -89,7 +90,7 @@ impl Lobby {
     }
 }
 
-/// What the host is told of a client that knocks.
+/// The message that tells the host of a client's knock.
 pub(super) fn knock(member: &Member) -> ServerMessage {
     ServerMessage::Knock { peer: member.peer.id, name: member.peer.name.clone() }
 }

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use crate::signaling::protocol::Peer;
 use crate::signaling::protocol::names::SessionId;
 
-/// What the room knows of it.
+/// The room's record of it.
 #[derive(Debug)]
 pub(super) struct Member {
     /// The session.
     pub(super) session: SessionId,
-    /// Its newest address, as what counts as one.
+    /// Its newest address, normalized by `client_net::address`.
     pub(super) ip: IpAddr,
-    /// What the others are told of it.
+    /// Its description for the others.
     pub(super) peer: Peer,
 }

@@ -1,4 +1,4 @@
-//! PURE  How a socket comes to a session: a new one, or one that goes on.
+//! PURE  Gives a socket its session: a new one, or a resumed one.
 
 use std::time::Duration;
 
@@ -20,18 +20,18 @@ use crate::signaling::seats::NoSeat;
 use crate::signaling::sessions::{Attachment, GRACE, SocketId};
 use crate::signaling::switchboard::{Effect, Step, Switchboard, Visit, aside};
 
-/// A session, the token by which it can be resumed, and whether it just was.
+/// A session, its resume token, and whether it was resumed.
 type Begun = (SessionId, Secret, bool);
-/// Why there is none, and how the socket ends if it does.
+/// Why a socket gets no session, and how it is closed, if it is.
 type Unwelcome = (RequestError, Option<Close>);
 
-/// How often a session may go on on another socket, each minute and at once: each socket may send at once what its pace
-/// allows, and two tabs must not take one session from each other for ever.
+/// How often a session may be resumed, per minute and at once. Each new socket may send a full burst, and two tabs must
+/// not take one session from each other endlessly.
 const RESUMES_PER_MINUTE: u64 = 30;
 const RESUMES_AT_ONCE: u64 = 5;
 
 impl Switchboard {
-    /// The first frame of a socket, or the next after one that could not be resumed.
+    /// Handles the first frame of a socket, or the next after a failed resume.
     pub(super) fn hello(
         &mut self,
         socket: SocketId,
@@ -84,7 +84,7 @@ impl Switchboard {
         Ok((session, token, false))
     }
 
-    /// What a room token allows. A name that cannot be a room's can be joined by nobody.
+    /// What a room token allows. A token for an invalid room name is refused.
     fn pass(&self, token: &Secret, now: Now) -> Result<Pass, ErrorCode> {
         let grant = self.tokens.check(token.reveal(), now.unix).map_err(|error| match error {
             TokenError::Expired => ErrorCode::TokenExpired,
@@ -94,7 +94,7 @@ impl Switchboard {
         Ok(Pass { only, token: Digest::of(token.reveal()) })
     }
 
-    /// Goes on with a session. Nobody guesses 256 bits, so a wrong token is an old one, and may be tried at any rate.
+    /// Resumes a session. The token has 256 bits, so a wrong one is an old one, not a guess, and needs no limit.
     fn resume(
         &mut self,
         socket: SocketId,
@@ -126,7 +126,7 @@ impl Switchboard {
         Ok((id, resume.token.clone(), true))
     }
 
-    /// Sends a resumed session what it missed, and lets the others know that it is back.
+    /// Sends a resumed session the frames that it missed, and tells the others that it is back.
     fn catch_up(&mut self, socket: SocketId, id: SessionId, last: u64, step: &mut Step<'_>) {
         if let Some(session) = self.sessions.get(id) {
             session.replay.acknowledge(last);

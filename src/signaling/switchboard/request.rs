@@ -1,4 +1,4 @@
-//! PURE  What a client of a session asks for, and how often it may.
+//! PURE  Handles the requests of a session, within their limits.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use crate::signaling::room::Newcomer;
 use crate::signaling::sessions::SocketId;
 use crate::signaling::switchboard::{Step, Switchboard, aside};
 
-/// Changes of its state that a member may make each second, and at once.
+/// How often a member may change its state, per second and at once.
 const CHANGES_PER_SECOND: u64 = 5;
 const CHANGES_AT_ONCE: u64 = 10;
 
 impl Switchboard {
-    /// Does what a client asks for, answers it, and lets the others know.
+    /// Carries out a client's request, answers it, and informs the others.
     pub(super) fn request(
         &mut self,
         socket: SocketId,
@@ -62,7 +62,7 @@ impl Switchboard {
             }
         };
         match reply {
-            // Who gave no id does not want to hear that all is well.
+            // A request without an id gets no `ok`.
             Ok(ServerMessage::Ok) if id.is_none() => {}
             Ok(message) => self.say(session, id, message, step),
             Err(error) => self.say(session, id, error.into(), step),
@@ -102,7 +102,7 @@ impl Switchboard {
         })
     }
 
-    /// Whether nobody has joined too often, or guessed too often, for whom this join counts.
+    /// Checks the limits on joins and guesses that apply to this join.
     fn may_join(
         &mut self,
         id: SessionId,
@@ -130,7 +130,7 @@ impl Switchboard {
     }
 
     fn without_ice(&self, session: SessionId) -> ErrorCode {
-        // In a room, it is the daemon that has no secret or no address.
+        // A member gets no credentials only if the daemon has no secret or no address.
         if self.rooms.place(session).is_some() { ErrorCode::Internal } else { ErrorCode::NotInRoom }
     }
 }
