@@ -1,25 +1,25 @@
-//! PURE  The keys that backends show to be given credentials: how they are made, and how one is known by its hash.
+//! PURE  API keys, with which backends request credentials: how they are made, and how one is recognised by its hash.
 //!
-//! A key is 32 random bytes, so its plain SHA-256 cannot be turned back, and the configuration file holds nothing that
-//! would open anything.
+//! A key is 32 random bytes, so its plain SHA-256 cannot be reversed, and the configuration file contains nothing that
+//! grants access.
 
 use std::fmt;
 
 use crate::credentials::tag::is_reserved;
 use crate::secret::{Digest, Secret};
 
-/// What every key begins with, so that people and secret scanners see what it is.
+/// The prefix of every key, by which people and secret scanners recognise it.
 const PREFIX: &str = "hairpin_";
 
-/// What a key may be called.
+/// Which key ids are valid.
 pub const ID: &str = "1 to 32 letters, digits, - and _, but neither diag nor room";
 
-/// The name of a key. The tags of credentials begin with it, so it holds no character that ends a part of a tag.
+/// The id of a key. Tags of credentials begin with it, so it contains no character that ends a part of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyId(String);
 
 impl KeyId {
-    /// Checks a name.
+    /// Checks an id.
     ///
     /// # Errors
     /// What is wrong, and what to write.
@@ -31,7 +31,7 @@ impl KeyId {
         }
     }
 
-    /// The name.
+    /// The id.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,7 +49,7 @@ pub fn from_random(bytes: [u8; 32]) -> Secret {
     Secret::new(format!("{PREFIX}{}", Secret::from_random(bytes).reveal()))
 }
 
-/// The digest of a key, as the configuration has it.
+/// The digest of a key, as it is written in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyHash(Digest);
 

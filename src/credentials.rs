@@ -1,12 +1,12 @@
 //! PURE  Issues and checks credentials: time-limited ones made from a shared secret, and static users.
 //!
-//! A time-limited credential (draft-uberti-behave-turn-rest) is a user name `<expiry>[:<tag>]`, the expiry in
-//! seconds since the Unix epoch, and the password base64(HMAC-SHA1(secret, user name)). Whoever knows the secret
-//! can make one without asking us, so it works with everything that speaks coturn's `use-auth-secret`. Several
-//! secrets may be live at once, so that one can be replaced while credentials of the other are still out.
+//! A time-limited credential (draft-uberti-behave-turn-rest) is a user name `<expiry>[:<tag>]`, the expiry in seconds
+//! since the Unix epoch, and the password base64(HMAC-SHA1(secret, user name)). A backend that knows the secret can
+//! issue credentials itself, as for coturn's `use-auth-secret`. Several secrets may be valid at once, so that one can
+//! be replaced while credentials of the old one are still in use.
 //!
-//! A user who does not exist is looked up like one whose password is wrong: at the same cost, with a password
-//! that nobody has.
+//! The lookup of an unknown user costs the same as that of a user with a wrong password, and returns a password that
+//! never matches.
 
 mod revoked;
 pub mod tag;
@@ -25,17 +25,17 @@ use crate::credentials::revoked::Revoked;
 use crate::credentials::tag::{Issuer, Pseudonym, Tag};
 use crate::secret::Secret;
 
-/// When the expiry of a credential is looked at.
+/// When the expiry of a credential is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckExpiry {
-    /// When an allocation is made: a call may outlast its credential.
+    /// Only when an allocation is made: a call may outlast its credential.
     Allocate,
     /// On every request: a call ends when its credential does.
     Always,
 }
 
 impl Secret {
-    /// The password that belongs to a user name under this shared secret.
+    /// The password for a user name under this shared secret.
     #[must_use]
     pub fn password(&self, username: &str) -> Self {
         let mut mac =
@@ -44,7 +44,7 @@ impl Secret {
         Self::new(BASE64_STANDARD.encode(mac.finalize().into_bytes()))
     }
 
-    /// A key for what `label` names, and for nothing else: it is no oracle for passwords, nor for what other labels name.
+    /// A key for the purpose that `label` names. It reveals nothing about passwords or the keys of other labels.
     #[must_use]
     pub fn derive(&self, label: &[u8]) -> Hmac<Sha256> {
         let derived = keyed(self.reveal().as_bytes()).chain_update(label).finalize();
@@ -52,25 +52,26 @@ impl Secret {
     }
 }
 
-/// A user name with the password that goes with it.
+/// A user name and its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// `<expiry>[:<tag>]`.
     pub username: String,
     /// base64(HMAC-SHA1(secret, username)).
     pub password: Secret,
-    /// When it ends.
+    /// Its expiry.
     pub expires: Expiry,
 }
 
-/// What the user may be called whom we make a credential for.
+/// Which user names a credential can be issued for.
 pub const USER: &str = "1 to 128 printable ASCII characters, without spaces and colons";
 
-/// Bytes of a user's name. With expiry, key and room they stay below the 508 of USERNAME (RFC 8489 §14.3).
+/// The most bytes of a user's name. With expiry, key and room it stays below the 508 bytes of USERNAME (RFC 8489
+/// §14.3).
 const USER_MAX: usize = 128;
 
-/// Whether a user may be called so. Client libraries prepare names before they hash them, each in its own way; what they
-/// all leave alone is ASCII, and a colon would begin another part of the user name.
+/// Whether a user name is allowed. Client libraries prepare names before they hash them, each in its own way. All leave
+/// ASCII unchanged. A colon would begin another part of the user name.
 #[must_use]
 pub fn is_user(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_graphic() && byte != b':';
@@ -93,47 +94,47 @@ pub struct Account {
     pub username: String,
     /// The passwords to try. For a user who does not exist, one that matches nothing.
     pub passwords: Vec<Secret>,
-    /// Whether there is such a user at all.
+    /// Whether the user exists.
     pub known: bool,
-    /// When the credential ends; `None` for static users.
+    /// The credential's expiry; `None` for static users.
     pub expires: Option<Expiry>,
 }
 
-/// Whose quotas something counts on. A static user and a tag of the same name are two.
+/// The user whose quotas are charged. A static user and a tag of the same name are two owners.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// What kind of user it is.
     pub kind: OwnerKind,
-    /// The static user's name, or the tag of time-limited credentials, because their user names are new with every
-    /// issue; the whole name where there is no tag.
+    /// The static user's name, or the tag of time-limited credentials, because each credential issued has a new user
+    /// name. Without a tag, the whole name.
     pub tag: Box<str>,
 }
 
-/// What kind of user something counts on.
+/// The kind of an [`Owner`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OwnerKind {
     /// One of `credentials.users`.
     Static,
-    /// Everybody whose time-limited credential has the tag.
+    /// All users whose time-limited credentials have the tag.
     TimeLimited,
 }
 
 impl Account {
-    /// Whose quotas this user's allocations count on.
+    /// The user whose quotas this user's allocations are charged to.
     #[must_use]
     pub fn owner(&self) -> Owner {
         let kind = if self.expires.is_some() { OwnerKind::TimeLimited } else { OwnerKind::Static };
         Owner { kind, tag: self.tag().into() }
     }
 
-    /// The tag of a time-limited credential; the whole name where there is none.
+    /// The tag of a time-limited credential; without a tag, and for a static user, the whole name.
     #[must_use]
     pub fn tag(&self) -> &str {
         if self.expires.is_some() { tag(&self.username) } else { &self.username }
     }
 
-    /// How long something may live that is made at `now`: not longer than the credential of a connection test, and at
-    /// least a second. `None` if the credential sets no such limit.
+    /// The longest lifetime of something made at `now`. The credential of a connection test limits it to its own
+    /// remaining time, but at least a second. `None` if the credential sets no limit.
     #[must_use]
     pub fn longest(&self, now: Unix) -> Option<Duration> {
         let expires = self.expires.filter(|_| Issuer::of(self.tag()) == Issuer::Check);
@@ -150,13 +151,13 @@ impl Account {
 /// Why a credential cannot be revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevokeError {
-    /// The name is that of no time-limited credential.
+    /// The name is not that of a time-limited credential.
     Malformed,
-    /// So many are revoked already that one more cannot be remembered: who must be rid of it replaces the secret.
+    /// The list of revoked credentials is full. The operator can replace the secret instead.
     Full,
 }
 
-/// Everybody who may use the relay. Clones share what is revoked.
+/// All users of the relay. Clones share the revoked credentials.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     realm: String,
@@ -168,7 +169,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Users who share `secrets` (newest first), and static `users` (name to password), in `realm`.
+    /// Time-limited users with `secrets` (newest first), and static `users` (name to password), in `realm`.
     #[must_use]
     pub fn new(
         realm: &str,
@@ -180,7 +181,7 @@ impl Credentials {
         Self { realm: realm.to_owned(), secrets, users, names, check_expiry, revoked: Arc::default() }
     }
 
-    /// The realm that all credentials belong to.
+    /// The realm of all credentials.
     #[must_use]
     pub fn realm(&self) -> &str {
         &self.realm
@@ -192,22 +193,22 @@ impl Credentials {
         &self.secrets
     }
 
-    /// When the expiry is looked at.
+    /// When the expiry is checked.
     #[must_use]
     pub fn check_expiry(&self) -> CheckExpiry {
         self.check_expiry
     }
 
-    /// Whether clients may be asked to send USERHASH instead of USERNAME: not while time-limited credentials are
-    /// accepted, because their names are made elsewhere and a hash of one tells us nothing.
+    /// Whether clients may be asked to send USERHASH instead of USERNAME. Not while time-limited credentials are
+    /// accepted: their names may be made elsewhere, and the server cannot find a name by its hash.
     #[must_use]
     pub fn offers_user_hash(&self) -> bool {
         self.secrets.is_empty()
     }
 
-    /// A credential for `tag` that ends at `expires`, made with the newest secret. It ends a second earlier if the one that
-    /// ends then was revoked, so that a user who is let in again gets another one. `None` without a secret, or if no second
-    /// from `now` on is left for it to end in.
+    /// A credential for `tag` that ends at `expires`, made with the newest secret. If the credential of that second was
+    /// revoked, it ends a second earlier, so that a user who is admitted again gets a new one. `None` without a secret,
+    /// or if no unrevoked second between `now` and `expires` is left.
     #[must_use]
     pub fn issue(&self, tag: &Tag<'_>, expires: Expiry, now: Unix) -> Option<Credential> {
         let secret = self.secrets.first()?;
@@ -220,9 +221,9 @@ impl Credentials {
         Some(Credential { username, password, expires })
     }
 
-    /// What stands for the name of a room where others can read it, in user names and logs: 8 characters of base64url, made
-    /// with the newest secret. A plain hash would tell whoever has a list of likely names which of them it is. Servers that
-    /// share the secret call a room the same. `None` without a secret.
+    /// A room's pseudonym, for user names and logs, which others can read: 8 characters of base64url, made with the
+    /// newest secret. A plain hash could be reversed with a list of likely names. Servers with the same secret give a
+    /// room the same pseudonym. `None` without a secret.
     #[must_use]
     pub fn pseudonym(&self, room: &str) -> Option<Pseudonym> {
         let mac = self.secrets.first()?.derive(ROOM_NAME).chain_update(room).finalize();
@@ -231,11 +232,11 @@ impl Credentials {
         Some(Pseudonym(text))
     }
 
-    /// Revokes a time-limited credential. The revocation is forgotten when the credential would have expired, and when
-    /// the daemon ends. It does not end allocations that exist: the relay's own `revoke` does both.
+    /// Revokes a time-limited credential until it would have expired, or the daemon ends. Existing allocations
+    /// continue; the relay's own `revoke` ends them too.
     ///
     /// # Errors
-    /// Why it cannot be revoked. A static user has no such name.
+    /// Why it cannot be revoked. A static user's name is malformed here.
     pub fn revoke(&self, username: &str, now: Unix) -> Result<(), RevokeError> {
         let expires = expiry(username).ok_or(RevokeError::Malformed)?;
         if expires.is_over(now) {
@@ -244,14 +245,14 @@ impl Credentials {
         self.revoked.add(username, expires, now).map_err(|revoked::Full| RevokeError::Full)
     }
 
-    /// Whether a credential was revoked, and would still be valid at `now`.
+    /// Whether a credential was revoked and has not expired at `now`.
     #[must_use]
     pub fn is_revoked(&self, username: &str, now: Unix) -> bool {
         self.revoked.has(username, now)
     }
 
-    /// Looks a user up. Costs the same for a static user who exists and for any name that is not a time-limited
-    /// credential's.
+    /// Looks up a user. The cost is the same for an existing static user and for any name that is not of a time-limited
+    /// credential.
     #[must_use]
     pub fn account(&self, user: UserId<'_>) -> Account {
         let name = match user {
@@ -284,14 +285,14 @@ pub fn user_hash(username: &str, realm: &str) -> [u8; 32] {
     Sha256::digest(format!("{username}:{realm}")).into()
 }
 
-/// The tag in a time-limited user name: what follows the first colon; the whole name where there is none.
+/// The tag in a time-limited user name: everything after the first colon; without a colon, the whole name.
 #[must_use]
 pub fn tag(username: &str) -> &str {
     username.split_once(':').map_or(username, |(_, tag)| tag)
 }
 
-/// The expiry in a time-limited user name: all digits, up to the first colon or the end. More than the year 9999
-/// is a mistake (milliseconds, say), and would be a credential for ever.
+/// The expiry in a time-limited user name: all digits, up to the first colon or the end. A time after the year 9999 is
+/// a mistake (milliseconds, for example), and such a credential would never expire.
 #[must_use]
 pub fn expiry(username: &str) -> Option<Expiry> {
     let digits = username.split_once(':').map_or(username, |(digits, _)| digits);
@@ -302,12 +303,12 @@ pub fn expiry(username: &str) -> Option<Expiry> {
     Some(Expiry::at(Unix::from_secs(secs)))
 }
 
-/// What makes the key for the names of rooms another than every other key that is made from the same secret.
+/// Makes the key of room pseudonyms differ from all other keys that are derived from the same secret.
 const ROOM_NAME: &[u8] = b"hairpin room name v1";
 
 const YEAR_9999: u64 = 253_402_300_799;
 
-/// The password of users who do not exist; its match is never believed, see [`Account::known`].
+/// The password of unknown users. Even if it matches, [`Account::known`] is false.
 const NOBODYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 #[cfg(test)]

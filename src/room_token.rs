@@ -1,14 +1,14 @@
-//! PURE  Issues and checks the tokens that let somebody into rooms: signed, and good for a time.
+//! PURE  Issues and checks room tokens: signed, with an expiry, and for one room or for all.
 //!
-//! A team's backend asks for one with its API key and gives it to its user, who shows it in the signaling `hello`. So
-//! nobody needs a list of who may come, and a browser never sees a key. A token is
+//! A backend requests a token with its API key and passes it to its user, whose client shows it in the signaling
+//! `hello`. So the server needs no list of members, and a browser never sees an API key. A token is
 //!
 //! ```text
 //! r1.<expiry in seconds since the Unix epoch>.<room in base64url, or *>.<base64url(HMAC-SHA256(key, all before))>
 //! ```
 //!
-//! The key is derived from the shared secret of the TURN credentials, and is not that secret: a token is no oracle for
-//! passwords. While a secret is being replaced, tokens of both are good.
+//! The key is derived from the shared secret of the TURN credentials, so tokens reveal nothing about passwords. While a
+//! secret is being replaced, tokens of both secrets are valid.
 
 use std::fmt;
 
@@ -22,25 +22,25 @@ use crate::secret::Secret;
 /// Who may create rooms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Create {
-    /// Everybody who may join one.
+    /// Any client that may join one.
     Anyone,
     /// Only clients with a room token.
     Token,
 }
 
-/// Whom a token admits.
+/// What a token allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The one room that it is for; `None` for every room.
+    /// The only room that its holder may join; `None` for every room.
     pub room: Option<String>,
 }
 
-/// Why a token admits nobody.
+/// Why a token is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
-    /// It was not made by this daemon, or not with a secret that is live.
+    /// It is malformed, or signed with none of the present secrets.
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     Expired,
 }
 
@@ -58,28 +58,28 @@ impl std::error::Error for TokenError {}
 /// Issues and checks tokens.
 #[derive(Clone)]
 pub struct RoomTokens {
-    /// One for each live secret, newest first.
+    /// One key for each present secret, newest first.
     keys: Vec<Hmac<Sha256>>,
 }
 
-/// The bytes that a token has at most; a longer one is invalid.
+/// The most bytes of a token; a longer one is invalid.
 pub const TOKEN_MAX: usize = 512;
-/// The bytes of a room's name that a token has space for.
+/// The most bytes of the room's name in a token.
 pub const ROOM_MAX: usize = 256;
 
 const VERSION: &str = "r1";
 const EVERY_ROOM: &str = "*";
-/// What makes the key another than every other key that is made from the same secret.
+/// Makes the key differ from all other keys that are derived from the same secret.
 const LABEL: &[u8] = b"hairpin room token v1";
 
 impl RoomTokens {
-    /// Tokens of these secrets, newest first. With none, none can be issued and none is valid.
+    /// Tokens signed with these secrets, newest first. Without secrets, none can be issued and none is valid.
     #[must_use]
     pub fn new(secrets: &[Secret]) -> Self {
         Self { keys: secrets.iter().map(|secret| secret.derive(LABEL)).collect() }
     }
 
-    /// A token for a room, or for all rooms, that is valid until `expires`. `None` without a secret, or for a room whose name
+    /// A token for one room, or for all, that is valid until `expires`. `None` without a secret, or if the room's name
     /// has more than [`ROOM_MAX`] bytes.
     #[must_use]
     pub fn issue(&self, room: Option<&str>, expires: Expiry) -> Option<String> {
@@ -93,10 +93,10 @@ impl RoomTokens {
         Some(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Whom a token admits at `now`.
+    /// What a token allows at `now`.
     ///
     /// # Errors
-    /// [`TokenError::Expired`] is said of genuine tokens only.
+    /// Only genuine tokens give [`TokenError::Expired`].
     pub fn check(&self, token: &str, now: Unix) -> Result<Grant, TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
         if token.len() > TOKEN_MAX || !self.is_genuine(signed, signature) {
@@ -106,7 +106,7 @@ impl RoomTokens {
         if expires.is_over(now) { Err(TokenError::Expired) } else { Ok(Grant { room }) }
     }
 
-    /// Every key is tried, whichever matches, so that time tells nothing.
+    /// Tries every key, even after a match, so that the time reveals nothing.
     fn is_genuine(&self, signed: &str, signature: &str) -> bool {
         let Ok(signature) = BASE64_URL_SAFE_NO_PAD.decode(signature) else { return false };
         let matches = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
@@ -120,7 +120,7 @@ impl fmt::Debug for RoomTokens {
     }
 }
 
-/// Expiry and room of what we have signed.
+/// The expiry and the room of a genuine token.
 fn read(signed: &str) -> Option<(Expiry, Option<String>)> {
     let (expires, room) = signed.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
     let room = match room {

@@ -1,4 +1,4 @@
-//! PURE  A text that no log shows, and the hash by which it is recognised again.
+//! PURE  A text that is never logged, and the digest by which it is recognised.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,14 +11,14 @@ use subtle::ConstantTimeEq as _;
 
 /// A shared secret, a password, an API key, a token, or a room's key.
 ///
-/// `{:?}` never shows it, and `==` takes the same time wherever two secrets of one length differ. It is serialized as the
-/// text itself, for the response or the frame whose receiver must have it.
+/// `{:?}` never shows it. `==` takes the same time wherever two secrets of one length differ. It is serialized as plain
+/// text, for the response or frame that delivers it.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The secret with this text.
+    /// A secret with this text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -32,16 +32,16 @@ impl Secret {
         Self::from_random(bytes)
     }
 
-    /// The secret made from 32 random bytes, in 43 characters of base64url.
+    /// A secret made from 32 random bytes, in 43 characters of base64url.
     #[must_use]
     pub fn from_random(bytes: [u8; 32]) -> Self {
         Self(BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Whether the secret can be guessed: it is shorter than 32 bytes, or its characters have less than 96 bits of
-    /// entropy, by how often each of them occurs.
+    /// Whether the secret can be guessed: it is shorter than 32 bytes, or the frequencies of its characters give it
+    /// less than 96 bits of entropy.
     ///
-    /// Anybody who has one credential can try secrets offline.
+    /// Anybody with one credential can try secrets offline.
     #[must_use]
     pub fn is_weak(&self) -> bool {
         let length = self.0.len() as f64;
@@ -54,7 +54,7 @@ impl Secret {
         self.0.len() < 32 || bits < 96.0
     }
 
-    /// The text itself. Only code that sends, hashes or signs with it needs it.
+    /// The text. Only code that sends, hashes or signs with it needs it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -77,8 +77,8 @@ impl fmt::Debug for Secret {
 
 /// The SHA-256 of a text. `==` takes the same time whatever the result.
 ///
-/// A map finds a digest in a time that depends on it. That helps nobody to guess the text: a guess changes its digest in a
-/// way that nobody can steer.
+/// A lookup in a map takes a time that depends on the digest. That does not help to guess the text, because nobody can
+/// control how a guess changes its digest.
 #[derive(Debug, Clone, Copy, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 

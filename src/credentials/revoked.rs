@@ -1,7 +1,7 @@
-//! PURE  Remembers which credentials were revoked, until they would have ended by themselves.
+//! PURE  Remembers revoked credentials until they would have expired.
 //!
-//! A time-limited credential proves itself, so that it can only be taken back by remembering that it was. All shards
-//! ask, once for each request and never for a packet; as long as nothing is revoked, that is one look at a flag.
+//! A time-limited credential is valid without any record, so the server must record its revocation. Shards check the
+//! list once for each request and never for a packet. While nothing is revoked, the check reads only one flag.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,23 +13,23 @@ use crate::secret::Digest;
 /// The revoked credentials.
 #[derive(Debug, Default)]
 pub(super) struct Revoked {
-    /// Whether there may be any; never false while there is one.
+    /// Whether the list may have entries; never false while it has one.
     any: AtomicBool,
-    /// The digest of each user name, with its expiry: a name of a megabyte takes no more memory than another.
+    /// The digest of each user name, with its expiry. So a name of a megabyte takes no more memory than any other.
     expiries: RwLock<HashMap<Digest, Expiry>>,
 }
 
-/// Nothing is forgotten before its time, so there is no more room.
+/// The list is full: it drops no entry before its expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
-/// How many credentials can be revoked at a time; they take 5 MB then.
+/// The most credentials that can be revoked at a time; they take 5 MB.
 const MOST: usize = 65_536;
 
 impl Revoked {
-    /// From now on a credential is revoked, until `expires`.
+    /// Revokes a credential until `expires`.
     pub(super) fn add(&self, username: &str, expires: Expiry, now: Unix) -> Result<(), Full> {
-        // Every statement leaves the table as it should be, so a panic elsewhere spoils nothing.
+        // The table is valid after every statement, so a panic elsewhere does no harm.
         let mut expiries = self.expiries.write().unwrap_or_else(PoisonError::into_inner);
         let key = Digest::of(username);
         if expiries.len() >= MOST && !expiries.contains_key(&key) {

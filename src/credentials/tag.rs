@@ -7,12 +7,12 @@
 //! <key>.<room>.<user>      the same, in a room
 //! ```
 //!
-//! `<room>` is the pseudonym of a room's name. The part before the first dot says who may revoke a credential, and keeps
-//! one issuer's users from using up the quotas of another's. A tag in any other form was written elsewhere.
+//! `<room>` is the pseudonym of a room's name. The part before the first dot decides who may revoke a credential, and
+//! keeps the users of one issuer from using up the quotas of another's. A tag in any other form was written elsewhere.
 
 use std::fmt;
 
-/// What stands for the name of a room in user names and logs, where others can read it: see
+/// The pseudonym of a room's name, for user names and logs, which others can read: see
 /// [`Credentials::pseudonym`](super::Credentials::pseudonym).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pseudonym(pub(super) String);
@@ -28,9 +28,9 @@ impl Pseudonym {
 /// A tag to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tag<'a> {
-    /// For our own page that tests a connection.
+    /// For the page that tests a connection.
     Check {
-        /// Random, so that each test has quotas of its own.
+        /// Random, so that each test has its own quotas.
         id: &'a str,
     },
     /// For a member of a room.
@@ -44,19 +44,19 @@ pub enum Tag<'a> {
     Key {
         /// The id of the backend's API key.
         key: &'a str,
-        /// The room that the user is going to join, if the backend named one.
+        /// The room that the user will join, if the backend named one.
         room: Option<Pseudonym>,
         /// The user, as the backend names them: see [`is_user`](super::is_user).
         user: &'a str,
     },
-    /// What an operator writes for `hairpin credential`; without any text the user name is only an expiry.
+    /// The text that an operator gives to `hairpin credential`; if it is empty, the user name is only an expiry.
     Other(&'a str),
 }
 
 /// The part of the daemon that issued a credential, by its tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Issuer<'a> {
-    /// The connection test. Strangers get its credentials, so nothing that is made with one outlasts it.
+    /// The connection test. Unauthenticated clients get its credentials, so no allocation outlasts its credential.
     Check,
     /// A room.
     Room,
@@ -69,7 +69,7 @@ pub enum Issuer<'a> {
 const CHECK: &str = "diag";
 const ROOM: &str = "room";
 
-/// Whether a tag's first part has a meaning of its own, so that no API key may have it for an id.
+/// Whether a tag's first part is reserved, so that it cannot be the id of an API key.
 #[must_use]
 pub fn is_reserved(id: &str) -> bool {
     [CHECK, ROOM].contains(&id)
