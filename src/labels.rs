@@ -16,7 +16,7 @@ macro_rules! labels {
         }
 
         impl $name {
-            /// Every variant, each at the index that it has as a number.
+            /// Every variant, at the index `variant as usize`.
             $visibility const ALL: [Self; [$($label),+].len()] = [$(Self::$variant),+];
 
             /// The label in metrics, logs and on the wire.

@@ -1,7 +1,7 @@
-//! PURE  Counts what happens.
+//! PURE  Counts events.
 //!
-//! Each thread writes a block of its own, so that counting costs no cache line of another core; blocks are summed
-//! when they are read.
+//! Each thread writes its own block, so that counting invalidates no cache line of another core. Readers sum the
+//! blocks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::observed::{self, Coded, Relayed, Requests};
 use crate::outcome::{Ending, Ignored, Method, Refusal};
 
-/// One number that its single writer adds to and anybody may read.
+/// One number with a single writer and any number of readers.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -20,24 +20,24 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Takes `n` away, for gauges.
+    /// Subtracts `n`, for gauges.
     pub fn sub(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(n), Ordering::Relaxed);
     }
 
-    /// Makes it `n`, for gauges.
+    /// Sets it to `n`, for gauges.
     pub fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
 
-    /// The number now.
+    /// The present value.
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Which way a relayed packet goes.
+/// The direction of a relayed packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to a peer.
@@ -57,7 +57,7 @@ impl Direction {
     }
 }
 
-/// The counters of one shard.
+/// The counters of one thread.
 #[derive(Debug, Default)]
 pub struct Counters {
     success: [Counter; Method::ALL.len()],
@@ -68,7 +68,7 @@ pub struct Counters {
     bytes: [Counter; 2],
     /// Live allocations.
     pub allocations: Counter,
-    /// ICMP errors passed on to clients.
+    /// ICMP errors forwarded to clients.
     pub icmp: Counter,
     /// Live TCP and TLS connections.
     pub streams: Counter,
@@ -119,7 +119,7 @@ impl Counters {
         self.ignored[reason as usize].get()
     }
 
-    /// How many connections ended by `ending`.
+    /// How many connections ended for `ending`.
     #[must_use]
     pub fn endings(&self, ending: Ending) -> u64 {
         self.ended[ending as usize].get()
@@ -132,7 +132,7 @@ impl Counters {
     }
 }
 
-/// What all shards have counted together.
+/// The counters of all shards, summed.
 #[must_use]
 pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
     let sum = |number: &dyn Fn(&Counters) -> u64| sum(shards.iter(), number);
@@ -142,7 +142,7 @@ pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
             reason: refusal.name(),
             count: sum(&|shard| shard.refusals(method, refusal)),
         });
-        // Most of this table never happens.
+        // Most combinations never occur.
         let refused = refused.filter(|refused| refused.count > 0).collect();
         Requests { granted: sum(&|shard| shard.successes(method)), refused }
     };
@@ -183,7 +183,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The blocks that the shards and the front count in.
+    /// The blocks of the shards and of the front.
     #[must_use]
     pub fn new(shards: Vec<Arc<Counters>>, front: Arc<Counters>) -> Self {
         Self { shards, front }
@@ -198,7 +198,7 @@ impl Metrics {
         Arc::clone(&self.shards[index])
     }
 
-    /// A number of every block, summed.
+    /// Sums a number over all blocks.
     #[must_use]
     pub fn sum(&self, number: impl Fn(&Counters) -> u64) -> u64 {
         sum(self.shards.iter().chain([&self.front]), number)

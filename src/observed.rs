@@ -1,6 +1,7 @@
-//! PURE  What a daemon holds and has counted, as plain numbers at one moment.
+//! PURE  The daemon's state and counters, as plain numbers at one moment.
 //!
-//! Every service returns its part from `snapshot()`. The whole can be serialised, and [`prometheus`] writes it as text.
+//! Every service returns its part from `snapshot()`. The whole can be serialised, and [`prometheus`] renders it as
+//! text.
 
 pub mod prometheus;
 
@@ -8,16 +9,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// A whole daemon.
+/// The whole daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Observed {
-    /// Where the daemon is in its life.
+    /// The phase of the daemon's life.
     pub lifecycle: Lifecycle,
     /// The relay.
     pub relay: Relay,
     /// The rooms.
     pub rooms: Rooms,
-    /// What is served over HTTP.
+    /// The HTTP service.
     pub site: Site,
     /// The front.
     pub front: Front,
@@ -25,55 +26,55 @@ pub struct Observed {
     pub certificates: Option<Certificates>,
 }
 
-/// Where a daemon is in its life.
+/// The phase of a daemon's life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lifecycle {
     /// It serves clients.
     #[default]
     Serving,
-    /// It is told to stop: allocations end, and members of rooms are told.
+    /// It is stopping: allocations end, and members of rooms are informed.
     Draining,
     /// It has ended.
     Stopped,
 }
 
-/// The relay. Counts are since the start, and of all shards together.
+/// The relay. Counters are since the start, summed over all shards.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Relay {
-    /// Allocations now, of each shard.
+    /// Live allocations of each shard.
     pub allocations: Vec<u64>,
-    /// TCP and TLS connections now: clients' that speak TURN, and those with peers.
+    /// Live TCP and TLS connections: those of TURN clients, and those with peers.
     pub connections: u64,
-    /// What became of requests, by method.
+    /// Requests, by method.
     pub requests: BTreeMap<&'static str, Requests>,
     /// Datagrams and messages that were dropped without a response, by reason.
     pub ignored: BTreeMap<&'static str, u64>,
-    /// Packets and bytes that were relayed, by direction.
+    /// Packets and bytes relayed, by direction.
     pub relayed: BTreeMap<&'static str, Relayed>,
-    /// ICMP errors that were passed on to clients.
+    /// ICMP errors forwarded to clients.
     pub icmp: u64,
     /// Connections that ended, by reason.
     pub ended: BTreeMap<&'static str, u64>,
 }
 
-/// What became of the requests of one method.
+/// The requests of one method.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Requests {
-    /// Those that were granted.
+    /// Requests that were granted.
     pub granted: u64,
-    /// Those that were refused, by error. Errors that never occurred are left out.
+    /// Requests that were refused, by error. Errors that never occurred are left out.
     pub refused: Vec<Coded>,
 }
 
-/// How often something was answered by a code, for a reason.
+/// The count of one code and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Coded {
-    /// The code that the client was sent.
+    /// The code that was sent to the client.
     pub code: u16,
     /// The reason.
     pub reason: &'static str,
-    /// How often.
+    /// The count.
     pub count: u64,
 }
 
@@ -86,16 +87,16 @@ pub struct Relayed {
     pub bytes: u64,
 }
 
-/// The rooms. Counts are since the start.
+/// The rooms. Counters are since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rooms {
-    /// Rooms now, those that nobody is in at the moment included.
+    /// Rooms, including those that are empty at the moment.
     pub rooms: u64,
-    /// Members of rooms now, those away and those who wait included.
+    /// Members of rooms, including those that are away and clients that wait to be let in.
     pub members: u64,
-    /// Sessions now, those away included.
+    /// Sessions, including those without a socket.
     pub sessions: u64,
-    /// Open WebSockets now.
+    /// Open WebSockets.
     pub sockets: u64,
     /// Joins that were refused, by code. Codes that never occurred are left out.
     pub joins_refused: BTreeMap<&'static str, u64>,
@@ -103,29 +104,29 @@ pub struct Rooms {
     pub closed: Vec<Coded>,
 }
 
-/// What is served over HTTP.
+/// The HTTP service.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Site {
-    /// Connections now. A WebSocket is not among them.
+    /// Live connections, without WebSockets.
     pub connections: usize,
 }
 
-/// The front. Counts are since the start.
+/// The front. Counters are since the start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Front {
-    /// TCP and TLS connections now, whatever they speak, and those with peers.
+    /// Live TCP and TLS connections of all protocols, including those with peers.
     pub connections: usize,
     /// Connections that ended before they were handed to the relay or to HTTP, by reason.
     pub ended: BTreeMap<&'static str, u64>,
 }
 
-/// The certificates. Counts are since the start.
+/// The certificates. Counters are since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Certificates {
-    /// When the first of them expires, in seconds since the Unix epoch.
+    /// The earliest expiry of a certificate, in seconds since the Unix epoch.
     pub expiry: u64,
-    /// Certificates that replaced an old one.
+    /// New certificates that were put into use.
     pub taken: u64,
-    /// Certificates that were refused, while the old one stayed.
+    /// New certificates that were refused. The old ones stayed in use.
     pub refused: u64,
 }

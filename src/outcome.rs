@@ -1,11 +1,11 @@
-//! PURE  Names what became of a message or a connection: its method, and why it was refused, dropped or closed.
+//! PURE  Names the outcomes of messages and connections: methods, and reasons for a refusal, a drop or a close.
 //!
-//! Everything that arrives ends in exactly one of these, and each has a counter in [`crate::metrics`].
+//! Everything that arrives has exactly one outcome, and each outcome has a counter in [`crate::metrics`].
 
 use crate::labels::labels;
 
 labels! {
-    /// What a client asked for.
+    /// The method of a message.
     pub enum Method {
         /// STUN Binding (RFC 8489 §3).
         Binding = "binding",
@@ -23,7 +23,7 @@ labels! {
         ConnectionBind = "connection_bind",
         /// The Send indication (RFC 8656 §11).
         Send = "send",
-        /// A method that this server does not know.
+        /// An unknown method.
         Unknown = "unknown",
     }
 }
@@ -31,13 +31,13 @@ labels! {
 labels! {
     /// Why a request is answered with an error.
     pub enum Refusal {
-        /// The first request of a client carries no credentials: the normal start of every session.
+        /// The client's first request has no credentials: the normal start of every session.
         Challenge = "challenge",
-        /// No such user.
+        /// The user does not exist.
         UnknownUser = "unknown_user",
         /// The message integrity does not match the user's password.
         WrongPassword = "wrong_password",
-        /// The credential's time is over.
+        /// The credential has expired.
         Expired = "expired",
         /// The credential was revoked.
         Revoked = "revoked",
@@ -49,11 +49,11 @@ labels! {
         BadCredentials = "bad_credentials",
         /// An attribute is missing or malformed, or two contradict each other.
         BadRequest = "bad_request",
-        /// An attribute that must be understood is not.
+        /// A comprehension-required attribute is unknown.
         UnknownAttribute = "unknown_attribute",
-        /// The method is not known.
+        /// The method is unknown.
         UnknownMethod = "unknown_method",
-        /// The address is not one that may be reached through this server.
+        /// The policy does not allow this peer address.
         PeerDenied = "peer_denied",
         /// The client's own address is a tunnel's.
         ClientDenied = "client_denied",
@@ -61,41 +61,41 @@ labels! {
         AllocationMismatch = "allocation_mismatch",
         /// The allocation belongs to another user.
         WrongUser = "wrong_user",
-        /// The address family is not served.
+        /// The address family is not supported.
         FamilyUnsupported = "family_unsupported",
-        /// The peer's address family is not the allocation's.
+        /// The address families of the peer and the allocation differ.
         FamilyMismatch = "family_mismatch",
-        /// A transport was asked for that is not served.
+        /// The requested transport is not supported.
         TransportUnsupported = "transport_unsupported",
-        /// The user has as many allocations as allowed.
+        /// The user has the maximum number of allocations.
         UserQuota = "user_quota",
-        /// The client's address has as many allocations as allowed.
+        /// The client's address has the maximum number of allocations.
         AddressQuota = "address_quota",
-        /// The client's network has as many allocations as allowed.
+        /// The client's network has the maximum number of allocations.
         NetworkQuota = "network_quota",
         /// The user, or the client's address, makes new allocations too fast.
         AllocationRate = "allocation_rate",
-        /// The server has as many allocations as allowed.
+        /// The server has the maximum number of allocations.
         ServerQuota = "server_quota",
         /// No relay port is free.
         NoPorts = "no_ports",
         /// The reservation token is unknown, used or expired.
         UnknownToken = "unknown_token",
-        /// The allocation has as many permissions as allowed.
+        /// The allocation has the maximum number of permissions.
         Permissions = "permissions",
-        /// The allocation has as many channels, or TCP connections, as allowed.
+        /// The allocation has the maximum number of channels, or of TCP connections.
         Channels = "channels",
         /// New peers are added too fast.
         PeerRate = "peer_rate",
-        /// The allocation is connected to this peer already.
+        /// The allocation already has a connection with this peer.
         ConnectionExists = "connection_exists",
-        /// The peer could not be connected to.
+        /// The connection with the peer failed.
         ConnectionFailed = "connection_failed",
     }
 }
 
 impl Refusal {
-    /// The STUN error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3) that the client hears.
+    /// The STUN error code for the client (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3).
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
@@ -128,7 +128,7 @@ impl Refusal {
 }
 
 labels! {
-    /// Why a datagram got no answer and went no further.
+    /// Why a datagram or message is dropped without a response.
     pub enum Ignored {
         /// Neither STUN (RFC 8489 §5) nor ChannelData (RFC 8656 §12.4).
         NotStun = "not_stun",
@@ -138,13 +138,13 @@ labels! {
         BadFingerprint = "bad_fingerprint",
         /// A response, or an indication that needs no work.
         NothingToDo = "nothing_to_do",
-        /// From an address that nobody can have, or a port that reflects.
+        /// The source address is impossible, or the source port is that of a service that reflects.
         ImpossibleSource = "impossible_source",
         /// The budget of unauthenticated answers to this network is spent.
         AnswerBudget = "answer_budget",
         /// Too many wrong passwords for this user from this address.
         GuessBudget = "guess_budget",
-        /// Data without an allocation.
+        /// Data for which there is no allocation.
         NoAllocation = "no_allocation",
         /// ChannelData on a channel that is not bound, or has expired.
         NoChannel = "no_channel",
@@ -152,22 +152,22 @@ labels! {
         NoPermission = "no_permission",
         /// A Send indication that is not well-formed.
         BadSend = "bad_send",
-        /// A Send indication to an address that may not be reached.
+        /// A Send indication to a peer that the policy does not allow.
         PeerDenied = "peer_denied",
         /// The allocation's packet or byte rate is spent.
         OverRate = "over_rate",
         /// The kernel refused to send: no route, full buffer, or too large.
         SendFailed = "send_failed",
-        /// A client does not read from its connection as fast as messages for it arrive.
+        /// The client reads more slowly from its connection than messages arrive.
         SlowReader = "slow_reader",
-        /// A peer's connection, where the allocation has as many as allowed.
+        /// A peer's connection, when the allocation has the maximum number of them.
         Crowded = "crowded",
     }
 }
 
 impl Ignored {
-    /// Whether a connection on which this arrived is closed: what is not STUN means that the two ends do not agree
-    /// where messages begin, and who guesses passwords shall at least have to connect again.
+    /// Whether the connection on which this arrived is closed. After data that is not STUN, the two ends disagree about
+    /// where messages begin. A client that guesses passwords must at least reconnect.
     #[must_use]
     pub const fn ends_stream(self) -> bool {
         match self {
@@ -191,33 +191,33 @@ impl Ignored {
 labels! {
     /// Why a TCP or TLS connection ended.
     pub enum Ending {
-        /// The other end closed it, or what it was for has ended, or the network failed.
+        /// The other end closed it, it was no longer needed, or the network failed.
         Closed = "closed",
-        /// The daemon has as many connections as allowed, or the client's address or network has.
+        /// The daemon, the client's address or its network has the maximum number of connections.
         Crowded = "crowded",
         /// A proxy did not begin with a PROXY protocol header.
         BadHeader = "bad_header",
         /// The TLS handshake failed.
         BadHandshake = "bad_handshake",
-        /// What it carried is not STUN, or its sender guessed too many passwords.
+        /// It carried data that is not STUN, or its client guessed too many passwords.
         BadMessage = "bad_message",
         /// The first message, or the handshake, did not come in time.
         Silent = "silent",
         /// A message was begun and not finished in time.
         Unfinished = "unfinished",
-        /// It had no allocation, and said nothing for long.
+        /// It had no allocation and was silent for too long.
         Idle = "idle",
-        /// The client read nothing of what waited for it.
+        /// The client did not read the data that waited for it.
         Stalled = "stalled",
-        /// A peer refused it, or cannot be reached.
+        /// The peer refused it, or is unreachable.
         Refused = "refused",
-        /// Nobody bound the connection with a peer in time, or the peer did not answer.
+        /// The client did not bind it in time, or the peer did not answer.
         Unbound = "unbound",
         /// Its client showed no credential for two minutes.
         NoCredential = "no_credential",
-        /// It was a stranger's, and made way for another.
+        /// It was unauthenticated and was evicted for a new one.
         MadeWay = "made_way",
-        /// Its address, or its network, began too many TLS handshakes.
+        /// Its address or network began too many TLS handshakes.
         TooManyHandshakes = "too_many_handshakes",
     }
 }

@@ -1,4 +1,4 @@
-//! PURE  Writes what was observed in the text format of Prometheus.
+//! PURE  Renders the daemon's numbers in the text format of Prometheus.
 
 use std::fmt::Write as _;
 
