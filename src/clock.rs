@@ -1,6 +1,6 @@
 //! Reads the clocks; the only file that does.
 //!
-//! Everything else takes a [`Now`], [`Moment`] or [`Unix`] as an argument, so that a test can live through ten minutes in a
+//! All other code takes a [`Now`], [`Moment`] or [`Unix`] as an argument, so that a test can simulate ten minutes in a
 //! microsecond. A lifetime is a [`Duration`].
 
 use std::fmt;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A point on the monotonic clock: nanoseconds since some start that the process chose. Never goes back.
+/// A point on the monotonic clock, in nanoseconds since the clock's start. Never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(u64);
 
@@ -45,13 +45,13 @@ impl Moment {
 impl Add<Duration> for Moment {
     type Output = Self;
 
-    /// Saturates: the clock ends in the year 2554, and so may a deadline.
+    /// Saturates at [`Moment::MAX`], 584 years after the clock's start.
     fn add(self, time: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 
-/// A second on the wall clock, counted from the Unix epoch. It may go back, when somebody sets the clock.
+/// A second on the wall clock, counted from the Unix epoch. It goes back if the clock is set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Unix(u64);
@@ -86,19 +86,19 @@ impl fmt::Display for Unix {
     }
 }
 
-/// The last second in which something is valid: a credential, a token, a certificate.
+/// The last second in which a credential, a token or a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Expiry(Unix);
 
 impl Expiry {
-    /// What is valid until the end of the second `last`.
+    /// The expiry at the end of the second `last`.
     #[must_use]
     pub const fn at(last: Unix) -> Self {
         Self(last)
     }
 
-    /// What is valid for `ttl` from `now` on.
+    /// The expiry `ttl` after `now`.
     #[must_use]
     pub fn after(now: Unix, ttl: Duration) -> Self {
         Self(now + ttl)
@@ -116,7 +116,7 @@ impl Expiry {
         self.0 < now
     }
 
-    /// How long it is still valid at `now`; zero if it is over.
+    /// The remaining validity at `now`; zero if it is over.
     #[must_use]
     pub const fn left(self, now: Unix) -> Duration {
         Duration::from_secs(self.0.as_secs().saturating_sub(now.as_secs()))
@@ -133,9 +133,9 @@ impl fmt::Display for Expiry {
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// For everything that lasts: lifetimes, rates, nonces. A step of the wall clock does not touch it.
+    /// For durations: lifetimes, rates, nonces. Setting the wall clock does not affect it.
     pub moment: Moment,
-    /// For what has a date: the expiry of a credential.
+    /// For dates: the expiry of a credential.
     pub unix: Unix,
 }
 
@@ -147,14 +147,14 @@ impl Add<Duration> for Now {
     }
 }
 
-/// The daemon's clock; copies agree with each other.
+/// The daemon's clock; copies agree.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
 }
 
 impl Clock {
-    /// A clock whose first moment is now.
+    /// A clock that starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
     pub fn start() -> Self {
@@ -166,7 +166,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clocks")]
     pub fn now(&self) -> Now {
         let moment = Moment::default() + self.started.elapsed();
-        // A machine whose clock stands before 1970 has no valid credential either way.
+        // If the wall clock is before 1970, no credential is valid either way.
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Now { moment, unix: Unix(unix.as_secs()) }
     }

@@ -1,7 +1,7 @@
-//! The life of a service's threads: how they start, how they are asked whether they live, and how their end is noticed.
+//! The threads of a service: how they start, how they prove that they are alive, and how their end is noticed.
 //!
-//! A service has the same verbs as every other: `start(plan, ..)`, `is_alive`, `failed`, `snapshot` and `stop`. It keeps
-//! its [`Threads`], each of which answers a [`Ping`] while it lives, and ends when it is told to.
+//! All services have the same verbs: `start(plan, ..)`, `is_alive`, `failed`, `snapshot` and `stop`. A service keeps
+//! its [`Threads`]. Each thread answers a [`Ping`] while it lives, and ends when it is ordered to stop.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,19 +17,19 @@ pub struct Threads {
     ended: Arc<Notify>,
 }
 
-/// What the operating system refused to give a service that starts.
+/// What the operating system refused to create for a service.
 #[derive(Debug)]
 pub struct Denied(
-    /// What it is, with its article: "a thread".
+    /// The refused thing, with its article: "a thread".
     pub &'static str,
-    /// Why it was refused.
+    /// The reason.
     pub io::Error,
 );
 
 /// Asks a thread for a sign of life: the thread sends `()` as soon as it reads this.
 pub type Ping = oneshot::Sender<()>;
 
-/// What a thread is told that hears nothing else.
+/// An order to a thread that receives no other messages.
 #[derive(Debug)]
 pub enum Order {
     /// Answer, as a sign of life.
@@ -39,7 +39,7 @@ pub enum Order {
 }
 
 impl Threads {
-    /// Starts a thread, which must run until its service is told to stop.
+    /// Starts a thread, which must run until its service stops it.
     ///
     /// # Errors
     /// If the operating system refuses to create a thread.
@@ -60,12 +60,12 @@ impl Threads {
         Ok(())
     }
 
-    /// Waits until a thread ends. If nobody told it to stop, that is a bug.
+    /// Waits until a thread ends. If it was not ordered to stop, that is a bug.
     pub async fn failed(&self) {
         self.ended.notified().await;
     }
 
-    /// Waits until all threads have ended, and logs those that failed. To be called after they were told to stop.
+    /// Waits until all threads have ended, and logs those that failed. Call it after ordering them to stop.
     pub fn join(&self) {
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in running {
@@ -79,7 +79,7 @@ impl Threads {
     }
 }
 
-/// Says, when it is dropped, that a thread has ended.
+/// Reports, when it is dropped, that a thread has ended.
 struct End(Arc<Notify>);
 
 impl Drop for End {
