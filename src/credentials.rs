@@ -28,7 +28,7 @@ use crate::secret::Secret;
 /// When the expiry of a credential is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckExpiry {
-    /// Only when an allocation is made: a call may outlast its credential.
+    /// When an allocation is made: a call may outlast its credential. That of a connection test is always checked.
     Allocate,
     /// On every request: a call ends when its credential does.
     Always,

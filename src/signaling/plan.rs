@@ -13,17 +13,17 @@ pub struct Plan {
     pub rooms: Rooms,
     /// The maximum number of sessions, and of sockets.
     pub sessions: usize,
-    /// What members' ICE servers and credentials are made from.
+    /// The source of members' ICE servers and credentials.
     pub ice: IceSource,
     /// Which room tokens are accepted.
     pub tokens: RoomTokens,
 }
 
-/// What members' ICE servers and credentials are made from.
+/// The source of members' ICE servers and credentials.
 pub struct IceSource {
     /// The URLs of the servers.
     pub servers: IceServers,
-    /// What credentials are made with.
+    /// The secrets with which credentials are made.
     pub credentials: Credentials,
     /// How long a credential is valid.
     pub ttl: Duration,

@@ -102,7 +102,7 @@ impl SendQueue {
         let Some(frame) = queue.frames.pop_front() else { return queue.close.map(Next::Close) };
         queue.bytes -= frame.bytes();
         if queue.frames.is_empty() {
-            // A burst of the past costs nothing any more.
+            // Frees the memory of a past burst.
             queue.frames = VecDeque::new();
         }
         Some(Next::Send(frame))

@@ -15,7 +15,7 @@ labels! {
         BadVersion = "bad_version",
         /// The first frame is not `hello`.
         HelloRequired = "hello_required",
-        /// The first frame did not come in time.
+        /// The first frame did not arrive in time.
         HelloTimeout = "hello_timeout",
         /// The server knows no message of this type.
         UnknownType = "unknown_type",
@@ -125,7 +125,7 @@ labels! {
         Unauthorized = "unauthorized",
         /// The host removed the client, or ended the room.
         Kicked = "kicked",
-        /// The first frame did not come in time.
+        /// The first frame did not arrive in time.
         HelloTimeout = "hello_timeout",
         /// The session continues on another socket.
         Replaced = "replaced",

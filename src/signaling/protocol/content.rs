@@ -1,4 +1,4 @@
-//! PURE  What two members signal to each other through the server: the dictionaries of `RTCPeerConnection`.
+//! PURE  The signals between two members, which the server passes on: the dictionaries of `RTCPeerConnection`.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub enum Content {
 /// An `RTCSessionDescriptionInit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
-    /// What it does.
+    /// The type of the description.
     #[serde(rename = "type")]
     pub kind: DescriptionKind,
     /// The SDP; empty for a rollback.
