@@ -254,7 +254,8 @@ impl Room {
         Ok(turn_away(&member, post))
     }
 
-    /// Removes everybody but the host. Returns the sessions of all members and waiting clients, the host's included.
+    /// Empties the room: dismisses all members but the host, and turns the waiting clients away. Returns all their
+    /// sessions, the host's included.
     pub fn end(&mut self, post: &mut Post) -> Vec<SessionId> {
         let mut gone = self.lobby.turn_all_away(post);
         for member in self.members.drain(..) {
