@@ -1,9 +1,9 @@
-//! PURE  Says by which URLs browsers reach the relay, and hands them out with a credential.
+//! PURE  Builds the ICE URLs by which browsers reach the relay, and combines them with a credential.
 //!
-//! The URLs are made from what the daemon really listens on, once, at start. They keep to what browsers accept: a
-//! `turns:` URL has a host name, because Firefox says nothing and tries nothing when it is an address; no URL has a port
-//! that browsers block, because one such URL makes Firefox refuse the whole list; and there are four at most, because
-//! each one more makes every connection start later.
+//! The URLs are built once, at start, from the addresses that the daemon listens on. They obey the limits of browsers.
+//! A `turns:` URL has a host name, because Firefox silently ignores one with an IP address. No URL has a port that
+//! browsers block, because one such URL makes Firefox reject the whole list. There are at most four URLs, because every
+//! further URL makes every connection start later.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -17,18 +17,18 @@ use crate::credentials::{Credential, Credentials};
 use crate::network::address::RelayAddress;
 use crate::secret::Secret;
 
-/// What the daemon listens on, and relays from; ports as bound.
+/// The addresses that the daemon listens on and relays from, with the ports that were bound.
 #[derive(Debug, Clone, Copy)]
 pub struct Served<'a> {
     /// STUN and TURN over UDP.
     pub udp: &'a [SocketAddr],
     /// STUN and TURN over TCP.
     pub tcp: &'a [SocketAddr],
-    /// TURN over TLS alone.
+    /// TURN over TLS only.
     pub tls: &'a [SocketAddr],
-    /// Whether there is a certificate, so that TLS is spoken on the ports of `tcp` too.
+    /// Whether there is a certificate, so that the ports of `tcp` accept TLS too.
     pub tls_on_tcp: bool,
-    /// The relay addresses: where a machine behind a NAT is seen.
+    /// The relay addresses, which also give the public address of a machine behind a NAT.
     pub relay: &'a [RelayAddress],
 }
 
@@ -60,7 +60,7 @@ pub enum Transport {
 pub struct IceServers {
     /// At most one.
     stun: Option<String>,
-    /// One of each transport at most, in the order that a client should try them.
+    /// At most one for each transport, in the order that a client should try them.
     turn: Vec<(Transport, String)>,
     warnings: Vec<String>,
 }
@@ -90,7 +90,7 @@ pub struct IceServer {
     pub credential: Option<Secret>,
 }
 
-/// Where the URLs lead.
+/// The host in the URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
     Name(String),
@@ -99,22 +99,23 @@ enum Host {
 
 /// The port of STUN and TURN (RFC 8489 §18.6).
 const USUAL: u16 = 3478;
-/// The port that every firewall lets browsers reach.
+/// The port that practically every firewall lets browsers reach.
 const HTTPS: u16 = 443;
 
-/// Below it are the ports of services, which Chromium keeps TURN away from (`TurnPort::AllowedTurnPort` in WebRTC), but
-/// for those in [`WEB`]. It would let 53 pass, too, but the Fetch standard does not.
+/// Chromium refuses TURN at the ports below this one (`TurnPort::AllowedTurnPort` in WebRTC), except those in [`WEB`].
+/// It also allows port 53, but the Fetch standard does not.
 const SERVICES: u16 = 1024;
 const WEB: &[u16] = &[80, HTTPS];
-/// The ports above them that browsers refuse to connect to: "bad ports" in the Fetch standard, which Chromium and Firefox
-/// apply to STUN and TURN, too.
+/// The ports from [`SERVICES`] on that browsers refuse to connect to: the "bad ports" of the Fetch standard, which
+/// Chromium and Firefox also apply to STUN and TURN.
 const BAD: &[u16] = &[
     1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679,
     6697, 10080,
 ];
 
 impl IceServers {
-    /// The URLs of what is `served`, under the best of `names`. Without any, the address that clients most likely see.
+    /// The URLs of the listeners in `served`, with the best of `names` as host. Without a name, the host is the address that
+    /// clients most likely see.
     #[must_use]
     pub fn new(served: &Served<'_>, names: &Names<'_>) -> Self {
         let stated = stated(names);
@@ -122,10 +123,10 @@ impl IceServers {
         if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
             servers.warnings.push(NAMELESS.to_owned());
         }
-        // `localhost` says nothing of where anybody listens, and browsers take it for 127.0.0.1, for ::1, or for unknown.
+        // `localhost` does not say where a listener is: browsers resolve it to 127.0.0.1, to ::1, or not at all.
         let afar = stated.clone().filter(|host| !host.is_localhost());
         let Some(host) = afar.clone().or_else(|| guessed(served)) else { return servers };
-        // Who names a host says that all listeners are there; a NAT or a proxy may stand between.
+        // A host that the operator names reaches all listeners, perhaps through a NAT or a proxy.
         let there = |listener: &&SocketAddr| afar.is_some() || served.is_at(listener, &host);
         let udp = pick(served.udp.iter().filter(there), USUAL);
         let tcp = pick(served.tcp.iter().filter(there), USUAL);
@@ -141,19 +142,20 @@ impl IceServers {
         servers
     }
 
-    /// What the operator should know of what is left out.
+    /// Warnings for the operator about listeners that are in no URL.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The TURN URLs, of these transports alone if any are named.
+    /// The TURN URLs. If `transports` is given, only the URLs of these transports.
     pub fn uris(&self, transports: Option<&[Transport]>) -> impl Iterator<Item = &str> {
         let wanted = move |transport: &Transport| transports.is_none_or(|some| some.contains(transport));
         self.turn.iter().filter(move |(transport, _)| wanted(transport)).map(|(_, url)| url.as_str())
     }
 
-    /// What a client needs to use the relay as `tag` for `ttl` from `now` on, by these transports only if any are named. `None` without a TURN URL that is left, or if [`Credentials::issue`] makes no credential.
+    /// The servers and a credential for `tag`, valid for `ttl` from `now` on. If `transports` is given, only servers of these
+    /// transports. `None` if no TURN URL is left, or if [`Credentials::issue`] makes no credential.
     #[must_use]
     pub fn configuration(
         &self,
@@ -193,7 +195,7 @@ impl Served<'_> {
         Some(behind_nat.map_or(ip, |relay| relay.public))
     }
 
-    /// Whether a listener takes what is sent to a host that was found by [`guessed`].
+    /// Whether the listener is reachable at `host`, which [`guessed`] found.
     fn is_at(&self, listener: &SocketAddr, host: &Host) -> bool {
         match host {
             Host::Name(_) => true,
@@ -206,13 +208,13 @@ impl Served<'_> {
 }
 
 impl Host {
-    /// A host as in a URL: a name, or an address, in brackets or not.
+    /// A host as in a URL: a name or an IP address, with or without brackets.
     fn read(text: &str) -> Self {
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
         bare.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Address)
     }
 
-    /// Whether it is this machine by its name (RFC 6761 §6.3).
+    /// Whether it is the name `localhost` or a name below it (RFC 6761 §6.3).
     fn is_localhost(&self) -> bool {
         match self {
             Self::Name(name) => name
@@ -241,8 +243,8 @@ fn stated(names: &Names<'_>) -> Option<Host> {
     names.ice_host.or(names.public_url_host).or(certificate).map(Host::read)
 }
 
-/// The address at which most clients see the listeners of the best transport: not loopback, and IPv4, if there is a
-/// choice.
+/// The address at which most clients see the listeners of the best transport. It prefers an address that is not
+/// loopback, then IPv4.
 fn guessed(served: &Served<'_>) -> Option<Host> {
     [served.udp, served.tcp, served.tls].into_iter().find_map(|listeners| {
         let seen = listeners.iter().filter_map(|listener| served.seen(listener));
@@ -250,13 +252,13 @@ fn guessed(served: &Served<'_>) -> Option<Host> {
     })
 }
 
-/// The port that browsers should use of these listeners': `best` if it is there.
+/// The listeners' port that browsers should use: `best` if one of them has it.
 fn pick<'a>(listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Option<u16> {
     let usable = listeners.filter(|listener| !is_refused(listener.port()));
     usable.min_by_key(|at| (at.ip().is_loopback(), at.port() != best)).map(SocketAddr::port)
 }
 
-/// Whether a browser refuses to find TURN at a port. STUN keeps to the same ones: it is where TURN is.
+/// Whether browsers refuse TURN at this port. The same rule is applied to STUN, which has the same port as TURN.
 fn is_refused(port: u16) -> bool {
     (port < SERVICES && !WEB.contains(&port)) || BAD.contains(&port)
 }
@@ -269,7 +271,7 @@ fn blocked_ports(served: &Served<'_>) -> Vec<String> {
         let mut ports: Vec<u16> = listeners.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
         ports.dedup();
-        // Port 0 is another one each time, and not known yet.
+        // Port 0 stands for any free port, which is not known yet.
         let blocked = ports.into_iter().filter(|port| *port != 0 && is_refused(*port));
         warnings.extend(blocked.map(|port| {
             format!("{key}: browsers refuse port {port}, so no ICE URL uses it: also listen on another port")
@@ -305,7 +307,7 @@ mod tests {
         Credentials::new("example.org", secrets, HashMap::new(), CheckExpiry::Allocate)
     }
 
-    /// All URLs of who listens on UDP, TCP and TLS.
+    /// All URLs for these listeners on UDP, TCP and TLS.
     fn urls(listen: [&[&str]; 3], relay: &[RelayAddress], names: &Names<'_>) -> Vec<String> {
         let [udp, tcp, tls] = listen.map(addresses);
         let served = Served { udp: &udp, tcp: &tcp, tls: &tls, tls_on_tcp: !tls.is_empty(), relay };
