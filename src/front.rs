@@ -1,9 +1,8 @@
-//! The front: meets every TCP connection, and hands it to the relay or to a server of HTTP.
+//! The front: accepts every TCP connection, and hands it to the relay or to the HTTP server.
 //!
-//! It is one thread with a tokio runtime. What takes time or patience, and what a stranger can be made to wait for or a
-//! library does well, happens here: accepting, PROXY protocol headers, TLS handshakes, HTTP. So a thousand handshakes cost
-//! the shards' packets nothing. From its first message on, a connection that speaks TURN belongs to a shard; one that speaks
-//! HTTP stays.
+//! The front is one thread with a tokio runtime. It accepts connections, reads PROXY protocol headers, does TLS handshakes
+//! and serves HTTP, so that a thousand handshakes do not delay the packets of the shards. When a TURN connection is
+//! identified, the front hands it to a shard. HTTP connections stay on the front.
 
 mod acceptor;
 mod door;
@@ -40,16 +39,16 @@ pub struct Front {
 /// Everything that a front must know before it starts, except its doors.
 #[derive(Debug)]
 pub struct Plan {
-    /// What TLS clients are shown; without it, no TLS is spoken.
+    /// The certificates for TLS clients; without them there is no TLS.
     pub certificates: Option<Arc<Certificates>>,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
-    /// The TLS handshakes that one client address may begin in a second, in the long run.
+    /// The TLS handshakes that one client address may begin per second, in the long run.
     pub handshakes_per_ip: u32,
 }
 
 impl Front {
-    /// Accepts the connections of `doors`, as many as `admission` lets in, and hands those that speak TURN to `relay`.
+    /// Accepts connections at `doors`, at most as many as `admission` allows, and hands the TURN connections to `relay`.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
@@ -76,32 +75,32 @@ impl Front {
         Ok(Self { orders, counters, admission, threads })
     }
 
-    /// Whether its thread answers within `patience`.
+    /// Whether the front's thread answers within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         // If the thread has ended, the order and its ping are dropped here.
         life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
     }
 
-    /// What it holds and has counted.
+    /// The front's current and total counts.
     #[must_use]
     pub fn snapshot(&self) -> observed::Front {
         let ended = metrics::ended(std::slice::from_ref(&self.counters));
         observed::Front { connections: self.admission.total(), ended }
     }
 
-    /// Waits until its thread ends by itself, which is always a bug.
+    /// Waits until the front's thread ends without having been stopped, which is always a bug.
     pub async fn failed(&self) {
         self.threads.failed().await;
     }
 
-    /// Closes every door, and every connection that speaks HTTP.
+    /// Closes every door and every HTTP connection.
     pub fn stop(&self) {
         // If the thread has ended, it needs no order.
         let _ = self.orders.send(Order::Stop);
         self.threads.join();
     }
 
-    /// What it counts.
+    /// The front's counters.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters

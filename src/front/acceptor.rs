@@ -1,4 +1,4 @@
-//! Accepts the connections of every door, and finds out who each client is and what it speaks.
+//! Accepts connections at every door, and identifies each client's address and protocol.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -29,43 +29,43 @@ use crate::outcome::Ending;
 use crate::relay::datagrams::give_back_memory;
 use crate::relay::{Arrival, Relay};
 
-/// What connections are accepted with.
+/// Accepts connections.
 pub(super) struct Acceptor {
-    /// Serves those that speak TURN.
+    /// Serves TURN connections.
     pub(super) relay: Relay,
-    /// How many there may be.
+    /// Limits the number of connections.
     pub(super) admission: Arc<Admission>,
-    /// What TLS clients are shown; without it, no TLS is spoken.
+    /// The certificates for TLS clients; without them there is no TLS.
     pub(super) certificates: Option<Arc<Certificates>>,
-    /// How many TLS handshakes may begin.
+    /// Limits the rate of TLS handshakes.
     pub(super) handshakes: Handshakes,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub(super) proxies: Vec<IpNet>,
     /// The clock.
     pub(super) clock: Clock,
-    /// Counts the connections that neither the relay nor a server is handed.
+    /// Counts the connections that are closed before the relay or the HTTP server gets them.
     pub(super) counters: Arc<Counters>,
 }
 
-/// What a connection turned out to be.
+/// A connection whose protocol is known.
 enum Identified {
-    /// One that speaks TURN, or has yet to show that it does.
+    /// TURN, or nothing that rules TURN out so far.
     Turn(Box<Arrival>),
-    /// One that speaks HTTP.
+    /// HTTP.
     Http(TcpStream, connection::Client),
-    /// One that speaks HTTP over TLS.
+    /// HTTP over TLS.
     Https(Box<TlsStream<TcpStream>>, connection::Client),
 }
 
-/// How long nothing is accepted when the system gives no more sockets.
+/// How long a listener waits before it accepts again when the operating system refuses to create a socket.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often it is looked whether a crowd has left.
+/// How often the front checks whether many connections have closed.
 const TIDYING: Duration = Duration::from_secs(5);
-/// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method that anybody uses begins with it.
+/// The first byte of a TLS handshake record (RFC 8446 §5.1). No STUN method in use begins with this byte.
 const HANDSHAKE: u8 = 22;
 
 impl Acceptor {
-    /// Accepts connections until it is told to stop. Those that a server serves end with it.
+    /// Accepts connections until an order to stop arrives. HTTP connections end when this returns.
     ///
     /// # Errors
     /// If the operating system refuses a runtime or a poll, or a task has panicked.
@@ -73,7 +73,7 @@ impl Acceptor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let acceptor = Arc::new(self);
         runtime.block_on(async {
-            // None of these ends by itself.
+            // These tasks run until they are dropped.
             let mut duties = JoinSet::new();
             duties.spawn(Arc::clone(&acceptor).tidy());
             for Door { socket, kind } in doors {
@@ -82,7 +82,7 @@ impl Acceptor {
             loop {
                 tokio::select! {
                     order = inbox.recv() => match order {
-                        // If nobody waits for the answer any more, nobody needs it.
+                        // If the receiver is gone, the answer is not needed any more.
                         Some(Order::Ping(ping)) => drop(ping.send(())),
                         Some(Order::Stop) | None => return Ok(()),
                     },
@@ -92,8 +92,8 @@ impl Acceptor {
         })
     }
 
-    /// Gives back what memory a crowd took, when it has left: what is freed stays with the process otherwise, because
-    /// something still used lies behind it.
+    /// Returns memory to the system after many connections have closed. Otherwise freed memory stays with the process,
+    /// because memory that is still used lies behind it.
     async fn tidy(self: Arc<Self>) {
         loop {
             sleep(TIDYING).await;
@@ -108,7 +108,7 @@ impl Acceptor {
         loop {
             match listener.accept().await {
                 Ok((socket, from)) => {
-                    // A proxy speaks for many, who are counted where they are known.
+                    // A proxy's own address is not limited: its clients are counted when their addresses are known.
                     let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, &kind));
                     let Ok(permit) = self.admission.admit(ip, self.clock.now().moment) else {
                         self.refuse(from, Ending::Crowded);
@@ -128,7 +128,7 @@ impl Acceptor {
         }
     }
 
-    /// Finds out in time what a connection is, and lets it be served.
+    /// Identifies a connection within [`FIRST_MESSAGE`], and hands it to the relay or serves it.
     async fn welcome(&self, socket: TcpStream, from: SocketAddr, permit: Permit, kind: &Kind) {
         let told = Arc::new(Notify::new());
         let tell = Arc::clone(&told);
@@ -202,7 +202,7 @@ impl Acceptor {
             },
             Err((error, socket)) => {
                 tracing::debug!(%client, %error, "TLS handshake failed");
-                // In this order: who sees the end may come again at once.
+                // In this order: a client may reconnect as soon as it sees that the socket is closed.
                 drop(permit);
                 drop(socket);
                 Err(Ending::BadHandshake)
@@ -210,7 +210,7 @@ impl Acceptor {
         }
     }
 
-    /// Whether an address is that of a proxy, which speaks for others.
+    /// Whether an address is that of a trusted proxy.
     fn is_proxy(&self, ip: IpAddr, kind: &Kind) -> bool {
         match kind {
             Kind::Http(server) => server.is_proxy(ip),
@@ -224,7 +224,7 @@ impl Acceptor {
     }
 }
 
-/// Waits for the first byte, and leaves it where it is.
+/// Waits for the first byte, without consuming it.
 async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
     let mut first = [0];
     match socket.peek(&mut first).await {
@@ -233,8 +233,8 @@ async fn speaks_tls(socket: &TcpStream) -> Result<bool, Ending> {
     }
 }
 
-/// Which HTTP a TLS client speaks, if it does: by what it negotiated (RFC 7301), or else by its first byte, which stays
-/// where it is. A request line begins with a letter, and no first message of a TURN client does.
+/// Which HTTP a TLS client speaks; `None` for TURN. The negotiated protocol decides (RFC 7301). Without one the first byte
+/// decides, which is not consumed: a request line begins with a capital letter, and no TURN client's first message does.
 async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>, Ending> {
     match stream.get_ref().1.alpn_protocol().and_then(Alpn::of) {
         Some(Alpn::Http2) => return Ok(Some(Protocol::Http2)),

@@ -1,4 +1,4 @@
-//! A door: a TCP socket that listens, what its clients may speak, and the server of those that speak HTTP.
+//! A door: a listening TCP socket, the protocols that are allowed on it, and the server for HTTP.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use crate::http::connection::Server;
 use crate::network::tcp;
 
-/// A TCP socket that listens, and what it is for.
+/// A listening TCP socket and its protocols.
 #[derive(Debug)]
 pub struct Door {
     /// The socket.
     pub socket: std::net::TcpListener,
-    /// What clients may speak.
+    /// The protocols that are allowed.
     pub kind: Kind,
 }
 
-/// What clients may speak at a door, and the server of those that speak HTTP.
+/// The protocols that are allowed at a door, and the server for HTTP.
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// TURN over TCP, and TURN or HTTP over TLS.
@@ -26,7 +26,7 @@ pub enum Kind {
     Http(Server),
 }
 
-/// Connections that may wait to be accepted, if the kernel allows as many.
+/// At most this many connections wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 1024;
 
 impl Door {
@@ -45,7 +45,7 @@ impl Door {
 }
 
 impl Kind {
-    /// The server of the clients that speak HTTP.
+    /// The server for HTTP.
     pub(super) fn server(&self) -> &Server {
         match self {
             Self::Any(server) | Self::Tls(server) | Self::Http(server) => server,

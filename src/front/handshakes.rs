@@ -1,9 +1,9 @@
-//! Limits how often TLS handshakes begin: for each client address, and for each network.
+//! Limits the rate of TLS handshakes, for each client address and for each network.
 //!
-//! A handshake costs its client nothing but a message, and us up to a millisecond on the thread that signals and pages
-//! wait for. So many as a room full of people needs may begin at once, and few in the long run: that much each address
-//! is sure of. What is over it is served as long as the daemon has time for it, so that one who floods does not close
-//! HTTPS to everybody behind the same NAT.
+//! A handshake costs the client one message, and the daemon up to a millisecond on the thread that also serves signaling
+//! and pages. Each address may begin enough handshakes at once for a room full of people, and few in the long run.
+//! Handshakes above this rate share a spare rate, so that one flooding client does not block HTTPS for everybody behind
+//! the same NAT.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -14,23 +14,23 @@ use crate::bounds::notice::Notice;
 use crate::bounds::rate::{Rate, SharedBucket};
 use crate::clock::Moment;
 
-/// What each address, and each network, has begun.
+/// The handshakes that each address and each network has begun.
 #[derive(Debug)]
 pub(super) struct Handshakes {
     begun: Mutex<NetThrottle>,
-    /// What is over the rates of addresses and networks, of everybody together.
+    /// The handshakes above the rates of their addresses and networks, of all clients together.
     spare: SharedBucket,
     spare_rate: Rate,
     refused: Notice,
 }
 
-/// Seconds' worth that may begin at once: a classroom that comes back after its network was gone.
+/// Handshakes that may begin at once, in seconds of the rate: a classroom reconnects after its network was down.
 const BURST: u64 = 20;
-/// How many addresses' rates are served beside them: about half of what one thread can do.
+/// The spare rate, as a multiple of one address's rate: about half of what one thread can do.
 const SPARE: u64 = 10;
 
 impl Handshakes {
-    /// So many a second for one address in the long run.
+    /// Allows one address `per_second` handshakes in the long run.
     #[must_use]
     pub(super) fn new(per_second: u64) -> Self {
         let rate = Rate::new(per_second, Duration::from_secs(1), per_second * BURST);
@@ -42,7 +42,7 @@ impl Handshakes {
         }
     }
 
-    /// Whether a client may begin one more.
+    /// Whether a client may begin a handshake; counts it if so.
     pub(super) fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
         // A panic elsewhere leaves the buckets as they were.
         let sure = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
@@ -74,7 +74,7 @@ mod tests {
         std::net::Ipv6Addr::new(0x2a00, 1, 2, subnet, 0, 0, 0, 1).into()
     }
 
-    /// 100 people with nine connections each: a WebSocket, pages, and a relay for each of seven others.
+    /// 100 people with nine connections each: a WebSocket, pages, and a relay for each of the seven other members.
     #[test]
     fn a_classroom_comes_back_at_once_and_a_flood_is_held_to_the_rate() {
         let handshakes = Handshakes::new(50);
@@ -89,7 +89,7 @@ mod tests {
         );
     }
 
-    /// Bare hellos, which cost who sends them nothing.
+    /// Only the hello of each handshake, which costs the sender nothing.
     #[test]
     fn who_floods_does_not_close_the_door_to_everybody_behind_the_same_nat() {
         let handshakes = Handshakes::new(50);

@@ -1,4 +1,4 @@
-//! Reads the PROXY protocol header that a proxy puts in front of a connection, and not one byte more.
+//! Reads the PROXY protocol header at the beginning of a proxy's connection, and not one byte more.
 //!
 //! <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, versions 1 and 2.
 
@@ -8,27 +8,27 @@ use std::net::SocketAddr;
 use ppp::{HeaderResult, v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// The two ends of the connection that a proxy speaks for.
+/// The two ends of the connection between the client and the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
-    /// Who connected to the proxy.
+    /// The client's address.
     pub(super) client: SocketAddr,
-    /// Where they connected to.
+    /// The address that the client connected to.
     pub(super) server: SocketAddr,
 }
 
 /// The shortest header of version 1 is longer than the signature of version 2.
 const SIGNATURE: usize = v2::PROTOCOL_PREFIX.len();
-/// What version 2 says in front of its addresses.
+/// Bytes in front of the addresses in version 2.
 const FIXED: usize = SIGNATURE + 4;
-/// The longest header of version 1, its end of line included.
+/// The longest header of version 1, including its line end.
 const LINE_MAX: usize = 107;
-/// Type and length in front of what may follow the addresses.
+/// The type and length of a TLV, which may follow the addresses.
 const TLV_HEAD: usize = 3;
-/// The longest header of version 2 that is read. Its length field could say 64 KiB.
+/// The longest header of version 2 that is accepted. Its length field allows 64 KiB.
 const HEADER_MAX: usize = 4096;
 
-/// Reads a header. `None` if the proxy speaks for itself, as it does for a health check.
+/// Reads a header. `None` if the proxy connects on its own behalf, for example for a health check.
 ///
 /// # Errors
 /// If the connection fails, or begins with anything else.
@@ -52,7 +52,7 @@ pub(super) async fn read(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Opti
     parse(&header).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// The ends that a whole header names; `None` if it is no header of a TCP connection.
+/// The ends in a complete header; the outer `None` if it is not a valid header of a TCP connection.
 fn parse(header: &[u8]) -> Option<Option<Ends>> {
     let ends =
         |client: SocketAddr, server: SocketAddr| Some(Some(Ends { client: canonical(client), server }));
@@ -85,9 +85,9 @@ fn parse(header: &[u8]) -> Option<Option<Ends>> {
     }
 }
 
-/// Whether what follows the addresses (§2.2) fills its place exactly, and a checksum in it is right. The specification lets
-/// a receiver skip all of it, and wants whoever reads checksums to end the connection for a wrong one (§2.2.3). We read:
-/// where the two ends do not agree on what the header says, who the client is has been said by nobody.
+/// Whether the TLVs after the addresses (§2.2) fill the header exactly, and a checksum among them is right. A receiver may
+/// skip TLVs, but one that reads checksums must end the connection for a wrong one (§2.2.3). We read them: if the proxy
+/// and we disagree about the header, the client's address in it cannot be trusted.
 fn are_whole(tlvs: v2::TypeLengthValues<'_>, header: &[u8]) -> bool {
     let mut at = header.len() - tlvs.as_bytes().len();
     for tlv in tlvs {
@@ -105,7 +105,7 @@ fn are_whole(tlvs: v2::TypeLengthValues<'_>, header: &[u8]) -> bool {
     true
 }
 
-/// Castagnoli's CRC-32 (RFC 4960 appendix B), bit by bit: once for a connection from a proxy that wants it.
+/// Castagnoli's CRC-32 (RFC 4960 appendix B), bit by bit: it is only needed when a proxy sends a checksum.
 fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -126,7 +126,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 mod tests {
     use super::*;
 
-    /// What is read of a connection that begins with `bytes`, and what is left of it.
+    /// The result of reading a connection that begins with `bytes`, and the bytes that are left.
     fn read_from(bytes: &[u8]) -> (io::Result<Option<Ends>>, &[u8]) {
         let mut rest = bytes;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(found.client, "198.51.100.7:40000".parse().unwrap());
     }
 
-    /// A header with a checksum, all of whose bytes but those of the checksum are as given.
+    /// A header with a right checksum between the given TLVs.
     fn summed(before: &[u8], after: &[u8]) -> Vec<u8> {
         let mut header = version_2(0x21, 0x11, &[&V4[..], before, &[0x03, 0, 4], &[0; 4], after].concat());
         let at = FIXED + V4.len() + before.len() + TLV_HEAD;
