@@ -1,4 +1,4 @@
-//! Holds the certificates that TLS clients are shown, and replaces them without a restart.
+//! Holds the certificates for TLS clients, and replaces them without a restart.
 
 mod alpn;
 mod error;
@@ -33,9 +33,9 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// The certificates that are shown to clients.
+/// The certificates for TLS clients.
 ///
-/// [`Self::current`] is cheap, for any thread, and once for each connection; [`Self::reload`] reads files.
+/// [`Self::current`] is cheap: any thread may call it for each connection. [`Self::reload`] reads files.
 #[derive(Debug)]
 pub struct Certificates {
     names: Vec<String>,
@@ -43,21 +43,21 @@ pub struct Certificates {
     current: RwLock<Arc<ServerConfig>>,
 }
 
-/// What became of reading the files again. Nothing taken and nothing refused: nothing had changed.
+/// The outcome of a reload. If nothing was taken and nothing refused, nothing had changed.
 #[derive(Debug, Default)]
 pub struct Reloaded {
     /// How many certificates are new.
     pub taken: usize,
-    /// Why others were refused; for each of them the old one stays.
+    /// Why others were refused. Their old certificates stay in use.
     pub refused: Vec<CertificateError>,
 }
 
 impl Certificates {
-    /// Reads certificates, of which each of `names` must be in one. A certificate that is expired is taken all the same,
-    /// and a [warning](Self::warnings): after a reboot, UDP must be served whatever became of the renewal.
+    /// Reads certificates. Each of `names` must be in one of them. An expired certificate is accepted with a
+    /// [warning](Self::warnings), because UDP must be served after a reboot even if the renewal has failed.
     ///
     /// # Errors
-    /// Which files are wrong, and what to do; never nothing.
+    /// Which files are wrong, and what to do. Never an empty list.
     pub fn load(files: &[Files], names: &[String]) -> Result<Self, Vec<CertificateError>> {
         let (mut pairs, mut errors) = (Vec::new(), Vec::new());
         for files in files {
@@ -76,14 +76,14 @@ impl Certificates {
         Ok(Self { names: names.to_owned(), pairs: Mutex::new(pairs), current })
     }
 
-    /// What a new connection is served with.
+    /// The TLS configuration for a new connection.
     #[must_use]
     pub fn current(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again. A pair that is good replaces its old one for new connections; of one that is not, the old
-    /// one stays. Here a certificate must be valid at `now` as well, unless it is the same as before.
+    /// Reads the files again. New connections use the pairs that changed and are valid at `now`. Other pairs stay as they
+    /// were, and all do if one of the names would be in no certificate.
     pub fn reload(&self, now: Unix) -> Reloaded {
         let mut pairs = self.pairs();
         let mut reloaded = Reloaded::default();
@@ -112,25 +112,25 @@ impl Certificates {
         reloaded
     }
 
-    /// What works, or may, but is probably not meant.
+    /// Warnings about certificates and keys that can be used, but are probably mistakes.
     #[must_use]
     pub fn warnings(&self, now: Unix) -> Vec<String> {
         self.pairs().iter().flat_map(|pair| pair.warnings(now)).collect()
     }
 
-    /// When the first of them expires; the Unix epoch if there is none.
+    /// When the first certificate expires; the Unix epoch if there is none.
     #[must_use]
     pub fn expiry(&self) -> Expiry {
         self.pairs().iter().map(|pair| pair.expiry()).min().unwrap_or(Expiry::at(Unix::default()))
     }
 
-    /// Key files that nobody but their owner and group may read.
+    /// Key files that only their owner and group may read.
     #[must_use]
     pub fn closed_keys(&self) -> Vec<PathBuf> {
         self.pairs().iter().filter(|pair| !pair.is_key_public()).map(|pair| pair.files.key.clone()).collect()
     }
 
-    /// What the files look like from outside, for [`Watch`].
+    /// The metadata of the files, for [`Watch`].
     #[must_use]
     pub fn stamps(&self) -> Stamps {
         let pairs = self.pairs();
@@ -142,7 +142,7 @@ impl Certificates {
     }
 }
 
-/// The names that are in no certificate, though each must be.
+/// An error for each of `names` that is in no certificate; none if there are no certificates.
 fn uncovered(pairs: &[Arc<Pair>], names: &[String]) -> Vec<CertificateError> {
     let Some(first) = pairs.first() else { return Vec::new() };
     let names = names.iter().filter(|name| !pairs.iter().any(|pair| pair.covers(name)));
@@ -162,7 +162,7 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(ByName(pairs.to_vec())));
     config.alpn_protocols = Alpn::ALL.iter().map(|protocol| protocol.id().to_vec()).collect();
-    // A session that is resumed would never see a new certificate, and be remembered on behalf of strangers.
+    // A resumed session would never get a new certificate, and the server would hold state for unauthenticated clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config
@@ -170,8 +170,8 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 
-/// Shows a client the first certificate for the name that it asks for. Who asks for none, or for another, sees the first
-/// one: who connects to an address and verifies nothing is served, and who verifies will say so itself.
+/// Chooses the first certificate that covers the client's SNI. Clients with an unknown or missing SNI get the first
+/// certificate: a client that connects to an IP address and does not verify is served, and one that verifies reports it.
 #[derive(Debug)]
 struct ByName(Vec<Arc<Pair>>);
 
@@ -300,7 +300,7 @@ mod tests {
         assert!(said.contains(&expected), "{said}\nshould contain {expected}");
     }
 
-    /// What looks like PEM and holds three zeros.
+    /// A PEM block of three zeros.
     fn pem(kind: &str) -> String {
         format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")
     }
@@ -426,7 +426,7 @@ mod tests {
         }
     }
 
-    /// A client that asks for `name` and trusts `trusted` alone meets a server.
+    /// A handshake between `server` and a client that asks for `name` and trusts only `trusted`.
     fn handshake(
         server: &Arc<ServerConfig>,
         trusted: &Files,
@@ -562,7 +562,7 @@ mod tests {
         differs("behind another");
     }
 
-    /// A folder for one test, which goes with it.
+    /// A folder for one test, deleted when it is dropped.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -572,7 +572,7 @@ mod tests {
             Self(path)
         }
 
-        /// A pair that is valid for longer than these tests.
+        /// A pair that is valid until 2100.
         fn pair(&self, name: &str, names: &[&str]) -> Files {
             self.pair_valid(name, names, (2026, 1), (2100, 1))
         }

@@ -14,7 +14,7 @@ pub enum Alpn {
 }
 
 impl Alpn {
-    /// All, in the order of the server's preference: of those that a client offers, the first one here counts.
+    /// All protocols, in the order of the server's preference: the first one that the client offers is chosen.
     pub const ALL: [Self; 4] = [Self::Turn, Self::NatDiscovery, Self::Http2, Self::Http1];
 
     /// The identification sequence.

@@ -20,33 +20,33 @@ pub enum Fault {
     CertificateUnreadable(io::Error),
     /// The key cannot be read.
     KeyUnreadable(io::Error),
-    /// The certificate's file has none.
+    /// The certificate's file has no certificate.
     NoCertificate,
-    /// The key's file has none.
+    /// The key's file has no key.
     NoKey,
     /// The key needs a passphrase.
     EncryptedKey,
-    /// The certificate is none.
+    /// The certificate is invalid.
     MalformedCertificate(String),
-    /// The key is none that is supported.
+    /// The key is invalid or not supported.
     UnusableKey(String),
-    /// The key belongs to another certificate than that in this file.
+    /// The key does not belong to the certificate in this file.
     KeyMismatch(PathBuf),
-    /// A host name of the clients is in no certificate.
+    /// A host name that clients use is in no certificate.
     WrongName {
         /// The name.
         name: String,
-        /// The names that are.
+        /// The names that are in a certificate.
         has: Vec<String>,
     },
-    /// It is no longer valid; since this day.
+    /// It expired on this day.
     Expired(String),
-    /// It is not valid yet, but from this day on.
+    /// It is only valid from this day on.
     NotYetValid(String),
 }
 
 impl CertificateError {
-    /// The key of the configuration that names what is wrong.
+    /// The configuration key that names the wrong file.
     #[must_use]
     pub fn key(&self) -> &'static str {
         match self.fault {

@@ -1,4 +1,4 @@
-//! Reads a certificate with its key, and judges whether they can be used.
+//! Reads a certificate with its key, and checks that they can be used.
 
 use std::io;
 use std::net::IpAddr;
@@ -28,11 +28,11 @@ use crate::files;
 pub(super) struct Pair {
     pub(super) files: Files,
     pub(super) certified: Arc<CertifiedKey>,
-    /// What it is for.
+    /// The names that the certificate is for.
     pub(super) names: Vec<String>,
     begin: ASN1Time,
     end: ASN1Time,
-    /// Whether its issuer signed it, and no chain is given.
+    /// Whether the certificate is not self-signed and its chain is missing.
     lacks_chain: bool,
 }
 
@@ -40,7 +40,7 @@ impl Pair {
     /// Reads both files.
     ///
     /// # Errors
-    /// What is wrong with each of them; never nothing.
+    /// What is wrong with each file. Never an empty list.
     pub(super) fn load(files: &Files) -> Result<Self, Vec<CertificateError>> {
         let Files { certificate, key } = files;
         let bad_certificate = |fault| CertificateError { file: certificate.clone(), fault };
@@ -62,7 +62,10 @@ impl Pair {
         Ok(Self { files: files.clone(), certified: Arc::new(certified), names, begin, end, lacks_chain })
     }
 
-    /// What the files have now, if that is another certificate, and one that is valid at `now`.
+    /// The pair that is in the files now; `None` if the certificate is unchanged.
+    ///
+    /// # Errors
+    /// Also if the new certificate is not valid at `now`.
     pub(super) fn successor(&self, now: Unix) -> Result<Option<Self>, Vec<CertificateError>> {
         let new = Self::load(&self.files)?;
         if new.certified.cert == self.certified.cert {
@@ -74,7 +77,7 @@ impl Pair {
         }
     }
 
-    /// Whether it is for `name`, by itself or by a wildcard.
+    /// Whether the certificate is for `name`, literally or by a wildcard.
     pub(super) fn covers(&self, name: &str) -> bool {
         let leaf = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
         let (Ok(leaf), Ok(name)) = (leaf, ServerName::try_from(name)) else { return false };
@@ -116,7 +119,8 @@ impl Pair {
         warnings
     }
 
-    /// How long before its end whoever renews by itself has done so; certificates of few days are renewed later.
+    /// How long before its end the certificate should have been renewed automatically. Short-lived certificates are renewed
+    /// later.
     fn soon(&self) -> Duration {
         SOON.min(self.expiry().left(unix(self.begin)) / 4)
     }
@@ -133,7 +137,7 @@ impl Pair {
     }
 }
 
-/// What a certificate is for, from when to when it is valid, and whether the chain to its issuer is missing.
+/// A certificate's names, the begin and end of its validity, and whether the chain to its issuer is missing.
 type Said = (Vec<String>, ASN1Time, ASN1Time, bool);
 
 fn load_chain(file: &Path) -> Result<(Vec<CertificateDer<'static>>, Said), Fault> {
@@ -180,7 +184,7 @@ fn unusable(error: &Error) -> Fault {
     Fault::UnusableKey(reason)
 }
 
-/// What the first certificate says.
+/// Reads the first certificate of the chain.
 fn inspect(chain: &[CertificateDer<'_>]) -> Result<Said, Fault> {
     let leaf = chain.first().ok_or(Fault::NoCertificate)?;
     let parsed = X509Certificate::from_der(leaf);
@@ -204,7 +208,7 @@ fn show(name: &GeneralName<'_>) -> String {
     name.to_string()
 }
 
-/// The same time; what was before 1970 is long over.
+/// Converts a time. Times before 1970 become the Unix epoch.
 fn unix(time: ASN1Time) -> Unix {
     Unix::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }

@@ -1,4 +1,4 @@
-//! Reads the certificates again when their files change, and when it is asked to.
+//! Reads the certificates again when their files change, and on request.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -30,7 +30,7 @@ enum Cause {
     Request,
 }
 
-/// Written by the thread.
+/// The thread's counters.
 #[derive(Debug, Default)]
 struct Counted {
     taken: Counter,
@@ -39,7 +39,7 @@ struct Counted {
 }
 
 impl Renewal {
-    /// Logs what is doubtful in the certificates, and replaces each of them when a new one is in its files.
+    /// Logs warnings about the certificates, and replaces each certificate when its files have a new one.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
@@ -56,33 +56,33 @@ impl Renewal {
         Ok(Self { orders, counted, threads })
     }
 
-    /// Reads the files again, and logs what became of it.
+    /// Has the thread read the files again and log the outcome.
     pub fn reload(&self) {
         // If the thread has ended, `failed` says so.
         let _ = self.orders.send(Order::Reload);
     }
 
-    /// What it has counted.
+    /// The thread's counters.
     #[must_use]
     pub fn snapshot(&self) -> observed::Certificates {
         let Counted { taken, refused, expiry } = &*self.counted;
         observed::Certificates { expiry: expiry.get(), taken: taken.get(), refused: refused.get() }
     }
 
-    /// Waits until its thread ends by itself, which is always a bug. Nobody asks whether it is alive: a file system that
-    /// hangs is no reason to stop serving.
+    /// Waits until the thread ends without having been stopped, which is always a bug. No check asks whether the thread is
+    /// alive, because serving must go on when a file system hangs.
     pub async fn failed(&self) {
         self.threads.failed().await;
     }
 
-    /// Tells its thread to end. Does not wait for it, because a file system may hang.
+    /// Tells the thread to end. Does not wait for it, because a file system may hang.
     pub fn stop(&self) {
         // If the thread has ended, it needs no order.
         let _ = self.orders.send(Order::Stop);
     }
 }
 
-/// What the thread has.
+/// The thread's state.
 struct Reader {
     certificates: Arc<Certificates>,
     counted: Arc<Counted>,

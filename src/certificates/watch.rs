@@ -1,20 +1,20 @@
-//! Tells from the outside of files when to read them again.
+//! Decides from the metadata of files when to read them again.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often to look. A change is taken up after two looks: within a second, with time to spare for reading.
+/// How often to look. A change is read at the second look after it, and so within a second.
 pub const PERIOD: Duration = Duration::from_millis(250);
 
-/// What files look like from outside, behind every symlink: enough to see that one was replaced, written or opened.
+/// Metadata of files, with symlinks followed. It changes when a file is replaced or written, or gets another owner or mode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamps(Vec<Option<Stamp>>);
 
-/// Decides when files have changed and are settled.
+/// Decides when files have changed and come to rest.
 ///
-/// Looking at them again and again also works where notifications do not: symlinks that are swapped (certbot,
-/// Kubernetes), files that are missing for a while, network mounts.
+/// Polling also works where notifications do not: swapped symlinks (certbot, Kubernetes), files that are missing for a
+/// while, network mounts.
 #[derive(Debug, Default)]
 pub struct Watch {
     seen: Option<Stamps>,
@@ -27,7 +27,7 @@ struct Stamp {
     inode: u64,
     length: u64,
     written: (i64, i64),
-    /// Changes with the owner and the mode as well, which may be what was wrong.
+    /// The time of the last status change. A new owner or mode changes it too, and may be what makes the file readable.
     changed: (i64, i64),
 }
 
@@ -38,9 +38,9 @@ impl Stamps {
 }
 
 impl Watch {
-    /// Whether the files, which look like `stamps` now, are to be read. They are when they changed since they were last
-    /// read, and not since the last look: a certificate is often written a moment before its key. Files that never
-    /// come to rest are never read. The first state is read too, as it may be newer than what the start has read.
+    /// Whether to read the files, whose metadata is now `stamps`. They are read if they have changed since they were last
+    /// read, but not since the last look: a certificate is often written a moment before its key. Files that never come to
+    /// rest are never read. The first state is read too, because it may be newer than what was read at start.
     pub fn look(&mut self, stamps: Stamps) -> bool {
         let settled = self.seen.as_ref() == Some(&stamps);
         let due = settled && self.judged.as_ref() != Some(&stamps);
@@ -51,7 +51,7 @@ impl Watch {
         due
     }
 
-    /// The files are read now, for whatever reason; `stamps` are from before.
+    /// Notes that the files are read now, for any reason. `stamps` must be from before the reading.
     pub fn judged(&mut self, stamps: Stamps) {
         self.judged = Some(stamps);
     }
