@@ -1,13 +1,12 @@
-//! What browsers and backends ask for over HTTP: pages, credentials, and the way into a room.
+//! The HTTP server: pages, credentials for backends, and the WebSocket for rooms.
 //!
-//! A connection comes from the front, plain or decrypted, and is served by hyper with bounds on time and size
-//! ([`connection`]). When a request comes in, the server finds out once who sent it ([`requester`]); the request is then
-//! screened ([`screen`]) and goes to one of the routes (`router.rs`). All handlers share one `AppState`. The API for
-//! backends is `api`: it authenticates the request by its key, checks what is asked for, and writes the answer in the
-//! format that the client knows. Errors are RFC 9457 problems ([`problem`]).
+//! The front hands over connections, plain or decrypted. hyper serves them with bounds on time and size ([`connection`]).
+//! When a request arrives, the server identifies its sender ([`requester`]), screens it ([`screen`]) and routes it
+//! (`router.rs`). All handlers share one `AppState`. The API for backends is `api`: it authenticates the request by its
+//! API key, checks its parameters, and answers in the client's format. Errors are RFC 9457 problems ([`problem`]).
 //!
-//! [`Site`] is all of this as one service. Imports fall: `site`, then `router`, then `api` and the other handlers, then
-//! `authentication` and `cors`, then `app_state`, then what that is made of. No file of this folder imports this one.
+//! [`Site`] is all of this as one service. Imports go one way: `site`, then `router`, then `api` and the other handlers,
+//! then `authentication` and `cors`, then `app_state`, then its parts. No file of this folder imports this one.
 
 mod api;
 mod app_state;

@@ -1,4 +1,4 @@
-//! What all handlers share: one value, made when the daemon starts.
+//! The state that all handlers share: one value, made when the daemon starts.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,50 +22,50 @@ use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
 use crate::signaling::hub::Hub;
 
-/// What all handlers share.
+/// The state that all handlers share.
 pub(super) struct AppState {
     /// The clock.
     pub(super) clock: Clock,
-    /// Whose pages may do what.
+    /// Which pages may do what.
     pub(super) origins: Arc<Origins>,
-    /// Which refused pages the operator was told of.
+    /// Logs refused pages.
     pub(super) refusals: Refusals,
-    /// Who may create rooms, and test the connection.
+    /// Who may create rooms and test the connection.
     pub(super) create: Create,
-    /// What credentials are made from, and which ones are revoked.
+    /// Issues credentials, and knows the revoked ones.
     pub(super) credentials: Credentials,
     /// The servers that credentials are for.
     pub(super) ice: IceServers,
     /// Makes and checks room tokens.
     pub(super) room_tokens: RoomTokens,
-    /// Where credentials are revoked.
+    /// The relay, which revokes credentials.
     pub(super) relay: Relay,
     /// The rooms.
     pub(super) hub: Arc<Hub>,
-    /// How often each address, and each network, tests the connection.
+    /// Limits how often each address and each network tests the connection.
     pub(super) checks: Limiter,
-    /// How often each asks whether it would be let into the rooms.
+    /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
     keys: Mutex<Keys>,
     rng: Mutex<StdRng>,
 }
 
-/// A rate for each client address and network, which all requests share.
+/// A rate limit for each client address and network.
 pub(super) struct Limiter(Mutex<NetThrottle>);
 
-/// Connection tests of one address, in a minute and at once: a class behind one address tests at the same time. What these
-/// credentials allow is bounded as for any other.
+/// Connection tests of one address, per minute and at once: a class behind one address tests at the same time. The
+/// credentials for these tests have the same limits as all others.
 const CHECKS: u64 = 60;
 const CHECKS_AT_ONCE: u64 = 120;
-/// How often one address may ask whether it would be let into the rooms, in a minute and at once. A class behind one
-/// address opens its pages at the same time, and the answer costs less than a page.
+/// How often one address may ask whether it may open a WebSocket, per minute and at once. A class behind one address opens
+/// its pages at the same time, and the answer costs less than a page.
 const DOORS: u64 = 600;
 const DOORS_AT_ONCE: u64 = 200;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl AppState {
-    /// The state at the start. `seed` must be unpredictable: it names the users for whom a backend gives no name.
+    /// The initial state. `seed` must be unpredictable: it makes the names of users for whom a backend gives no name.
     pub(super) fn new(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
         let Plan { origins, create, credentials, ice, keys, proxies: _ } = plan;
         Self {
@@ -85,12 +85,12 @@ impl AppState {
         }
     }
 
-    /// The API keys. Their counts are right between any two statements, so a panic elsewhere spoils nothing.
+    /// The API keys. Their counts are consistent after every statement, so a poisoned lock does no harm.
     pub(super) fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name of 72 random bits, for a user without one.
+    /// A name of 72 random bits, for a user without a name.
     pub(super) fn random_user(&self) -> String {
         let mut bytes = [0; 9];
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
@@ -103,7 +103,7 @@ impl Limiter {
         Self(Mutex::new(NetThrottle::new(of_address)))
     }
 
-    /// Lets a client at `ip` do it once more, or says when it may.
+    /// Counts one request from `ip`. An error says when the client may try again.
     pub(super) fn take(&self, ip: IpAddr, now: Moment) -> Result<(), Problem> {
         let mut throttle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         throttle.take(ip, now).map_err(|(_, wait)| Problem::too_often(wait))

@@ -1,4 +1,4 @@
-//! Serves one embedded file: compressed if the browser can read that, and not again if the browser has it.
+//! Serves one embedded file: compressed if the client accepts gzip, and without a body if the client's copy is current.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -14,12 +14,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
-/// A text file that is embedded in the binary.
+/// An embedded text file.
 pub(super) struct Asset {
     kind: &'static str,
     bytes: &'static [u8],
     tag: HeaderValue,
-    /// Made once, at the first request for it.
+    /// Compressed once, at the first request that accepts gzip.
     gzip: OnceLock<Bytes>,
 }
 
@@ -28,7 +28,8 @@ impl Asset {
         Self { kind, bytes, tag: entity_tag(bytes), gzip: OnceLock::new() }
     }
 
-    /// The file, or that the browser has it already. Asking each time is cheap, and a new version is seen at once.
+    /// The file, or 304 if the browser's copy is current. Browsers revalidate at each use, which is cheap, so a new version is
+    /// used at once.
     pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
         let common = [
             (ETAG, self.tag.clone()),
@@ -46,14 +47,14 @@ impl Asset {
         (common, kind, self.bytes).into_response()
     }
 
-    /// RFC 9110 §13.1.2: tags are compared weakly, so a page is known whether it came compressed or not.
+    /// RFC 9110 §13.1.2: tags are compared weakly, so they match whether the copy was compressed or not.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let known = weak(self.tag.as_bytes());
         members(headers, &IF_NONE_MATCH).any(|tag| tag == b"*" || weak(tag) == known)
     }
 }
 
-/// RFC 9110 §12.5.3: what is said of gzip counts, else what is said of all that is not named.
+/// RFC 9110 §12.5.3: the entry for gzip decides, or else the entry for `*`.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let said_of = |name: &[u8]| {
         members(headers, &ACCEPT_ENCODING).find_map(|member| {
@@ -65,12 +66,12 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     said_of(b"gzip").or_else(|| said_of(b"*")).unwrap_or(false)
 }
 
-/// A weight of 0, at most with zeros after the point, says: not this one.
+/// A weight of 0, with or without decimals, means "not acceptable".
 fn is_above_zero(weight: &[u8]) -> bool {
     weight.iter().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
-/// What a list in a header has in it, over all its lines (RFC 9110 §5.6.1).
+/// The members of a list header, over all its lines (RFC 9110 §5.6.1).
 fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(name).iter();
     lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
@@ -80,7 +81,7 @@ fn weak(tag: &[u8]) -> &[u8] {
     tag.strip_prefix(b"W/").unwrap_or(tag)
 }
 
-/// Weak: compressed or not, it is the same file (RFC 9110 §8.8.1).
+/// A weak tag: the compressed and the plain file have the same one (RFC 9110 §8.8.1).
 fn entity_tag(bytes: &[u8]) -> HeaderValue {
     let hash = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]);
     HeaderValue::try_from(format!("W/\"{hash}\"")).expect("Base64 is ASCII")

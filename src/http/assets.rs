@@ -1,4 +1,4 @@
-//! The pages and what they need: the files of `web/`, embedded in the binary, each under its own path.
+//! The pages and their scripts, styles and images: the files of `web/`, embedded in the binary, each under its own path.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::http::app_state::AppState;
 use crate::http::asset::Asset;
 use crate::http::problem::Problem;
 
-/// Path, content type and bytes of every file that is served; made by `build.rs`. No other file is ever looked for.
+/// Path, content type and bytes of every file that is served; made by `build.rs`. No file is read at run time.
 const FILES: &[(&str, &str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 const NOT_FOUND: &str = include_str!("../../web/404.html");

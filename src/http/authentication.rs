@@ -1,4 +1,4 @@
-//! Authenticates a request to the API by the key that it shows, and checks that the page that shows it may use it.
+//! Authenticates a request to the API by its key, and checks that the page that sent it may use the key.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl FromRequestParts<Arc<AppState>> for KeyHolder {
     }
 }
 
-/// A request with a valid key that is in no page and no URL, so that only a backend can have sent it.
+/// A request with a valid key that is not public (not used in pages or URLs), so that only a backend can have sent it.
 pub(super) struct Backend(pub(super) ApiKey);
 
 impl FromRequestParts<Arc<AppState>> for Backend {
@@ -39,13 +39,13 @@ impl FromRequestParts<Arc<AppState>> for Backend {
     }
 }
 
-/// The key that a request shows: in the header, else in the URL as `in_url`.
+/// The key of a request: from the header, or else `in_url` from the URL.
 pub(super) fn shown<'a>(headers: &'a HeaderMap, in_url: Option<&'a str>) -> Option<Shown<'a>> {
     let header = bearer(headers).map(|text| Shown { text, in_url: false });
     header.or(in_url.map(|text| Shown { text, in_url: true }))
 }
 
-/// The key that is shown, if the requester may use it now, on its page.
+/// Accepts the key if it is valid, within its limits, and allowed on the requester's page.
 pub(super) fn admit(state: &AppState, requester: &Requester, shown: Shown<'_>) -> Result<ApiKey, Problem> {
     let now = state.clock.now().moment;
     let key = state.keys().admit(shown, requester.ip, now).map_err(refuse)?.clone();

@@ -1,4 +1,4 @@
-//! Reads the body of a request, whatever its Content-Type says.
+//! Reads the body of a request. The Content-Type is ignored.
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use crate::http::problem::{Problem, bad};
 
-/// The JSON object that says what a request asks for. No body stands for an empty one.
+/// The JSON object with a request's parameters. A missing body counts as an empty object.
 pub(super) struct Body<T>(pub(super) T);
 
 /// The fields of a form, in their order.
@@ -19,7 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = read(request, state).await?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        // serde would take a list for the fields in their order, which is no part of the API.
+        // serde would accept a list of the fields' values in order, which is not part of the API.
         if json.trim_ascii_start().first() == Some(&b'[') {
             return Err(bad("the body must be an object, such as {\"ttl\": 600}, or empty"));
         }

@@ -1,7 +1,8 @@
-//! The stream of one connection, as hyper reads and writes it within its bounds.
+//! The stream of one connection, with bounds, for hyper to read and write.
 //!
-//! Each bound has a file of its own. `stall`: the client must read what it is sent. `frames` and `meter`: it may send only
-//! so many frames and bytes. `eviction`: it must go when its place is needed. `linger`: it hears why the connection ends.
+//! Each bound is in a separate file. `stall`: a client that does not read is disconnected. `frames` and `meter`: a client
+//! may send a limited number of frames and bytes. `eviction`: the connection ends when it is evicted for another one.
+//! `linger`: the client gets time to read the last answer.
 
 use std::io;
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use crate::http::linger::Lingering;
 use crate::http::meter::{ByteMeter, Switch};
 use crate::http::stall::Stall;
 
-/// What a request may do to the connection that it came over. Clones belong to the same connection.
+/// Lets a request's handler control the connection of the request. Clones control the same connection.
 #[derive(Debug, Clone)]
 pub struct Control {
     meter: Switch,
@@ -32,7 +33,7 @@ impl Control {
         self.meter.turn_on(bytes);
     }
 
-    /// The connection's place among the connections, for as long as it has one.
+    /// The connection's permit, while the connection is open.
     #[must_use]
     pub fn permit(&self) -> Weak<Permit> {
         Weak::clone(&self.permit)
@@ -45,13 +46,13 @@ pub(super) struct BoundedStream<S: AsyncRead + AsyncWrite + Unpin + Send + 'stat
     eviction: Eviction,
     stall: Stall,
     meter: ByteMeter,
-    /// For HTTP/2.
+    /// Only for HTTP/2.
     frames: Option<Frames>,
     clock: Clock,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> BoundedStream<S> {
-    /// A stream within its bounds, and what its requests may do to it. `frames` are counted over HTTP/2.
+    /// A stream within its bounds, and its control for handlers. `frames` is only given for HTTP/2.
     pub(super) fn new(stream: S, permit: Permit, frames: Option<Frames>, clock: Clock) -> (Self, Control) {
         let eviction = Eviction::of(&permit);
         let permit = Arc::new(permit);
@@ -61,28 +62,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> BoundedStream<S> {
         (Self { inner, eviction, stall: Stall::default(), meter, frames, clock }, control)
     }
 
-    /// An error once the connection must make way for another. Then it ends at once.
+    /// An error once the connection is evicted; it is then closed without lingering.
     fn keeps_its_place(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let checked = self.eviction.check(context);
         self.inner.set_over_if(checked.is_err());
         checked
     }
 
-    /// The outcome of a write, or an error if it has been waiting for too long.
+    /// Passes on the outcome of a write; an error if writes have been pending for too long.
     fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let written = self.stall.watch(context, written);
         self.inner.set_over_if(matches!(written, Poll::Ready(Err(_))));
         written
     }
 
-    /// Bytes that the client is sent are worth frames by which it asks for more.
+    /// Counts bytes sent to the client, which allow it more frames to open its windows.
     fn count_written(&mut self, written: &Poll<io::Result<usize>>) {
         if let (Some(frames), Poll::Ready(Ok(count))) = (&mut self.frames, written) {
             frames.sent(*count);
         }
     }
 
-    /// Counts what the client has sent.
+    /// Counts bytes received from the client; an error if they are too many, or have too many frames.
     fn count_read(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.frames.as_mut().is_some_and(|frames| frames.heard(bytes).is_err()) {
             return Err(io::Error::other("the client sends too many HTTP/2 frames without requests"));

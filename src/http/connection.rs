@@ -27,27 +27,27 @@ use crate::http::frames::Frames;
 use crate::http::origins::Origins;
 use crate::http::requester::Requester;
 
-/// Serves the connections that come from the front. Clones are the same server.
+/// Serves the connections that the front hands over. Clones are the same server.
 #[derive(Debug, Clone)]
 pub struct Server {
     router: Router,
     origins: Arc<Origins>,
     proxies: Arc<[IpNet]>,
     clock: Clock,
-    /// Whether no more requests are taken. Each connection that is served holds a receiver.
+    /// Whether the server has stopped taking requests. Each connection holds a receiver.
     stopped: Arc<watch::Sender<bool>>,
 }
 
 /// A connection, as the front has identified it.
 #[derive(Debug)]
 pub struct Client {
-    /// Who connected.
+    /// The address that connected: the client's, or that of its reverse proxy.
     pub peer: IpAddr,
     /// Whether it is TLS.
     pub secure: bool,
     /// Which HTTP it speaks.
     pub protocol: Protocol,
-    /// Its place among the connections.
+    /// The permit of the connection.
     pub permit: Permit,
 }
 
@@ -56,76 +56,76 @@ pub struct Client {
 pub enum Protocol {
     /// HTTP/1.1 (RFC 9112), which can become a WebSocket.
     Http1,
-    /// HTTP/2 (RFC 9113), where the client offered it.
+    /// HTTP/2 (RFC 9113), if the client offers it with ALPN.
     Http2,
 }
 
-/// How many requests a connection has begun, and how many of them are not answered yet.
+/// How many requests a connection has begun, and how many of these are not answered yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Requests {
     begun: u64,
     open: u64,
 }
 
-/// How long a request's header may take. Over HTTP/1.1 this is also how long a connection may say nothing between two.
+/// How long a request's header may take. Over HTTP/1.1 this also limits the time between two requests.
 const HEADER: Duration = Duration::from_secs(10);
 /// How long an HTTP/2 connection may be without a request.
 const IDLE: Duration = Duration::from_secs(60);
-/// Header fields of one request, and their bytes.
+/// At most this many header fields in one request, and this many bytes in them.
 const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 16 << 10;
-/// Requests of an HTTP/2 client at a time.
+/// Concurrent requests of an HTTP/2 client.
 const STREAMS_MAX: u32 = 32;
-/// Streams that an HTTP/2 client may open and reset before they are served: a browser that leaves a page resets all that
-/// it has asked for.
+/// Streams that an HTTP/2 client may open and reset before they are served: a browser that leaves a page resets all its
+/// requests.
 const RESETS_MAX: usize = STREAMS_MAX as usize;
-/// Bytes that may wait for it on one.
+/// Bytes that may wait to be sent on one HTTP/2 stream.
 const SEND_BUFFER: usize = 64 << 10;
-/// How often an HTTP/2 client is asked for a sign of life, and how long it may take.
+/// How often an HTTP/2 client is pinged, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
-/// How long any connection may last, so that answers that an HTTP/2 client does not take cannot wait for ever. A WebSocket
-/// is not bound by it.
+/// How long a connection may last, because an HTTP/2 client may otherwise never take its answers. An open WebSocket has no
+/// such limit.
 const LIFETIME: Duration = Duration::from_secs(600);
 /// How long the last requests of an old connection may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves `router`. Believes `proxies` about who their clients are, and knows the site of a page by `origins`.
+    /// Serves `router`. Trusts `proxies` to name their clients, and identifies pages by `origins`.
     #[must_use]
     pub fn new(router: Router, origins: Arc<Origins>, proxies: &[IpNet], clock: Clock) -> Self {
         Self { router, origins, proxies: proxies.into(), clock, stopped: Arc::default() }
     }
 
-    /// How many connections are served. A WebSocket is not among them once it is open.
+    /// The number of open connections, without open WebSockets.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.stopped.receiver_count()
     }
 
-    /// Takes no more requests, on connections that are open and on new ones.
+    /// Stops taking requests, on open connections and on new ones.
     pub fn stop(&self) {
         self.stopped.send_replace(true);
     }
 
-    /// Responds to a request of its own, as a sign of life.
+    /// Handles a request to `/healthz`, to show that the server responds.
     pub(super) async fn respond(&self) {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = Uri::from_static("/healthz");
         let (ip, secure) = (IpAddr::from(Ipv4Addr::LOCALHOST), false);
         let requester = Requester::of(ip, secure, request.headers(), &self.proxies, &self.origins);
         request.extensions_mut().insert(requester);
-        // Infallible: whatever it responds, it lives.
+        // Infallible: any response shows that the server is alive.
         let _ = self.router.clone().call(request).await;
     }
 
-    /// Whether an address is that of a proxy, which speaks for others.
+    /// Whether an address is that of a trusted proxy.
     #[must_use]
     pub fn is_proxy(&self, ip: IpAddr) -> bool {
         self.proxies.iter().any(|net| net.contains(&ip.to_canonical()))
     }
 
-    /// Serves a connection until it ends; its permit is given back with its last byte, that of a WebSocket included.
+    /// Serves a connection until it ends or becomes a WebSocket. Its permit lives until the stream is closed, in both cases.
     pub async fn serve<S>(self, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -182,7 +182,7 @@ impl Server {
     }
 }
 
-/// Waits for the first of two.
+/// Waits until one of two futures is ready.
 async fn either(one: impl Future, other: impl Future) {
     tokio::select! {
         _ = one => {}
@@ -190,7 +190,8 @@ async fn either(one: impl Future, other: impl Future) {
     }
 }
 
-/// Serves a connection until it ends, or until it is `over`: then it takes no more requests, and soon ends.
+/// Serves a connection until it ends. When `over` is ready, the connection takes no more requests and must end within
+/// [`FAREWELL`].
 async fn see_through<C>(
     connection: C,
     over: impl Future,
@@ -210,7 +211,7 @@ where
         .map_err(|error| error.to_string())
 }
 
-/// Waits until a connection has been without a request for too long.
+/// Waits until a connection has had no request for too long.
 async fn idle(mut requests: watch::Receiver<Requests>) {
     loop {
         let Requests { begun, open } = *requests.borrow_and_update();

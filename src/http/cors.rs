@@ -1,4 +1,4 @@
-//! Lets pages of the sites that the operator names read the answers of the API (Fetch standard, "CORS protocol").
+//! Lets pages of allowed sites read the answers of the API (Fetch standard, "CORS protocol").
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use crate::http::app_state::AppState;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
 
-/// Names the page that may read an answer, and forbids caches to store it. Cookies are never used, so no answer depends on
-/// whose browser it is.
+/// Allows the page to read an answer, and forbids caches to store it. Requests with cookies are not allowed, because the API
+/// uses none.
 pub(super) async fn share(requester: Requester, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -29,7 +29,7 @@ pub(super) async fn share(requester: Requester, request: Request, next: Next) ->
     response
 }
 
-/// Answers a browser that asks whether a page may send a request.
+/// Answers a preflight request.
 pub(super) async fn preflight(State(state): State<Arc<AppState>>, requester: Requester) -> Response {
     if !requester.page.may_read() {
         state.refusals.page(&requester, &state.origins, state.clock.now().moment);

@@ -1,4 +1,4 @@
-//! What a backend asks for on behalf of one of its users: checked, bounded, and under a name that begins with its key's id.
+//! A backend's request for a credential for one of its users: checks it, bounds it, and names the user with the key's id.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use crate::ice::Transport;
 use crate::sections::http::{ApiKey, KeyTtl};
 use crate::signaling::protocol::names::RoomName;
 
-/// What a request may say as JSON, all of it optional.
+/// The parameters of a JSON request, all optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct CredentialRequest {
-    /// Seconds.
+    /// The lifetime in seconds.
     pub(super) ttl: Option<u64>,
     /// The user that the credential is for; a random name if absent.
     pub(super) user: Option<String>,
     /// The room that the user is going to join.
     pub(super) room: Option<String>,
-    /// How the user may reach the relay.
+    /// The transports by which the user may reach the relay.
     pub(super) transports: Option<Vec<Transport>>,
 }
 
-/// The same in a URL, where a list is a text with commas. Other parameters are ignored.
+/// The same parameters in a URL, where a list is separated by commas. Other parameters are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CredentialQuery {
@@ -37,14 +37,14 @@ pub(super) struct CredentialQuery {
     transports: Option<String>,
 }
 
-/// Seconds that a credential is valid if the request does not say.
+/// The lifetime in seconds if the request gives none.
 const USUAL: u64 = 3600;
-/// A number of seconds that must be a date or milliseconds, and is refused. A smaller one is cut to the key's `max_ttl`.
+/// A `ttl` from here on is refused: it must be a date, or be in milliseconds. A smaller one is cut to the key's `max_ttl`.
 const ABSURD: u64 = 1 << 32;
 
 impl CredentialRequest {
-    /// The tag of the credential. `somebody` is the name of a user without one. Without a secret there is no pseudonym of
-    /// the room, and no credential either.
+    /// The tag of the credential. `somebody` is the user's name if the request gives none. Without a secret the tag has no
+    /// room, but then there is no credential either.
     pub(super) fn tag<'a>(
         &'a self,
         key: &'a ApiKey,
@@ -62,7 +62,7 @@ impl CredentialRequest {
         Ok(Tag::Key { key: key.id.as_str(), room, user })
     }
 
-    /// How the relay may be reached; `None` is by any transport.
+    /// The allowed transports; `None` means all of them.
     pub(super) fn transports(&self) -> Result<Option<&[Transport]>, Problem> {
         match self.transports.as_deref() {
             Some([]) => {
@@ -86,7 +86,7 @@ impl TryFrom<CredentialQuery> for CredentialRequest {
     }
 }
 
-/// The lifetime of what a request with `key` gets if it has `asked` for so many seconds.
+/// The lifetime of a credential or token made with `key`, for a request of `asked` seconds.
 pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<Duration, Problem> {
     let asked = asked.unwrap_or(USUAL);
     if !(1..ABSURD).contains(&asked) {
@@ -95,7 +95,7 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<Duration, Problem>
     Ok(Duration::from_secs(asked).clamp(KeyTtl::MIN.get(), key.max_ttl.get()))
 }
 
-/// A room's name, checked.
+/// Checks a room's name.
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
     RoomName::try_from(name).map_err(|why| bad(format!("room: invalid name: {why}")))
 }

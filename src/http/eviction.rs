@@ -1,4 +1,4 @@
-//! Waits for the word that a connection must make way for another.
+//! Notices that a connection is evicted for another one.
 
 use std::io;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 
 use crate::bounds::admission::Permit;
 
-/// Ends when the connection must make way; `None` once it has.
+/// A future that ends when the connection is evicted; `None` after that.
 pub(super) struct Eviction(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl Eviction {
-    /// Waits for the word that the holder of `permit` must make way.
+    /// Watches for the eviction of `permit`.
     pub(super) fn of(permit: &Permit) -> Self {
         let told = Arc::new(Notify::new());
         let way = Arc::clone(&told);
@@ -21,7 +21,7 @@ impl Eviction {
         Self(Some(Box::pin(async move { way.notified().await })))
     }
 
-    /// An error once the connection must make way, and from then on.
+    /// An error from the moment that the connection is evicted.
     pub(super) fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.0.as_mut().map(|way| way.as_mut().poll(context)) {
             Some(Poll::Pending) => Ok(()),

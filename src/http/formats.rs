@@ -1,4 +1,4 @@
-//! PURE  Writes URLs and a credential in the forms that different clients expect.
+//! PURE  Writes ICE URLs and a credential in the formats of different clients.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use crate::ice::IceConfiguration;
 use crate::secret::Secret;
 
-/// A form of the answer.
+/// A format of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
-    /// What `new RTCPeerConnection` takes, with the time it is valid.
+    /// The argument of `new RTCPeerConnection`, with the credential's lifetime.
     #[default]
     Object,
     /// The bare list of servers, as Metered and Mattermost give it.
@@ -22,7 +22,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// A configuration in this form.
+    /// Writes a configuration in this format.
     pub(super) fn write(self, configuration: &IceConfiguration) -> Value {
         match self {
             Self::Object => json!(configuration),
@@ -43,7 +43,7 @@ fn uris(configuration: &IceConfiguration) -> Value {
     })
 }
 
-/// One entry for each URL, which stands there under both its names; the time is a text.
+/// One entry for each URL, with the URL under both `url` and `urls`. The lifetime is a string.
 fn twilio(configuration: &IceConfiguration) -> Value {
     let mut token = uris(configuration);
     let entries = configuration.ice_servers.iter().flat_map(|server| {

@@ -1,4 +1,4 @@
-//! Finds the client behind our own reverse proxies: its address, and whether it came without one.
+//! Finds the client's address behind the trusted reverse proxies, and whether a request came through a proxy at all.
 
 use std::net::IpAddr;
 
@@ -12,12 +12,12 @@ const PROXIED: [&str; 6] =
 
 /// The client of a request with `headers` that came over a connection from `peer`.
 ///
-/// X-Forwarded-For is read from its end, where our own `proxies` write. Whatever stands in front of the first address that
-/// is not one of theirs is only what the client claims.
+/// X-Forwarded-For is read from its end, where the trusted `proxies` append addresses. The last address that is not a
+/// proxy's is the client's. The addresses in front of it are only claims of the client.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-    // In bytes: what a client writes in front must not spoil what a proxy adds.
+    // As bytes: invalid text from a client must not invalidate the addresses that a proxy appends.
     let mut claims = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     while proxies.iter().any(|net| net.contains(&client)) {
         let claim = claims.next().and_then(|claim| std::str::from_utf8(claim.trim_ascii()).ok());
@@ -29,8 +29,8 @@ pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet
     client
 }
 
-/// Whether a request came without TLS and, as far as its headers show, through no proxy: from this machine, unless the
-/// operator opens plain HTTP to others.
+/// Whether a request came without TLS and, as far as its headers show, without a proxy. Such a request comes from this
+/// machine, unless plain HTTP is open to others.
 pub(super) fn is_direct(secure: bool, headers: &HeaderMap) -> bool {
     !secure && !PROXIED.iter().any(|name| headers.contains_key(*name))
 }

@@ -1,56 +1,56 @@
-//! PURE  Counts the frames of an HTTP/2 client that ask for nothing, and says when they are too many.
+//! PURE  Counts the HTTP/2 frames of a client that do not begin a request, and limits them.
 //!
-//! A frame of control costs its sender a few bytes and us a few microseconds, on the thread that everybody's signals and
-//! pages wait for. What a client needs of them has a natural measure: a few at the beginning, a few for each request, and
-//! some for what it is sent (RFC 9113 §6.9 has it open its window again and again).
+//! A control frame costs the client a few bytes and the daemon a few microseconds, on the thread that also serves
+//! signaling and pages. A normal client needs a few at the beginning, a few for each request, and some in proportion to
+//! the bytes it receives, because it must keep opening its window (RFC 9113 §6.9).
 
-/// What was heard of a client's side of a connection.
+/// Parses and counts the frames of one client.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// What comes next.
+    /// The part that the next byte belongs to.
     next: Part,
-    /// How many frames of control it may still send.
+    /// How many control frames the client may still send.
     left: u32,
-    /// Bytes that it was sent and that have not counted yet.
+    /// Bytes sent to the client that have not yet earned it a frame.
     sent: usize,
 }
 
-/// A part of what a client sends.
+/// A part of the client's bytes.
 #[derive(Debug)]
 enum Part {
-    /// Bytes that are no frame's header: the preface, or a frame's payload.
+    /// The preface or a frame's payload, with the number of bytes that are left of it.
     Skipped(usize),
-    /// A frame's header, so many bytes of which are there.
+    /// A frame's header, with the number of bytes received of it.
     Header([u8; HEADER], usize),
 }
 
-/// The client has sent more frames that ask for nothing than it may.
+/// The client has sent more control frames than allowed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooMany;
 
-/// "PRI * HTTP/2.0", a line's end, "SM", and more of those (RFC 9113 §3.4).
+/// Bytes of the preface: "PRI * HTTP/2.0", "SM" and line ends (RFC 9113 §3.4).
 const PREFACE: usize = 24;
-/// A frame's header (§4.1): three bytes of length, the type, and what else there is to it.
+/// Bytes of a frame's header (§4.1): three of length, one of type, and five of flags and stream id.
 const HEADER: usize = 9;
-/// The type of the frame that a request begins with (§6.2). hyper bounds the streams that it opens. What follows it counts,
-/// its body as well: none is larger than one frame may be.
+/// The type of the frame that begins a request (§6.2). hyper bounds the streams that these frames open. All later frames
+/// of a request count, including its body, which fits into one frame.
 const HEADERS: u8 = 1;
-/// Frames that any client may send: settings, a sign of life now and then, an early window.
+/// Control frames that a client may send without a request: settings, pings, an early window update.
 const FREE: u32 = 64;
-/// Frames that each request is worth: its priority, its body and its end, a window for what answers it.
+/// Control frames that each request allows: for its priority, its body and end, and windows for the answer.
 const FOR_A_REQUEST: u32 = 8;
-/// Bytes that it is sent for each frame more. The most diligent clients open two windows for each 4 KiB.
+/// Bytes sent to the client that allow one more frame. The busiest clients send two window updates for each 4 KiB.
 const FOR_A_FRAME: usize = 1 << 10;
-/// More are not saved up.
+/// A client can save up at most this many frames.
 const SAVED_MAX: u32 = 1 << 10;
 
 impl Frames {
-    /// A connection that begins.
+    /// The state of a new connection.
     pub(super) fn new() -> Self {
         Self { next: Part::Skipped(PREFACE), left: FREE, sent: 0 }
     }
 
-    /// The client has sent these bytes.
+    /// Counts the frames in bytes that the client has sent.
     pub(super) fn heard(&mut self, mut bytes: &[u8]) -> Result<(), TooMany> {
         while !bytes.is_empty() {
             match &mut self.next {
@@ -76,7 +76,7 @@ impl Frames {
         Ok(())
     }
 
-    /// The client was sent so many bytes.
+    /// Counts `bytes` sent to the client.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent += bytes;
         self.earn((self.sent / FOR_A_FRAME) as u32);
@@ -86,7 +86,7 @@ impl Frames {
     fn count(&mut self, kind: u8) -> Result<(), TooMany> {
         match kind {
             HEADERS => self.earn(FOR_A_REQUEST),
-            // What is not known is of that kind as well (§5.5), and so is an empty piece of a body.
+            // Frames of unknown types count too (§5.5), and so does an empty DATA frame.
             _ => self.left = self.left.checked_sub(1).ok_or(TooMany)?,
         }
         Ok(())
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// A browser's page: a dozen requests, each with its priority and its windows; and a window for each 2 KiB.
+    /// A browser that loads pages: requests, each with its priority and window updates, and two of them for each 2 KiB.
     #[test]
     fn requests_and_what_is_sent_for_them_are_worth_some_more() {
         let mut frames = begun();

@@ -1,4 +1,4 @@
-//! PURE  Knows API keys by their hashes, and bounds how often each may be used and how often wrong ones are tried.
+//! PURE  Recognises API keys by their hashes, and limits how often each key is used and how often wrong keys are tried.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::bounds::throttle::Throttle;
 use crate::clock::Moment;
 use crate::sections::http::ApiKey;
 
-/// The keys of the configuration, and how often they were used.
+/// The keys in the configuration, and how often they were used.
 #[derive(Debug)]
 pub struct Keys {
     keys: Vec<Counted>,
@@ -25,36 +25,36 @@ struct Counted {
     used: Bucket,
 }
 
-/// A key as a request shows it.
+/// A key in a request.
 #[derive(Clone, Copy)]
 pub struct Shown<'a> {
     /// The key itself.
     pub text: &'a str,
-    /// Whether it stands in the URL.
+    /// Whether the key is in the URL.
     pub in_url: bool,
 }
 
-/// Why a key opens nothing.
+/// Why a key is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// There is no such key.
+    /// The key is unknown.
     Unknown,
-    /// It must not stand in a URL.
+    /// The key is not allowed in a URL.
     InUrl,
-    /// It, or a wrong one, was shown too often; how long until it may be shown again.
+    /// The key was used too often, or wrong keys were tried too often. With the time until the next try.
     TooOften(Duration),
 }
 
-/// Requests a minute from one address with a key that is out in pages or URLs. A backend asks for all its users.
+/// Requests per minute from one address with a public key. A backend has no such limit, because it asks for all its users.
 const VISITS: u64 = 60;
-/// Wrong keys from one address in half an hour. A good one is let in all the same: with 256 bits nobody guesses it, and
-/// whoever shares an address with somebody who tries must not be locked out.
+/// Wrong keys from one address in half an hour. A valid key is accepted even after that: nobody guesses 256 bits, and
+/// somebody else's wrong keys must not lock out clients that share the address.
 const FAILURES: u64 = 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Keys {
-    /// None of `keys` was used yet.
+    /// Starts with `keys` unused.
     #[must_use]
     pub fn new(keys: &[ApiKey]) -> Self {
         let count = |key: &ApiKey| {
@@ -68,10 +68,10 @@ impl Keys {
         }
     }
 
-    /// The key that a request from `ip` shows, if it may be used now.
+    /// The valid key in a request from `ip`.
     ///
     /// # Errors
-    /// Why not. Only what is [`Denied::Unknown`] counts as a wrong key.
+    /// Why the key is refused. Only [`Denied::Unknown`] counts as a wrong key.
     pub fn admit(&mut self, shown: Shown<'_>, ip: IpAddr, now: Moment) -> Result<&ApiKey, Denied> {
         let ip = address(ip);
         let Some(index) = self.find(shown.text) else {
@@ -87,7 +87,7 @@ impl Keys {
         if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::TooOften(used.wait(*rate, 1, now))) }
     }
 
-    /// Every hash is compared, whichever matches, so that time tells nothing.
+    /// Compares every hash, even after a match, so that the time reveals nothing.
     fn find(&self, text: &str) -> Option<usize> {
         let hash = KeyHash::of(text);
         let keys = self.keys.iter().enumerate();

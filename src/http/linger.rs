@@ -1,7 +1,7 @@
-//! Closes a connection only after its client had time to read the last answer (a lingering close).
+//! Closes a connection only after its client has had time to read the last answer (a lingering close).
 //!
-//! If we closed at once while the client still sends, the kernel would reset the connection and throw away what the client
-//! has not read yet.
+//! If the daemon closed at once while the client still sends, the kernel would reset the connection, and the client would
+//! lose the data that it has not read yet.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use tokio::time::timeout;
 
 use crate::bounds::admission::Permit;
 
-/// A stream, and its place among the connections. When this is dropped, the stream lingers, unless it is over already.
+/// A stream and its permit. When this is dropped, the stream lingers, unless the connection is over.
 pub(super) struct Lingering<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-    /// There until it is dropped. The place is given back first, because a client that sees the end may connect again at once.
+    /// `Some` until it is dropped. The permit is dropped first, because a client may reconnect as soon as it sees the end.
     inner: Option<(Arc<Permit>, S)>,
     over: bool,
 }
 
-/// How long a client that we close may go on sending, and how many bytes.
+/// How long a client may go on sending after the end of our side, and how many bytes.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u64 = 1 << 20;
 
@@ -35,12 +35,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Lingering<S> {
         Pin::new(stream)
     }
 
-    /// Whether the stream writes several buffers at once.
+    /// Whether the stream can write several buffers at once.
     pub(super) fn is_write_vectored(&self) -> bool {
         self.inner.as_ref().is_some_and(|(_, stream)| stream.is_write_vectored())
     }
 
-    /// The connection is over if `over`: the client has closed its side, or need not hear the end. It is closed at once.
+    /// If `over`, the stream will be closed without lingering: the client has closed its side, or is cut off.
     pub(super) fn set_over_if(&mut self, over: bool) {
         self.over |= over;
     }
@@ -55,13 +55,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Drop for Lingering<S> {
     }
 }
 
-/// Sends the end of our side, and reads what the client still sends.
+/// Shuts down our side, and discards the bytes that the client still sends.
 async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, permit: Arc<Permit>) {
     let read = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut (&mut stream).take(LINGER_BYTES), &mut tokio::io::sink()).await
     };
-    // Whatever comes of it, this is the end.
+    // The connection ends, whatever the outcome.
     let _ = timeout(LINGER, read).await;
     drop(permit);
     drop(stream);

@@ -1,15 +1,15 @@
-//! Knows which site's pages may open rooms and fetch credentials: our own, and those of the sites that the operator names.
+//! Knows whose pages may open rooms and fetch credentials: our own pages, and those of the sites that the operator allows.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::origin::{NAMELESS, Origin, OriginPattern};
 use crate::sections::http::ApiKey;
 
-/// The origins of our own pages, and of others that are allowed.
+/// The origins of our own pages and of the allowed sites.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     public: Option<Origin>,
-    /// Where plain HTTP is served. These count only for a request that comes without TLS and without a proxy.
+    /// The origins of plain HTTP. They only count for a request that comes without TLS and without a proxy.
     plain: Vec<String>,
     allowed: Vec<OriginPattern>,
     /// The origins of all API keys.
@@ -19,22 +19,22 @@ pub struct Origins {
 /// Which site's page sent a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PageOf {
-    /// No browser sent it, or a browser's own navigation did.
+    /// No page: without an `Origin` header, the request is a program's, or a browser's navigation or same-origin GET.
     Nobody,
     /// Our own page.
     Own,
-    /// A page of a site that is allowed.
+    /// A page of an allowed site.
     Allowed,
-    /// A page with the origin `null`, where such pages are allowed. Any site can make one, so it must show a key or a token.
+    /// A page with the origin `null`, if that is allowed. Any site can make such a page, so the request needs a key or a token.
     Nameless,
-    /// A page of a site that an API key names, and nothing else: it may use that key.
+    /// A page of a site that only the `origins` of an API key name: it may use that key.
     SomeKey,
     /// Any other page.
     Stranger,
 }
 
 impl PageOf {
-    /// Whether a WebSocket that such a page opens must show a room token; `None` if such a page may open none.
+    /// Whether such a page needs a room token to open a WebSocket; `None` if it may not open one.
     #[must_use]
     pub const fn needs_token(self) -> Option<bool> {
         match self {
@@ -44,7 +44,7 @@ impl PageOf {
         }
     }
 
-    /// Whether such a page may read what the API answers. A browser does not say in advance which key the page will show.
+    /// Whether such a page may read the answers of the API. A preflight request does not say which key the page will send.
     #[must_use]
     pub const fn may_read(self) -> bool {
         match self {
@@ -53,7 +53,7 @@ impl PageOf {
         }
     }
 
-    /// Whether it is a page of a site that is neither ours nor allowed.
+    /// Whether the page's site is neither ours nor allowed.
     #[must_use]
     pub const fn is_foreign(self) -> bool {
         matches!(self, Self::SomeKey | Self::Stranger)
@@ -62,11 +62,10 @@ impl PageOf {
 
 impl Origins {
     /// The origins of a site that browsers reach at `public` and, without TLS and without a proxy, at `plain`. An unspecified
-    /// address in `plain` stands for all addresses of the `machine`.
+    /// address in `plain` stands for all addresses in `machine`.
     ///
-    /// Without `public`, no page that came over TLS or through a proxy is our own: an operator who adds a certificate for
-    /// `turns:` must not open rooms by that. The `Host` header never makes a page our own, because anybody can let a name
-    /// point to this machine.
+    /// Without `public`, no page that came over TLS or through a proxy is our own: adding a certificate for `turns:` must not
+    /// open the rooms. The `Host` header never makes a page our own, because anybody can point a name to this machine.
     #[must_use]
     pub fn new(
         public: Option<&Origin>,
@@ -90,20 +89,20 @@ impl Origins {
         Self { public: public.cloned(), plain, allowed: allowed.to_vec(), of_keys }
     }
 
-    /// Where browsers reach the site, if the operator says so.
+    /// `http.public_url`, if it is set.
     #[must_use]
     pub fn public(&self) -> Option<&Origin> {
         self.public.as_ref()
     }
 
-    /// The other sites whose pages are let in.
+    /// The allowed sites.
     #[must_use]
     pub fn allowed(&self) -> &[OriginPattern] {
         &self.allowed
     }
 
-    /// Which site's page sends the header `Origin: page`; `None` stands for a header that is not exactly one text. `direct`
-    /// says that the request came without TLS and without a proxy.
+    /// Which site's page sends the header `Origin: page`. `page` is `None` if there is more than one header or it is not
+    /// ASCII. `direct` means that the request came without TLS and without a proxy.
     #[must_use]
     pub fn page_of(&self, page: Option<&str>, direct: bool) -> PageOf {
         let Some(page) = page else { return PageOf::Stranger };
@@ -159,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Else whoever adds a certificate for TURN would let strangers into rooms, and have them relay.
+    /// Otherwise adding a certificate for TURN would open the rooms and the relay to pages of unknown sites.
     #[test]
     fn over_tls_or_through_a_proxy_only_the_public_url_is_ours() {
         for plain in PLAIN {

@@ -1,4 +1,4 @@
-//! What the site is started from.
+//! The site's configuration.
 
 use ipnet::IpNet;
 
@@ -8,18 +8,18 @@ use crate::ice::IceServers;
 use crate::room_token::Create;
 use crate::sections::http::ApiKey;
 
-/// Everything that the site must know before it starts.
+/// The configuration that the site starts with.
 pub struct Plan {
-    /// Whose pages may do what.
+    /// Which pages may do what.
     pub origins: Origins,
-    /// Who may create rooms, and test the connection.
+    /// Who may create rooms and test the connection.
     pub create: Create,
-    /// What credentials are made from, and which ones are revoked.
+    /// Issues credentials, and knows the revoked ones.
     pub credentials: Credentials,
     /// The servers that credentials are for.
     pub ice: IceServers,
     /// The API keys.
     pub keys: Vec<ApiKey>,
-    /// The reverse proxies that are believed about who their clients are.
+    /// The reverse proxies that are trusted to name their clients.
     pub proxies: Vec<IpNet>,
 }

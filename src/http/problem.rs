@@ -9,36 +9,36 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request is refused: what its sender reads.
+/// Why a request is refused, as the client reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
     detail: Option<String>,
-    /// For programs, where there is something for them to decide.
+    /// A code for programs, where a program can react to it.
     code: Option<&'static str>,
     retry_after: Option<Duration>,
 }
 
-/// A request that cannot be understood, and what to change in it.
+/// 400, with what to change in the request.
 #[must_use]
 pub fn bad(detail: impl fmt::Display) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 impl Problem {
-    /// A problem that the status says all of.
+    /// A problem that its status explains.
     #[must_use]
     pub const fn of(status: StatusCode) -> Self {
         Self { status, detail: None, code: None, retry_after: None }
     }
 
-    /// A problem, and what to change.
+    /// A problem, with what to change.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl fmt::Display) -> Self {
         Self { status, detail: Some(detail.to_string()), code: None, retry_after: None }
     }
 
-    /// The same, where a client must not be asked for another key.
+    /// Turns 401 into 403, for clients that must not be asked for another key.
     #[must_use]
     pub fn as_forbidden(self) -> Self {
         match self.status {
@@ -47,13 +47,13 @@ impl Problem {
         }
     }
 
-    /// The page is not of a site that may do this.
+    /// 403: the page's site may not do this.
     #[must_use]
     pub fn origin_forbidden(detail: impl fmt::Display) -> Self {
         Self { code: Some("origin_forbidden"), ..Self::new(StatusCode::FORBIDDEN, detail) }
     }
 
-    /// There is no place now, for the reason that `code` says; there may be one after `wait`.
+    /// A limit is reached, which `code` names; the client may try again after `wait`.
     #[must_use]
     pub fn no_place(
         status: StatusCode,
@@ -64,7 +64,7 @@ impl Problem {
         Self { code: Some(code), retry_after: Some(wait), ..Self::new(status, detail) }
     }
 
-    /// Something was done too often; it may be done again after `wait`.
+    /// 429: too many requests; the client may try again after `wait`.
     #[must_use]
     pub fn too_often(wait: Duration) -> Self {
         let detail = "too many requests: wait for the number of seconds in Retry-After";
@@ -100,7 +100,7 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(wait) = self.retry_after {
-            // Rounded up: whoever comes when told to must not be too early.
+            // Rounded up, so that a client that waits this long is not too early.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,4 +1,4 @@
-//! Tells the operator why pages are refused, each reason at most once a minute.
+//! Logs why pages are refused, at most once a minute.
 
 use crate::bounds::notice::Notice;
 use crate::clock::Moment;
@@ -6,18 +6,18 @@ use crate::http::origins::{Origins, PageOf};
 use crate::http::requester::Requester;
 use crate::origin::Origin;
 
-/// When the operator was last told. Operators read the log while they look at a page that does not work, so one line is
-/// enough; strangers must not fill the log.
+/// When a refusal was last logged. One line is enough for an operator who looks at a broken page, and unauthenticated
+/// clients must not fill the log.
 #[derive(Debug, Default)]
 pub struct Refusals {
     foreign: Notice,
 }
 
-/// Characters of an origin that are shown: the client chooses how long it is.
+/// At most this many characters of an origin are logged, because the client chooses its length.
 const SHOWN: usize = 100;
 
 impl Refusals {
-    /// A page was refused for its origin.
+    /// Logs that a page was refused for its origin.
     pub(super) fn page(&self, requester: &Requester, origins: &Origins, now: Moment) {
         if requester.page == PageOf::Nobody || self.foreign.due(now).is_none() {
             return;

@@ -1,4 +1,4 @@
-//! Says who sent a request: which client, and which site's page. Both are found out once, when the request comes in.
+//! The sender of a request: the client's address, and which site's page. Determined once, when the request arrives.
 
 use std::net::IpAddr;
 
@@ -12,20 +12,20 @@ use crate::http::forwarded::{client_address, is_direct};
 use crate::http::origins::{Origins, PageOf};
 use crate::http::problem::Problem;
 
-/// Who sent a request.
+/// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requester {
-    /// The client's address, which limits are counted by.
+    /// The client's address, for limits.
     pub ip: IpAddr,
-    /// Which site's page sent it.
+    /// Which site's page sent the request.
     pub page: PageOf,
     /// The `Origin` header, if there is exactly one.
     origin: Option<HeaderValue>,
 }
 
 impl Requester {
-    /// Who sent a request with `headers` over a connection from `peer`, which is TLS if it is `secure`. `X-Forwarded-For` counts
-    /// only as far as `proxies` have written it.
+    /// The sender of a request with `headers` over a connection from `peer`, which uses TLS if `secure`. Only the addresses
+    /// that `proxies` wrote into `X-Forwarded-For` count.
     #[must_use]
     pub fn of(peer: IpAddr, secure: bool, headers: &HeaderMap, proxies: &[IpNet], origins: &Origins) -> Self {
         let mut lines = headers.get_all(ORIGIN).iter();
@@ -39,13 +39,13 @@ impl Requester {
         Self { ip: client_address(peer, headers, proxies), page, origin }
     }
 
-    /// The origin of the page that sent the request, if it is one text.
+    /// The origin of the page that sent the request, if there is exactly one and it is ASCII.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.origin.as_ref()?.to_str().ok()
     }
 
-    /// The same, as the header that names it.
+    /// The `Origin` header, if there is exactly one.
     #[must_use]
     pub fn origin_header(&self) -> Option<&HeaderValue> {
         self.origin.as_ref()
@@ -55,7 +55,7 @@ impl Requester {
 impl<S: Send + Sync> FromRequestParts<S> for Requester {
     type Rejection = Problem;
 
-    /// What [`crate::http::connection`] has found out.
+    /// Reads what [`crate::http::connection`] has determined.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get().cloned().ok_or(Problem::of(StatusCode::INTERNAL_SERVER_ERROR))
     }

@@ -1,4 +1,4 @@
-//! All routes, and what every request passes on its way to one of them.
+//! All routes, and the layers that every request passes before its handler.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Refuses requests that no honest client sends, bounds how long one takes, and hardens every answer.
+//! Refuses requests that no legitimate client sends, bounds how long a request takes, and adds security headers to answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 
-/// How long a request may take, its body included.
+/// How long a request may take, including its body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The headers of every answer.
@@ -23,11 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Policy(Vec<(HeaderName, HeaderValue)>);
 
 impl Policy {
-    /// What our own pages need, and nothing else.
+    /// Allows only the browser features that our own pages need.
     #[must_use]
     pub fn of(origins: &Origins) -> Self {
         let secure = origins.public().filter(|origin| origin.is_secure());
-        // Older Safari does not count WebSockets as 'self'.
+        // Older versions of Safari do not count WebSockets as 'self'.
         let sockets = secure.map(|origin| format!(" wss://{}", origin.authority())).unwrap_or_default();
         let content = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
@@ -53,7 +53,7 @@ impl Policy {
     }
 }
 
-/// Adds the headers of every answer; a route's own stay as they are.
+/// Adds the headers of the policy, unless the route has set them itself.
 pub async fn harden(State(policy): State<Arc<Policy>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in &policy.0 {
@@ -62,16 +62,16 @@ pub async fn harden(State(policy): State<Arc<Policy>>, request: Request, next: N
     response
 }
 
-/// Lets an honest request pass, if it is whole in time.
+/// Passes a valid request on, and answers 408 if it takes longer than `PATIENCE`.
 pub async fn screen(request: Request, next: Next) -> Response {
     if let Err(problem) = check(&request) {
         return close(problem);
     }
-    // RFC 9112 §6.1: with a Content-Length beside it, which hyper does not show us, it may be an attempt to smuggle a
-    // second request past a proxy. So nothing that follows is read.
+    // RFC 9112 §6.1: Transfer-Encoding together with Content-Length, which hyper does not show us, may be an attempt to
+    // smuggle a second request past a proxy. So nothing is read after this request.
     let last = request.headers().contains_key(TRANSFER_ENCODING);
     let method = request.method().clone();
-    // Not the path, which may name a room.
+    // The route, not the path: a path may name a room.
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let Ok(mut response) = tokio::time::timeout(PATIENCE, next.run(request)).await else {
         return close(Problem::new(StatusCode::REQUEST_TIMEOUT, "the request was not complete in time"));
@@ -83,7 +83,7 @@ pub async fn screen(request: Request, next: Next) -> Response {
     response
 }
 
-/// Whether a request is one that an honest client sends.
+/// Refuses a request that no legitimate client sends.
 fn check(request: &Request) -> Result<(), Problem> {
     let wrong = |detail| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     let headers = request.headers();
@@ -93,7 +93,7 @@ fn check(request: &Request) -> Result<(), Problem> {
     if request.version() == Version::HTTP_2 {
         return Ok(());
     }
-    // RFC 9112 §3.2: exactly one Host, and 400 otherwise.
+    // RFC 9112 §3.2: exactly one Host header, otherwise 400.
     let hosts = headers.get_all(HOST).iter().count();
     if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
         return wrong("a request must have exactly one Host header");

@@ -1,4 +1,4 @@
-//! The site: pages, the API and the way into rooms, as one service.
+//! The site: pages, the API and the WebSockets of the rooms, as one service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::observed;
 use crate::relay::Relay;
 use crate::signaling::hub::Hub;
 
-/// A running site. It has no thread of its own: its connections are served on the front's.
+/// A running site. It has no thread: its connections are served on the front's thread.
 #[derive(Debug)]
 pub struct Site {
     server: Server,
 }
 
 impl Site {
-    /// Opens the site. It revokes credentials at `relay`, and brings WebSockets to `hub`. `seed` must be unpredictable: it
-    /// names the users for whom a backend gives no name.
+    /// Starts the site. It revokes credentials at `relay`, and hands WebSockets to `hub`. `seed` must be unpredictable: it
+    /// makes the names of users for whom a backend gives no name.
     #[must_use]
     pub fn start(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
         let proxies = plan.proxies.clone();
@@ -31,24 +31,24 @@ impl Site {
         Self { server: Server::new(router(state), origins, &proxies, clock) }
     }
 
-    /// The server of the connections that a door lets in.
+    /// The server for HTTP connections.
     #[must_use]
     pub fn server(&self) -> Server {
         self.server.clone()
     }
 
-    /// Whether it responds to a request within `patience`.
+    /// Whether the site responds to a request within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         timeout(patience, self.server.respond()).await.is_ok()
     }
 
-    /// What it holds.
+    /// The number of the site's connections.
     #[must_use]
     pub fn snapshot(&self) -> observed::Site {
         observed::Site { connections: self.server.connections() }
     }
 
-    /// Takes no more requests: each connection ends when the responses that it waits for are sent.
+    /// Stops taking requests. Each connection ends when its outstanding responses are sent.
     pub fn stop(&self) {
         self.server.stop();
     }

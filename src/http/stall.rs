@@ -1,4 +1,4 @@
-//! Ends a connection whose client reads nothing of what waits for it.
+//! Ends a connection whose client does not read its answers.
 
 use std::io;
 use std::pin::Pin;
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// Runs while something waits to be written.
+/// A timer that runs while a write is pending.
 #[derive(Debug, Default)]
 pub(super) struct Stall(Option<Pin<Box<Sleep>>>);
 
-/// How long a client may read nothing of what waits for it.
+/// How long a client may read nothing while answers wait for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Stall {
-    /// The outcome of a write, or an error once writes have been waiting for too long.
+    /// Passes on the outcome of a write; an error once writes have been pending for too long.
     pub(super) fn watch<T>(
         &mut self,
         context: &mut Context<'_>,

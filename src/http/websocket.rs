@@ -1,7 +1,7 @@
-//! The way into the rooms: `GET /ws`, which becomes a WebSocket.
+//! `GET /ws`: opens the WebSocket of the rooms.
 //!
-//! Browsers let any page open a WebSocket to any server, so the page's origin is checked before there is one. A client that
-//! sends no origin is not a browser, and must show a room token.
+//! Browsers let any page open a WebSocket to any server, so the page's origin is checked first. A client that sends no
+//! origin is not a browser, and needs a room token.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,13 +23,13 @@ use crate::signaling::seats::NoSeat;
 use crate::signaling::socket;
 use crate::signaling::switchboard::Visit;
 
-/// The subprotocol that clients name, and that the answer names if they do.
+/// The subprotocol. The answer names it if the client offers it.
 const SUBPROTOCOL: &str = "signal.v1";
-/// What a socket reads and writes at once: most frames are smaller, and an idle member costs this much.
+/// Bytes of the read buffer: most frames are smaller, and an idle member costs this much memory.
 const BUFFER: usize = 4 << 10;
-/// What may wait to be written inside the socket: one frame of the largest size that the server sends, and a ping.
+/// Bytes that may wait to be written inside the socket: one frame of the largest size, and a ping.
 const WRITE_BUFFER_MAX: usize = 2 * FRAME_MAX;
-/// How long a client that found no place should wait before it tries again.
+/// How long a client that was refused should wait before it tries again.
 const LATER: Duration = Duration::from_secs(5);
 
 /// Opens a WebSocket.
@@ -79,7 +79,7 @@ fn refuse(why: NoSeat) -> Problem {
     Problem::no_place(status, no_seat_code(why), detail, LATER)
 }
 
-/// Why there is no place, in the words of the API.
+/// The API's code for a refused WebSocket.
 pub(super) const fn no_seat_code(why: NoSeat) -> &'static str {
     match why {
         NoSeat::Address | NoSeat::Network => "too_many",
@@ -91,7 +91,7 @@ pub(super) const fn no_seat_code(why: NoSeat) -> &'static str {
 const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or add \
                             the origin to http.allowed_origins";
 
-/// A WebSocket that speaks our subprotocol, and takes and holds no more than that needs.
+/// Sets the subprotocol, and limits the buffers and the size of a frame.
 pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
     upgrade
         .protocols([SUBPROTOCOL])

@@ -34,7 +34,7 @@ pub(super) async fn check_ice(
         return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     }
     let token = bearer(&headers).unwrap_or_default();
-    // Where creating a room needs a token, so does relaying.
+    // If creating a room needs a token, relaying needs one too.
     if state.create == Create::Token && state.room_tokens.check(token, now.unix).is_err() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }

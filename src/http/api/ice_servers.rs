@@ -31,9 +31,9 @@ pub(super) struct KeyQuery {
     key: Option<String>,
 }
 
-/// What a URL says, or why it cannot be read.
+/// The parameters in a URL, or why they are invalid.
 pub(super) type Parsed<T> = Result<Query<T>, QueryRejection>;
-/// A credential in the format that was asked for, or why there is none.
+/// A credential in the requested format, or why there is none.
 pub(super) type Issued = Result<(StatusCode, Json<Value>), Problem>;
 
 /// `GET /api/v1/ice-servers`, for software that can only fetch a URL.
@@ -62,7 +62,7 @@ pub(super) async fn in_body(
     Ok((StatusCode::CREATED, answer))
 }
 
-/// Makes the credential that the holder of `key` asks for.
+/// Makes the credential that the holder of `key` requests.
 pub(super) fn issue(state: &AppState, key: &ApiKey, request: &CredentialRequest, format: Format) -> Issued {
     let somebody = state.random_user();
     let tag = request.tag(key, &state.credentials, &somebody)?;
@@ -72,7 +72,7 @@ pub(super) fn issue(state: &AppState, key: &ApiKey, request: &CredentialRequest,
     Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(no_server)?))))
 }
 
-/// There is no server, or no credential for it.
+/// The answer if there is no TURN URL, or no credential can be made.
 pub(super) fn no_server() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, NO_SERVER)
 }

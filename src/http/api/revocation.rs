@@ -33,8 +33,8 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether this credential was made with `key`: a key revokes no credential of another. The credential must expire in at most
-/// a day, so that no backend can make the server remember names without end.
+/// Checks that this credential was made with `key`: a key may only revoke its own credentials. The credential must expire
+/// within a day, which bounds how long the server remembers revoked names.
 fn check(username: &str, key: &ApiKey, now: Unix) -> Result<(), Problem> {
     if !username.contains(':') && expiry(username).is_none() {
         return Err(Problem::new(StatusCode::NOT_FOUND, STATIC));

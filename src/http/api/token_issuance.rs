@@ -16,13 +16,13 @@ use crate::http::credential_request::{room, ttl};
 use crate::http::problem::Problem;
 use crate::signaling::protocol::names::RoomName;
 
-/// What a request may say, all of it optional.
+/// The parameters of a request, all optional.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TokenRequest {
     /// The only room that the token is for.
     room: Option<String>,
-    /// Seconds.
+    /// The lifetime in seconds.
     ttl: Option<u64>,
 }
 

@@ -79,7 +79,7 @@ fn by_the_draft(
     }
     let in_url = url.key.or(url.api);
     let in_form = form.key.or(form.api);
-    // No proxy logs the fields of a form.
+    // A key in a form is not treated as one in the URL, because proxies do not log form fields.
     let in_form = in_form.as_deref().filter(|_| in_url.is_none()).map(|text| Shown { text, in_url: false });
     let shown = authentication::shown(headers, in_url.as_deref()).or(in_form).ok_or_else(|| bad(NO_KEY))?;
     let key = authentication::admit(state, requester, shown).map_err(Problem::as_forbidden)?;
