@@ -1,4 +1,4 @@
-//! PURE  Web origins: which site a page is of (RFC 6454).
+//! PURE  Web origins: which site a page belongs to (RFC 6454).
 
 pub mod host;
 mod pattern;
@@ -12,7 +12,7 @@ pub use pattern::{NAMELESS, OriginPattern};
 /// The origin of a site, such as `https://call.example.org`: scheme, host and port, as a browser writes it in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// As a browser writes it: lower case, names in Punycode without the dot of the root, the scheme's own port left out.
+    /// As a browser writes it: lower case, names in Punycode without the root dot, without the scheme's default port.
     text: String,
     /// As in a URL.
     host: String,
@@ -25,17 +25,17 @@ enum HostKind {
     Address,
 }
 
-/// What is wrong with a text that should be an origin.
+/// Why a text is not a valid origin.
 enum Wrong {
-    /// It is no site's.
+    /// It is not the URL of a site.
     NoSite,
-    /// It would be, written as `origin`.
+    /// It is valid if it is written as `origin`.
     Otherwise { why: &'static str, origin: String },
-    /// There can be no such site.
+    /// No such site can exist.
     Never(String),
 }
 
-/// An origin as a browser sends it, taken apart, so that it is compared as what it means.
+/// The parts of an origin as a browser sends it, so that origins are compared by their meaning.
 #[derive(Debug, Clone, Copy)]
 struct Parts<'a> {
     scheme: &'a str,
@@ -44,7 +44,7 @@ struct Parts<'a> {
 }
 
 impl Origin {
-    /// The origin of a page at `text`, which has nothing behind the host and port.
+    /// Parses an origin: scheme, host and port, with nothing after them.
     ///
     /// # Errors
     /// What to write instead.
@@ -97,13 +97,13 @@ impl Origin {
         &self.text
     }
 
-    /// Whether a page of `origin`, which is as a browser sent it, is of this site.
+    /// Whether `origin`, as a browser sent it, is this site's.
     #[must_use]
     pub fn matches(&self, origin: &str) -> bool {
         Parts::of(&self.text).is_some_and(|own| Parts::of(origin) == Some(own))
     }
 
-    /// Whether its pages come over TLS.
+    /// Whether the site's pages are served over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.text.starts_with("https:")
@@ -118,13 +118,13 @@ impl Origin {
         }
     }
 
-    /// Host and port as in a URL, the scheme's own port left out.
+    /// Host and port as in a URL, without the scheme's default port.
     #[must_use]
     pub fn authority(&self) -> &str {
         self.text.split_once("://").map_or("", |(_, authority)| authority)
     }
 
-    /// The host: a name, or an IP address, an IPv6 one in brackets.
+    /// The host: a name or an IP address; an IPv6 address is in brackets.
     #[must_use]
     pub fn host(&self) -> String {
         self.host.clone()
@@ -132,7 +132,7 @@ impl Origin {
 }
 
 impl Wrong {
-    /// The same, where what is to be written is changed once more.
+    /// Changes the origin that [`Wrong::Otherwise`] suggests.
     fn writing(self, change: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Otherwise { why, origin } => Self::Otherwise { why, origin: change(origin) },
@@ -157,15 +157,15 @@ impl<'a> Parts<'a> {
         if !host.bytes().all(fits) {
             return None;
         }
-        // With the dot of the root it is the same host, and a visitor may have typed it.
+        // A host name with the root dot names the same host, and a visitor may have typed the dot.
         let host = if is_web(scheme) { host.strip_suffix('.').unwrap_or(host) } else { host };
         Some(Self { scheme, host, port })
     }
 }
 
 impl PartialEq for Parts<'_> {
-    /// Browsers write the names of sites in lower case. Of what else there is some keep the capitals of, as Safari does of its
-    /// extensions.
+    /// Browsers write host names of web sites in lower case. For other schemes some browsers keep capitals, as Safari does
+    /// for its extensions.
     fn eq(&self, other: &Self) -> bool {
         let same = (self.scheme, self.port) == (other.scheme, other.port);
         let same_host = self.host == other.host;
@@ -177,7 +177,7 @@ fn is_web(scheme: &str) -> bool {
     matches!(scheme, "http" | "https")
 }
 
-/// The host of a URL, if a page can come from there.
+/// The host of a URL, if it can serve a page.
 fn site(url: &Url) -> Result<(String, HostKind), Wrong> {
     let unspecified = || Wrong::Never(format!("{}, such as \"https://call.example.org\"", host::UNSPECIFIED));
     match url.host() {
@@ -199,7 +199,7 @@ fn site(url: &Url) -> Result<(String, HostKind), Wrong> {
     }
 }
 
-/// Where no browser gets a page from: the "bad ports" of the Fetch standard.
+/// Ports that browsers load no page from: the "bad ports" of the Fetch standard.
 const BAD_PORTS: &[u16] = &[
     1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104,
     109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515,

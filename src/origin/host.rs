@@ -1,14 +1,14 @@
-//! PURE  Hosts as operators write them, turned into what clients use.
+//! PURE  Parses the hosts that operators write into the form that clients use.
 
 use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Why a text is no host that a client can go to.
+/// Why a text is not a host that a client can connect to.
 enum Wrong {
-    /// It stands for all addresses of a machine.
+    /// It is the unspecified address, which stands for all addresses of a machine.
     Unspecified,
-    /// It is no host at all.
+    /// It is not a host.
     NoHost,
 }
 
@@ -16,12 +16,12 @@ enum Wrong {
 const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 
-/// A host as clients use it: lower case, in Punycode, without the dot of the root; an address without brackets.
+/// A host as clients use it: a name in lower case and Punycode, without the root dot, or an address without brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
 impl HostName {
-    /// The host in `text`, as an operator writes it.
+    /// Parses a host as an operator writes it.
     ///
     /// # Errors
     /// What is wrong, and what to write.
@@ -46,12 +46,13 @@ impl HostName {
     }
 }
 
-/// Whether there can be a host of this name, which is in lower case and Punycode already.
+/// Whether this is a valid host name. It must already be in lower case and Punycode.
 pub(super) fn is_name(name: &str) -> bool {
     name.len() <= NAME_MAX && name.split('.').all(is_label)
 }
 
-/// Whether a domain name can have such a part. With `_` and with `-` at its ends, which no registry gives, but browsers go to.
+/// Whether this is a valid label of a domain name. `_`, and `-` at its ends, are allowed: registries refuse them, but
+/// browsers do not.
 pub(super) fn is_label(label: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (1..=LABEL_MAX).contains(&label.len()) && label.bytes().all(fits)
@@ -77,7 +78,7 @@ fn exact(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// The host, if that is what stands between a scheme, a port or a path.
+/// The host in a URL, or in a host with a port or path.
 fn inside(text: &str) -> Option<String> {
     if !text.contains([':', '/', '@', '?', '#']) {
         return None;

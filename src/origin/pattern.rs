@@ -1,21 +1,21 @@
-//! PURE  The sites that an operator names, and whether a page is of one of them.
+//! PURE  The sites that an operator allows, and whether a page belongs to one of them.
 
 use std::fmt;
 
 use super::host::is_label;
 use super::{Origin, Parts, Wrong};
 
-/// Sites whose pages may do something: one, all below a domain, or the pages that are of no site.
+/// Sites whose pages may do something: one site, all sites below a domain, or pages with the origin `null`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginPattern {
-    /// As a browser writes it, but for the star.
+    /// As a browser writes it, apart from the star.
     text: String,
     kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// `null`: a file, a frame with `sandbox`, some app shells.
+    /// `null`: files, frames with `sandbox`, some app shells.
     Nameless,
     /// One site.
     One,
@@ -23,18 +23,18 @@ enum Kind {
     Below,
 }
 
-/// What browsers write as the origin of a page that is of no site, or hides it.
+/// The origin that browsers send for a page that belongs to no site or hides it.
 pub const NAMELESS: &str = "null";
 
-/// Schemes whose pages are of no site, or of that which made them.
+/// Schemes whose pages have no origin, or the origin of the page that made them.
 const WITHOUT_ORIGIN: &[&str] =
     &["about", "blob", "data", "filesystem", "javascript", "mailto", "view-source"];
 
 impl OriginPattern {
-    /// What is meant by `text`: `https://app.example.org`, `https://*.example.org`, `capacitor://localhost` or `null`.
+    /// Parses `https://app.example.org`, `https://*.example.org`, `capacitor://localhost` or `null`.
     ///
     /// # Errors
-    /// What to write instead. Whatever is no error matches what some browser sends.
+    /// What to write instead. Every accepted pattern matches an origin that some browser sends.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text == NAMELESS {
@@ -54,7 +54,7 @@ impl OriginPattern {
         }
     }
 
-    /// Whether a page of `origin`, which is as a browser sent it, is of such a site.
+    /// Whether `origin`, as a browser sent it, is one of these sites'.
     #[must_use]
     pub fn matches(&self, origin: &str) -> bool {
         match self.kind {
@@ -71,7 +71,7 @@ impl fmt::Display for OriginPattern {
     }
 }
 
-/// One or more names may stand where the star is, as in a Content-Security-Policy: whoever has the domain has all of them.
+/// The star stands for one or more labels, as in a Content-Security-Policy: the domain's owner controls all names below it.
 fn is_below((pattern, page): (Parts<'_>, Parts<'_>)) -> bool {
     let domain = pattern.host.strip_prefix('*').unwrap_or(pattern.host);
     let names = page.host.strip_suffix(domain);
@@ -84,7 +84,7 @@ fn one(text: &str) -> Result<OriginPattern, String> {
     Ok(OriginPattern { text: origin.to_string(), kind: Kind::One })
 }
 
-/// `rest` has a star somewhere.
+/// Parses a pattern with a star in `rest`.
 fn below(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     if authority.ends_with(":*") {
@@ -113,7 +113,7 @@ fn below(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> 
     }
 }
 
-/// The page of an app, an extension, or a file.
+/// Parses the origin of an app, an extension or local files.
 fn shell(text: &str, scheme: &str, rest: &str) -> Result<OriginPattern, String> {
     let named = scheme.starts_with(|first: char| first.is_ascii_lowercase())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
@@ -148,7 +148,7 @@ fn without_scheme(text: &str) -> String {
     let bare = text.trim_start_matches('/');
     let guess = |scheme: &str| Origin::read(&format!("{scheme}://{bare}")).ok();
     match (guess("https"), guess("http")) {
-        // What has no name has no certificate, most likely.
+        // Without a host name there is probably no certificate.
         (Some(named), _) if named.domain().is_some_and(|name| name != "localhost") => {
             format!("{text:?} has no scheme: write \"{named}\"")
         }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     proptest::proptest! {
-        /// Whoever can choose a page's origin cannot make it match by anything but being below the domain.
+        /// An attacker who can choose a page's origin can only match with a host below the domain.
         #[test]
         fn below_a_domain_is_what_dns_says(host in "[a-z.:/@\\[\\]*-]{0,12}(\\.example\\.org|example\\.org|\\.evil)?") {
             let pattern = OriginPattern::parse("https://*.example.org").unwrap();
