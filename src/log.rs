@@ -1,8 +1,8 @@
-//! The log: what is said to whom, how much of it, and that nobody waits for its reader.
+//! The log: limits what is logged, and never blocks a thread on the reader of the log.
 //!
-//! A line passes the bound on what one place of the program may say, and goes into a queue that takes it at once or
-//! never; the writer, a thread of its own, is the only one that waits for standard error. So whoever can make the daemon
-//! say something can neither fill a disk with it nor stop a thread that relays.
+//! Each log statement in the code has a rate limit. A line within its limit goes into a bounded queue, or is dropped if
+//! the queue is full. Only the writer, a separate thread, waits for standard error. So a client that causes log lines can
+//! neither fill a disk nor stall a thread that relays.
 
 mod bound;
 mod queue;
@@ -31,30 +31,29 @@ use crate::log::queue::Queue;
 use crate::log::writer::Writer;
 use crate::sections::log::{Log as LogConfig, LogFormat};
 
-/// The log of this process, from its start until this is dropped; what was said before is then written, if that does not
-/// take long.
+/// The log of this process, until this is dropped. Dropping it waits at most `PATIENCE` for the queued lines.
 #[derive(Debug)]
 pub struct Log {
     queue: Arc<Queue>,
 }
 
-/// How long the end waits for who reads the log.
+/// How long the end of the process waits until the log's reader has taken the last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long the last words of a command wait, which somebody is there to read, on a machine that may be very busy.
+/// How long a command waits until its last message is read: its reader is probably there, but the machine may be busy.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Starts the log. From now on a panic is a line of it, too.
+/// Starts the log. From now on panics are logged too.
 ///
 /// # Errors
-/// If there can be no thread for it.
+/// If the operating system refuses to create the writer's thread.
 pub fn start(config: &LogConfig) -> io::Result<Log> {
     let clock = Clock::start();
     let queue = Arc::new(Queue::default());
     let bound = Arc::new(Mutex::new(Bound::default()));
     let writer = Writer::new(Arc::clone(&queue), Arc::clone(&bound), io::stderr(), clock);
     thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())?;
-    // The level is for what we say. Libraries say what is broken alone: strangers can make them warn as often as they
-    // like, and what some of them trace holds the secrets of others.
+    // The level is for our own lines. Libraries only log errors: unauthenticated clients can make them warn at any rate,
+    // and some of their traces contain secrets.
     let levels = Targets::new().with_target("hairpin", config.level).with_default(Level::ERROR);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(Lines(Arc::clone(&queue)))
@@ -78,12 +77,12 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
     Ok(Log { queue })
 }
 
-/// Says something on standard error where there is no log, or none any more, and does not wait for long.
+/// Writes to standard error when there is no log (any more). Waits at most `LAST_PATIENCE`.
 pub fn last_words(text: String) {
     let (said, heard) = mpsc::channel();
-    // Its own thread, because nobody may ever read what it writes. If there is none, nothing can be said.
+    // On a separate thread, because the write may block forever. Without a thread the message is lost.
     let speaker = thread::Builder::new().spawn(move || {
-        // Where standard error cannot be written, there is nowhere to say so.
+        // If standard error cannot be written, the failure cannot be reported either.
         let _ = io::stderr().write_all(text.as_bytes());
         let _ = said.send(());
     });
@@ -98,8 +97,8 @@ impl Drop for Log {
     }
 }
 
-/// A panic in words. They go into the queue as they are: nothing that may have panicked itself is asked to format them, and
-/// nobody waits for who reads them, because the thread may be one that others wait for.
+/// The text of a panic. It goes straight into the queue: the formatting layer may be what panicked, and the panicking
+/// thread must not wait for the log's reader, because other threads may wait for it.
 fn describe(panic: &PanicHookInfo<'_>) -> String {
     let current = thread::current();
     let name = current.name().unwrap_or("<unnamed>");
@@ -114,7 +113,7 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     format!("thread {name:?} panicked{place}: {why}\n{backtrace}")
 }
 
-/// Where finished lines go.
+/// Writes formatted lines into the queue.
 #[derive(Debug, Clone)]
 struct Lines(Arc<Queue>);
 
@@ -137,7 +136,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Where what is said meets the bound.
+/// Applies the rate limits.
 #[derive(Debug)]
 struct Gate {
     bound: Arc<Mutex<Bound>>,
@@ -152,15 +151,15 @@ impl Gate {
         let (held_any, admitted) = (bound.holds_any(), bound.admit(event.metadata(), now));
         drop(bound);
         if !admitted && !held_any {
-            // So that the writer says the sum when it is over, though nobody may say anything more.
+            // The writer must log the sum when the flood is over, even if no more lines come.
             self.queue.nudge();
         }
         admitted
     }
 }
 
-/// Makes a line of what the bound lets pass, and nothing at all of the rest. It is no filter: one that refuses a single event
-/// leaves that behind in `tracing-subscriber` 0.3, where the next event of the thread meets it.
+/// Formats the events within their rate limits, and writes nothing for the others. It is not a filter, because a filter
+/// that refuses an event in `tracing-subscriber` 0.3 leaves state behind that affects the thread's next event.
 #[derive(Debug)]
 struct Bounded<F> {
     gate: Gate,

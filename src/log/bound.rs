@@ -1,6 +1,6 @@
-//! PURE  How much one place of the program may say, and the sum of what it did not.
+//! PURE  Limits the rate of each log statement, and counts the lines that were left out.
 //!
-//! There are as many places as lines of code that log, so this cannot grow by what strangers do.
+//! The number of log statements in the code bounds the memory, whatever clients do.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use tracing::{Level, Metadata};
 use crate::bounds::rate::{Bucket, Rate};
 use crate::clock::Moment;
 
-/// What each place has said.
+/// The rate of each log statement.
 #[derive(Debug, Default)]
 pub(super) struct Bound {
     sites: Vec<CallSite>,
-    /// How many of them were held back, and it is not said yet.
+    /// The number of statements with lines that were left out and not yet reported.
     held: usize,
 }
 
-/// What was held back of one site.
+/// The number of lines of one log statement that were left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) site: &'static Metadata<'static>,
@@ -29,23 +29,23 @@ struct CallSite {
     metadata: &'static Metadata<'static>,
     bucket: Bucket,
     left_out: u64,
-    /// When it was held back first since the last sum, and last.
+    /// When a line was left out: the first since the last sum, and the latest.
     since: Moment,
     last: Moment,
 }
 
-/// Lines of one place: so many each second in the long run, and so many at once. A large server ends so many calls; and
-/// journald, which by itself takes 333 a second of a service, has room for a few places that say as much as they may.
+/// Lines of one log statement per second in the long run, and at once. A large server ends about this many calls. journald
+/// by default accepts 333 lines per second from a service, which is enough for a few statements at their limits.
 const LINES: (u64, u64) = (100, 1_000);
-/// Who sets the level debug or trace wants more, and has no use for everything.
+/// The same for the levels debug and trace, where an operator wants more lines, but still not all of them.
 const DETAILS: (u64, u64) = (1_000, 2_000);
 const SECOND: Duration = Duration::from_secs(1);
-/// How long without one more a flood is over, and after how long one that is not is summed up all the same.
+/// A sum is logged when no line was left out for the first duration, and during a flood after the second.
 pub(super) const OVER: Duration = SECOND;
 const LONG: Duration = Duration::from_secs(60);
 
 impl Bound {
-    /// Whether a line from here may be said; it is counted if not.
+    /// Whether a line of this statement may be logged. If not, it is counted as left out.
     pub(super) fn admit(&mut self, metadata: &'static Metadata<'static>, now: Moment) -> bool {
         let known = self.sites.iter().position(|site| std::ptr::eq(site.metadata, metadata));
         let index = known.unwrap_or_else(|| {
@@ -65,7 +65,7 @@ impl Bound {
         false
     }
 
-    /// Whether there is a sum that is to be said.
+    /// Whether lines were left out that no sum has reported yet.
     pub(super) fn holds_any(&self) -> bool {
         self.held > 0
     }
@@ -80,7 +80,7 @@ impl Bound {
         sums
     }
 
-    /// All sums, at the end.
+    /// All sums, due or not, for the end.
     pub(super) fn rest(&mut self) -> Vec<Sum> {
         self.held = 0;
         self.sites.iter_mut().filter(|site| site.left_out > 0).map(CallSite::sum).collect()
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// A place of this level.
+    /// A log statement of this level.
     macro_rules! site {
         ($level:expr) => {{
             static SITE: DefaultCallsite = DefaultCallsite::new(&PLACE);

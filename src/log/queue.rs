@@ -1,16 +1,16 @@
-//! Lines that wait to be written: so many bytes, and what does not fit is counted and gone.
+//! A bounded queue of lines that wait to be written. Lines that do not fit are dropped and counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Between those who say something and the one that writes it.
+/// The queue between the threads that log and the writer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Something happened that the writer waits for, or who waits for the writer.
+    /// Wakes the writer, or the thread that waits for the writer.
     changed: Condvar,
-    /// Lines that did not fit, or that nobody took.
+    /// Lines that did not fit, or that could not be written.
     pub(super) lost: AtomicU64,
 }
 
@@ -19,27 +19,27 @@ struct State {
     waiting: Vec<u8>,
     nudged: bool,
     closing: bool,
-    /// Whether the writer has written all that it will write.
+    /// Whether no more lines are taken: the writer has written its last line, or is no longer waited for.
     ended: bool,
 }
 
-/// What the writer is to do.
+/// What the writer must do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Go on.
     GoOn,
-    /// Write what there is, and end.
+    /// Write the batch, and end when the queue is empty.
     End,
 }
 
-/// Bytes that may wait; as many again may be on their way. A thousand lines or two: what a reader misses that pauses for
-/// longer is a flood, or the pause is.
+/// Bytes that may wait in the queue; as many again may be in the writer's batch. This is one or two thousand lines: only a
+/// flood or a long pause of the reader loses lines.
 pub(super) const BYTES_MAX: usize = 256 << 10;
-/// What is kept of the memory of a flood.
+/// The capacity that a buffer keeps after a flood.
 const BYTES_USUAL: usize = 16 << 10;
 
 impl Queue {
-    /// Adds a line, if it fits. Never waits for who reads.
+    /// Adds a line if it fits. Never waits for the log's reader.
     pub(super) fn push(&self, line: &[u8]) {
         let mut state = self.state();
         if state.ended || state.waiting.len() + line.len() > BYTES_MAX {
@@ -51,18 +51,18 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Counts lines that are gone.
+    /// Counts lost lines.
     pub(super) fn lose(&self, lines: u64) {
         self.lost.fetch_add(lines, Ordering::Relaxed);
     }
 
-    /// Has the writer look around, though there may be no line for it.
+    /// Wakes the writer, even if there is no line.
     pub(super) fn nudge(&self) {
         self.state().nudged = true;
         self.changed.notify_all();
     }
 
-    /// Waits for lines, which replace those in `batch`, or for a nudge, or the end, or until `patience` is over.
+    /// Waits for lines, a nudge or the end, for at most `patience`. The waiting lines replace those in `batch`.
     pub(super) fn take(&self, batch: &mut Vec<u8>, patience: Option<Duration>) -> Next {
         batch.clear();
         batch.shrink_to(BYTES_USUAL);
@@ -80,7 +80,7 @@ impl Queue {
         if state.closing { Next::End } else { Next::GoOn }
     }
 
-    /// Has the writer write what there is, and waits for it, but not for longer than `patience`.
+    /// Has the writer write the waiting lines and end. Waits for it for at most `patience`.
     pub(super) fn close(&self, patience: Duration) {
         let mut state = self.state();
         state.closing = true;
@@ -89,7 +89,7 @@ impl Queue {
         waited.unwrap_or_else(PoisonError::into_inner).0.ended = true;
     }
 
-    /// The writer has written all that it will write, unless a line came that it has not seen.
+    /// Ends the queue unless a new line waits in it. Returns whether it has ended.
     pub(super) fn end(&self) -> bool {
         let mut state = self.state();
         state.ended |= state.waiting.is_empty();

@@ -1,4 +1,4 @@
-//! The one thread that waits for whoever reads the log; it says what they have missed, too.
+//! The only thread that waits for the log's reader. It also reports lines that were lost or left out.
 
 use std::io::{self, Write};
 use std::sync::atomic::Ordering;
@@ -11,24 +11,24 @@ use crate::clock::{Clock, Moment};
 use crate::log::bound::{Bound, OVER, Sum};
 use crate::log::queue::{Next, Queue};
 
-/// Takes lines out of the queue, to `sink`.
+/// Writes lines from the queue to `sink`.
 pub(super) struct Writer<S> {
     queue: Arc<Queue>,
     bound: Arc<Mutex<Bound>>,
     sink: S,
     clock: Clock,
-    /// Whether the sink has taken all of what it was given last.
+    /// Whether the sink took all of the last batch.
     takes: bool,
-    /// Whether it has a part of a line, without its end.
+    /// Whether the sink's last line is incomplete.
     torn: bool,
-    /// How many lost lines have been told of, and when.
+    /// How many lost lines have been reported, and when.
     told: u64,
     told_at: Option<Moment>,
 }
 
-/// How often lost lines are told of at most.
+/// The shortest time between two reports of lost lines.
 const TELL: Duration = Duration::from_secs(1);
-/// How long to leave a sink alone that is not to be waited for and has no room.
+/// How long to wait before another write to a non-blocking sink that is full.
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl<S: Write> Writer<S> {
@@ -57,13 +57,13 @@ impl<S: Write> Writer<S> {
         }
     }
 
-    /// How long to wait for a line: no longer than until there may be something to tell.
+    /// How long to wait for a line: at most [`OVER`] if there is something to report.
     fn patience(&self) -> Option<Duration> {
         let owes = self.bound().holds_any() || (self.takes && self.lost() > self.told);
         owes.then_some(OVER)
     }
 
-    /// Whether all was taken. What was not is lost.
+    /// Whether the sink took the whole batch. Lines that it did not take are counted as lost.
     fn write(&mut self, batch: &[u8]) -> bool {
         if self.torn && self.put(b"\n").is_err() {
             self.queue.lose(lines(batch));
@@ -80,10 +80,10 @@ impl<S: Write> Writer<S> {
         }
     }
 
-    /// Puts bytes into the sink.
+    /// Writes bytes to the sink.
     ///
     /// # Errors
-    /// How many it took, if it does not take them all.
+    /// The number of bytes that the sink took, if it did not take all.
     fn put(&mut self, bytes: &[u8]) -> Result<(), usize> {
         let mut written = 0;
         while written < bytes.len() {
@@ -91,7 +91,7 @@ impl<S: Write> Writer<S> {
                 Ok(0) => return Err(written),
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Somebody who shares it has made it so.
+                // Another process that shares the sink has made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
                 Err(_) => return Err(written),
             }
@@ -99,7 +99,7 @@ impl<S: Write> Writer<S> {
         Ok(())
     }
 
-    /// Says how many lines are lost, once the sink takes lines again.
+    /// Reports how many lines were lost, once the sink takes lines again.
     fn tell_losses(&mut self, next: Next, now: Moment) {
         let lost = self.lost();
         let early = self.told_at.is_some_and(|told| now.since(told) < TELL) && next == Next::GoOn;
@@ -124,7 +124,7 @@ impl<S: Write> Writer<S> {
     }
 }
 
-/// At the level of what was left out, so that who sees the one sees the other.
+/// Reports ERROR lines at ERROR and all others at WARN, so that every level that shows the lines also shows the sum.
 fn tell_sum(Sum { site, left_out }: Sum) {
     let (target, line) = (site.target(), site.line().unwrap_or(0));
     if *site.level() == Level::ERROR {
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// A sink that does with each write what it is told, and then takes everything.
+    /// A sink that handles each write as `moods` says, and then takes everything.
     struct Moody {
         moods: VecDeque<io::Result<usize>>,
         taken: Arc<Mutex<Vec<u8>>>,
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// What arrives of `batches` in such a sink, and how many lines are lost.
+    /// The text that arrives in such a sink, and the number of lost lines.
     fn written(moods: Vec<io::Result<usize>>, batches: &[&str]) -> (String, u64) {
         let (queue, taken) = (Arc::new(Queue::default()), Arc::default());
         let sink = Moody { moods: moods.into(), taken: Arc::clone(&taken) };
