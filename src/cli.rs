@@ -1,4 +1,4 @@
-//! The command line: which command, and how it ends.
+//! The command line: runs a command, and reports its failure.
 
 mod api_key;
 mod check_config;
@@ -71,7 +71,7 @@ impl Failure {
         Self { message: message.to_string(), code: 78 }
     }
 
-    /// The system does not give what is needed; later it may.
+    /// The operating system refused something; a later try may succeed.
     fn system(message: impl Display) -> Self {
         Self { message: message.to_string(), code: 71 }
     }
@@ -82,12 +82,12 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
     file.map_or_else(|| Ok(Config::default()), |file| Config::load(file).map_err(Failure::config))
 }
 
-/// The same, judged with the certificates that it names, which must be there to start with.
+/// Like [`load`], but also checks the configuration and loads its certificates, which must exist at start.
 fn examine(file: Option<&Path>) -> Result<(Config, Option<Certificates>), Failure> {
     file.map_or_else(|| Ok((Config::default(), None)), |file| Config::examine(file).map_err(Failure::config))
 }
 
-/// Says what the command was run for. Whoever reads it may end early, and a disk may be full.
+/// Prints a command's result. This can fail: the reader may have closed the pipe, or a disk may be full.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());

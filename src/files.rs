@@ -1,31 +1,31 @@
-//! Reads the files that an operator names: ordinary ones alone, and none longer than it can be meant to be.
+//! Reads the files that an operator names. Only regular files of at most 1 MiB are read.
 //!
-//! A pipe would be waited for, a device may never end, and both say nothing while they do.
+//! Reading a pipe may block, and a device may never end, without any message to the operator.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// The longest text or certificate that is read: many times what any has.
+/// The longest file that is read: many times the size of any certificate or configuration.
 const LENGTH_MAX: u64 = 1 << 20;
 
-/// Opens an ordinary file, behind whatever symlinks.
+/// Opens a regular file. Symlinks are followed.
 ///
 /// # Errors
-/// What the system says, or what it is instead of a file.
+/// The system's error, or that it is not a regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    // Looked at first, because opening alone can do things: a pipe's writer sees a reader, a terminal becomes ours.
+    // Checked first, because opening can have side effects: a pipe's writer sees a reader, and a terminal becomes ours.
     ordinary(&path.metadata()?)?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     ordinary(&file.metadata()?)?;
     Ok(file)
 }
 
-/// What is in an open file, without the byte order mark that some editors put in front.
+/// Reads an open file, without the byte order mark that some editors write at the beginning.
 ///
 /// # Errors
-/// What the system says, or that the file is too long.
+/// The system's error, or that the file is too long.
 pub fn read(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LENGTH_MAX + 1).read_to_end(&mut bytes)?;
@@ -38,10 +38,10 @@ pub fn read(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same of a text.
+/// Reads an open text file.
 ///
 /// # Errors
-/// As [`read`], or that it is no text in UTF-8.
+/// As [`read`], or that the file is not UTF-8.
 pub fn read_text(file: &File) -> io::Result<String> {
     let text = String::from_utf8(read(file)?);
     text.map_err(|_| {
@@ -70,5 +70,5 @@ fn name(kind: FileType) -> &'static str {
     }
 }
 
-/// A byte order mark in UTF-8. It says nothing, and is no part of what follows.
+/// The byte order mark in UTF-8, which is not part of the text.
 const MARK: &[u8] = b"\xEF\xBB\xBF";

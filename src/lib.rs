@@ -1,33 +1,33 @@
 //! Hairpin: everything WebRTC needs besides the browser, in one daemon.
 //!
-//! | what | where |
+//! | part | module |
 //! |---|---|
-//! | starts and stops everything | [`daemon`] |
+//! | start and stop of all parts | [`daemon`] |
 //! | the command line | [`cli`] |
-//! | `config.toml` | [`config`]; what it may say: [`sections`] |
-//! | who may use the relay | [`credentials`] |
-//! | what TLS clients are shown | [`certificates`] |
-//! | who connects over TCP, and TLS | [`front`] |
+//! | `config.toml` | [`config`]; its keys and their types: [`sections`] |
+//! | credentials for the relay | [`credentials`] |
+//! | certificates for TLS clients | [`certificates`] |
+//! | TCP and TLS connections | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
-//! | pages, the API, the way into rooms | [`http`] |
-//! | whose pages are whose | [`origin`] |
-//! | which backends may ask for credentials | [`api_key`] |
-//! | who may enter rooms | [`room_token`] |
-//! | by which URLs browsers reach it | [`ice`] |
+//! | pages, the API, the WebSocket for rooms | [`http`] |
+//! | web origins | [`origin`] |
+//! | API keys for backends | [`api_key`] |
+//! | tokens for rooms | [`room_token`] |
+//! | ICE URLs for browsers | [`ice`] |
 //! | rooms in which clients find each other | [`signaling`] |
-//! | what became of a message | [`outcome`], counted in [`metrics`] |
-//! | what a daemon says of itself | [`observed`] |
-//! | how often one of many may do something, and how many there may be | [`bounds`] |
-//! | how services start, prove that they live, and stop | [`life`] |
-//! | what is said of all this, and how much of it | [`log`] |
-//! | texts that no log shows | [`secret`] |
-//! | which files are read | [`files`] |
-//! | which characters cannot be seen | [`unseen`] |
+//! | outcomes of messages | [`outcome`], counted in [`metrics`] |
+//! | snapshots of a daemon's counts | [`observed`] |
+//! | rate limits and limits on numbers | [`bounds`] |
+//! | start, liveness and stop of threads | [`life`] |
+//! | the log and its limits | [`log`] |
+//! | secrets, which are never logged | [`secret`] |
+//! | reading of regular files | [`files`] |
+//! | invisible characters | [`unseen`] |
 //! | enums whose variants have labels | `labels` |
-//! | what time it is | [`clock`] |
+//! | the time | [`clock`] |
 //!
-//! To read it all, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and
-//! come back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md says why they are as they are.
+//! To read the code, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and come
+//! back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md gives the reasons for the design.
 
 pub mod api_key;
 pub mod bounds;

@@ -1,20 +1,20 @@
-//! PURE  Characters that are there and cannot be seen.
+//! PURE  Invisible characters.
 
-/// Whether a character shows nothing, or turns the writing direction. Control characters, spaces and
-/// [joiners](is_joiner) are left out: they are for whoever asks to judge.
+/// Whether a character is invisible or changes the writing direction. Control characters, spaces and [joiners](is_joiner)
+/// do not count: the caller decides about them.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     UNSEEN.iter().any(|(first, last)| (first..=last).contains(&&c))
 }
 
-/// Whether it is the zero width non-joiner or joiner, which many scripts need.
+/// Whether a character is the zero width non-joiner or joiner, which many scripts need.
 #[must_use]
 pub fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// The general categories Cf, Zl and Zp of Unicode 16 without the joiners, and what else shows nothing and is a letter or
-/// a mark by category: fillers of Hangul, the grapheme joiner, inherent vowels of Khmer.
+/// The general categories Cf, Zl and Zp of Unicode 16 without the joiners, and invisible letters and marks: fillers of
+/// Hangul, the grapheme joiner, inherent vowels of Khmer.
 const UNSEEN: [(char, char); 26] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),

@@ -1,4 +1,4 @@
-//! `hairpin check-config`: says whether a configuration is good, and what is doubtful in it.
+//! `hairpin check-config`: checks a configuration, and prints its error or its warnings.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(&format!("{warnings}{hint}{file}: good\n"))
 }
 
-/// Whether every file can be read, whoever may.
+/// Whether this runs as root, which can read every file.
 fn is_root() -> bool {
     Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0)
 }

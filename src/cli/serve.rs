@@ -1,4 +1,4 @@
-//! `hairpin serve`: runs the daemon until it is told to stop.
+//! `hairpin serve`: runs the daemon until a signal stops it.
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     let result = runtime.block_on(serve(&config, certificates));
-    // Without waiting for a supervisor that does not listen.
+    // Without waiting for a notification that the supervisor does not read.
     runtime.shutdown_background();
     result
 }
@@ -67,7 +67,7 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     Ok(())
 }
 
-/// Says where clients reach us and what the firewall must let in.
+/// Logs where clients reach the daemon, and the ports that the firewall must open.
 fn announce(config: &Config, addresses: &Addresses) {
     let list = |items: Vec<String>| items.join(", ");
     let listeners = [("UDP", &addresses.udp), ("TCP", &addresses.tcp), ("TLS", &addresses.tls)];
@@ -100,7 +100,7 @@ fn announce(config: &Config, addresses: &Addresses) {
     }
 }
 
-/// Where a browser finds the pages.
+/// The URL of the pages.
 fn site(config: &Config, addresses: &Addresses) -> Option<String> {
     if let Some(public) = &config.http.public_url {
         return Some(public.to_string());
@@ -110,7 +110,7 @@ fn site(config: &Config, addresses: &Addresses) -> Option<String> {
     Some(if local { format!("http://localhost:{}", address.port()) } else { format!("http://{address}") })
 }
 
-/// Whoever runs the daemon by hand without a secret gets something to try it with. Not in a log.
+/// Prints a trial credential if the daemon runs in a terminal without any configured credentials. It is never logged.
 fn offer_trial(config: &Config, daemon: &Daemon) {
     if config.credentials.is_configured() || !std::io::stdout().is_terminal() {
         return;
@@ -118,12 +118,12 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
     let ttl = Duration::from_secs(3600);
     if let Some(credential) = issue(daemon.credentials(), "trial", ttl) {
         let text = format!("to try it, use this credential for an hour: {}\n", show(&credential, ttl));
-        // Its own thread: a terminal that is held (Ctrl-S) must not hold us. Who sees nothing has lost an offer.
+        // On a separate thread, because a paused terminal (Ctrl-S) must not block the daemon.
         drop(std::thread::Builder::new().spawn(move || std::io::stdout().write_all(text.as_bytes())));
     }
 }
 
-/// SIGHUP is for the certificates; without any it must not end the daemon.
+/// Rereads the certificates on SIGHUP. Without certificates SIGHUP is ignored, and does not end the daemon.
 async fn heed_hangup(daemon: &Daemon, mut hangup: Signal) -> Infallible {
     while hangup.recv().await.is_some() {
         if !daemon.reload_certificates() {

@@ -1,16 +1,17 @@
-//! Signals that would end the daemon, and every call with it, though they mean no end: each is said, and ignored.
+//! Logs and ignores signals that would otherwise end the daemon and all calls, although they do not ask it to stop.
 //!
-//! What is left to the system: the signals of faults (a core dump helps whoever looks for one), SIGQUIT, which asks for
-//! such a dump, SIGXCPU, which is a limit that somebody has set, and SIGPIPE, which Rust ignores from the start.
+//! The system keeps its handling of the others: the signals of faults, whose core dump helps to find the bug; SIGQUIT,
+//! which asks for a core dump; SIGXCPU, a limit that an administrator has set; and SIGPIPE, which Rust ignores from the
+//! start.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Ignores them from now on; needs a runtime of tokio.
+/// Ignores these signals from now on. Must be called in a tokio runtime.
 ///
 /// # Errors
-/// If the system does not let a signal be caught.
+/// If the operating system refuses to catch a signal.
 pub(super) fn ignore() -> io::Result<()> {
     for (number, name, elsewhere) in IGNORED {
         let caught = signal(SignalKind::from_raw(*number))?;
@@ -20,7 +21,7 @@ pub(super) fn ignore() -> io::Result<()> {
         let caught = signal(SignalKind::from_raw(number))?;
         tokio::spawn(say(caught, format!("SIGRTMIN+{}", number - libc::SIGRTMIN()), NOTHING));
     }
-    // The log itself may be the file that may grow no more, so this one is not said.
+    // SIGXFSZ is not logged, because the log may be the file that has reached its size limit.
     signal(SignalKind::from_raw(libc::SIGXFSZ)).map(drop)
 }
 
@@ -32,7 +33,7 @@ async fn say(mut caught: Signal, name: String, elsewhere: &str) {
 
 const NOTHING: &str = "it has no meaning here";
 
-/// Number, name, and what it would do elsewhere.
+/// Number, name, and the text to log.
 const IGNORED: &[(i32, &str, &str)] = &[
     (
         libc::SIGUSR1,

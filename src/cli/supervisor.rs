@@ -1,4 +1,4 @@
-//! Tells systemd that we are there and that every thread answers, if it wants to know.
+//! Notifies systemd, if it runs the daemon, that the daemon is ready and that every thread answers.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use sd_notify::NotifyState;
 
 use crate::daemon::Daemon;
 
-/// How long a supervisor may take to hear something.
+/// How long a notification may take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is told at least and at most, whatever it wants.
+/// The shortest and longest time between two watchdog notifications, whatever systemd's timeout is.
 const PERIODS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3600));
 
-/// Tells systemd, if it asked to be told. A supervisor that does not listen is no reason to stop serving, nor to wait: its
-/// socket may be full.
+/// Notifies systemd, if it asked for notifications. Waits at most [`PATIENCE`], because the socket of a supervisor that
+/// does not read may be full.
 pub(super) async fn notify(state: NotifyState<'static>) {
     if tokio::time::timeout(PATIENCE, tell(state)).await.is_err() {
         tracing::warn!("systemd does not read notifications");
     }
 }
 
-/// Waits on another thread: this one has signals to hear.
+/// Sends on another thread, because this one must handle signals.
 async fn tell(state: NotifyState<'static>) {
     let told = tokio::task::spawn_blocking(move || sd_notify::notify(&[state]));
     if let Err(error) = told.await.expect("it does not panic") {
@@ -28,8 +28,8 @@ async fn tell(state: NotifyState<'static>) {
     }
 }
 
-/// Tells systemd's watchdog that every thread answers, twice as often as it wants to hear it; for ever, unless systemd
-/// has no watchdog, or a thread no longer answers: then systemd hears nothing, and restarts us.
+/// Notifies systemd's watchdog twice in each of its timeouts, as long as every thread answers. Otherwise systemd gets no
+/// notification, and restarts the daemon. Without a watchdog this only waits.
 pub(super) async fn feed_watchdog(daemon: &Daemon) -> Infallible {
     let Some(period) = sd_notify::watchdog_enabled().and_then(period) else {
         return std::future::pending().await;
@@ -39,7 +39,7 @@ pub(super) async fn feed_watchdog(daemon: &Daemon) -> Infallible {
     loop {
         beat.tick().await;
         if daemon.is_alive(period / 2).await {
-            // However long it takes, so that there is never more than one that waits.
+            // Without a timeout, so that at most one notification is pending.
             tell(NotifyState::Watchdog).await;
         } else {
             tracing::error!("a thread does not answer; the watchdog is not notified");
@@ -47,7 +47,7 @@ pub(super) async fn feed_watchdog(daemon: &Daemon) -> Infallible {
     }
 }
 
-/// How often a watchdog is fed that bites after `timeout`. After no time at all means never.
+/// The time between notifications for a watchdog with this `timeout`; `None` if the timeout is zero, which means no watchdog.
 fn period(timeout: Duration) -> Option<Duration> {
     let (least, most) = PERIODS;
     (!timeout.is_zero()).then(|| (timeout / 2).clamp(least, most))
