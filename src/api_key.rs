@@ -14,6 +14,8 @@ const PREFIX: &str = "hairpin_";
 /// Which key ids are valid.
 pub const ID: &str = "1 to 32 letters, digits, - and _, but neither diag nor room";
 
+const ID_MAX: usize = 32;
+
 /// The id of a key. Tags of credentials begin with it, so it contains no character that ends a part of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyId(String);
@@ -26,6 +28,9 @@ impl KeyId {
     pub fn parse(text: &str) -> Result<Self, String> {
         if is_id(text) {
             Ok(Self(text.to_owned()))
+        } else if text.len() > ID_MAX {
+            // It may be the key itself in the wrong place, so it is not shown.
+            Err(format!("this is too long for a key id: write {ID}"))
         } else {
             Err(format!("{text:?} is not a valid key id: write {ID}"))
         }
@@ -40,7 +45,7 @@ impl KeyId {
 
 fn is_id(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    (1..=32).contains(&text.len()) && text.bytes().all(fits) && !is_reserved(text)
+    (1..=ID_MAX).contains(&text.len()) && text.bytes().all(fits) && !is_reserved(text)
 }
 
 /// A key made from 32 random bytes.

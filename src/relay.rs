@@ -37,7 +37,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
 use crate::credentials::RevokeError;
-use crate::life::{self, Denied, Order, Threads};
+use crate::life::{self, Denied, Threads};
 use crate::metrics::{self, Counters};
 use crate::observed;
 use crate::relay::datagrams::DatagramSocket;
@@ -61,8 +61,8 @@ pub struct Relay(Arc<Running>);
 struct Running {
     settings: Arc<Settings>,
     shards: Vec<Handle>,
-    /// Reaches the thread that watches the addresses of this machine.
-    network: Sender<Order>,
+    /// Stops the thread that watches the addresses of this machine.
+    network: Sender<()>,
     counters: Vec<Arc<Counters>>,
     /// How many connections have been given to shards.
     adopted: AtomicUsize,
@@ -116,10 +116,10 @@ impl Relay {
         for (index, shard) in made.into_iter().enumerate() {
             threads.spawn(format!("relay-{index}"), move || shard.run())?;
         }
-        let (network, inbox) = channel();
+        let (network, stop) = channel();
         let told = shards.clone();
         threads.spawn("network".to_owned(), move || {
-            own.follow(&told, clock, &inbox);
+            own.follow(&told, clock, &stop);
             Ok(())
         })?;
         let adopted = AtomicUsize::new(0);
@@ -146,15 +146,10 @@ impl Relay {
         Ok(())
     }
 
-    /// Whether every thread answers within `patience`.
+    /// Whether every shard answers within `patience`. The thread that reads the interfaces is not asked: the kernel may keep
+    /// it waiting, and packets are relayed meanwhile. [`Self::failed`] returns if it ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        let Running { shards, network, .. } = &*self.0;
-        let shards = life::all_answer(shards, |shard, ping| shard.tell(Command::Ping(ping)), patience);
-        // If the thread has ended, the order and its ping are dropped here.
-        let network =
-            life::all_answer([network], |thread, ping| drop(thread.send(Order::Ping(ping))), patience);
-        let (shards, network) = tokio::join!(shards, network);
-        shards && network
+        life::all_answer(&self.0.shards, |shard, ping| shard.tell(Command::Ping(ping)), patience).await
     }
 
     /// The current state and counters of the relay.
@@ -172,7 +167,7 @@ impl Relay {
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
         // If the thread has ended, it needs no order.
-        let _ = self.0.network.send(Order::Stop);
+        let _ = self.0.network.send(());
         self.0.threads.join();
     }
 

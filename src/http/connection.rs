@@ -10,9 +10,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Uri};
+use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -108,15 +109,16 @@ impl Server {
         self.stopped.send_replace(true);
     }
 
-    /// Handles a request to `/healthz`, to show that the server responds.
-    pub(super) async fn respond(&self) {
+    /// The status of the response to a request for `/healthz`.
+    pub(super) async fn health(&self) -> StatusCode {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = Uri::from_static("/healthz");
+        request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
         let (ip, secure) = (IpAddr::from(Ipv4Addr::LOCALHOST), false);
         let requester = Requester::of(ip, secure, request.headers(), &self.proxies, &self.origins);
         request.extensions_mut().insert(requester);
-        // Infallible: any response shows that the server is alive.
-        let _ = self.router.clone().call(request).await;
+        let Ok(response) = self.router.clone().call(request).await;
+        response.status()
     }
 
     /// Whether an address is that of a trusted proxy.

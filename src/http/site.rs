@@ -37,9 +37,9 @@ impl Site {
         self.server.clone()
     }
 
-    /// Whether the site responds to a request within `patience`.
+    /// Whether the site responds to a valid request within `patience`.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        timeout(patience, self.server.respond()).await.is_ok()
+        timeout(patience, self.server.health()).await.is_ok_and(|status| !status.is_client_error())
     }
 
     /// The number of the site's connections.
@@ -48,7 +48,7 @@ impl Site {
         observed::Site { connections: self.server.connections() }
     }
 
-    /// Stops taking requests. Each connection ends when its outstanding responses are sent.
+    /// Stops taking requests. Responses that are not sent when the front stops are lost.
     pub fn stop(&self) {
         self.server.stop();
     }

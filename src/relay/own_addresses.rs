@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::bounds::notice::Notice;
 use crate::clock::{Clock, Moment};
-use crate::life::Order;
 use crate::network::interfaces;
 use crate::network::own::Own;
 use crate::relay::shard::{Command, Handle};
@@ -31,13 +30,11 @@ impl OwnAddresses {
     }
 
     /// Reads the interfaces every second and sends changes to the shards, until it receives the order to stop.
-    pub(super) fn follow(mut self, shards: &[Handle], clock: Clock, inbox: &Receiver<Order>) {
+    pub(super) fn follow(mut self, shards: &[Handle], clock: Clock, stop: &Receiver<()>) {
         let mut look = clock.now().moment + PERIOD;
         loop {
-            match inbox.recv_timeout(look.since(clock.now().moment)) {
-                // If the receiver is gone, the answer is not needed.
-                Ok(Order::Ping(ping)) => drop(ping.send(())),
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            match stop.recv_timeout(look.since(clock.now().moment)) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let now = clock.now().moment;
                     look = now + PERIOD;

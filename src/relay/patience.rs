@@ -58,12 +58,12 @@ impl Patience {
 
     /// The connection is part of a bridge from now on.
     pub fn bound(&mut self) {
-        (self.heard, self.unfinished, self.limit) = (true, None, None);
+        (self.heard, self.unfinished, self.stalled, self.limit) = (true, None, None, None);
     }
 
     /// The connection sends nothing more, and the other end has a limited time to close.
     pub fn leaving(&mut self, now: Moment) {
-        self.limit = Some((now + STALLED, Ending::Stalled));
+        (self.stalled, self.limit) = (None, Some((now + STALLED, Ending::Stalled)));
     }
 
     /// The client has an allocation, so it is authenticated.
@@ -201,5 +201,24 @@ mod tests {
         assert_eq!(patience.end(true), (at(169), Ending::Stalled));
         patience.sent(true, false, at(140));
         assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+
+    #[test]
+    fn what_a_client_left_unread_before_its_bind_does_not_end_the_bridge() {
+        let mut patience = patience();
+        patience.received(1, false, at(100));
+        patience.sent(false, true, at(110));
+        assert_eq!(patience.end(true), (at(140), Ending::Stalled));
+        patience.bound();
+        assert_eq!(patience.end(true).0, Moment::MAX);
+    }
+
+    #[test]
+    fn a_client_that_read_the_rest_late_still_has_half_a_minute_to_close() {
+        let mut patience = patience();
+        patience.bound();
+        patience.sent(false, true, at(200));
+        patience.leaving(at(229));
+        assert_eq!(patience.end(true), (at(259), Ending::Stalled));
     }
 }

@@ -140,7 +140,7 @@ impl Streams {
             let rest = &self.arrived.bytes()[turn.message.end..];
             stream.keep(rest);
             stream.flags.backlog = !rest.is_empty();
-            stream.ended = turn.ended;
+            stream.ended = turn.ended.or(stream.ended);
         }
         for (id, mate) in [(client, peer), (peer, client)] {
             let Some(stream) = self.slots.get_mut(id.0 as usize) else { continue };
@@ -156,6 +156,9 @@ impl Streams {
     pub fn leave(&mut self, id: StreamId) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         stream.role = Role::Leaving;
+        // What was not carried to the other end cannot be carried any more.
+        stream.keep(&[]);
+        stream.flags.backlog = false;
         self.sending.push(id);
         self.readable.push(id);
     }

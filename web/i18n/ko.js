@@ -145,7 +145,8 @@ export default {
   "file.save": "저장",
   "file.from": "{name}님이 ‘{file}’ 파일을 보내려고 해요",
 
-  "people.count": "참여자 {count}명",
+  // With a space: the number on the button must be a word of its name (WCAG 2.5.3).
+  "people.count": "참여자 {count} 명",
   "people.host": "내가 호스트예요",
   "people.isHost": "호스트",
   "people.lock": "방 잠그기",

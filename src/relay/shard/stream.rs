@@ -57,7 +57,9 @@ impl Shard {
             Action::Ignore(reason) if reason.ends_stream() => self.end_stream(id, Ending::BadMessage, now),
             Action::Bind(connection, answer) => self.bind(id, connection, &answer),
             Action::HandOver(owner, refusal) if !self.hand_over(id, owner, now) => {
-                self.counters.refused(Method::ConnectionBind, Refusal::BadRequest);
+                let (method, reason) = (Method::ConnectionBind, Refusal::BadRequest);
+                tracing::debug!(client = %path.client, method = method.name(), reason = reason.name(), "refused");
+                self.counters.refused(method, reason);
                 self.streams.answer(id, &refusal, false);
             }
             Action::HandOver(..)

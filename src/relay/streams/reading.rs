@@ -456,4 +456,21 @@ mod tests {
         let mut heard = vec![0; sent];
         client_end.read_exact(&mut heard).unwrap();
     }
+
+    #[test]
+    fn an_end_that_was_read_with_a_backlog_is_returned_after_the_bind() {
+        let mut world = World::new(2);
+        let (client, mut end) = world.connect();
+        let (peer, _peer_end) = world.peer();
+        end.write_all(&MESSAGE.repeat(TURN_MESSAGES + 1)).unwrap();
+        world.await_event(client);
+        for _ in 0..TURN_MESSAGES {
+            assert_eq!(next(&mut world, 101), Next::Message(client));
+        }
+        // As TLS notes a close_notify, after which no byte and no event follows.
+        world.streams.slots[client.0 as usize].ended = Some(Ending::Closed);
+        assert_eq!(next(&mut world, 101), Next::Message(client));
+        world.streams.bridge(client, peer);
+        assert_eq!(next(&mut world, 101), Next::Ended(client, Ending::Closed));
+    }
 }
