@@ -48,7 +48,8 @@ test("the start page at another address than the server's leads to the right one
   await visitor.until(() => document.getElementById("new").innerText === "Go there");
   assert.equal(await visitor.text("#lead"), `This page was opened at ${wrong}, but the server expects ${right}.`);
   assert.equal(await visitor.page.$eval("#join", (form) => form.hidden), true);
-  await visitor.click("#new");
+  // A wait that begins in the page that is being left can miss the one that comes.
+  await Promise.all([visitor.page.waitForNavigation(), visitor.click("#new")]);
   await visitor.until(() => document.getElementById("new").innerText === "Start a call");
   assert.equal(visitor.page.url(), `${right}/`);
 });
