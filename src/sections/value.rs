@@ -101,11 +101,7 @@ impl<T: FromToml> FromToml for Auto<T> {
     }
 
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
-        if value.as_str() == Some("auto") {
-            Some(Self(None))
-        } else {
-            T::from_toml(value, place).map(|value| Self(Some(value)))
-        }
+        unless("auto", value, place).map(Self)
     }
 }
 
@@ -115,12 +111,13 @@ impl<T: FromToml> FromToml for Off<T> {
     }
 
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
-        if value.as_str() == Some("off") {
-            Some(Self(None))
-        } else {
-            T::from_toml(value, place).map(|value| Self(Some(value)))
-        }
+        unless("off", value, place).map(Self)
     }
+}
+
+/// Reads a value, or `None` if `word` is written instead of one.
+fn unless<T: FromToml>(word: &str, value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Option<T>> {
+    if value.as_str() == Some(word) { Some(None) } else { T::from_toml(value, place).map(Some) }
 }
 
 impl<T: FromToml> FromToml for Vec<T> {
