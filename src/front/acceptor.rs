@@ -12,14 +12,16 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConnection;
 use tokio_rustls::server::TlsStream;
 
 use crate::bounds::FIRST_MESSAGE;
 use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
 use crate::certificates::{Alpn, Certificates};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::front::door::{Door, Kind};
+use crate::front::proxy_header::Ends;
 use crate::front::{Handshakes, proxy_header};
 use crate::http::connection::{self, Protocol};
 use crate::life::Order;
@@ -147,6 +149,7 @@ impl Acceptor {
         }
     }
 
+    /// Finds out whose connection this is, and which protocol it carries.
     async fn identify(
         &self,
         mut socket: TcpStream,
@@ -155,59 +158,65 @@ impl Acceptor {
         kind: &Kind,
     ) -> Result<Identified, Ending> {
         let since = self.clock.now().moment;
-        let (mut client, mut server) = (from, socket.local_addr().map_err(gone)?);
-        let plain_http = matches!(kind, Kind::Http(_));
-        if !plain_http && self.is_proxy(from.ip(), kind) {
-            let ends = proxy_header::read(&mut socket).await.map_err(|_| Ending::BadHeader)?;
-            if let Some(ends) = ends {
-                (client, server) = (ends.client, ends.server);
+        if let Kind::Http(_) = kind {
+            return plain_http(socket, from.ip(), permit);
+        }
+        let ends = self.ends(&mut socket, from, &permit, kind).await?;
+        match &self.certificates {
+            Some(certificates) if matches!(kind, Kind::Tls(_)) || speaks_tls(&socket).await? => {
+                self.identify_in_tls(socket, ends, permit, certificates).await
             }
-            permit.claim(client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
+            _ => turn(socket, None, ends, since, permit),
         }
-        let peer = client.ip();
-        let http = |secure, protocol, permit| connection::Client { peer, secure, protocol, permit };
-        if plain_http {
-            socket.set_nodelay(true).map_err(gone)?;
-            return Ok(Identified::Http(socket, http(false, Protocol::Http1, permit)));
+    }
+
+    /// The two ends of a connection. What a trusted proxy says is true of a connection that comes from it.
+    async fn ends(
+        &self,
+        socket: &mut TcpStream,
+        from: SocketAddr,
+        permit: &Permit,
+        kind: &Kind,
+    ) -> Result<Ends, Ending> {
+        let own = Ends { client: from, server: socket.local_addr().map_err(gone)? };
+        if !self.is_proxy(from.ip(), kind) {
+            return Ok(own);
         }
-        let turn = |socket: TcpStream, tls, since, permit| {
-            let socket = socket.into_std().map_err(gone)?;
-            Ok(Identified::Turn(Box::new(Arrival {
-                socket,
-                tls,
-                client,
-                server,
-                since,
-                permit,
-                said: Vec::new(),
-            })))
-        };
-        let Some(certificates) = &self.certificates else { return turn(socket, None, since, permit) };
-        if matches!(kind, Kind::Any(_)) && !speaks_tls(&socket).await? {
-            return turn(socket, None, since, permit);
-        }
+        let ends = proxy_header::read(socket).await.map_err(|_| Ending::BadHeader)?.unwrap_or(own);
+        permit.claim(ends.client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
+        Ok(ends)
+    }
+
+    /// Performs the TLS handshake, and identifies the protocol inside.
+    async fn identify_in_tls(
+        &self,
+        socket: TcpStream,
+        ends: Ends,
+        permit: Permit,
+        certificates: &Certificates,
+    ) -> Result<Identified, Ending> {
+        let peer = ends.client.ip();
         if !self.handshakes.may_begin(peer, self.clock.now().moment) {
             return Err(Ending::TooManyHandshakes);
         }
-        match TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await {
-            Ok(mut stream) => match protocol(&mut stream).await? {
-                Some(protocol) => {
-                    stream.get_ref().0.set_nodelay(true).map_err(gone)?;
-                    Ok(Identified::Https(Box::new(stream), http(true, protocol, permit)))
-                }
-                None => {
-                    let (socket, tls) = stream.into_inner();
-                    turn(socket, Some(Box::new(tls)), self.clock.now().moment, permit)
-                }
-            },
+        let accepted = TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await;
+        let mut stream = match accepted {
+            Ok(stream) => stream,
             Err((error, socket)) => {
-                tracing::debug!(%client, %error, "TLS handshake failed");
+                tracing::debug!(client = %ends.client, %error, "TLS handshake failed");
                 // In this order: a client may reconnect as soon as it sees that the socket is closed.
                 drop(permit);
                 drop(socket);
-                Err(Ending::BadHandshake)
+                return Err(Ending::BadHandshake);
             }
-        }
+        };
+        let Some(protocol) = protocol(&mut stream).await? else {
+            let (socket, tls) = stream.into_inner();
+            return turn(socket, Some(Box::new(tls)), ends, self.clock.now().moment, permit);
+        };
+        stream.get_ref().0.set_nodelay(true).map_err(gone)?;
+        let client = connection::Client { peer, secure: true, protocol, permit };
+        Ok(Identified::Https(Box::new(stream), client))
     }
 
     /// Whether an address is that of a trusted proxy.
@@ -222,6 +231,24 @@ impl Acceptor {
         self.counters.ended(ending);
         tracing::debug!(client = %from, reason = ending.name(), "connection not served");
     }
+}
+
+fn plain_http(socket: TcpStream, peer: IpAddr, permit: Permit) -> Result<Identified, Ending> {
+    socket.set_nodelay(true).map_err(gone)?;
+    let client = connection::Client { peer, secure: false, protocol: Protocol::Http1, permit };
+    Ok(Identified::Http(socket, client))
+}
+
+fn turn(
+    socket: TcpStream,
+    tls: Option<Box<ServerConnection>>,
+    ends: Ends,
+    since: Moment,
+    permit: Permit,
+) -> Result<Identified, Ending> {
+    let socket = socket.into_std().map_err(gone)?;
+    let Ends { client, server } = ends;
+    Ok(Identified::Turn(Box::new(Arrival { socket, tls, client, server, since, permit, said: Vec::new() })))
 }
 
 /// Waits for the first byte, without consuming it.
