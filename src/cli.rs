@@ -1,10 +1,13 @@
 //! The command line: runs a command, and reports its failure.
 
+mod admin_client;
+mod admin_token;
 mod api_key;
 mod check_config;
 mod credential;
 mod serve;
 mod signals;
+mod status;
 mod supervisor;
 
 use std::fmt::Display;
@@ -15,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::certificates::Certificates;
+use crate::cli::admin_client::AdminArguments;
 use crate::config::Config;
 use crate::log;
 
@@ -38,6 +42,10 @@ enum Command {
     Credential(credential::Arguments),
     /// Makes a key for the HTTP API.
     ApiKey(api_key::Arguments),
+    /// Makes a token for the admin listener.
+    AdminToken,
+    /// Shows what a running daemon holds.
+    Status(AdminArguments),
 }
 
 /// Runs the command that the arguments name.
@@ -49,6 +57,8 @@ pub fn run() -> ExitCode {
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),
         Command::ApiKey(arguments) => api_key::run(&arguments),
+        Command::AdminToken => admin_token::run(),
+        Command::Status(arguments) => status::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,6 +79,11 @@ impl Failure {
     /// The configuration is wrong; a restart will not help.
     fn config(message: impl Display) -> Self {
         Self { message: message.to_string(), code: 78 }
+    }
+
+    /// The daemon refused what it was asked for.
+    fn refused(message: impl Display) -> Self {
+        Self { message: message.to_string(), code: 1 }
     }
 
     /// The operating system refused something; a later try may succeed.

@@ -11,6 +11,7 @@ mod warnings;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use toml::de::{DeTable, Error};
 
 use crate::certificates::Certificates;
@@ -20,6 +21,7 @@ use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
 use crate::origin::host::HostName;
 use crate::secret::Secret;
+use crate::sections::admin::Admin;
 use crate::sections::credentials::Credentials;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits;
@@ -30,6 +32,7 @@ use crate::sections::reading::{Fault, Reading, Unread};
 use crate::sections::relay::Relay;
 use crate::sections::rooms::Rooms;
 use crate::sections::tls::Tls;
+use crate::sections::value::FromToml as _;
 
 pub use error::{ConfigError, Source};
 
@@ -52,6 +55,8 @@ pub struct Config {
     pub peers: Peers,
     /// How much they may have.
     pub limits: Limits,
+    /// Where administrators reach it.
+    pub admin: Admin,
     /// What is logged.
     pub log: Log,
     /// Where all this is written, for later errors.
@@ -102,6 +107,25 @@ impl Config {
         draft.finish()
     }
 
+    /// The sections with all their keys, as they could be written in `config.toml`. Secrets are hidden.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let Self { listen, tls, http, relay, rooms, credentials, peers, limits, admin, log, source: _ } =
+            self;
+        json!({
+            "listen": listen.to_json(),
+            "tls": tls.to_json(),
+            "http": http.to_json(),
+            "relay": relay.to_json(),
+            "rooms": rooms.to_json(),
+            "credentials": credentials.to_json(),
+            "peers": peers.to_json(),
+            "limits": limits.to_json(),
+            "admin": admin.to_json(),
+            "log": log.to_json(),
+        })
+    }
+
     /// The URLs by which browsers reach what is `served`.
     #[must_use]
     pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {
@@ -132,6 +156,7 @@ impl Draft {
             credentials: keys.read("credentials").unwrap_or_default(),
             peers: keys.read("peers").unwrap_or_default(),
             limits: keys.read("limits").unwrap_or_default(),
+            admin: keys.read("admin").unwrap_or_default(),
             log: keys.read("log").unwrap_or_default(),
             source: Source::default(),
         };

@@ -1,4 +1,4 @@
-//! The daemon: four services, started from one configuration, and their life together.
+//! The daemon: four services and their administration, started from one configuration, and their life together.
 //!
 //! [`Daemon::start`] finds out what this machine has, binds every socket, makes the plans and starts the services. When it
 //! returns, clients are served.
@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use rand::TryRngCore;
 use rand::rngs::OsRng;
+use serde_json::Value;
 
+use crate::admin::{Admin, Administered};
 use crate::bounds::admission::Admission;
 use crate::certificates::{Certificates, Renewal};
 use crate::clock::Clock;
@@ -36,22 +38,31 @@ use crate::peers::PeerPolicy;
 use crate::relay::Relay;
 use crate::relay::datagrams::DatagramSocket;
 use crate::secret::Secret;
+use crate::sections::admin::AdminAddress;
 use crate::signaling::hub::Hub;
 
 pub use error::StartError;
 
 /// A running daemon.
 pub struct Daemon {
+    services: Arc<Services>,
+    admin: Option<Admin>,
+    addresses: Addresses,
+    metrics: Metrics,
+    credentials: Credentials,
+    certificates: Option<Arc<Certificates>>,
+}
+
+/// What serves clients.
+struct Services {
     relay: Relay,
     hub: Arc<Hub>,
     site: Site,
     front: Front,
     renewal: Option<Renewal>,
     lifecycle: Mutex<Lifecycle>,
-    addresses: Addresses,
-    metrics: Metrics,
-    credentials: Credentials,
-    certificates: Option<Arc<Certificates>>,
+    /// What [`Administered::configuration`] shows.
+    configuration: Value,
 }
 
 /// Where a daemon is reached, and where it relays from.
@@ -69,6 +80,8 @@ pub struct Addresses {
     pub relay: Vec<RelayAddress>,
     /// The relay ports.
     pub ports: RangeInclusive<u16>,
+    /// Where administrators reach it.
+    pub admin: Vec<AdminAddress>,
 }
 
 impl Daemon {
@@ -98,15 +111,16 @@ impl Daemon {
         let (tcp, tcp_sockets) = listen::tcp("listen.tcp", &config.listen.tcp)?;
         let (tls, tls_sockets) = listen::tcp("listen.tls", &config.listen.tls)?;
         let (http, http_sockets) = listen::tcp("http.listen", &config.http.listen)?;
+        let (admin, admin_sockets) = listen::admin(&config.admin.listen)?;
         let ports = config.relay.ports.clone();
-        let addresses = Addresses { udp, tcp, tls, http, relay: relay_addresses, ports };
+        let addresses = Addresses { udp, tcp, tls, http, relay: relay_addresses, ports, admin };
         let certificates = certificates.map(Arc::new);
         let secret = (!config.credentials.is_configured()).then(seed).transpose()?.map(Secret::from_random);
         let found = Found { addresses, own, certificates, secret };
         let plans = plan::plans(config, &found);
         say(config, &found, &plans);
 
-        let Plans { relay, rooms, site, front } = plans;
+        let Plans { relay, rooms, site, front, admin: admin_plan } = plans;
         let credentials = relay.settings.credentials.clone();
         let relay = Relay::start(relay, sockets, Arc::clone(&admission), clock, seed()?)?;
         let hub = Hub::start(rooms, clock, seed()?)?;
@@ -120,18 +134,20 @@ impl Daemon {
         let renewal =
             certificates.clone().map(|certificates| Renewal::start(certificates, clock)).transpose()?;
         let lifecycle = Mutex::new(Lifecycle::Serving);
-        Ok(Self {
+        let services = Arc::new(Services {
             relay,
             hub,
             site,
             front,
             renewal,
             lifecycle,
-            addresses,
-            metrics,
-            credentials,
-            certificates,
-        })
+            configuration: config.to_json(),
+        });
+        let admin = match admin_sockets.is_empty() {
+            true => None,
+            false => Some(Admin::start(admin_plan, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?),
+        };
+        Ok(Self { services, admin, addresses, metrics, credentials, certificates })
     }
 
     /// Where it is reached.
@@ -161,17 +177,87 @@ impl Daemon {
     /// Where its rooms are.
     #[must_use]
     pub fn hub(&self) -> &Hub {
-        &self.hub
+        &self.services.hub
     }
 
     /// Reads the certificates again, and logs what became of it. Returns `false` if there are none.
     pub fn reload_certificates(&self) -> bool {
-        self.renewal.as_ref().inspect(|renewal| renewal.reload()).is_some()
+        self.services.renewal.as_ref().inspect(|renewal| renewal.reload()).is_some()
     }
 
     /// What it holds and has counted.
     #[must_use]
     pub fn snapshot(&self) -> Observed {
+        self.services.observe()
+    }
+
+    /// Whether every thread of every service answers within `patience`. The thread that renews certificates is not asked;
+    /// [`Self::failed`] returns if it ends.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        let Services { relay, hub, site, front, .. } = &*self.services;
+        let admin = async {
+            match &self.admin {
+                Some(admin) => admin.is_alive(patience).await,
+                None => true,
+            }
+        };
+        let (relay, hub, site, front, admin) = tokio::join!(
+            relay.is_alive(patience),
+            hub.is_alive(patience),
+            site.is_alive(patience),
+            front.is_alive(patience),
+            admin,
+        );
+        relay && hub && site && front && admin
+    }
+
+    /// Waits until a thread ends by itself, which is always a bug.
+    pub async fn failed(&self) {
+        let Services { relay, hub, front, renewal, .. } = &*self.services;
+        tokio::select! {
+            () = relay.failed() => {}
+            () = hub.failed() => {}
+            () = front.failed() => {}
+            () = if_any(renewal.as_ref().map(Renewal::failed)) => {}
+            () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
+        }
+    }
+
+    /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
+    pub fn stop(&self) {
+        let Services { relay, hub, site, front, renewal, lifecycle: _, configuration: _ } = &*self.services;
+        *self.services.lifecycle() = Lifecycle::Draining;
+        if let Some(renewal) = renewal {
+            renewal.stop();
+        }
+        relay.stop();
+        // Before the front, whose thread carries the goodbyes of the hub.
+        hub.stop();
+        site.stop();
+        front.stop();
+        if let Some(admin) = &self.admin {
+            admin.stop();
+        }
+        *self.services.lifecycle() = Lifecycle::Stopped;
+    }
+}
+
+/// What `future` returns; without one, this waits forever.
+async fn if_any(future: Option<impl Future<Output = ()>>) {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Services {
+    fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Administered for Services {
+    fn observe(&self) -> Observed {
         Observed {
             lifecycle: *self.lifecycle(),
             relay: self.relay.snapshot(),
@@ -182,49 +268,8 @@ impl Daemon {
         }
     }
 
-    /// Whether every thread of every service answers within `patience`.
-    pub async fn is_alive(&self, patience: Duration) -> bool {
-        let (relay, hub, site, front) = tokio::join!(
-            self.relay.is_alive(patience),
-            self.hub.is_alive(patience),
-            self.site.is_alive(patience),
-            self.front.is_alive(patience),
-        );
-        relay && hub && site && front
-    }
-
-    /// Waits until a thread ends by itself, which is always a bug.
-    pub async fn failed(&self) {
-        let renewal = async {
-            match &self.renewal {
-                Some(renewal) => renewal.failed().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = self.relay.failed() => {}
-            () = self.hub.failed() => {}
-            () = self.front.failed() => {}
-            () = renewal => {}
-        }
-    }
-
-    /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
-    pub fn stop(&self) {
-        *self.lifecycle() = Lifecycle::Draining;
-        if let Some(renewal) = &self.renewal {
-            renewal.stop();
-        }
-        self.relay.stop();
-        // Before the front, whose thread carries the goodbyes of the hub.
-        self.hub.stop();
-        self.site.stop();
-        self.front.stop();
-        *self.lifecycle() = Lifecycle::Stopped;
-    }
-
-    fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
-        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn configuration(&self) -> Value {
+        self.configuration.clone()
     }
 }
 

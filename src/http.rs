@@ -12,7 +12,7 @@ mod api;
 mod app_state;
 mod asset;
 mod assets;
-mod authentication;
+pub mod authentication;
 mod body;
 pub mod bounded_stream;
 pub mod connection;

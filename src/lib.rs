@@ -29,6 +29,7 @@
 //! To read the code, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and come
 //! back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md gives the reasons for the design.
 
+pub mod admin;
 pub mod api_key;
 pub mod bounds;
 pub mod certificates;

@@ -35,10 +35,16 @@ macro_rules! section {
                 keys.finish();
                 Some(section)
             }
+
+            fn to_json(&self) -> serde_json::Value {
+                let keys = [$((stringify!($key), $crate::sections::value::FromToml::to_json(&self.$key)),)*];
+                keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+            }
         }
     };
 }
 
+pub mod admin;
 pub mod credentials;
 pub mod http;
 pub mod limits;

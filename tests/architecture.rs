@@ -99,10 +99,12 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "observed", "outcome"]),
+    ("admin", &["api_key", "bounds", "clock", "life", "network", "observed", "sections"]),
     // What puts the parts together, and what starts it.
     (
         "daemon",
         &[
+            "admin",
             "bounds",
             "certificates",
             "clock",
@@ -134,6 +136,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "daemon",
             "log",
             "network",
+            "observed",
             "secret",
             "sections",
         ],
@@ -152,6 +155,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
     ("front", "relay::Relay", "a connection that speaks TURN is handed to the relay"),
     ("front", "relay::Arrival", "such a connection, with what it has said"),
+    ("admin", "http::connection", "the same server, with the same bounds on time and size"),
+    ("admin", "http::origins::Origins", "that server knows whose page asks; no page of a site may"),
+    ("admin", "http::authentication::bearer", "tokens are written as keys are"),
+    ("admin", "http::problem", "errors have the same form"),
+    ("admin", "http::screen", "requests are screened in the same way"),
     ("front", "relay::datagrams::give_back_memory", "system calls are in one file"),
 ];
 
@@ -160,7 +168,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stun", &["src/relay/wire.rs", "src/relay/wire/", "src/relay/engine.rs", "src/relay/engine/"]),
     ("turn", &["src/relay/engine.rs", "src/relay/engine/"]),
     ("webrtc_util", &["src/network/interfaces.rs"]),
-    ("axum", &["src/http.rs", "src/http/", "src/signaling/socket.rs"]),
+    ("axum", &["src/admin/", "src/http.rs", "src/http/", "src/signaling/socket.rs"]),
 ];
 
 /// Words that only these files may have.

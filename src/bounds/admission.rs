@@ -19,7 +19,8 @@ use crate::clock::Moment;
 pub struct Admission {
     bounds: Bounds,
     crowd: Mutex<Crowd>,
-    full: Notices,
+    /// Logs the limits that clients reach. The limits of administrators are no keys of the configuration.
+    full: Option<Notices>,
 }
 
 /// How many connections are allowed.
@@ -108,7 +109,13 @@ impl Admission {
             last: 0,
             peak: 0,
         };
-        Self { bounds, crowd: Mutex::new(crowd), full: Notices::default() }
+        Self { bounds, crowd: Mutex::new(crowd), full: Some(Notices::default()) }
+    }
+
+    /// The same, for connections whose limits are not configured: nothing is logged when one is reached.
+    #[must_use]
+    pub fn silent(bounds: Bounds) -> Self {
+        Self { full: None, ..Self::new(bounds) }
     }
 
     /// Admits one more connection, as a stranger. `ip` is the client's address, if it is already known.
@@ -154,8 +161,8 @@ impl Admission {
         let mut told = Vec::new();
         let changed = change(&mut self.crowd(), &mut told);
         let refused = changed.as_ref().err().copied();
-        for full in told.iter().map(|(full, _)| *full).chain(refused) {
-            self.full.say(full, now);
+        if let Some(notices) = &self.full {
+            told.iter().map(|(full, _)| *full).chain(refused).for_each(|full| notices.say(full, now));
         }
         // Without the lock, because it may take a while.
         told.into_iter().filter_map(|(_, tell)| tell).for_each(|tell| tell());

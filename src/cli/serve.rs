@@ -93,6 +93,10 @@ fn announce(config: &Config, addresses: &Addresses) {
         addresses.ports.start(),
         addresses.ports.end(),
     );
+    if !addresses.admin.is_empty() {
+        let at = list(addresses.admin.iter().map(ToString::to_string).collect());
+        tracing::info!("administrators reach it at {at}");
+    }
     if let Some(url) = site(config, addresses) {
         let others =
             if config.http.public_url.is_some() { "" } else { "; browsers elsewhere need http.public_url" };

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::network::address::Transport;
 use crate::peers::OwnPorts;
 use crate::secret::Secret;
+use crate::sections::admin::{Admin, AdminAddress};
 use crate::sections::listen::{Listen, includes};
 use crate::sections::reading::Unread;
 use crate::sections::tls::Tls;
@@ -45,6 +46,7 @@ impl Config {
         self.check_http(mistakes);
         self.check_secrets(mistakes);
         self.check_own_ports(mistakes);
+        self.check_admin(mistakes);
         self.check_limits(mistakes);
     }
 
@@ -114,6 +116,28 @@ impl Config {
         if !self.http.keys.is_empty() && only_users && mistakes.know(&secrets) {
             let reason = "there is no secret to make credentials from: name one in credentials.secrets";
             mistakes.add("http.keys", reason);
+        }
+    }
+
+    fn check_admin(&self, mistakes: &mut Mistakes<'_>) {
+        let Admin { listen, token_hash } = &self.admin;
+        let addresses: Vec<SocketAddr> = listen.0.iter().flatten().filter_map(AdminAddress::tcp).collect();
+        for (key, others) in [
+            ("listen.tcp", &self.listen.tcp),
+            ("listen.tls", &self.listen.tls),
+            ("http.listen", &self.http.listen),
+        ] {
+            let known = mistakes.know(&["admin.listen", key]);
+            if let Some(address) = shared(&addresses, others).filter(|_| known) {
+                let reason = format!("{address} is in {key} too, which is public: choose another port");
+                mistakes.add("admin.listen", reason);
+            }
+        }
+        let known = mistakes.know(&["admin.listen", "admin.token_hash"]);
+        if !addresses.is_empty() && token_hash.is_none() && known {
+            let reason = "over TCP a token is required: run `hairpin admin-token`, and write the line that it prints \
+                          into [admin]; or name a Unix socket, such as \"/run/hairpin/admin.sock\"";
+            mistakes.add("admin.listen", reason);
         }
     }
 

@@ -21,6 +21,65 @@ proptest::proptest! {
     }
 }
 
+/// A JSON value as TOML.
+fn as_toml(value: &Value) -> String {
+    match value {
+        Value::Array(list) => format!("[{}]", list.iter().map(as_toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(table) => {
+            let keys = table.iter().filter(|(_, value)| !value.is_null());
+            let keys = keys.map(|(key, value)| format!("{key:?} = {}", as_toml(value)));
+            format!("{{ {} }}", keys.collect::<Vec<_>>().join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
+#[test]
+fn what_is_shown_of_a_configuration_can_be_written_and_means_the_same() {
+    let text = r#"
+[listen]
+udp = ["127.0.0.1:3478", "[fe80::1%2]:3478"]
+proxies = ["10.0.0.0/8"]
+[relay]
+addresses = ["192.0.2.5", { bind = "10.0.0.5", public = "192.0.2.6" }]
+ports = "50000-50999"
+[http]
+public_url = "https://call.example.org"
+allowed_origins = ["https://*.example.org", "null"]
+keys = [{ id = "backend", hash = "sha256:b8db13ce29483373a73f1a2b02088e125dfe20ce549b6148cc8f8b4c1f08f932", max_ttl = "2h" }]
+[peers]
+allow = ["10.1.0.0/16"]
+allow_own = ["10000-10100/udp"]
+nat64_prefixes = ["2001:db8::/96"]
+[limits]
+users = { galene = 2000 }
+bits_per_second_total = 1000000000
+[rooms]
+create = "token"
+[log]
+level = "debug"
+"#;
+    for text in [text, include_str!("../../config.toml")] {
+        let config = parse(text).unwrap();
+        let shown = config.to_json();
+        let sections = shown.as_object().unwrap().iter();
+        let written: String = sections.map(|(key, value)| format!("{key} = {}\n", as_toml(value))).collect();
+        let again = parse(&written).unwrap();
+        assert_eq!(
+            Config { source: Source::default(), ..again },
+            Config { source: Source::default(), ..config }
+        );
+    }
+}
+
+#[test]
+fn no_secret_is_shown_of_a_configuration() {
+    let text = "[credentials]\nsecrets = [\"hunter2-hunter2-hunter2-hunter2-hunter2\"]\nusers = { alice = \"hunter2hunter2hunter2\" }";
+    let shown = parse(text).unwrap().to_json();
+    assert!(!shown.to_string().contains("hunter2"), "{shown}");
+    assert_eq!(shown["credentials"]["users"]["alice"], "(hidden)");
+}
+
 /// Judges a text as [`Config::load`] judges what it reads.
 fn parse(text: &str) -> Result<Config, String> {
     let mut draft = Draft::read(text, Path::new("config.toml"));

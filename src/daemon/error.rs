@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::certificates::CertificateError;
 use crate::life::Denied;
@@ -12,6 +13,8 @@ use crate::life::Denied;
 pub enum StartError {
     /// An address cannot be listened on that this key of the configuration names.
     Listen(&'static str, SocketAddr, io::Error),
+    /// The Unix socket of the admin service cannot be made.
+    AdminSocket(PathBuf, io::Error),
     /// An address cannot be relayed from.
     Relay(IpAddr, io::Error),
     /// The addresses of this machine cannot be read.
@@ -30,6 +33,7 @@ impl StartError {
     pub fn key(&self) -> Option<&'static str> {
         match self {
             Self::Listen(key, ..) => Some(key),
+            Self::AdminSocket(..) => Some("admin.listen"),
             Self::Relay(..) | Self::Disconnected => Some("relay.addresses"),
             // Certificates name their keys themselves.
             Self::Certificates(_) | Self::Blind(_) | Self::System(_) => None,
@@ -68,6 +72,12 @@ impl fmt::Display for StartError {
                 };
                 write!(f, "cannot listen on {protocol} {address} ({error}): {remedy}")
             }
+            Self::AdminSocket(path, error) => write!(
+                f,
+                "cannot make the Unix socket {} ({error}): admin.listen must name a path in a directory in which the \
+                 daemon's user may make files",
+                path.display()
+            ),
             Self::Relay(ip, error) => write!(
                 f,
                 "cannot relay from {ip} ({error}): relay.addresses must contain addresses of this machine; behind a \

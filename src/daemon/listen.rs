@@ -2,10 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 
+use crate::admin::listen::Socket;
 use crate::daemon::error::StartError;
 use crate::front::Door;
 use crate::relay::datagrams::DatagramSocket;
+use crate::sections::admin::AdminAddress;
+use crate::sections::value::Auto;
 
 /// Binds every address once for each of `threads` threads; returns the addresses as bound, and each thread's sockets.
 pub(super) fn udp(
@@ -39,6 +43,28 @@ pub(super) fn tcp(
         Ok(actual)
     };
     Ok((each(key, addresses, bind)?, sockets))
+}
+
+/// Binds the addresses of administrators; returns the addresses as bound, and the sockets. "auto" is a Unix socket in the
+/// directory that systemd makes for the service (`RuntimeDirectory=`), if there is one.
+pub(super) fn admin(
+    listen: &Auto<Vec<AdminAddress>>,
+) -> Result<(Vec<AdminAddress>, Vec<Socket>), StartError> {
+    let addresses = listen.0.clone().unwrap_or_else(|| {
+        let folder = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from);
+        folder.map(|folder| AdminAddress::Unix(folder.join("admin.sock"))).into_iter().collect()
+    });
+    let bind = |address: &AdminAddress| {
+        let socket = Socket::bind(address)?;
+        Ok((socket.address()?, socket))
+    };
+    let bound = addresses.iter().map(|address| {
+        bind(address).map_err(|error| match address {
+            AdminAddress::Tcp(address) => StartError::Listen("admin.listen", *address, error),
+            AdminAddress::Unix(path) => StartError::AdminSocket(path.clone(), error),
+        })
+    });
+    bound.collect::<Result<Vec<_>, _>>().map(|bound| bound.into_iter().unzip())
 }
 
 /// Binds each address. On a machine without IPv6, all IPv6 addresses at once are not missed, if there are others.

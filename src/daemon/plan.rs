@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin;
 use crate::bounds::rate::Rate;
 use crate::certificates::Certificates;
 use crate::config::Config;
@@ -49,6 +50,7 @@ pub(super) struct Plans {
     pub(super) rooms: signaling::Plan,
     pub(super) site: http::Plan,
     pub(super) front: front::Plan,
+    pub(super) admin: admin::Plan,
 }
 
 /// Makes the plans.
@@ -64,6 +66,7 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
             proxies: config.listen.proxies.clone(),
             handshakes_per_ip: config.limits.handshakes_per_ip.get(),
         },
+        admin: admin::Plan { token: config.admin.token_hash },
     }
 }
 
@@ -74,7 +77,7 @@ fn credentials(config: &Config, secret: Option<Secret>) -> Credentials {
 }
 
 fn ice(config: &Config, addresses: &Addresses) -> IceServers {
-    let Addresses { udp, tcp, tls, relay, http: _, ports: _ } = addresses;
+    let Addresses { udp, tcp, tls, relay, http: _, ports: _, admin: _ } = addresses;
     let tls_on_tcp = !config.tls.certificate.0.is_empty();
     config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay })
 }
@@ -110,7 +113,7 @@ fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Pla
 
 /// Every transport address that we listen on. What is bound to the inner side of a 1:1 NAT is reached by the outer one, too.
 fn listeners(addresses: &Addresses) -> Vec<(Transport, SocketAddr)> {
-    let Addresses { udp, tcp, tls, http, relay, ports: _ } = addresses;
+    let Addresses { udp, tcp, tls, http, relay, ports: _, admin: _ } = addresses;
     let streams = [&tcp[..], tls, http].concat().into_iter().map(|listener| (Transport::Tcp, listener));
     let bound = udp.iter().map(|listener| (Transport::Udp, *listener)).chain(streams);
     let both_sides = |(transport, inside): (Transport, SocketAddr)| {
@@ -205,6 +208,7 @@ mod tests {
             http: socket("127.0.0.1:8080"),
             relay: vec![RelayAddress { bind: ip("10.0.0.5"), public: ip("192.0.2.1") }],
             ports: 50_000..=50_999,
+            admin: Vec::new(),
         };
         let own = Own::new(vec![ip("127.0.0.1"), ip("10.0.0.5")], &[]);
         Found { addresses, own, certificates: None, secret: None }

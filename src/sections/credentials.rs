@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
+use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::credentials::CheckExpiry;
 use crate::secret::Secret;
 use crate::sections::reading::{Place, kind};
-use crate::sections::value::{FromToml, Text};
+use crate::sections::value::{FromToml, HIDDEN, Text};
 use crate::unseen::{is_joiner, is_unseen};
 
 section! {
@@ -65,6 +66,10 @@ impl Text for Realm {
             return Err("a realm has no quote, backslash, colon or control character".to_owned());
         }
         Ok(Self(text.to_owned()))
+    }
+
+    fn write(&self) -> String {
+        self.0.clone()
     }
 }
 
@@ -135,6 +140,10 @@ impl<const MOST: u64> FromToml for Lifetime<MOST> {
         Self::new(time)
             .or_else(|| place.wrong(format!("a credential lives {}: write a time between", Self::bounds())))
     }
+
+    fn to_json(&self) -> Value {
+        humantime::format_duration(self.0).to_string().into()
+    }
 }
 
 impl FromToml for Secret {
@@ -149,6 +158,10 @@ impl FromToml for Secret {
             return place.wrong(format!("a secret has {UNSEEN}"));
         }
         Some(Self::new(text))
+    }
+
+    fn to_json(&self) -> Value {
+        HIDDEN.into()
     }
 
     fn expected_list() -> String {
@@ -196,6 +209,10 @@ impl FromToml for HashMap<String, Secret> {
         }
         complete.then_some(users)
     }
+
+    fn to_json(&self) -> Value {
+        self.keys().map(|name| (name.clone(), Value::from(HIDDEN))).collect()
+    }
 }
 
 /// The name of a static user, prepared.
@@ -223,5 +240,13 @@ impl Text for CheckExpiry {
             // It may be a secret in the wrong place, and is not shown.
             _ => Err(format!("this is not a choice here: write {}", Self::EXAMPLE)),
         }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Allocate => "allocate",
+            Self::Always => "always",
+        }
+        .to_owned()
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use ipnet::IpNet;
+use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::api_key::{KeyHash, KeyId};
@@ -102,6 +103,18 @@ impl FromToml for ApiKey {
         })
     }
 
+    fn to_json(&self) -> Value {
+        let Self { id, hash, origins, max_ttl, per_minute, allow_query } = self;
+        json!({
+            "id": id.to_json(),
+            "hash": hash.to_json(),
+            "origins": origins.to_json(),
+            "max_ttl": max_ttl.to_json(),
+            "per_minute": per_minute.to_json(),
+            "allow_query": allow_query,
+        })
+    }
+
     fn expected_list() -> String {
         "a table for each key, which begins with a line [[http.keys]]".to_owned()
     }
@@ -126,6 +139,10 @@ impl Text for KeyId {
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)
     }
+
+    fn write(&self) -> String {
+        self.as_str().to_owned()
+    }
 }
 
 impl Text for KeyHash {
@@ -135,6 +152,10 @@ impl Text for KeyHash {
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text).ok_or_else(|| format!("this is not the hash of a key: write {}", Self::EXAMPLE))
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Text for Origin {
@@ -142,6 +163,10 @@ impl Text for Origin {
 
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -151,6 +176,10 @@ impl Text for OriginPattern {
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)
     }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Text for HostName {
@@ -158,5 +187,9 @@ impl Text for HostName {
 
     fn parse(text: &str) -> Result<Self, String> {
         Self::parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.as_str().to_owned()
     }
 }

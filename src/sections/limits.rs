@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
+use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::sections::number::{Bounded, Count};
@@ -76,5 +77,9 @@ impl FromToml for HashMap<String, Count> {
         });
         // All of them are read before one that is wrong counts, so that each of those is reported.
         users.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    fn to_json(&self) -> Value {
+        self.iter().map(|(name, most)| (name.clone(), most.to_json())).collect()
     }
 }

@@ -66,6 +66,10 @@ impl Text for SocketAddr {
         Ok(address)
     }
 
+    fn write(&self) -> String {
+        self.to_string()
+    }
+
     fn clash(list: &[Self]) -> Option<String> {
         let twice = |(i, one): (usize, &Self)| list[..i].contains(one) && one.port() != 0;
         if let Some(i) = list.iter().enumerate().position(twice) {

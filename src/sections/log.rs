@@ -36,6 +36,10 @@ impl Text for Level {
             _ => Err(format!("{text:?} is not a level: write {}", Self::EXAMPLE)),
         }
     }
+
+    fn write(&self) -> String {
+        self.as_str().to_lowercase()
+    }
 }
 
 impl Text for LogFormat {
@@ -47,5 +51,13 @@ impl Text for LogFormat {
             "json" => Ok(Self::Json),
             _ => Err(format!("{text:?} is not a format: write {}", Self::EXAMPLE)),
         }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+        .to_owned()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::sections::reading::{Place, kind};
@@ -53,6 +54,10 @@ impl<const LEAST: u32, const MOST: u32> FromToml for Bounded<LEAST, MOST> {
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         read(value, place, Self::new)
     }
+
+    fn to_json(&self) -> Value {
+        self.0.into()
+    }
 }
 
 impl FromToml for NonZeroU64 {
@@ -62,6 +67,10 @@ impl FromToml for NonZeroU64 {
 
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         read(value, place, Self::new)
+    }
+
+    fn to_json(&self) -> Value {
+        self.get().into()
     }
 }
 

@@ -51,6 +51,10 @@ impl Text for Openable {
             format!("{net} is never a peer, and cannot be opened: remove it")
         })
     }
+
+    fn write(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 impl Text for IpNet {
@@ -65,6 +69,10 @@ impl Text for IpNet {
             }
             _ => Err(format!("{text:?} is not a range: write \"10.0.0.0/8\" or \"fd00::/8\"")),
         }
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -86,6 +94,10 @@ impl Text for Ipv6Net {
             IpNet::V6(net) => Ok(net),
             IpNet::V4(net) => Err(format!("{net} is IPv4: a NAT64 prefix is IPv6, such as \"64:ff9b::/96\"")),
         }
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -113,5 +125,9 @@ impl Text for OwnPorts {
             ));
         }
         Ok(own)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
 use crate::network::address::RelayAddress;
@@ -47,6 +48,10 @@ impl Text for RangeInclusive<u16> {
         }
         Ok(low..=high)
     }
+
+    fn write(&self) -> String {
+        format!("{}-{}", self.start(), self.end())
+    }
 }
 
 impl FromToml for RelayAddress {
@@ -77,6 +82,11 @@ impl FromToml for RelayAddress {
             ));
         }
         Some(Self { bind, public })
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { bind, public } = self;
+        if bind == public { json!(bind) } else { json!({ "bind": bind, "public": public }) }
     }
 
     fn expected_list() -> String {

@@ -32,4 +32,12 @@ impl Text for Create {
             _ => Err(format!("{text:?} is not a choice here: write {}", Self::EXAMPLE)),
         }
     }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Token => "token",
+        }
+        .to_owned()
+    }
 }

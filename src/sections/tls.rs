@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::certificates::{CertificateError, Certificates, Files};
@@ -65,5 +66,9 @@ impl FromToml for OneOrMore {
             return place.refuse(kind(value));
         }
         FromToml::from_toml(value, place).map(Self)
+    }
+
+    fn to_json(&self) -> Value {
+        self.0.to_json()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::sections::reading::{Place, kind};
@@ -13,6 +14,9 @@ pub trait FromToml: Sized {
 
     /// Reads the value; `None` if it is wrong, which is then reported to `place`.
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self>;
+
+    /// The value as it would be written in `config.toml`, in JSON. Secrets are hidden.
+    fn to_json(&self) -> Value;
 
     /// A list of such values, as an error says it after "write".
     fn expected_list() -> String {
@@ -36,11 +40,17 @@ pub trait Text: Sized {
     /// What is wrong, and what to write. The string is shown only where it cannot be a secret in the wrong place.
     fn parse(text: &str) -> Result<Self, String>;
 
+    /// The string that is read as this value.
+    fn write(&self) -> String;
+
     /// As [`FromToml::clash`].
     fn clash(_list: &[Self]) -> Option<String> {
         None
     }
 }
+
+/// What is shown instead of a secret.
+pub const HIDDEN: &str = "(hidden)";
 
 /// A value, or `"auto"`: the daemon works it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +76,10 @@ impl<T: Text> FromToml for T {
         T::parse(text).map_or_else(|reason| place.wrong(reason), Some)
     }
 
+    fn to_json(&self) -> Value {
+        self.write().into()
+    }
+
     fn expected_list() -> String {
         format!("a list such as [{}]", T::EXAMPLE)
     }
@@ -83,6 +97,10 @@ impl FromToml for bool {
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         value.as_bool().or_else(|| place.refuse(kind(value)))
     }
+
+    fn to_json(&self) -> Value {
+        (*self).into()
+    }
 }
 
 impl<T: FromToml> FromToml for Option<T> {
@@ -92,6 +110,11 @@ impl<T: FromToml> FromToml for Option<T> {
 
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         T::from_toml(value, place).map(Some)
+    }
+
+    /// A key without a value is not written, which is `null` here.
+    fn to_json(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_json)
     }
 }
 
@@ -103,6 +126,10 @@ impl<T: FromToml> FromToml for Auto<T> {
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         unless("auto", value, place).map(Self)
     }
+
+    fn to_json(&self) -> Value {
+        self.0.as_ref().map_or_else(|| "auto".into(), T::to_json)
+    }
 }
 
 impl<T: FromToml> FromToml for Off<T> {
@@ -112,6 +139,10 @@ impl<T: FromToml> FromToml for Off<T> {
 
     fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
         unless("off", value, place).map(Self)
+    }
+
+    fn to_json(&self) -> Value {
+        self.0.as_ref().map_or_else(|| "off".into(), T::to_json)
     }
 }
 
@@ -132,6 +163,10 @@ impl<T: FromToml> FromToml for Vec<T> {
         let items: Self = items.into_iter().collect::<Option<_>>()?;
         T::clash(&items).map_or(Some(items), |reason| place.wrong(reason))
     }
+
+    fn to_json(&self) -> Value {
+        self.iter().map(T::to_json).collect()
+    }
 }
 
 impl Text for PathBuf {
@@ -139,5 +174,9 @@ impl Text for PathBuf {
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.into())
+    }
+
+    fn write(&self) -> String {
+        self.display().to_string()
     }
 }

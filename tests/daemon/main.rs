@@ -3,6 +3,7 @@
 //! Every daemon here listens on ports that the kernel picks, on loopback; the NATs are in `tests/interop`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod administering;
 mod checking;
 mod flooding;
 mod living;

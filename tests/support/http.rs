@@ -52,6 +52,12 @@ impl Http {
         self.connection.flush().unwrap();
     }
 
+    /// As [`Self::send`], to a server that may have closed the connection.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.connection.write_all(bytes.as_ref())?;
+        self.connection.flush()
+    }
+
     /// A GET of a path.
     pub fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], "")

@@ -1,0 +1,175 @@
+//! The admin service: what an administrator sees of the daemon and does to it, over HTTP, on listeners of its own.
+//!
+//! It has its own thread and its own bounds, so that it answers while the public listeners are full. Requests over TCP must
+//! show a token ([`authorize`]); a Unix socket belongs to its owner alone ([`listen`]). Nothing here is reachable through the
+//! public router. Each group of routes is one file: it asks the daemon through [`Administered`].
+
+mod authorize;
+pub mod listen;
+mod observe;
+mod router;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::admin::authorize::Token;
+use crate::admin::listen::{Accepted, Listener, Socket};
+use crate::api_key::KeyHash;
+use crate::bounds::admission::{Admission, Bounds};
+use crate::bounds::notice::Notice;
+use crate::clock::Clock;
+use crate::http::connection::{Client, Protocol, Server};
+use crate::http::origins::Origins;
+use crate::life::{self, Denied, Order, Threads};
+use crate::observed::Observed;
+
+/// What can be asked of the daemon as a whole.
+pub trait Administered: Send + Sync + 'static {
+    /// The state and counters of every service.
+    fn observe(&self) -> Observed;
+
+    /// The configuration with all its keys, in JSON. Secrets are hidden.
+    fn configuration(&self) -> Value;
+}
+
+/// Everything that the service must know before it starts, except its sockets.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plan {
+    /// The hash of the token that requests over TCP must show.
+    pub token: Option<KeyHash>,
+}
+
+/// A running admin service.
+#[derive(Debug)]
+pub struct Admin {
+    orders: mpsc::UnboundedSender<Order>,
+    threads: Threads,
+}
+
+/// Connections of administrators. When there are more, the oldest is closed.
+const MOST: usize = 32;
+/// How long a listener waits before it accepts again when the operating system refuses to create a socket.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Admin {
+    /// Serves `daemon` at `sockets`.
+    ///
+    /// # Errors
+    /// If the operating system refuses to create its thread.
+    pub fn start(
+        plan: Plan,
+        sockets: Vec<Socket>,
+        daemon: Arc<dyn Administered>,
+        clock: Clock,
+    ) -> Result<Self, Denied> {
+        let server = |daemon, token| {
+            let router = router::router(daemon, token);
+            Server::new(router, Arc::new(Origins::default()), &[], clock)
+        };
+        let acceptor = Arc::new(Acceptor {
+            // A token that nobody has is required if none is configured.
+            over_tcp: server(Arc::clone(&daemon), Token::Required(plan.token)),
+            over_unix: server(daemon, Token::Needless),
+            admission: Arc::new(Admission::silent(Bounds {
+                most: MOST,
+                per_network: MOST,
+                per_address: MOST,
+            })),
+            clock,
+        });
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let threads = Threads::default();
+        threads.spawn("admin".to_owned(), move || acceptor.run(sockets, inbox))?;
+        Ok(Self { orders, threads })
+    }
+
+    /// Whether its thread answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        // If the thread has ended, the order and its ping are dropped here.
+        life::all_answer([&self.orders], |thread, ping| drop(thread.send(Order::Ping(ping))), patience).await
+    }
+
+    /// Waits until its thread ends without having been stopped, which is always a bug.
+    pub async fn failed(&self) {
+        self.threads.failed().await;
+    }
+
+    /// Closes its sockets and connections.
+    pub fn stop(&self) {
+        // If the thread has ended, it needs no order.
+        let _ = self.orders.send(Order::Stop);
+        self.threads.join();
+    }
+}
+
+/// Accepts and serves the connections of administrators.
+struct Acceptor {
+    over_tcp: Server,
+    over_unix: Server,
+    admission: Arc<Admission>,
+    clock: Clock,
+}
+
+impl Acceptor {
+    fn run(
+        self: Arc<Self>,
+        sockets: Vec<Socket>,
+        mut inbox: mpsc::UnboundedReceiver<Order>,
+    ) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            // These tasks run until they are dropped.
+            let mut listeners = JoinSet::new();
+            for socket in sockets {
+                listeners.spawn(Arc::clone(&self).accept(socket.listener()?));
+            }
+            loop {
+                tokio::select! {
+                    order = inbox.recv() => match order {
+                        // If the receiver is gone, the answer is not needed.
+                        Some(Order::Ping(ping)) => drop(ping.send(())),
+                        Some(Order::Stop) | None => return Ok(()),
+                    },
+                    Some(_) = listeners.join_next() => return Err(io::Error::other("a task has panicked")),
+                }
+            }
+        })
+    }
+
+    async fn accept(self: Arc<Self>, listener: Listener) {
+        let exhausted = Notice::new();
+        loop {
+            match listener.accept().await {
+                Ok(Accepted::Tcp(stream, from)) => self.serve(stream, from.ip(), &self.over_tcp),
+                Ok(Accepted::Unix(stream)) => self.serve(stream, Ipv4Addr::LOCALHOST.into(), &self.over_unix),
+                Err(error) => {
+                    if let Some(times) = exhausted.due(self.clock.now().moment) {
+                        tracing::warn!(%error, times, "cannot accept connections at [admin] listen");
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own.
+    fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: IpAddr,
+        server: &Server,
+    ) {
+        // If all others are in use, the connection is closed.
+        let Ok(permit) = self.admission.admit(None, self.clock.now().moment) else { return };
+        let client = Client { peer, secure: false, protocol: Protocol::Http1, permit };
+        tokio::spawn(server.clone().serve(stream, client));
+    }
+}

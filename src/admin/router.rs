@@ -1,0 +1,34 @@
+//! All routes of the admin service, and the layers that every request passes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware::{from_fn, from_fn_with_state};
+
+use crate::admin::authorize::{Token, authorize};
+use crate::admin::{Administered, observe};
+use crate::http::origins::Origins;
+use crate::http::problem::Problem;
+use crate::http::screen::{self, Policy};
+
+/// What the handlers share.
+pub(super) type Daemon = Arc<dyn Administered>;
+
+/// Bytes of the largest request body; a larger one is answered 413.
+const BODY_MAX: usize = 16 << 10;
+
+/// Every route, for requests that show `token`.
+pub(super) fn router(daemon: Daemon, token: Token) -> Router {
+    let policy = Arc::new(Policy::of(&Origins::default()));
+    Router::new()
+        .merge(observe::routes())
+        .fallback(async || Problem::of(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(from_fn_with_state(token, authorize))
+        .layer(from_fn(screen::screen))
+        .layer(from_fn_with_state(policy, screen::harden))
+        .with_state(daemon)
+}
