@@ -7,10 +7,6 @@ use hairpin::config::Config;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    // These files would be opened, and a path in them may name anything on this machine.
-    if text.contains("secrets_file") {
-        return;
-    }
     if let Err(error) = Config::parse(text, Path::new("config.toml")) {
         assert!(error.to_string().contains("config.toml"), "an error names the file");
     }

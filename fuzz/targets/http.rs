@@ -1,7 +1,9 @@
 //! HTTP: whatever comes over a connection, HTTP/2 if it begins with that protocol's preface, and WebSockets with it.
 //!
 //! The whole site answers, its key, secret and allowed origin being those of tests/http, so the requests that these tests send are
-//! served here, too. Time stands still while anything happens, and runs as soon as nothing does.
+//! served here, too. Only tokio's timers have a time of their own: it stands still while anything happens, and advances as soon
+//! as nothing does. Rates and expiries follow the clock of the machine, and one site serves many inputs one after the other. So a
+//! finding may pass when its input runs alone.
 #![no_main]
 
 use std::cell::RefCell;

@@ -6,6 +6,8 @@
 #![no_main]
 
 use hairpin::sections::rooms::Rooms;
+use hairpin::signaling::protocol::parse::parse;
+use hairpin::signaling::protocol::{ClientMessage, Hello, Request};
 use hairpin::signaling::sessions::SocketId;
 use hairpin_fuzz::signaling::{RULES, World};
 use libfuzzer_sys::fuzz_target;
@@ -20,7 +22,10 @@ struct Client {
     peer: String,
     resume: String,
     host: String,
+    /// The number of the last frame that arrived.
     last: u64,
+    /// The number from which the last `hello` resumes a session: the frames after it are sent again.
+    resumes_from: u64,
 }
 
 struct Run {
@@ -63,6 +68,11 @@ impl Run {
                 text = text.replace(&format!("${kind}{index}"), value);
             }
         }
+        if let Ok(Request { message: ClientMessage::Hello(Hello { resume: Some(resume), .. }), .. }) =
+            parse(&text)
+        {
+            self.clients[who].resumes_from = resume.last;
+        }
         self.world.say_text(socket, &text);
     }
 
@@ -92,9 +102,8 @@ impl Run {
                 match message["t"].as_str() {
                     Some("welcome") => {
                         learn(&mut client.resume, "resume");
-                        if message["resumed"] != Value::Bool(true) {
-                            client.last = 0;
-                        }
+                        let is_resumed = message["resumed"] == Value::Bool(true);
+                        client.last = if is_resumed { client.resumes_from } else { 0 };
                     }
                     Some("joined") => {
                         learn(&mut client.peer, "you");

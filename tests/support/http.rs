@@ -8,13 +8,14 @@ use hairpin::daemon::Daemon;
 use rustls::version::TLS13;
 use serde_json::Value;
 
-use super::seeds;
+use super::seeds::Input;
 use super::stream::{Connection, connect, tls_config};
 
 /// A connection to a daemon, and what came and was not read.
 pub struct Http {
     pub connection: Connection,
     unread: Vec<u8>,
+    seed: Input,
 }
 
 /// What a request was answered with.
@@ -43,11 +44,11 @@ impl Http {
     }
 
     pub fn over(connection: Connection) -> Self {
-        Self { connection, unread: Vec::new() }
+        Self { connection, unread: Vec::new(), seed: Input::of("http") }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        seeds::http(bytes.as_ref());
+        self.seed.add_http(bytes.as_ref());
         self.connection.write_all(bytes.as_ref()).unwrap();
         self.connection.flush().unwrap();
     }

@@ -28,7 +28,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 
 use super::client::Client;
-use super::seeds::{self, Step};
+use super::seeds::{Datagrams, Step};
 use super::stun::{LIFETIME, Message, XOR_RELAYED_ADDRESS};
 
 pub const REALM: &str = "example.org";
@@ -60,6 +60,7 @@ pub struct World {
     pub counters: Arc<Counters>,
     pub quotas: Arc<Quotas>,
     pub settings: Arc<Settings>,
+    seeds: Datagrams,
 }
 
 impl Default for Plan {
@@ -132,7 +133,8 @@ impl World {
         };
         let engine = Engine::new(shared, Arc::clone(&counters), ShardIndex::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: Unix::from_secs(START) };
-        Self { engine, ports: plan.ports, now, counters, quotas, settings }
+        let seeds = Datagrams::default();
+        Self { engine, ports: plan.ports, now, counters, quotas, settings, seeds }
     }
 
     /// A world with one client, and the IPv4 address that it has for an hour.
@@ -147,7 +149,7 @@ impl World {
 
     /// Lets time pass, and with it everything expire that is due.
     pub fn pass(&mut self, seconds: u64) {
-        seeds::add("engine", &seeds::record(Step::Pass, 0, &(seconds as u16).to_be_bytes()));
+        self.seeds.step(Step::Pass, 0, &(seconds as u16).to_be_bytes());
         let end = self.now + Duration::from_secs(seconds);
         while let Some(due) = self.engine.next_deadline().filter(|due| *due <= end.moment) {
             self.engine.expire(due, &mut self.ports);
@@ -157,7 +159,7 @@ impl World {
 
     /// Hands the engine a datagram.
     pub fn deliver(&mut self, path: ClientPath, datagram: &[u8]) -> Action {
-        seeds::datagram(path.client, path.is_stream(), datagram);
+        self.seeds.add(path.client, path.is_stream(), datagram);
         self.engine.on_client(path, datagram, self.now, &mut self.ports)
     }
 
@@ -185,7 +187,7 @@ impl World {
 
     /// A packet of a peer arrives at a relayed address.
     pub fn peer_sends(&mut self, relayed: SocketAddr, peer: &str, bytes: usize) -> Result<ToClient, Ignored> {
-        seeds::add("engine", &seeds::record(Step::Peer, 0, &[0, 0, bytes as u8, 0, 0]));
+        self.seeds.step(Step::Peer, 0, &[0, 0, bytes as u8, 0, 0]);
         let relay = self.ports.id_of(relayed);
         self.engine.on_peer(relay, PeerAddr(peer.parse().unwrap()), bytes, self.now.moment)
     }

@@ -409,7 +409,7 @@ impl Run {
 
     /// Nothing leaks, and no cap is exceeded.
     fn check(&self) {
-        let World { engine, ports, quotas, counters, now, settings: _ } = &self.world;
+        let World { engine, ports, quotas, counters, now, .. } = &self.world;
         let allocations: Vec<_> = engine.allocations().iter().map(|(_, allocation)| allocation).collect();
         assert_eq!(ports.free() + ports.open.len() + ports.reserved.len(), ports.size());
         let mut relays: Vec<u32> =
