@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// For those who work on the pages; never served.
+/// Files for developers of the pages; they are not served.
 const NOT_SERVED: [&str; 3] = ["test", "jsconfig.json", "package.json"];
 
 fn main() {
@@ -38,8 +38,9 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<String>) {
             .into_string()
             .unwrap_or_else(|name| panic!("web/{prefix}{name:?}: rename it in ASCII"));
         let path = format!("{prefix}{name}");
-        // Editors and desktops leave files whose names begin with a dot.
-        if name.starts_with('.') || NOT_SERVED.contains(&path.as_str()) {
+        // Editors, desktops and `patch` leave files with such names.
+        let is_left_over = name.starts_with('.') || name.ends_with('~') || name.ends_with(".orig");
+        if is_left_over || NOT_SERVED.contains(&path.as_str()) {
             continue;
         }
         if entry.path().is_dir() {
@@ -50,7 +51,7 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<String>) {
     }
 }
 
-/// Under which paths a file is served. A page has no suffix, and a room's page is that of every room.
+/// The paths of a file. A page has no suffix, and a room's page is that of every room.
 fn paths(file: &str) -> Vec<String> {
     match file {
         // Answers every other path: see src/http/assets.rs.

@@ -200,6 +200,42 @@ const IMPURE: &[&str] = &[
     "rand::rng",
 ];
 
+/// Files and folders whose files say `PURE`, so that nobody removes that line to get a clock or a socket: what decides,
+/// reads what clients send, or is tested with a clock that the test moves.
+const MUST_BE_PURE: &[&str] = &[
+    "src/bounds/",
+    "src/credentials.rs",
+    "src/credentials/",
+    "src/http/frames.rs",
+    "src/ice.rs",
+    "src/log/bound.rs",
+    "src/observed.rs",
+    "src/observed/",
+    "src/origin.rs",
+    "src/origin/",
+    "src/peers.rs",
+    "src/relay/engine.rs",
+    "src/relay/engine/",
+    "src/relay/framing.rs",
+    "src/relay/patience.rs",
+    "src/relay/wire.rs",
+    "src/relay/wire/",
+    "src/room_token.rs",
+    "src/signaling/protocol.rs",
+    "src/signaling/protocol/",
+    "src/signaling/replay.rs",
+    "src/signaling/room.rs",
+    "src/signaling/room/",
+    "src/signaling/rooms.rs",
+    "src/signaling/seats.rs",
+    "src/signaling/sessions.rs",
+    "src/signaling/switchboard.rs",
+    "src/signaling/switchboard/",
+];
+
+/// The one file in these folders that is not pure: it holds a lock, and tells connections that they are evicted.
+const MAY_BE_IMPURE: &str = "src/bounds/admission.rs";
+
 /// Values of files that are not pure, which pure files may use all the same.
 const VALUES: &[&str] = &[
     "clock::Expiry",
@@ -260,6 +296,19 @@ fn crates_and_words_stay_where_they_belong() {
                 source.file
             );
         }
+    }
+}
+
+#[test]
+fn what_decides_is_pure() {
+    for place in MUST_BE_PURE {
+        let mut files = SOURCES.iter().filter(|source| source.file.starts_with(place)).peekable();
+        assert!(
+            files.peek().is_some(),
+            "{place} is gone: remove it from MUST_BE_PURE, or name its new place"
+        );
+        let impure = files.find(|source| !source.is_pure && source.file != MAY_BE_IMPURE);
+        assert_eq!(impure.map(|source| &source.file), None, "its first line must begin with `//! PURE `");
     }
 }
 

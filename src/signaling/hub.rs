@@ -215,7 +215,8 @@ impl Hub {
         state.carry_out(effects, now);
     }
 
-    /// A panic is a bug in one request. The tables stay as that request left them, and other rooms continue.
+    /// A panic is a bug. If it happens while a request is handled, the tables stay as that request left them, and other
+    /// rooms continue. If it happens in a tick, it ends the thread, and so the daemon.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

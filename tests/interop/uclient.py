@@ -68,6 +68,8 @@ class Run:
 def run(server, *flags, login=("-u", servers.TAG, "-W", servers.SECRET), limit=40):
     command = [*ENDS_WITH_PARENT, debian_coturn.UCLIENT, "-p", server.port, *login, *flags, server.ip]
     command = [str(part) for part in command]
+    # The loader ignores a library that does not exist, and the tests would fail now and then.
+    assert debian_coturn.DISTINCT_DRAWS.exists(), "run `tests/run prepare`"
     env = os.environ | {"LD_PRELOAD": str(debian_coturn.DISTINCT_DRAWS)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
     try:
