@@ -1,8 +1,20 @@
 """What every test here shares: which server is under test, and which tests another server is excused from."""
 
+import signal
+
 import pytest
 
 import servers
+
+
+def pytest_configure():
+    # tests/run ends a step by SIGTERM. Then fixtures must remove their containers, namespaces and files, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def pytest_report_header():

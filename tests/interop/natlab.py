@@ -44,7 +44,7 @@ class Lab:
 
     def socket(self, host, family=socket.AF_INET, kind=socket.SOCK_DGRAM, protocol=0):
         """A socket of `host`: a socket stays in the network namespace in which it was made."""
-        with _inside(namespace(host)):
+        with inside(namespace(host)):
             sock = socket.socket(family, kind, protocol)
         self.sockets.append(sock)
         return sock
@@ -79,7 +79,7 @@ def _natlab(*words):
 
 
 @contextmanager
-def _inside(name):
+def inside(name):
     """Moves this thread into a network namespace for a moment."""
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -44,6 +44,11 @@ class NotifySocket:
     def all(self, line):
         return [notice for notice in self.notices if notice.line == line]
 
+    def last(self, name):
+        """The last value that was said for this name, or None."""
+        values = [notice.line.partition("=")[2] for notice in self.notices if notice.line.startswith(f"{name}=")]
+        return values[-1] if values else None
+
     def _take_one(self, end):
         self.socket.settimeout(max(end - time.monotonic(), 0.001))
         try:

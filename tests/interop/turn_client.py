@@ -82,6 +82,10 @@ class TurnClient:
         self._allocate([(Attribute.ADDITIONAL_ADDRESS_FAMILY, FAMILIES[socket.AF_INET6])])
         return self.all_relayed
 
+    def end(self):
+        """Ends the allocation."""
+        self._authenticated(Method.REFRESH, [(Attribute.LIFETIME, bytes(4))])
+
     def _allocate(self, families, transport=UDP):
         response = self._authenticated(Method.ALLOCATE, [(Attribute.REQUESTED_TRANSPORT, transport), *families])
         self.mapped = response.get_address(Attribute.XOR_MAPPED_ADDRESS)
