@@ -6,6 +6,7 @@
 mod error;
 mod listen;
 mod plan;
+mod process;
 mod resources;
 
 use std::io;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use crate::admin::{Admin, Administered};
 use crate::bounds::admission::Admission;
 use crate::certificates::{Certificates, Renewal};
-use crate::clock::Clock;
+use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::daemon::plan::{Found, Plans};
@@ -30,7 +31,8 @@ use crate::daemon::resources::{Connections, Resources};
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
 use crate::life::Denied;
-use crate::metrics::Metrics;
+use crate::log;
+use crate::metrics::{Metrics, ReloadCounters};
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
 use crate::observed::{Lifecycle, Observed};
@@ -63,6 +65,8 @@ struct Services {
     lifecycle: Mutex<Lifecycle>,
     /// What [`Administered::configuration`] shows.
     configuration: Value,
+    started: Unix,
+    reloads: ReloadCounters,
 }
 
 /// Where a daemon is reached, and where it relays from.
@@ -142,6 +146,8 @@ impl Daemon {
             renewal,
             lifecycle,
             configuration: config.to_json(),
+            started: clock.now().unix,
+            reloads: ReloadCounters::default(),
         });
         let admin = match admin_sockets.is_empty() {
             true => None,
@@ -225,7 +231,7 @@ impl Daemon {
 
     /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
     pub fn stop(&self) {
-        let Services { relay, hub, site, front, renewal, lifecycle: _, configuration: _ } = &*self.services;
+        let Services { relay, hub, site, front, renewal, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
         if let Some(renewal) = renewal {
             renewal.stop();
@@ -259,12 +265,17 @@ impl Services {
 impl Administered for Services {
     fn observe(&self) -> Observed {
         Observed {
+            version: env!("CARGO_PKG_VERSION"),
+            started: self.started.as_secs(),
             lifecycle: *self.lifecycle(),
             relay: self.relay.snapshot(),
             rooms: self.hub.snapshot(),
             site: self.site.snapshot(),
             front: self.front.snapshot(),
             certificates: self.renewal.as_ref().map(Renewal::snapshot),
+            reloads: self.reloads.snapshot(),
+            log_lines_lost: log::lost(),
+            process: process::process(),
         }
     }
 

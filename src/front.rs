@@ -5,6 +5,7 @@
 //! identified, the front hands it to a shard. HTTP connections stay on the front.
 
 mod acceptor;
+mod counters;
 mod door;
 mod handshakes;
 mod proxy_header;
@@ -19,6 +20,7 @@ use crate::bounds::admission::Admission;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::front::acceptor::Acceptor;
+use crate::front::counters::FrontCounters;
 use crate::front::handshakes::Handshakes;
 use crate::life::{self, Denied, Order, Threads};
 use crate::metrics::{self, Counters};
@@ -31,7 +33,7 @@ pub use door::{Door, Kind};
 #[derive(Debug)]
 pub struct Front {
     orders: mpsc::UnboundedSender<Order>,
-    counters: Arc<Counters>,
+    counters: Arc<FrontCounters>,
     admission: Arc<Admission>,
     threads: Threads,
 }
@@ -59,7 +61,7 @@ impl Front {
         admission: Arc<Admission>,
         clock: Clock,
     ) -> Result<Self, Denied> {
-        let counters = Arc::<Counters>::default();
+        let counters = Arc::<FrontCounters>::default();
         let acceptor = Acceptor {
             relay,
             admission: Arc::clone(&admission),
@@ -84,8 +86,13 @@ impl Front {
     /// The front's current and total counts.
     #[must_use]
     pub fn snapshot(&self) -> observed::Front {
-        let ended = metrics::ended(std::slice::from_ref(&self.counters));
-        observed::Front { connections: self.admission.total(), ended }
+        observed::Front {
+            connections: self.admission.total(),
+            most_connections: self.admission.most(),
+            identified: self.counters.by_protocol(),
+            ended: metrics::ended(std::slice::from_ref(&self.counters.early)),
+            handshakes: self.counters.by_handshake(),
+        }
     }
 
     /// Waits until the front's thread ends without having been stopped, which is always a bug.
@@ -100,9 +107,9 @@ impl Front {
         self.threads.join();
     }
 
-    /// The front's counters.
+    /// Counts the connections that ended before the relay or HTTP got them.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        &self.counters.early
     }
 }

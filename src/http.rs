@@ -17,6 +17,7 @@ mod body;
 pub mod bounded_stream;
 pub mod connection;
 mod cors;
+mod counters;
 mod credential_request;
 mod eviction;
 mod formats;

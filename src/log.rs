@@ -12,8 +12,9 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ use crate::sections::log::{Log as LogConfig, LogFormat};
 pub struct Log {
     queue: Arc<Queue>,
 }
+
+/// The queue of the log of this process, once there is one.
+static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// How long the end of the process waits until the log's reader has taken the last lines.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -72,9 +76,17 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
             registry.with(layer.with_filter(levels)).init();
         }
     }
+    // If there was a log before, the count stays that of its queue.
+    let _ = QUEUE.set(Arc::clone(&queue));
     let last = Arc::clone(&queue);
     std::panic::set_hook(Box::new(move |panic| last.push(describe(panic).as_bytes())));
     Ok(Log { queue })
+}
+
+/// How many lines this process has lost, because nobody read the log or it could not be written.
+#[must_use]
+pub fn lost() -> u64 {
+    QUEUE.get().map_or(0, |queue| queue.lost.load(Ordering::Relaxed))
 }
 
 /// Writes to standard error when there is no log (any more). Waits at most `LAST_PATIENCE`.

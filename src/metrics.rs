@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::observed::{self, Coded, Relayed, Requests};
+use crate::labels::labels;
+use crate::network::address::{ClientTransport, Family, Transport};
+use crate::observed::{self, Coded, Flow, Held, Relayed, Reloads, Requests};
 use crate::outcome::{Ending, Ignored, Method, Refusal};
 
 /// One number with a single writer and any number of readers.
@@ -37,25 +39,73 @@ impl Counter {
     }
 }
 
-/// The direction of a relayed packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// From the client to a peer.
-    Up,
-    /// From a peer to the client.
-    Down,
-}
+/// One number with any number of writers and readers. Not for the packet path, where a [`Counter`] costs less.
+#[derive(Debug, Default)]
+pub struct SharedCounter(AtomicU64);
 
-impl Direction {
-    const ALL: [Self; 2] = [Self::Up, Self::Down];
+impl SharedCounter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
 
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        }
+    /// The present value.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }
+
+labels! {
+    /// The direction of a relayed packet.
+    pub enum Direction {
+        /// From the client to a peer.
+        Up = "up",
+        /// From a peer to the client.
+        Down = "down",
+    }
+}
+
+labels! {
+    /// The address families of an allocation.
+    pub enum Families {
+        /// One relayed address, over IPv4.
+        V4 = "ipv4",
+        /// One relayed address, over IPv6.
+        V6 = "ipv6",
+        /// Two relayed addresses, one of each family.
+        Both = "both",
+    }
+}
+
+labels! {
+    /// A UDP socket of a shard.
+    pub enum SocketKind {
+        /// A socket for clients, which many clients share.
+        Listener = "listener",
+        /// The socket of one relayed address.
+        Relay = "relay",
+    }
+}
+
+/// The two transport protocols of an allocation. Its packets are counted by these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Legs {
+    /// Between the client and the relay.
+    pub client: ClientTransport,
+    /// Between the relay and the peers.
+    pub peer: Transport,
+}
+
+/// The packets and bytes of one kind. They share a cache line, because they are always counted together.
+#[derive(Debug, Default)]
+struct Traffic {
+    packets: Counter,
+    bytes: Counter,
+}
+
+/// A value for each pair of transport protocols.
+type OfLegs<T> = [[T; Transport::ALL.len()]; ClientTransport::ALL.len()];
 
 /// The counters of one thread.
 #[derive(Debug, Default)]
@@ -64,10 +114,15 @@ pub struct Counters {
     refused: [[Counter; Refusal::ALL.len()]; Method::ALL.len()],
     ignored: [Counter; Ignored::ALL.len()],
     ended: [Counter; Ending::ALL.len()],
-    packets: [Counter; 2],
-    bytes: [Counter; 2],
+    relayed: OfLegs<[[Traffic; Family::ALL.len()]; Direction::ALL.len()]>,
+    held: OfLegs<[Counter; Families::ALL.len()]>,
+    overflowed: [Counter; SocketKind::ALL.len()],
     /// Live allocations.
     pub allocations: Counter,
+    /// Permissions of live allocations, including those that have expired and are not removed yet.
+    pub permissions: Counter,
+    /// Channels of live allocations, including those that are only reserved.
+    pub channels: Counter,
     /// ICMP errors forwarded to clients.
     pub icmp: Counter,
     /// Live TCP and TLS connections.
@@ -95,10 +150,28 @@ impl Counters {
         self.ended[ending as usize].add(1);
     }
 
-    /// A packet with `bytes` bytes of payload was relayed.
-    pub fn relayed(&self, direction: Direction, bytes: usize) {
-        self.packets[direction as usize].add(1);
-        self.bytes[direction as usize].add(bytes as u64);
+    /// A packet with `bytes` bytes of payload was relayed, through a relayed address of this family.
+    pub fn relayed(&self, legs: Legs, family: Family, direction: Direction, bytes: usize) {
+        let traffic = &self.relayed[legs.client as usize][legs.peer as usize][direction as usize];
+        let Traffic { packets, bytes: sum } = &traffic[family as usize];
+        packets.add(1);
+        sum.add(bytes as u64);
+    }
+
+    /// The families of an allocation's relayed addresses have changed; an allocation that begins or ends has none.
+    pub fn families(&self, legs: Legs, before: Option<Families>, after: Option<Families>) {
+        let held = &self.held[legs.client as usize][legs.peer as usize];
+        if let Some(before) = before {
+            held[before as usize].sub(1);
+        }
+        if let Some(after) = after {
+            held[after as usize].add(1);
+        }
+    }
+
+    /// The kernel dropped `datagrams` datagrams because the receive buffer of a socket was full.
+    pub fn overflowed(&self, socket: SocketKind, datagrams: u32) {
+        self.overflowed[socket as usize].add(datagrams.into());
     }
 
     /// How many requests of `method` were granted.
@@ -128,13 +201,53 @@ impl Counters {
     /// How many packets were relayed in `direction`.
     #[must_use]
     pub fn packets(&self, direction: Direction) -> u64 {
-        self.packets[direction as usize].get()
+        let traffic =
+            all_legs().flat_map(|legs| Family::ALL.map(|family| self.traffic(legs, family, direction)));
+        traffic.map(|relayed| relayed.packets).fold(0, u64::wrapping_add)
+    }
+
+    fn traffic(&self, legs: Legs, family: Family, direction: Direction) -> Relayed {
+        let traffic = &self.relayed[legs.client as usize][legs.peer as usize][direction as usize];
+        let Traffic { packets, bytes } = &traffic[family as usize];
+        Relayed { packets: packets.get(), bytes: bytes.get() }
     }
 }
 
-/// The counters of all shards, summed.
+/// Every pair of transport protocols that an allocation can have: peers over TCP need a client over TCP or TLS.
+fn all_legs() -> impl Iterator<Item = Legs> {
+    let pairs =
+        ClientTransport::ALL.into_iter().flat_map(|client| Transport::ALL.map(|peer| Legs { client, peer }));
+    pairs.filter(|legs| legs.client != ClientTransport::Udp || legs.peer == Transport::Udp)
+}
+
+/// Counts the reloads of the configuration.
+#[derive(Debug, Default)]
+pub struct ReloadCounters {
+    good: SharedCounter,
+    bad: SharedCounter,
+}
+
+impl ReloadCounters {
+    /// A reload put a configuration into force.
+    pub fn good(&self) {
+        self.good.add(1);
+    }
+
+    /// A reload changed nothing, because the configuration was wrong.
+    pub fn bad(&self) {
+        self.bad.add(1);
+    }
+
+    /// The present values.
+    #[must_use]
+    pub fn snapshot(&self) -> Reloads {
+        Reloads { good: self.good.get(), bad: self.bad.get() }
+    }
+}
+
+/// The counters of all shards, summed. At most `most_allocations` allocations are allowed.
 #[must_use]
-pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
+pub fn relay(shards: &[Arc<Counters>], most_allocations: u64) -> observed::Relay {
     let sum = |number: &dyn Fn(&Counters) -> u64| sum(shards.iter(), number);
     let requests = |method: Method| {
         let refused = Refusal::ALL.into_iter().map(|refusal| Coded {
@@ -146,12 +259,17 @@ pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
         let refused = refused.filter(|refused| refused.count > 0).collect();
         Requests { granted: sum(&|shard| shard.successes(method)), refused }
     };
-    let relayed = |way: Direction| Relayed {
-        packets: sum(&|shard| shard.packets(way)),
-        bytes: sum(&|shard| shard.bytes[way as usize].get()),
+    let flows = flows(shards);
+    let relayed = |way: Direction| {
+        let flows = flows.iter().filter(|flow| flow.direction == way.name());
+        flows.map(|flow| flow.relayed).fold(Relayed::default(), Relayed::and)
     };
     observed::Relay {
         allocations: shards.iter().map(|shard| shard.allocations.get()).collect(),
+        held: held(shards),
+        most_allocations,
+        permissions: sum(&|shard| shard.permissions.get()),
+        channels: sum(&|shard| shard.channels.get()),
         connections: sum(&|shard| shard.streams.get()),
         requests: Method::ALL.into_iter().map(|method| (method.name(), requests(method))).collect(),
         ignored: Ignored::ALL
@@ -159,9 +277,49 @@ pub fn relay(shards: &[Arc<Counters>]) -> observed::Relay {
             .map(|reason| (reason.name(), sum(&|shard| shard.drops(reason))))
             .collect(),
         relayed: Direction::ALL.into_iter().map(|way| (way.name(), relayed(way))).collect(),
+        flows,
+        overflowed: SocketKind::ALL
+            .into_iter()
+            .map(|kind| (kind.name(), sum(&|shard| shard.overflowed[kind as usize].get())))
+            .collect(),
         icmp: sum(&|shard| shard.icmp.get()),
         ended: ended(shards),
     }
+}
+
+/// What was relayed, by transport protocols, family and direction.
+fn flows(shards: &[Arc<Counters>]) -> Vec<Flow> {
+    let mut flows = Vec::new();
+    for legs in all_legs() {
+        for (family, direction) in
+            Family::ALL.into_iter().flat_map(|family| Direction::ALL.map(|way| (family, way)))
+        {
+            let traffic = shards.iter().map(|shard| shard.traffic(legs, family, direction));
+            flows.push(Flow {
+                transport: legs.client.name(),
+                peer_transport: legs.peer.name(),
+                family: family.name(),
+                direction: direction.name(),
+                relayed: traffic.fold(Relayed::default(), Relayed::and),
+            });
+        }
+    }
+    flows
+}
+
+/// The live allocations, by their transport protocols and families.
+fn held(shards: &[Arc<Counters>]) -> Vec<Held> {
+    let of_legs = |legs: Legs| {
+        Families::ALL.map(|families| Held {
+            transport: legs.client.name(),
+            peer_transport: legs.peer.name(),
+            family: families.name(),
+            count: sum(shards.iter(), |shard: &Counters| {
+                shard.held[legs.client as usize][legs.peer as usize][families as usize].get()
+            }),
+        })
+    };
+    all_legs().flat_map(of_legs).collect()
 }
 
 /// How many connections ended, by reason.
@@ -217,15 +375,44 @@ mod tests {
         shards[0].success(Method::Allocate);
         shards[1].success(Method::Allocate);
         shards[1].refused(Method::Refresh, Refusal::StaleNonce);
-        shards[0].relayed(Direction::Down, 160);
+        let legs = Legs { client: ClientTransport::Tls, peer: Transport::Udp };
+        shards[0].relayed(legs, Family::V6, Direction::Down, 160);
+        shards[1].relayed(legs, Family::V6, Direction::Down, 40);
 
-        let text = render(&Observed { relay: relay(&shards), ..Observed::default() });
+        let text = render(&Observed { relay: relay(&shards, 100), ..Observed::default() });
 
-        assert!(
-            text.contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\",reason=\"\"} 2")
-        );
-        assert!(text.contains("{method=\"refresh\",outcome=\"438\",reason=\"stale_nonce\"} 1"));
-        assert!(text.contains("hairpin_relayed_bytes_total{direction=\"down\"} 160"));
-        assert!(!text.contains("quota") && text.contains("hairpin_allocations{shard=\"1\"} 0"));
+        for line in [
+            "hairpin_answers_total{method=\"allocate\",code=\"success\",cause=\"granted\"} 2",
+            "hairpin_answers_total{method=\"refresh\",code=\"438\",cause=\"stale_nonce\"} 1",
+            "hairpin_relayed_bytes_total{direction=\"down\",transport=\"tls\",peer_transport=\"udp\",family=\"ipv6\"} 200",
+            "hairpin_relayed_bytes_total{direction=\"up\",transport=\"tls\",peer_transport=\"udp\",family=\"ipv6\"} 0",
+            "hairpin_shard_allocations{shard=\"1\"} 0",
+            "hairpin_allocations_limit 100",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line}\n{text}");
+        }
+        assert!(!text.contains("quota"));
+    }
+
+    #[test]
+    fn an_allocation_counts_with_the_families_that_it_has_left() {
+        let shards = [Arc::<Counters>::default()];
+        let legs = Legs { client: ClientTransport::Tcp, peer: Transport::Udp };
+        let held = || -> Vec<_> {
+            let held = relay(&shards, 1).held.into_iter().filter(|held| held.count > 0);
+            held.map(|held| (held.transport, held.family, held.count)).collect()
+        };
+        shards[0].families(legs, None, Some(Families::Both));
+        assert_eq!(held(), [("tcp", "both", 1)]);
+        shards[0].families(legs, Some(Families::Both), Some(Families::V6));
+        assert_eq!(held(), [("tcp", "ipv6", 1)]);
+        shards[0].families(legs, Some(Families::V6), None);
+        assert_eq!(held(), []);
+    }
+
+    #[test]
+    fn peers_over_tcp_need_a_client_over_tcp() {
+        let all: Vec<_> = all_legs().map(|legs| (legs.client.name(), legs.peer.name())).collect();
+        assert_eq!(all, [("udp", "udp"), ("tcp", "udp"), ("tcp", "tcp"), ("tls", "udp"), ("tls", "tcp")]);
     }
 }

@@ -155,7 +155,7 @@ impl Relay {
     /// The current state and counters of the relay.
     #[must_use]
     pub fn snapshot(&self) -> observed::Relay {
-        metrics::relay(&self.0.counters)
+        metrics::relay(&self.0.counters, self.0.settings.limits.allocations.into())
     }
 
     /// Waits until a thread ends unexpectedly, which is always a bug.

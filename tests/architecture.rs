@@ -21,11 +21,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("unseen", &[]),
     ("labels", &[]),
     ("outcome", &["labels"]),
-    ("network", &[]),
+    ("network", &["labels"]),
     ("observed", &[]),
     ("origin", &[]),
     ("bounds", &["clock"]),
-    ("metrics", &["observed", "outcome"]),
+    ("metrics", &["labels", "network", "observed", "outcome"]),
     ("peers", &["network"]),
     // Who may do what, and what they are shown.
     ("certificates", &["clock", "files", "life", "metrics", "observed"]),
@@ -91,6 +91,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "credentials",
             "ice",
+            "labels",
+            "metrics",
             "observed",
             "origin",
             "room_token",
@@ -98,7 +100,10 @@ const LAYERS: &[(&str, &[&str])] = &[
             "sections",
         ],
     ),
-    ("front", &["bounds", "certificates", "clock", "life", "metrics", "network", "observed", "outcome"]),
+    (
+        "front",
+        &["bounds", "certificates", "clock", "labels", "life", "metrics", "network", "observed", "outcome"],
+    ),
     ("admin", &["api_key", "bounds", "clock", "life", "network", "observed", "sections"]),
     // What puts the parts together, and what starts it.
     (
@@ -114,6 +119,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "http",
             "ice",
             "life",
+            "log",
             "metrics",
             "network",
             "observed",

@@ -171,7 +171,7 @@ impl Run {
 }
 
 fn stream(id: u32) -> ClientPath {
-    ClientPath { via: Via::Stream(StreamId(id)), ..path(ADDRESSES[CLIENTS - 1].0) }
+    ClientPath { via: Via::Tcp(StreamId(id)), ..path(ADDRESSES[CLIENTS - 1].0) }
 }
 
 /// The same request, with this client's credential: the attributes before its signature, whatever they are.

@@ -133,8 +133,13 @@ impl Admission {
         })
     }
 
-    /// For tests: how many connections there are.
-    #[doc(hidden)]
+    /// The most connections that are allowed.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.bounds.most
+    }
+
+    /// How many connections there are.
     #[must_use]
     pub fn total(&self) -> usize {
         self.crowd().taken()

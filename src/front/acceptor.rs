@@ -20,12 +20,12 @@ use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
 use crate::certificates::{Alpn, Certificates};
 use crate::clock::{Clock, Moment};
+use crate::front::counters::{FrontCounters, Handshake, Identity};
 use crate::front::door::{Door, Kind};
 use crate::front::proxy_header::Ends;
 use crate::front::{Handshakes, proxy_header};
 use crate::http::connection::{self, Protocol};
 use crate::life::Order;
-use crate::metrics::Counters;
 use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::datagrams::give_back_memory;
@@ -45,8 +45,8 @@ pub(super) struct Acceptor {
     pub(super) proxies: Vec<IpNet>,
     /// The clock.
     pub(super) clock: Clock,
-    /// Counts the connections that are closed before the relay or the HTTP server gets them.
-    pub(super) counters: Arc<Counters>,
+    /// Counts connections.
+    pub(super) counters: Arc<FrontCounters>,
 }
 
 /// A connection whose protocol is known.
@@ -142,9 +142,22 @@ impl Acceptor {
         };
         let http = kind.server().clone();
         match identified {
-            Ok(Identified::Turn(arrival)) => self.relay.adopt(arrival),
-            Ok(Identified::Http(socket, client)) => http.serve(socket, client).await,
-            Ok(Identified::Https(stream, client)) => http.serve(stream, client).await,
+            Ok(Identified::Turn(arrival)) => {
+                self.counters.identified(if arrival.tls.is_some() {
+                    Identity::Turns
+                } else {
+                    Identity::Turn
+                });
+                self.relay.adopt(arrival);
+            }
+            Ok(Identified::Http(socket, client)) => {
+                self.counters.identified(Identity::Http);
+                http.serve(socket, client).await;
+            }
+            Ok(Identified::Https(stream, client)) => {
+                self.counters.identified(Identity::Https);
+                http.serve(stream, client).await;
+            }
             Err(ending) => self.refuse(from, ending),
         }
     }
@@ -197,8 +210,10 @@ impl Acceptor {
     ) -> Result<Identified, Ending> {
         let peer = ends.client.ip();
         if !self.handshakes.may_begin(peer, self.clock.now().moment) {
+            self.counters.handshake(Handshake::Refused);
             return Err(Ending::TooManyHandshakes);
         }
+        let handshake = self.counters.begin_handshake();
         let accepted = TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await;
         let mut stream = match accepted {
             Ok(stream) => stream,
@@ -210,6 +225,7 @@ impl Acceptor {
                 return Err(Ending::BadHandshake);
             }
         };
+        handshake.succeeded();
         let Some(protocol) = protocol(&mut stream).await? else {
             let (socket, tls) = stream.into_inner();
             return turn(socket, Some(Box::new(tls)), ends, self.clock.now().moment, permit);

@@ -12,6 +12,7 @@ use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
+use crate::http::counters::HttpCounters;
 use crate::http::keys::Keys;
 use crate::http::origins::Origins;
 use crate::http::plan::Plan;
@@ -26,6 +27,8 @@ use crate::signaling::hub::Hub;
 pub(super) struct AppState {
     /// The clock.
     pub(super) clock: Clock,
+    /// Counts requests.
+    pub(super) counters: Arc<HttpCounters>,
     /// Which pages may do what.
     pub(super) origins: Arc<Origins>,
     /// Logs refused pages.
@@ -70,6 +73,7 @@ impl AppState {
         let Plan { origins, create, credentials, ice, keys, proxies: _ } = plan;
         Self {
             clock,
+            counters: Arc::default(),
             origins: Arc::new(origins),
             refusals: Refusals::default(),
             create,

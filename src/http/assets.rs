@@ -25,6 +25,11 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
     })
 }
 
+/// Whether a path is that of a file.
+pub(super) fn is_file(path: &str) -> bool {
+    FILES.iter().any(|(file, _, _)| *file == path)
+}
+
 /// The answer to a request for any other path: a page to people, a problem to programs.
 pub(super) async fn not_found(headers: HeaderMap) -> Response {
     let vary = [(VARY, "Accept")];

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::get;
 
 use crate::http::app_state::AppState;
+use crate::http::bounded_stream::Control;
+use crate::http::counters::Route;
 use crate::http::problem::Problem;
 use crate::http::screen::Policy;
 use crate::http::{api, assets, screen, websocket};
@@ -28,6 +31,20 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(screen::screen))
+        .layer(from_fn_with_state(Arc::clone(&state), count))
         .layer(from_fn_with_state(policy, screen::harden))
         .with_state(state)
+}
+
+/// Counts a request, unless it is the daemon's own question whether the site is alive, which no connection carries.
+async fn count(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
+    if request.extensions().get::<Control>().is_none() {
+        return next.run(request).await;
+    }
+    let template = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = Route::of(template, assets::is_file);
+    let begun = state.clock.now().moment;
+    let response = next.run(request).await;
+    state.counters.answered(route, response.status().as_u16(), state.clock.now().moment.since(begun));
+    response
 }

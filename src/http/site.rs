@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::http::app_state::AppState;
 use crate::http::connection::Server;
+use crate::http::counters::HttpCounters;
 use crate::http::plan::Plan;
 use crate::http::router::router;
 use crate::observed;
@@ -18,6 +19,7 @@ use crate::signaling::hub::Hub;
 #[derive(Debug)]
 pub struct Site {
     server: Server,
+    counters: Arc<HttpCounters>,
 }
 
 impl Site {
@@ -27,8 +29,8 @@ impl Site {
     pub fn start(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
         let proxies = plan.proxies.clone();
         let state = Arc::new(AppState::new(plan, relay, hub, clock, seed));
-        let origins = Arc::clone(&state.origins);
-        Self { server: Server::new(router(state), origins, &proxies, clock) }
+        let (origins, counters) = (Arc::clone(&state.origins), Arc::clone(&state.counters));
+        Self { server: Server::new(router(state), origins, &proxies, clock), counters }
     }
 
     /// The server for HTTP connections.
@@ -42,10 +44,10 @@ impl Site {
         timeout(patience, self.server.health()).await.is_ok_and(|status| !status.is_client_error())
     }
 
-    /// The number of the site's connections.
+    /// The number of the site's connections, and its counters.
     #[must_use]
     pub fn snapshot(&self) -> observed::Site {
-        observed::Site { connections: self.server.connections() }
+        self.counters.snapshot(self.server.connections())
     }
 
     /// Stops taking requests. Responses that are not sent when the front stops are lost.

@@ -1,6 +1,8 @@
-//! PURE  The addresses that the relay uses, and the transport protocols between it and its peers.
+//! PURE  The addresses that the relay uses, their families, and the transport protocols with clients and with peers.
 
 use std::net::IpAddr;
+
+use crate::labels::labels;
 
 /// An address of this machine that the relay sends from to peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,11 +13,55 @@ pub struct RelayAddress {
     pub public: IpAddr,
 }
 
-/// A transport protocol between the relay and a peer: REQUESTED-TRANSPORT (RFC 8656 §18.8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    /// UDP, protocol number 17.
-    Udp,
-    /// TCP, protocol number 6 (RFC 6062).
-    Tcp,
+labels! {
+    /// An address family.
+    #[derive(Hash)]
+    pub enum Family {
+        /// IPv4, 0x01 in STUN.
+        V4 = "ipv4",
+        /// IPv6, 0x02 in STUN.
+        V6 = "ipv6",
+    }
+}
+
+labels! {
+    /// A transport protocol between the relay and a peer: REQUESTED-TRANSPORT (RFC 8656 §18.8).
+    pub enum Transport {
+        /// UDP, protocol number 17.
+        Udp = "udp",
+        /// TCP, protocol number 6 (RFC 6062).
+        Tcp = "tcp",
+    }
+}
+
+labels! {
+    /// A transport protocol between a client and the relay.
+    pub enum ClientTransport {
+        /// UDP.
+        Udp = "udp",
+        /// TCP.
+        Tcp = "tcp",
+        /// TLS over TCP.
+        Tls = "tls",
+    }
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The family's value in STUN attributes (RFC 8489 §14.1).
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::V4 => 1,
+            Self::V6 => 2,
+        }
+    }
 }

@@ -1,135 +1,222 @@
 //! PURE  Renders the daemon's numbers in the text format of Prometheus.
+//!
+//! docs/operating.md says what each metric means. A label is never a user, a room or an address: each has a few values that
+//! the program knows.
 
-use std::fmt::Write as _;
+#[cfg(test)]
+mod tests;
+mod text;
 
-use crate::observed::{Certificates, Front, Observed, Relay, Rooms};
+use std::collections::BTreeMap;
+
+use crate::observed::prometheus::text::{Label, Text};
+use crate::observed::{
+    Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site,
+};
 
 /// All numbers of a daemon, in the text exposition format, version 0.0.4.
 #[must_use]
 pub fn render(observed: &Observed) -> String {
-    let Observed { lifecycle: _, relay, rooms, site, front, certificates } = observed;
-    let mut text = String::new();
-    render_requests(&mut text, relay);
-    render_relay(&mut text, relay);
+    let Observed {
+        version,
+        started,
+        lifecycle,
+        relay,
+        rooms,
+        site,
+        front,
+        certificates,
+        reloads,
+        log_lines_lost,
+        process,
+    } = observed;
+    let mut text = Text::default();
+    text.gauge("hairpin_build_info", "The version of the program; the value is 1.")
+        .with(&[("version", version)], 1);
+    let draining = u8::from(*lifecycle != Lifecycle::Serving);
+    text.gauge("hairpin_draining", "1 while the daemon stops and takes no new clients, 0 otherwise.")
+        .value(draining);
+    render_allocations(&mut text, relay);
+    render_traffic(&mut text, relay);
     render_connections(&mut text, relay, front);
-    family(&mut text, "hairpin_http_connections", "gauge", "live HTTP connections");
-    sample(&mut text, "hairpin_http_connections", "", site.connections as u64);
+    render_site(&mut text, site);
+    render_credentials(&mut text, site, rooms);
     render_rooms(&mut text, rooms);
+    render_messages(&mut text, rooms);
     if let Some(certificates) = certificates {
         render_certificates(&mut text, certificates);
     }
-    text
+    render_reloads(&mut text, reloads);
+    let help = "Lines of the log that were lost, because nobody read them or they could not be written.";
+    text.counter("hairpin_log_lines_lost_total", help).value(log_lines_lost);
+    text.gauge("process_start_time_seconds", "When the daemon started, as a Unix time.").value(started);
+    if let Some(process) = process {
+        render_process(&mut text, process);
+    }
+    text.finish()
 }
 
-fn render_requests(text: &mut String, relay: &Relay) {
-    let name = "hairpin_requests_total";
-    family(text, name, "counter", "requests and what became of them");
+fn render_allocations(text: &mut Text, relay: &Relay) {
+    let mut held = text.gauge("hairpin_allocations", "Live allocations.");
+    for it in &relay.held {
+        let labels =
+            [("transport", it.transport), ("peer_transport", it.peer_transport), ("family", it.family)];
+        held.with(&labels, it.count);
+    }
+    text.gauge("hairpin_allocations_limit", "The most allocations that are allowed.")
+        .value(relay.most_allocations);
+    let mut shards = text.gauge("hairpin_shard_allocations", "Live allocations of each relay thread.");
+    for (shard, count) in relay.allocations.iter().enumerate() {
+        shards.with(&[("shard", &shard.to_string())], count);
+    }
+    text.gauge("hairpin_permissions", "Permissions of live allocations.").value(relay.permissions);
+    text.gauge("hairpin_channels", "Channels of live allocations, bound or reserved.").value(relay.channels);
+    let mut answers = text.counter("hairpin_answers_total", "Answers to STUN and TURN requests.");
     for (method, requests) in &relay.requests {
-        let granted = format!("method=\"{method}\",outcome=\"success\",reason=\"\"");
-        sample(text, name, &granted, requests.granted);
+        let granted = [("method", *method), ("code", "success"), ("cause", "granted")];
+        answers.with(&granted, requests.granted);
         for refused in &requests.refused {
-            let (code, reason) = (refused.code, refused.reason);
-            let labels = format!("method=\"{method}\",outcome=\"{code}\",reason=\"{reason}\"");
-            sample(text, name, &labels, refused.count);
+            let code = refused.code.to_string();
+            answers.with(&[("method", method), ("code", &code), ("cause", refused.reason)], refused.count);
         }
     }
 }
 
-fn render_relay(text: &mut String, relay: &Relay) {
-    family(text, "hairpin_ignored_total", "counter", "datagrams dropped without an answer");
-    for (reason, count) in &relay.ignored {
-        sample(text, "hairpin_ignored_total", &format!("reason=\"{reason}\""), *count);
-    }
-    family(text, "hairpin_relayed_packets_total", "counter", "packets relayed");
-    for (way, relayed) in &relay.relayed {
-        sample(text, "hairpin_relayed_packets_total", &format!("direction=\"{way}\""), relayed.packets);
-    }
-    family(text, "hairpin_relayed_bytes_total", "counter", "bytes of payload relayed");
-    for (way, relayed) in &relay.relayed {
-        sample(text, "hairpin_relayed_bytes_total", &format!("direction=\"{way}\""), relayed.bytes);
-    }
-    family(text, "hairpin_icmp_total", "counter", "ICMP errors passed on to clients");
-    sample(text, "hairpin_icmp_total", "", relay.icmp);
-    family(text, "hairpin_allocations", "gauge", "live allocations");
-    for (shard, allocations) in relay.allocations.iter().enumerate() {
-        sample(text, "hairpin_allocations", &format!("shard=\"{shard}\""), *allocations);
-    }
+fn render_traffic(text: &mut Text, relay: &Relay) {
+    let mut packets = text.counter("hairpin_relayed_packets_total", "Relayed packets.");
+    relay.flows.iter().for_each(|flow| packets.with(&labels(flow), flow.relayed.packets));
+    let mut bytes = text.counter("hairpin_relayed_bytes_total", "Relayed bytes of payload.");
+    relay.flows.iter().for_each(|flow| bytes.with(&labels(flow), flow.relayed.bytes));
+    text.counter("hairpin_icmp_reports_total", "ICMP errors that were reported to clients.")
+        .value(relay.icmp);
+    text.counter(
+        "hairpin_dropped_messages_total",
+        "Messages and packets that the relay dropped without an answer.",
+    )
+    .each("reason", counts(&relay.ignored));
+    let help = "Datagrams that the kernel dropped because a receive buffer was full.";
+    text.counter("hairpin_receive_buffer_drops_total", help).each("socket", counts(&relay.overflowed));
 }
 
-fn render_connections(text: &mut String, relay: &Relay, front: &Front) {
-    family(text, "hairpin_connections_ended_total", "counter", "TCP and TLS connections that ended");
+fn labels(flow: &Flow) -> [Label<'static>; 4] {
+    let &Flow { direction, transport, peer_transport, family, relayed: _ } = flow;
+    [
+        ("direction", direction),
+        ("transport", transport),
+        ("peer_transport", peer_transport),
+        ("family", family),
+    ]
+}
+
+fn render_connections(text: &mut Text, relay: &Relay, front: &Front) {
+    text.gauge("hairpin_connections", "Live TCP and TLS connections of clients and peers.")
+        .value(front.connections);
+    text.gauge("hairpin_connections_limit", "The most TCP and TLS connections that are allowed.")
+        .value(front.most_connections);
+    text.gauge("hairpin_relay_connections", "Live TCP and TLS connections of the relay.")
+        .value(relay.connections);
+    text.counter("hairpin_connections_identified_total", "Connections whose protocol became known.")
+        .each("protocol", counts(&front.identified));
+    let help = "TCP and TLS connections that ended on the relay, or before a service got them.";
+    let mut ended = text.counter("hairpin_connections_ended_total", help);
     for (reason, count) in &relay.ended {
         let early = front.ended.get(reason).copied().unwrap_or(0);
-        let labels = format!("reason=\"{reason}\"");
-        sample(text, "hairpin_connections_ended_total", &labels, count.wrapping_add(early));
+        ended.with(&[("reason", reason)], count.wrapping_add(early));
     }
-    family(text, "hairpin_connections", "gauge", "live TCP and TLS connections");
-    sample(text, "hairpin_connections", "", relay.connections);
-    family(text, "hairpin_connections_admitted", "gauge", "live TCP and TLS connections, HTTP included");
-    sample(text, "hairpin_connections_admitted", "", front.connections as u64);
+    text.counter("hairpin_tls_handshakes_total", "TLS handshakes.")
+        .each("outcome", counts(&front.handshakes));
 }
 
-fn render_rooms(text: &mut String, rooms: &Rooms) {
-    for (name, help, gauge) in [
-        ("hairpin_rooms", "rooms", rooms.rooms),
-        ("hairpin_room_members", "members of rooms", rooms.members),
-        ("hairpin_signaling_sessions", "signaling sessions, resumable ones included", rooms.sessions),
-        ("hairpin_signaling_sockets", "open WebSockets", rooms.sockets),
-    ] {
-        family(text, name, "gauge", help);
-        sample(text, name, "", gauge);
+fn render_site(text: &mut Text, site: &Site) {
+    text.gauge("hairpin_http_connections", "Live HTTP connections, without WebSockets.")
+        .value(site.connections);
+    let mut requests = text.counter("hairpin_http_requests_total", "Answered HTTP requests.");
+    for it in &site.requests {
+        requests.with(&[("route", it.route), ("status", it.status)], it.count);
     }
-    family(text, "hairpin_joins_refused_total", "counter", "joins that were refused");
-    for (code, count) in &rooms.joins_refused {
-        sample(text, "hairpin_joins_refused_total", &format!("code=\"{code}\""), *count);
-    }
-    family(text, "hairpin_signaling_closed_total", "counter", "WebSockets that the server closed");
-    for closed in &rooms.closed {
-        let labels = format!("code=\"{}\",reason=\"{}\"", closed.code, closed.reason);
-        sample(text, "hairpin_signaling_closed_total", &labels, closed.count);
+    let help = "The time from a request's header to the answer's header.";
+    let mut durations = text.histogram("hairpin_http_request_duration_seconds", help);
+    for (route, Histogram { counts, sum }) in &site.durations {
+        let mut total = 0;
+        let bounds = Histogram::BOUNDS.map(|bound| seconds(bound, 3)).into_iter().chain(["+Inf".to_owned()]);
+        for (count, bound) in counts.iter().zip(bounds) {
+            total += count;
+            durations.sample("_bucket", &[("route", route), ("le", &bound)], total);
+        }
+        durations.sample("_sum", &[("route", route)], seconds(*sum, 9));
+        durations.sample("_count", &[("route", route)], total);
     }
 }
 
-fn render_certificates(text: &mut String, certificates: &Certificates) {
-    let name = "hairpin_certificate_reloads_total";
-    family(text, name, "counter", "new certificates and what became of them");
-    sample(text, name, "outcome=\"taken\"", certificates.taken);
-    sample(text, name, "outcome=\"refused\"", certificates.refused);
-    let name = "hairpin_certificate_expiry_seconds";
-    family(text, name, "gauge", "when the first certificate expires, as a Unix time");
-    sample(text, name, "", certificates.expiry);
+fn render_credentials(text: &mut Text, site: &Site, rooms: &Rooms) {
+    let mut issued =
+        text.counter("hairpin_credentials_issued_total", "Credentials and room tokens that were issued.");
+    issued.each("endpoint", counts(&site.credentials));
+    issued.with(&[("endpoint", "rooms")], rooms.credentials);
 }
 
-fn family(text: &mut String, name: &str, kind: &str, help: &str) {
-    writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String cannot fail");
-}
-
-fn sample(text: &mut String, name: &str, labels: &str, value: u64) {
-    let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
-    writeln!(text, "{name}{labels} {value}").expect("writing to a String cannot fail");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn certificates_are_shown_once_there_are_any() {
-        assert!(!render(&Observed::default()).contains("certificate"));
-        let certificates = Some(Certificates { expiry: 1_790_812_800, refused: 2, taken: 0 });
-
-        let text = render(&Observed { certificates, ..Observed::default() });
-
-        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"taken\"} 0"));
-        assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"refused\"} 2"));
-        assert!(text.contains("hairpin_certificate_expiry_seconds 1790812800"));
+fn render_rooms(text: &mut Text, rooms: &Rooms) {
+    text.gauge("hairpin_rooms", "Rooms.").value(rooms.rooms);
+    text.gauge("hairpin_room_members", "Members of rooms, including those that are away.")
+        .value(rooms.members);
+    text.gauge("hairpin_signaling_sessions", "Signaling sessions, including resumable ones.")
+        .value(rooms.sessions);
+    text.gauge("hairpin_websockets", "Open WebSockets.").value(rooms.sockets);
+    text.counter("hairpin_websockets_opened_total", "WebSockets that were opened.").value(rooms.opened);
+    text.counter(
+        "hairpin_websockets_refused_total",
+        "WebSockets that were refused because of a limit or a stop.",
+    )
+    .each("reason", counts(&rooms.turned_away));
+    let mut closed = text.counter("hairpin_websockets_closed_total", "WebSockets that the server closed.");
+    for it in &rooms.closed {
+        closed.with(&[("code", &it.code.to_string()), ("reason", it.reason)], it.count);
     }
+}
 
-    #[test]
-    fn a_connection_that_ended_early_is_counted_with_the_others() {
-        let mut observed = Observed::default();
-        observed.relay.ended.insert("silent", 2);
-        observed.front.ended.insert("silent", 3);
-        assert!(render(&observed).contains("hairpin_connections_ended_total{reason=\"silent\"} 5\n"));
-    }
+fn render_messages(text: &mut Text, rooms: &Rooms) {
+    text.counter("hairpin_signaling_messages_received_total", "Signaling messages from clients.")
+        .each("type", counts(&rooms.received));
+    text.counter("hairpin_signaling_messages_sent_total", "Signaling messages to clients.")
+        .each("type", counts(&rooms.sent));
+    text.counter("hairpin_signaling_refusals_total", "Signaling requests that were refused.")
+        .each("code", counts(&rooms.refused));
+    text.counter("hairpin_joins_refused_total", "Joins that were refused.")
+        .each("code", counts(&rooms.joins_refused));
+}
+
+fn render_certificates(text: &mut Text, certificates: &Certificates) {
+    let Certificates { expiry, taken, refused } = *certificates;
+    text.counter("hairpin_certificate_reloads_total", "New certificates.")
+        .each("outcome", [("taken", taken), ("refused", refused)]);
+    let help = "When the first certificate expires, as a Unix time.";
+    text.gauge("hairpin_certificate_expiry_timestamp_seconds", help).value(expiry);
+}
+
+fn render_reloads(text: &mut Text, reloads: &Reloads) {
+    let Reloads { good, bad } = *reloads;
+    text.counter("hairpin_reloads_total", "Reloads of the configuration.")
+        .each("outcome", [("good", good), ("bad", bad)]);
+}
+
+fn render_process(text: &mut Text, process: &Process) {
+    let Process { cpu_ms, threads, resident_bytes, virtual_bytes, open_files, most_files } = process;
+    text.counter("process_cpu_seconds_total", "Processor time of all threads.").value(seconds(*cpu_ms, 3));
+    text.gauge("process_resident_memory_bytes", "Resident memory.").value(resident_bytes);
+    text.gauge("process_virtual_memory_bytes", "Address space.").value(virtual_bytes);
+    text.gauge("process_open_fds", "Open files.").value(open_files);
+    text.gauge("process_max_fds", "The most open files that are allowed.").value(most_files);
+    text.counter("hairpin_thread_cpu_seconds_total", "Processor time of each thread.")
+        .each("thread", threads.iter().map(|(name, ms)| (name.as_str(), seconds(*ms, 3))));
+}
+
+fn counts<'a>(counts: &'a BTreeMap<&'static str, u64>) -> impl Iterator<Item = (&'static str, u64)> + 'a {
+    counts.iter().map(|(name, count)| (*name, *count))
+}
+
+/// A number of seconds with so many decimals, without zeros at the end.
+fn seconds(count: u64, decimals: u32) -> String {
+    let unit = 10_u64.pow(decimals);
+    let text = format!("{}.{:0width$}", count / unit, count % unit, width = decimals as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

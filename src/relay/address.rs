@@ -3,6 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::network::address::ClientTransport;
+
+pub use crate::network::address::Family;
+
 /// A client's transport address and the local one that it uses: the 5-tuple of RFC 8656 §2.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientPath {
@@ -19,8 +23,21 @@ pub struct ClientPath {
 pub enum Via {
     /// A UDP socket, which many clients share.
     Socket(ListenerId),
-    /// A TCP or TLS connection of its own.
-    Stream(StreamId),
+    /// A TCP connection of its own.
+    Tcp(StreamId),
+    /// A TLS connection of its own.
+    Tls(StreamId),
+}
+
+impl Via {
+    /// The connection, if the client has one.
+    #[must_use]
+    pub const fn stream(self) -> Option<StreamId> {
+        match self {
+            Self::Socket(_) => None,
+            Self::Tcp(id) | Self::Tls(id) => Some(id),
+        }
+    }
 }
 
 impl ClientPath {
@@ -36,7 +53,17 @@ impl ClientPath {
     /// Whether the client uses TCP or TLS: then its address is not spoofed, and nothing is retransmitted.
     #[must_use]
     pub fn is_stream(self) -> bool {
-        matches!(self.via, Via::Stream(_))
+        self.via.stream().is_some()
+    }
+
+    /// The transport protocol between the client and this server.
+    #[must_use]
+    pub const fn transport(self) -> ClientTransport {
+        match self.via {
+            Via::Socket(_) => ClientTransport::Udp,
+            Via::Tcp(_) => ClientTransport::Tcp,
+            Via::Tls(_) => ClientTransport::Tls,
+        }
     }
 }
 
@@ -89,35 +116,6 @@ impl PeerAddr {
 /// A relayed transport address, as peers see it (RFC 8656 §2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RelayedAddr(pub SocketAddr);
-
-/// An address family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4, 0x01 in STUN.
-    V4,
-    /// IPv6, 0x02 in STUN.
-    V6,
-}
-
-impl Family {
-    /// The family of an address.
-    #[must_use]
-    pub const fn of(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(_) => Self::V4,
-            IpAddr::V6(_) => Self::V6,
-        }
-    }
-
-    /// The family's value in STUN attributes (RFC 8489 §14.1).
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Self::V4 => 1,
-            Self::V6 => 2,
-        }
-    }
-}
 
 /// A channel number, 0x4000 to 0x7FFF, which distinguishes ChannelData from STUN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,6 +10,7 @@
 //! memory is here for the same reason.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
+use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -55,6 +56,8 @@ pub struct DatagramSocket {
     /// Whether the socket is bound to all addresses of this machine, so that the local address of each packet must be
     /// read and set.
     wildcard: bool,
+    /// How many datagrams the kernel had dropped when it last said so. The kernel's number wraps.
+    overflowed: Cell<u32>,
 }
 
 /// The index of one datagram in a batch.
@@ -67,6 +70,7 @@ pub struct Slots {
     next: usize,
     end: usize,
     full: bool,
+    overflowed: u32,
 }
 
 impl Slots {
@@ -74,6 +78,12 @@ impl Slots {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// How many datagrams the kernel has dropped since it last said so, because the socket's receive buffer was full.
+    #[must_use]
+    pub fn overflowed(&self) -> u32 {
+        self.overflowed
     }
 }
 
@@ -157,7 +167,8 @@ pub struct Batch<S> {
     headers: Vec<mmsghdr>,
 }
 
-/// Room for the control messages of one datagram: packet info and traffic class.
+/// Room for the control messages of one datagram: packet info, traffic class, and how many datagrams were dropped before
+/// it.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; 96]);
@@ -216,8 +227,10 @@ impl DatagramSocket {
             SocketAddr::V4(_) => (libc::AF_INET, libc::IPPROTO_IP, libc::IP_RECVTOS),
             SocketAddr::V6(_) => (libc::AF_INET6, libc::IPPROTO_IPV6, libc::IPV6_RECVTCLASS),
         };
-        let bound = Self { socket: UdpSocket::from_std(socket.into()), family, wildcard };
+        let socket = UdpSocket::from_std(socket.into());
+        let bound = Self { socket, family, wildcard, overflowed: Cell::new(0) };
         set_option(&bound.socket, level, class, 1)?;
+        set_option(&bound.socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
         bound.forbid_fragments(false)?;
         Ok(bound)
     }
@@ -334,14 +347,19 @@ impl<S: Copy + PartialEq> Batch<S> {
         // SAFETY: `headers` are `most` headers whose pointers `prepare` just set, to buffers that `self` owns.
         let n = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, none) };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
+        let mut overflowed = 0_u32;
         for slot in first..first + n {
             // SAFETY: the kernel just filled the header, and its control buffer has not been changed since.
-            let (local, class) = unsafe { read_controls(&self.headers[slot].msg_hdr) };
+            let Controls { local, class, dropped } = unsafe { read_controls(&self.headers[slot].msg_hdr) };
+            if let Some(dropped) = dropped {
+                let before = socket.overflowed.replace(dropped);
+                overflowed = overflowed.wrapping_add(dropped.wrapping_sub(before));
+            }
             let from = read_name(&self.names[slot]).unwrap_or(NOBODY);
             self.received.push(Received { from, local, class, length: self.headers[slot].msg_len as usize });
             self.outgoing.push(None);
         }
-        Ok(Slots { next: first, end: first + n, full: n == most })
+        Ok(Slots { next: first, end: first + n, full: n == most, overflowed })
     }
 
     /// The datagram in a slot, as received.
@@ -585,30 +603,45 @@ fn write_name(name: &mut sockaddr_storage, address: SocketAddr) -> u32 {
     }
 }
 
-/// The local address and the traffic class of a received datagram.
+/// What the kernel says of a received datagram.
+#[derive(Default)]
+struct Controls {
+    /// The local address that received it.
+    local: Option<IpAddr>,
+    /// Its traffic class.
+    class: u8,
+    /// How many datagrams the kernel had dropped at this socket before it. The kernel says so only if there were any.
+    dropped: Option<u32>,
+}
+
+/// Reads the control messages of a received datagram.
 ///
 /// # Safety
 /// As for [`each_control`].
-unsafe fn read_controls(header: &msghdr) -> (Option<IpAddr>, u8) {
-    let (mut local, mut class) = (None, 0);
+unsafe fn read_controls(header: &msghdr) -> Controls {
+    let mut controls = Controls::default();
+    let Controls { local, class, dropped } = &mut controls;
     let read = |level, kind, data: &[u8]| match (level, kind) {
-        (libc::IPPROTO_IP, libc::IP_TOS) => class = data.first().copied().unwrap_or(0),
+        (libc::IPPROTO_IP, libc::IP_TOS) => *class = data.first().copied().unwrap_or(0),
+        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+            *dropped = data.first_chunk().map(|value| u32::from_ne_bytes(*value));
+        }
         (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
-            class = data.first_chunk().map_or(0, |value| c_int::from_ne_bytes(*value) as u8);
+            *class = data.first_chunk().map_or(0, |value| c_int::from_ne_bytes(*value) as u8);
         }
         // in_pktinfo: interface index, local address, destination address.
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-            local = data.get(4..8).and_then(|ip| <[u8; 4]>::try_from(ip).ok()).map(IpAddr::from);
+            *local = data.get(4..8).and_then(|ip| <[u8; 4]>::try_from(ip).ok()).map(IpAddr::from);
         }
         // in6_pktinfo: address, interface index.
         (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-            local = data.first_chunk::<16>().map(|ip| IpAddr::from(*ip));
+            *local = data.first_chunk::<16>().map(|ip| IpAddr::from(*ip));
         }
         _ => {}
     };
     // SAFETY: the caller promises it.
     unsafe { each_control(header, read) };
-    (local, class)
+    controls
 }
 
 /// Writes the local address and the traffic class of an outgoing datagram; returns how many bytes they take.
@@ -784,6 +817,32 @@ mod tests {
         assert_eq!(batch.receive(&listener, 16).unwrap().count(), 2);
         assert_eq!(relay.take_error(), Some((closed, Some(Icmp { kind: 3, code: 3, data: 0 }))));
         assert_eq!(relay.take_error(), None);
+    }
+
+    #[test]
+    fn datagrams_that_the_receive_buffer_does_not_hold_are_counted_once() {
+        let (_, relay, _) = pair();
+        SockRef::from(&relay.socket).set_recv_buffer_size(4 << 10).unwrap();
+        let (to, peer) = (relay.local_addr().unwrap(), std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let mut batch = Batch::<()>::new();
+        // Receives all that waits, until nothing does.
+        let mut receive_all = || {
+            let (mut received, mut overflowed) = (0, 0);
+            while let Ok(slots) = batch.receive(&relay, SLOTS) {
+                overflowed += slots.overflowed() as usize;
+                received += slots.count();
+                batch.flush(|()| None);
+            }
+            (received, overflowed)
+        };
+        for round in 1..=2 {
+            (0..100).for_each(|_| assert_eq!(peer.send_to(&[7; 1000], to).unwrap(), 1000));
+            let (kept, _) = receive_all();
+            assert!(kept < 100, "{kept} of 100 fit into 4 KiB");
+            // The kernel tells the number with the next datagram.
+            peer.send_to(b"x", to).unwrap();
+            assert_eq!(receive_all(), (1, 100 - kept), "round {round}");
+        }
     }
 
     #[test]

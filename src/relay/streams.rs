@@ -86,7 +86,9 @@ impl Streams {
     /// [`Self::must_make_way`]. A connection that the kernel refuses to poll is closed.
     pub fn adopt(&mut self, arrival: Arrival, make_way: impl FnOnce(StreamId) + Send + 'static) {
         let Arrival { socket, tls, client, server, since, permit, said } = arrival;
-        let role = Role::Client(ClientPath { client, server, via: Via::Stream(self.next_id()) });
+        let id = self.next_id();
+        let via = if tls.is_some() { Via::Tls(id) } else { Via::Tcp(id) };
+        let role = Role::Client(ClientPath { client, server, via });
         let socket = TcpStream::from_std(socket);
         let mut stream = Stream::new(socket, tls, client, role, Patience::new(since), permit);
         (stream.flags.backlog, stream.flags.moved) = (!said.is_empty(), !said.is_empty());

@@ -1,10 +1,12 @@
-//! PURE  Counts rooms, members and sockets, refused joins, and why sockets were closed.
+//! PURE  Counts rooms, members, sockets and messages, and why messages and sockets were refused.
 
-use crate::metrics::Counter;
+use crate::metrics::{Counter, SharedCounter};
 use crate::observed::{Coded, Rooms};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
+use crate::signaling::protocol::{ClientKind, ServerKind, ServerMessage};
+use crate::signaling::seats::NoSeat;
 
-/// The counters. They are written only under the hub's lock.
+/// The counters. All but the [`SharedCounter`]s are written only under the hub's lock.
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Rooms, including those that are empty at the moment.
@@ -15,6 +17,14 @@ pub struct Counters {
     pub sessions: Counter,
     /// Open sockets.
     pub sockets: Counter,
+    /// Sockets that were opened.
+    pub opened: Counter,
+    /// Relay credentials issued to members.
+    pub credentials: Counter,
+    received: [Counter; ClientKind::ALL.len()],
+    sent: [Counter; ServerKind::ALL.len()],
+    errors: [Counter; ErrorCode::ALL.len()],
+    turned_away: [SharedCounter; NoSeat::ALL.len()],
     refused: [Counter; ErrorCode::ALL.len()],
     closed: [Counter; Close::ALL.len()],
 }
@@ -23,6 +33,24 @@ impl Counters {
     /// A join was refused.
     pub fn refused(&self, code: ErrorCode) {
         self.refused[code as usize].add(1);
+    }
+
+    /// A client sent a message.
+    pub fn received(&self, kind: ClientKind) {
+        self.received[kind as usize].add(1);
+    }
+
+    /// A message is sent to a client, or kept until it is back.
+    pub fn sent(&self, message: &ServerMessage) {
+        self.sent[message.kind() as usize].add(1);
+        if let ServerMessage::Error(body) = message {
+            self.errors[body.code as usize].add(1);
+        }
+    }
+
+    /// A socket was refused.
+    pub fn turned_away(&self, why: NoSeat) {
+        self.turned_away[why as usize].add(1);
     }
 
     /// The server closed a socket.
@@ -45,7 +73,10 @@ impl Counters {
     /// The present values.
     #[must_use]
     pub fn snapshot(&self) -> Rooms {
-        let refused = ErrorCode::ALL.into_iter().map(|code| (code.name(), self.refusals(code)));
+        let codes = |counters: &[Counter; ErrorCode::ALL.len()]| {
+            let counts = ErrorCode::ALL.into_iter().map(|code| (code.name(), counters[code as usize].get()));
+            counts.filter(|(_, count)| *count > 0).collect()
+        };
         let closed = Close::ALL.into_iter().map(|close| Coded {
             code: close.code(),
             reason: close.name(),
@@ -56,7 +87,13 @@ impl Counters {
             members: self.members.get(),
             sessions: self.sessions.get(),
             sockets: self.sockets.get(),
-            joins_refused: refused.filter(|(_, count)| *count > 0).collect(),
+            received: ClientKind::ALL.map(|it| (it.name(), self.received[it as usize].get())).into(),
+            sent: ServerKind::ALL.map(|it| (it.name(), self.sent[it as usize].get())).into(),
+            refused: codes(&self.errors),
+            joins_refused: codes(&self.refused),
+            credentials: self.credentials.get(),
+            opened: self.opened.get(),
+            turned_away: NoSeat::ALL.map(|it| (it.name(), self.turned_away[it as usize].get())).into(),
             closed: closed.collect(),
         }
     }
@@ -79,7 +116,7 @@ mod tests {
 
         assert!(text.contains("\nhairpin_rooms 2\n"));
         assert!(text.contains("hairpin_joins_refused_total{code=\"room_full\"} 1"));
-        assert!(text.contains("hairpin_signaling_closed_total{code=\"4413\",reason=\"slow_consumer\"} 1"));
+        assert!(text.contains("hairpin_websockets_closed_total{code=\"4413\",reason=\"slow_consumer\"} 1"));
         assert!(!text.contains("bad_key"));
     }
 }

@@ -18,9 +18,9 @@ use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Rooms;
 use crate::signaling::counters::Counters;
 use crate::signaling::plan::Plan;
-use crate::signaling::protocol::Request;
 use crate::signaling::protocol::codes::Close;
 use crate::signaling::protocol::parse::ParseError;
+use crate::signaling::protocol::{Request, ServerMessage};
 use crate::signaling::seats::NoSeat;
 use crate::signaling::send_queue::SendQueue;
 use crate::signaling::sessions::SocketId;
@@ -131,6 +131,10 @@ impl Hub {
     /// # Errors
     /// If a limit is reached and no client can be evicted, or the server is stopping.
     pub fn connect(self: &Arc<Self>, visit: Visit) -> Result<SocketHandle, NoSeat> {
+        self.admit(visit).inspect_err(|why| self.counters.turned_away(*why))
+    }
+
+    fn admit(self: &Arc<Self>, visit: Visit) -> Result<SocketHandle, NoSeat> {
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
@@ -146,6 +150,7 @@ impl Hub {
         let effects = state.board.open(socket, visit, now, &mut state.rng)?;
         state.open += 1;
         self.counters.sockets.set(state.open as u64);
+        self.counters.opened.add(1);
         state.queues.insert(socket, send_queue.clone());
         state.carry_out(effects, now);
         drop(guard);
@@ -243,6 +248,12 @@ impl SocketHandle {
     /// Everything up to `n` has arrived at the client.
     pub fn acknowledge(&self, n: u64) {
         self.hub.state().board.acknowledge(self.socket, n);
+    }
+
+    /// Counts a message that goes past the hub.
+    pub fn sent(&self, message: &ServerMessage) {
+        let _one_writer = self.hub.state();
+        self.hub.counters.sent(message);
     }
 
     /// Counts a socket that the server closes.

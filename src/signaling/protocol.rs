@@ -6,6 +6,7 @@
 mod client;
 pub mod codes;
 mod content;
+mod kinds;
 pub mod names;
 pub mod parse;
 mod request_error;
@@ -13,6 +14,7 @@ mod server;
 
 pub use client::{ClientMessage, Hello, Join, Request, Resume, StateChange};
 pub use content::{Candidate, Content, Description, DescriptionKind};
+pub use kinds::{ClientKind, ServerKind};
 pub use request_error::RequestError;
 pub use server::{
     ErrorBody, GoawayAction, Heartbeats, Joined, KickReason, LeaveReason, MemberState, MessageLimits, Peer,

@@ -11,23 +11,25 @@ use crate::bounds::client_net::NETWORK_SHARE;
 use crate::bounds::headcount::{self, Headcount};
 use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
+use crate::labels::labels;
 use crate::signaling::sessions::SocketId;
 
 /// How long a stranger cannot be evicted: hello and join take at most this long, even over a slow line. A longer time
 /// would help a flood: with `s` seats for strangers, `s` sockets in this time keep everybody out.
 pub const SETTLING: Duration = Duration::from_secs(3);
 
-/// Why a socket is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoSeat {
-    /// The address (IPv4, or an IPv6 /64) has reached its limit.
-    Address,
-    /// The network (an IPv4 /24, or an IPv6 /48) has reached its limit.
-    Network,
-    /// All seats are taken.
-    Server,
-    /// The server is about to stop.
-    Draining,
+labels! {
+    /// Why a socket is refused.
+    pub enum NoSeat {
+        /// The address (IPv4, or an IPv6 /64) has reached its limit.
+        Address = "address",
+        /// The network (an IPv4 /24, or an IPv6 /48) has reached its limit.
+        Network = "network",
+        /// All seats are taken.
+        Server = "server",
+        /// The server is about to stop.
+        Draining = "draining",
+    }
 }
 
 /// All seats.

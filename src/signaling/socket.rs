@@ -162,7 +162,9 @@ impl Talk {
 
     /// Sends the reason before the socket is closed.
     async fn refuse(&mut self, code: ErrorCode) {
-        let text = Frame::aside(None, &RequestError::from(code).into()).text();
+        let refusal = RequestError::from(code).into();
+        self.connection.sent(&refusal);
+        let text = Frame::aside(None, &refusal).text();
         // If it cannot be sent, the code of the Close frame says the same.
         let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
     }

@@ -28,7 +28,7 @@ use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::SessionId;
 use crate::signaling::protocol::parse::ParseError;
 use crate::signaling::protocol::{
-    ClientMessage, GoawayAction, LeaveReason, Request, RequestError, ServerMessage,
+    ClientKind, ClientMessage, GoawayAction, LeaveReason, Request, RequestError, ServerMessage,
 };
 use crate::signaling::replay::Way;
 use crate::signaling::rooms::Rooms;
@@ -157,6 +157,7 @@ impl Switchboard {
         let Some(OpenSocket { visit, session }) = self.sockets.get(&socket).copied() else {
             return step.effects;
         };
+        self.counters.received(heard.as_ref().map_or(ClientKind::Invalid, |request| request.message.kind()));
         match (session, heard) {
             (None, Ok(Request { id, message: ClientMessage::Hello(hello) })) => {
                 self.hello(socket, visit, id, &hello, &mut step);
@@ -229,7 +230,7 @@ impl Switchboard {
             self.seats.leave(socket);
             // Rooms exist only in this process, so there is nothing to resume in the next.
             let (action, after_ms) = (GoawayAction::Rejoin, rng.random_range(0..RETURN_WITHIN));
-            effects.push(aside(socket, None, &ServerMessage::Goaway { action, after_ms }));
+            effects.push(self.aside(socket, None, &ServerMessage::Goaway { action, after_ms }));
             effects.push(Effect::Close(socket, Close::Drain));
         }
         effects
@@ -264,6 +265,7 @@ impl Switchboard {
         let tag = Tag::Room { room: credentials.pseudonym(room.as_str())?, peer: &peer.to_string() };
         let ice = servers.configuration(credentials, &tag, now.unix, *ttl, None)?;
         self.sessions.get(id)?.renew_at = Some(now.moment + *ttl * 4 / 5);
+        self.counters.credentials.add(1);
         Some(ice)
     }
 
@@ -280,8 +282,8 @@ impl Switchboard {
             match act {
                 Act::Tell { to, message } if to.len() == 1 => self.say(to[0], None, message, step),
                 Act::Tell { to, message } => {
-                    let (json, worth) = (Arc::from(message.to_json()), Worth::of(&message));
-                    to.iter().for_each(|session| self.send(*session, None, (Arc::clone(&json), worth), step));
+                    let json = Arc::from(message.to_json());
+                    to.iter().for_each(|session| self.send(*session, None, (&message, &json), step));
                 }
                 Act::Dismiss(session, reason) => {
                     self.say(session, None, ServerMessage::Kicked { reason }, step);
@@ -298,23 +300,26 @@ impl Switchboard {
         if let ServerMessage::Joined(joined) = &mut message {
             joined.ice = self.ice(session, step.now);
         }
-        self.send(session, re, (message.to_json().into(), Worth::of(&message)), step);
+        self.send(session, re, (&message, &message.to_json().into()), step);
     }
 
+    /// Sends one session a message, whose JSON is made once for all who get it.
     fn send(
         &mut self,
         session: SessionId,
         re: Option<u32>,
-        (message, worth): (Arc<str>, Worth),
+        (message, json): (&ServerMessage, &Arc<str>),
         step: &mut Step<'_>,
     ) {
         let Some(Session { replay, attachment, .. }) = self.sessions.get(session) else { return };
+        self.counters.sent(message);
+        let (worth, json) = (Worth::of(message), Arc::clone(json));
         match *attachment {
             Attachment::Socket(socket) => {
-                let frame = replay.push(worth, Way::Socket, re, message);
+                let frame = replay.push(worth, Way::Socket, re, json);
                 step.effects.push(Effect::Send(socket, frame));
             }
-            Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, re, message)),
+            Attachment::Lost(_) => drop(replay.push(worth, Way::Waits, re, json)),
         }
     }
 
@@ -327,7 +332,7 @@ impl Switchboard {
         close: Option<Close>,
         step: &mut Step<'_>,
     ) {
-        step.effects.push(aside(socket, re, &error.into()));
+        step.effects.push(self.aside(socket, re, &error.into()));
         if let Some(close) = close {
             self.close(socket, close, step);
         }
@@ -337,7 +342,7 @@ impl Switchboard {
     fn send_away(&mut self, socket: SocketId, step: &mut Step<'_>) {
         let after_ms = MAKE_WAY_FOR + step.rng.random_range(0..MAKE_WAY_FOR);
         let goaway = ServerMessage::Goaway { action: GoawayAction::Rejoin, after_ms };
-        step.effects.push(aside(socket, None, &goaway));
+        step.effects.push(self.aside(socket, None, &goaway));
         // Outside a room there is nothing to resume.
         if let Some(session) = self.session_of(socket) {
             self.sessions.end(session);
@@ -373,9 +378,10 @@ impl Switchboard {
         self.counters.members.set(self.rooms.members() as u64);
         self.counters.sessions.set(self.sessions.count() as u64);
     }
-}
 
-/// A frame for a socket only: it has no number, and a resume does not repeat it.
-fn aside(socket: SocketId, re: Option<u32>, message: &ServerMessage) -> Effect {
-    Effect::Send(socket, Frame::aside(re, message))
+    /// A frame for a socket only: it has no number, and a resume does not repeat it.
+    fn aside(&self, socket: SocketId, re: Option<u32>, message: &ServerMessage) -> Effect {
+        self.counters.sent(message);
+        Effect::Send(socket, Frame::aside(re, message))
+    }
 }

@@ -6,6 +6,7 @@ use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::network::address::RelayAddress;
+use hairpin::observed::Relay;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
 use hairpin::sections::value::Auto;
@@ -46,6 +47,17 @@ fn data_goes_both_ways_on_channels_and_in_indications_over_either_family() {
     assert_eq!(metrics.sum(|shard| shard.successes(Method::Allocate)), 2);
     assert_eq!(metrics.sum(|shard| shard.packets(Direction::Up)), 4);
     assert_eq!(metrics.sum(|shard| shard.packets(Direction::Down)), 4);
+    // The sessions are still running.
+    let Relay { flows, held, permissions, channels, .. } = daemon.snapshot().relay;
+    for family in ["ipv4", "ipv6"] {
+        let flows = flows.iter().filter(|flow| (flow.transport, flow.family) == ("udp", family));
+        let counted: Vec<_> =
+            flows.map(|flow| (flow.direction, flow.relayed.packets, flow.relayed.bytes)).collect();
+        assert_eq!(counted, [("up", 2, 14 + 16), ("down", 2, 4 + 10)], "{family}");
+        let held = held.iter().filter(|held| (held.transport, held.family) == ("udp", family));
+        assert_eq!(held.map(|held| held.count).sum::<u64>(), 1, "{family}");
+    }
+    assert_eq!((permissions, channels), (2, 2), "both peers of a client have one address");
     daemon.stop();
 }
 

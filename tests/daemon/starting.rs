@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
-use hairpin::observed::Lifecycle;
 use hairpin::observed::prometheus::render;
+use hairpin::observed::{Lifecycle, Reloads};
 use hairpin::outcome::Method;
 use hairpin::sections::tls::OneOrMore;
 use hairpin::sections::value::Auto;
@@ -201,6 +201,15 @@ fn a_daemon_says_what_it_holds_and_where_it_is_in_its_life() {
     assert_eq!(serving.relay.requests["allocate"].granted, 1);
     assert!(serving.certificates.is_none());
     assert_eq!(serde_json::to_value(&serving).unwrap()["lifecycle"], "serving");
-    assert!(render(&serving).contains("hairpin_requests_total{method=\"allocate\",outcome=\"success\""));
+    assert_eq!((serving.reloads, serving.version), (Reloads::default(), env!("CARGO_PKG_VERSION")));
+    let text = render(&serving);
+    assert!(text.contains("hairpin_answers_total{method=\"allocate\",code=\"success\",cause=\"granted\"} 1"));
+    for name in [
+        "process_cpu_seconds_total",
+        "process_open_fds",
+        "hairpin_thread_cpu_seconds_total{thread=\"relay-0\"}",
+    ] {
+        assert!(text.contains(&format!("\n{name} ")), "{name}\n{text}");
+    }
     assert_eq!(daemon.snapshot().lifecycle, Lifecycle::Stopped);
 }

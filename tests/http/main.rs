@@ -12,6 +12,8 @@ mod backend;
 
 mod bodies;
 
+mod counting;
+
 mod credentials;
 
 mod door;

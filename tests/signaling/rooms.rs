@@ -89,6 +89,10 @@ fn a_room_is_full_at_its_capacity_and_a_session_is_in_one_room() {
     world.ask(members[3].socket, json!({"t": "leave"}));
     assert_eq!(world.ask(ninth, join("garden"))["t"], "joined");
     assert_eq!(world.counters.refusals(ErrorCode::AlreadyJoined), 2);
+    let counted = world.counters.snapshot();
+    assert_eq!(counted.joins_refused, [("room_full", 1), ("already_joined", 2)].into());
+    assert_eq!((counted.refused, counted.sent["error"]), (counted.joins_refused, 3));
+    assert_eq!((counted.received["join"], counted.sent["joined"]), (12, 9));
 }
 
 #[test]

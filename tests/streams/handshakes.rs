@@ -61,6 +61,8 @@ fn handshakes_of_an_address_have_a_rate_and_neighbours_are_served() {
     served.iter_mut().for_each(|client| assert_eq!(client.mapped().ip(), server.ip()));
     assert_eq!(Client::over(from(2).unwrap()).mapped().ip().to_string(), "127.0.0.2");
     within(Duration::from_secs(5), "soon one more is allowed", || from(1).is_ok());
+    let counted = |outcome| daemon.snapshot().front.handshakes[outcome];
+    eventually("all are counted", || counted("ok") >= 22 && counted("refused") >= refused());
     daemon.stop();
 }
 

@@ -150,6 +150,31 @@ fn a_peer_that_refuses_is_a_447() {
     daemon.stop();
 }
 
+#[test]
+fn bytes_are_counted_while_a_connection_lasts() {
+    let daemon = start("32700-32709");
+    let tls = daemon.addresses().tls[0];
+    let mut client = Client::tls(tls);
+    allocate(&mut client);
+    let (data, mut peer) = bridge(&mut client, daemon.addresses().tcp[0]);
+    (&data.connection.socket).write_all(&[1; 100_000]).unwrap();
+    peer.read_exact(&mut [0; 100_000]).unwrap();
+    peer.write_all(&[2; 3_000]).unwrap();
+    (&data.connection.socket).read_exact(&mut [0; 3_000]).unwrap();
+
+    let relay = daemon.snapshot().relay;
+    let counted = relay.flows.iter().filter(|flow| flow.relayed.bytes > 0);
+    let counted =
+        counted.map(|it| (it.direction, it.transport, it.peer_transport, it.family, it.relayed.bytes));
+    // The transport is that of the control connection, which has the allocation.
+    let expected = [("up", "tls", "tcp", "ipv4", 100_000), ("down", "tls", "tcp", "ipv4", 3_000)];
+    assert_eq!(counted.collect::<Vec<_>>(), expected);
+    let held = relay.held.iter().filter(|held| held.count > 0);
+    let held: Vec<_> = held.map(|it| (it.transport, it.peer_transport, it.family, it.count)).collect();
+    assert_eq!(held, [("tls", "tcp", "ipv4", 1)]);
+    daemon.stop();
+}
+
 /// What is under way when one side closes still arrives; then the other side is closed too.
 #[test]
 fn both_sides_end_together_and_nothing_is_lost() {

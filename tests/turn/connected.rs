@@ -17,7 +17,7 @@ const V6_PEER: &str = "[2600::1]:9000";
 
 /// The 5-tuple of a connection from `address`.
 fn connection(address: &str, id: u32) -> ClientPath {
-    ClientPath { via: Via::Stream(StreamId(id)), ..path(address) }
+    ClientPath { via: Via::Tcp(StreamId(id)), ..path(address) }
 }
 
 /// A client with a connection.

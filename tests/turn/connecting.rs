@@ -27,7 +27,7 @@ fn world(change: impl FnOnce(&mut Plan)) -> World {
 }
 
 fn connection(id: u32) -> ClientPath {
-    ClientPath { via: Via::Stream(StreamId(id)), ..path("203.0.113.1:5000") }
+    ClientPath { via: Via::Tcp(StreamId(id)), ..path("203.0.113.1:5000") }
 }
 
 /// A client on a connection, with an allocation for TCP.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hairpin::bounds::rate::Rate;
 use hairpin::clock::Moment;
+use hairpin::metrics::{self, Families};
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
 use hairpin::relay::engine::allocation::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
@@ -427,6 +428,17 @@ impl Run {
 
         let channels: usize = allocations.iter().map(|a| a.channels.len()).sum();
         assert_eq!(engine.routes().len(), (channels, channels));
+        let permissions: usize = allocations.iter().map(|a| a.permissions.len()).sum();
+        assert_eq!(
+            [counters.permissions.get(), counters.channels.get()],
+            [permissions, channels].map(|n| n as u64)
+        );
+        let counted = metrics::relay(std::slice::from_ref(counters), 0).held;
+        for family in Families::ALL {
+            let has = allocations.iter().filter(|a| a.families() == Some(family)).count();
+            let counted = counted.iter().filter(|held| held.family == family.name()).map(|held| held.count);
+            assert_eq!(counted.sum::<u64>(), has as u64, "{}", family.name());
+        }
         for allocation in allocations {
             assert!(allocation.permissions.len() <= 3 && allocation.channels.len() <= 3);
             for channel in &allocation.channels {

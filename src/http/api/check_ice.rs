@@ -11,6 +11,7 @@ use crate::credentials::tag::Tag;
 use crate::http::api::ice_servers::{Issued, no_server};
 use crate::http::app_state::AppState;
 use crate::http::authentication::bearer;
+use crate::http::counters::Endpoint;
 use crate::http::formats::Format;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
@@ -42,7 +43,9 @@ pub(super) async fn check_ice(
     let id = state.random_user();
     let tag = Tag::Check { id: &id };
     let given = state.ice.configuration(&state.credentials, &tag, now.unix, TTL, None);
-    Ok((StatusCode::CREATED, Json(Format::Object.write(&given.ok_or_else(no_server)?))))
+    let answer = Format::Object.write(&given.ok_or_else(no_server)?);
+    state.counters.issued(Endpoint::CheckIce);
+    Ok((StatusCode::CREATED, Json(answer)))
 }
 
 const NO_TOKEN: &str =

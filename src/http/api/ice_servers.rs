@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::http::app_state::AppState;
 use crate::http::authentication::{self, KeyHolder};
 use crate::http::body::Body;
+use crate::http::counters::Endpoint;
 use crate::http::credential_request::{CredentialQuery, CredentialRequest, ttl};
 use crate::http::formats::Format;
 use crate::http::problem::Problem;
@@ -48,7 +49,8 @@ pub(super) async fn in_url(
     let Query(KeyQuery { key }) = key?;
     let shown = authentication::shown(&headers, key.as_deref()).ok_or_else(authentication::no_key)?;
     let key = authentication::admit(&state, &requester, shown)?;
-    issue(&state, &key, &CredentialRequest::try_from(query?.0)?, format?.format)
+    let request = CredentialRequest::try_from(query?.0)?;
+    issue(&state, &key, &request, (format?.format, Endpoint::IceServers))
 }
 
 /// `POST /api/v1/ice-servers`
@@ -58,18 +60,25 @@ pub(super) async fn in_body(
     format: Parsed<FormatQuery>,
     Body(request): Body<CredentialRequest>,
 ) -> Issued {
-    let (_, answer) = issue(&state, &key, &request, format?.format)?;
+    let (_, answer) = issue(&state, &key, &request, (format?.format, Endpoint::IceServers))?;
     Ok((StatusCode::CREATED, answer))
 }
 
-/// Makes the credential that the holder of `key` requests.
-pub(super) fn issue(state: &AppState, key: &ApiKey, request: &CredentialRequest, format: Format) -> Issued {
+/// Makes the credential that the holder of `key` requests at an endpoint, in a format.
+pub(super) fn issue(
+    state: &AppState,
+    key: &ApiKey,
+    request: &CredentialRequest,
+    (format, endpoint): (Format, Endpoint),
+) -> Issued {
     let somebody = state.random_user();
     let tag = request.tag(key, &state.credentials, &somebody)?;
     let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);
     let now = state.clock.now().unix;
     let given = state.ice.configuration(&state.credentials, &tag, now, ttl, transports);
-    Ok((StatusCode::OK, Json(format.write(&given.ok_or_else(no_server)?))))
+    let answer = format.write(&given.ok_or_else(no_server)?);
+    state.counters.issued(endpoint);
+    Ok((StatusCode::OK, Json(answer)))
 }
 
 /// The answer if there is no TURN URL, or no credential can be made.

@@ -12,6 +12,7 @@ use crate::clock::Expiry;
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
 use crate::http::body::Body;
+use crate::http::counters::Endpoint;
 use crate::http::credential_request::{room, ttl};
 use crate::http::problem::Problem;
 use crate::signaling::protocol::names::RoomName;
@@ -36,6 +37,7 @@ pub(super) async fn make(
     let expires_at = Expiry::after(state.clock.now().unix, ttl(request.ttl, &key)?);
     let token = state.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
+    state.counters.issued(Endpoint::RoomTokens);
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))
 }
 

@@ -10,6 +10,7 @@ use crate::http::api::ice_servers::{Issued, Parsed, issue};
 use crate::http::app_state::AppState;
 use crate::http::authentication;
 use crate::http::body::Form;
+use crate::http::counters::Endpoint;
 use crate::http::credential_request::CredentialRequest;
 use crate::http::formats::Format;
 use crate::http::keys::Shown;
@@ -83,7 +84,8 @@ fn by_the_draft(
     let in_form = in_form.as_deref().filter(|_| in_url.is_none()).map(|text| Shown { text, in_url: false });
     let shown = authentication::shown(headers, in_url.as_deref()).or(in_form).ok_or_else(|| bad(NO_KEY))?;
     let key = authentication::admit(state, requester, shown).map_err(Problem::as_forbidden)?;
-    issue(state, &key, &CredentialRequest { user, ..CredentialRequest::default() }, Format::Uris)
+    let request = CredentialRequest { user, ..CredentialRequest::default() };
+    issue(state, &key, &request, (Format::Uris, Endpoint::Turn))
 }
 
 const NO_KEY: &str = "an API key is required: send it as key= or as \"Authorization: Bearer hairpin_...\"";

@@ -182,6 +182,9 @@ impl Engine {
         self.deadlines.insert((deadline, Due::Allocation(id)));
         self.expect_sweep(now);
         self.counters.allocations.add(1);
+        if let Some(allocation) = self.allocations.get(id) {
+            self.counters.families(allocation.legs(), None, allocation.families());
+        }
         tracing::debug!(client = %request.path().client, user = ?account.tag(), "allocation opened");
         id
     }

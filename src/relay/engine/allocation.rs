@@ -8,7 +8,7 @@ use slab::Slab;
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
-use crate::metrics::Direction;
+use crate::metrics::{Direction, Families, Legs};
 use crate::network::address::Transport;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
@@ -173,6 +173,24 @@ impl Allocation {
     #[must_use]
     pub fn permitted_until(&self, ip: IpAddr) -> Option<Moment> {
         self.permissions.iter().find(|permission| permission.ip == ip).map(|permission| permission.until)
+    }
+
+    /// Its transport protocols.
+    #[must_use]
+    pub const fn legs(&self) -> Legs {
+        Legs { client: self.path.transport(), peer: self.transport }
+    }
+
+    /// The families of its relayed addresses; `None` if it has no address left.
+    #[must_use]
+    pub fn families(&self) -> Option<Families> {
+        let has = |family| self.relay(family).is_some();
+        match (has(Family::V4), has(Family::V6)) {
+            (true, true) => Some(Families::Both),
+            (true, false) => Some(Families::V4),
+            (false, true) => Some(Families::V6),
+            (false, false) => None,
+        }
     }
 
     /// When the first of its relayed addresses expires.

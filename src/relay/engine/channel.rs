@@ -2,14 +2,11 @@
 
 use stun::attributes::ATTR_CHANNEL_NUMBER;
 
-use crate::clock::Moment;
 use crate::network::address::Transport;
 use crate::outcome::Refusal;
 use crate::relay::address::{ChannelNumber, PeerAddr};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{
-    Allocation, AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel,
-};
+use crate::relay::engine::allocation::{AllocationId, CHANNEL_LIFETIME, CHANNEL_RESERVATION, Channel};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::{Down, Up};
@@ -27,7 +24,7 @@ impl Engine {
             return Err(Refusal::BadRequest);
         }
         let now = request.now().moment;
-        self.drop_old_channels(id, now);
+        self.drop_channels(id, |channel| channel.until + CHANNEL_RESERVATION <= now);
         let allocation = self.allocations.get(id).ok_or(Refusal::AllocationMismatch)?;
         if allocation.transport != Transport::Udp {
             return Err(Refusal::BadRequest);
@@ -52,24 +49,16 @@ impl Engine {
     fn bind(&mut self, id: AllocationId, channel: Channel, ports: &impl Ports) {
         let Some(allocation) = self.allocations.get_mut(id) else { return };
         let Channel { number, peer, relay, until } = channel;
-        allocation.channels.retain(|other| other.number != number);
-        allocation.channels.push(channel);
+        match allocation.channels.iter_mut().find(|other| other.number == number) {
+            Some(refreshed) => *refreshed = channel,
+            None => {
+                allocation.channels.push(channel);
+                self.counters.channels.add(1);
+            }
+        }
         let up = Up { allocation: id, relay, peer, own: ports.is_relay_ip(peer.ip()), until };
         let down = Down { allocation: id, channel: number, until };
         self.routes.insert(allocation.path, up, down);
-    }
-
-    /// Removes the channels whose reservation has ended.
-    fn drop_old_channels(&mut self, id: AllocationId, now: Moment) {
-        let Some(allocation) = self.allocations.get_mut(id) else { return };
-        let Allocation { path, channels, .. } = allocation;
-        channels.retain(|channel| {
-            let keep = channel.until + CHANNEL_RESERVATION > now;
-            if !keep {
-                self.routes.remove(*path, channel.number, channel.relay, channel.peer);
-            }
-            keep
-        });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::metrics::Direction;
 use crate::network::address::Transport;
 use crate::outcome::{Ignored, Method, Refusal};
-use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId, Via};
+use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId};
 use crate::relay::bridges::{Answers, Bridges};
 use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::authenticate::Authenticated;
@@ -132,7 +132,7 @@ impl Engine {
 
     pub(super) fn connection_bind(&mut self, request: &Authenticated<'_>) -> Result<Granted, Refusal> {
         let path = request.path();
-        let Via::Stream(client) = path.via else { return Err(Refusal::BadRequest) };
+        let client = path.via.stream().ok_or(Refusal::BadRequest)?;
         // A connection that has an allocation remains its control connection.
         if self.allocations.by_path(&path).is_some() {
             return Err(Refusal::BadRequest);
@@ -174,10 +174,12 @@ impl Engine {
     pub fn on_carried(&mut self, id: ConnectionId, direction: Direction, bytes: usize, now: Moment) {
         let holder = self.bridges.relay(id).and_then(|relay| self.allocations.by_relay(relay));
         let Some(allocation) = holder.and_then(|id| self.allocations.get_mut(id)) else { return };
+        // An allocation for TCP has one relayed address.
+        let Some(family) = allocation.relays.first().map(|(relay, _)| relay.family()) else { return };
         allocation.meter_mut(direction).carry(&self.settings.limits, bytes, now);
         self.purse.spend(allocation.lease.share(), direction, bytes, now);
         allocation.lease.touch(now);
-        self.counters.relayed(direction, bytes);
+        self.counters.relayed(allocation.legs(), family, direction, bytes);
     }
 
     /// An allocation may have as many connections as channels, because for TCP they replace channels. All of them use

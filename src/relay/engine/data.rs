@@ -62,7 +62,7 @@ impl Engine {
         if up.own && self.judge(up.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
-        self.pass(up.allocation, Direction::Up, payload.len(), now)?;
+        self.pass(up.allocation, up.peer.family(), Direction::Up, payload.len(), now)?;
         Ok(ToPeer { relay: up.relay, peer: up.peer, payload, dont_fragment: false, own: up.own })
     }
 
@@ -85,7 +85,7 @@ impl Engine {
         if self.judge(send.peer, Transport::Udp, ports).is_err() {
             return Err(Ignored::PeerDenied);
         }
-        self.pass(id, Direction::Up, send.payload.len(), now)?;
+        self.pass(id, send.peer.family(), Direction::Up, send.payload.len(), now)?;
         // Between UDP and UDP the DF bit exists where both sides are IPv4 (RFC 8656 §13, §14); from TCP to UDP there is
         // no packet to translate (§15).
         let both_v4 = path.client.is_ipv4() && send.peer.0.is_ipv4();
@@ -153,7 +153,7 @@ impl Engine {
                 id
             }
         };
-        let path = self.pass(id, Direction::Down, bytes, now)?;
+        let path = self.pass(id, peer.family(), Direction::Down, bytes, now)?;
         let encapsulation = match route {
             Some(down) => Encapsulation::Channel(down.channel),
             None => Encapsulation::Indication(self.rng.random()),
@@ -161,10 +161,12 @@ impl Engine {
         Ok(ToClient { path, encapsulation })
     }
 
-    /// Counts a relayed packet of `bytes` bytes, if every rate allows it. Returns the client of its allocation.
+    /// Counts a packet of `bytes` bytes that is relayed through the allocation's address of this family, if every rate
+    /// allows it. Returns the client of the allocation.
     fn pass(
         &mut self,
         id: AllocationId,
+        family: Family,
         direction: Direction,
         bytes: usize,
         now: Moment,
@@ -177,7 +179,7 @@ impl Engine {
         }
         allocation.meter_mut(direction).count(bytes);
         allocation.lease.touch(now);
-        self.counters.relayed(direction, bytes);
+        self.counters.relayed(allocation.legs(), family, direction, bytes);
         Ok(allocation.path)
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::relay::address::{ClientPath, Family, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::AllocationId;
+use crate::relay::engine::allocation::{Allocation, AllocationId, CHANNEL_RESERVATION, Channel, Permission};
 use crate::relay::engine::endings::Sum;
 use crate::relay::engine::seam::{Ports, ReservationToken};
 
@@ -101,17 +101,38 @@ impl Engine {
     /// own (RFC 8656 §8.1).
     fn close_relay(&mut self, id: AllocationId, relay: RelayId) {
         self.bridges.on_relay_closed(relay);
+        let before = self.allocations.get(id).and_then(Allocation::families);
         let Some(allocation) = self.allocations.remove_relay(id, relay) else { return };
-        let path = allocation.path;
-        allocation.channels.retain(|channel| {
-            let keep = channel.relay != relay;
+        self.counters.families(allocation.legs(), before, allocation.families());
+        let left: Vec<Family> = allocation.relays.iter().map(|(relay, _)| relay.family()).collect();
+        self.drop_permissions(id, |permission| !left.contains(&Family::of(permission.ip)));
+        self.drop_channels(id, |channel| channel.relay == relay);
+    }
+
+    /// Removes the permissions that have expired, and the channels that are no longer reserved.
+    pub(super) fn drop_expired(&mut self, id: AllocationId, now: Moment) {
+        self.drop_permissions(id, |permission| permission.until <= now);
+        self.drop_channels(id, |channel| channel.until + CHANNEL_RESERVATION <= now);
+    }
+
+    pub(super) fn drop_permissions(&mut self, id: AllocationId, over: impl Fn(&Permission) -> bool) {
+        let Some(allocation) = self.allocations.get_mut(id) else { return };
+        let before = allocation.permissions.len();
+        allocation.permissions.retain(|permission| !over(permission));
+        self.counters.permissions.sub((before - allocation.permissions.len()) as u64);
+    }
+
+    pub(super) fn drop_channels(&mut self, id: AllocationId, over: impl Fn(&Channel) -> bool) {
+        let Some(Allocation { path, channels, .. }) = self.allocations.get_mut(id) else { return };
+        let before = channels.len();
+        channels.retain(|channel| {
+            let keep = !over(channel);
             if !keep {
-                self.routes.remove(path, channel.number, channel.relay, channel.peer);
+                self.routes.remove(*path, channel.number, channel.relay, channel.peer);
             }
             keep
         });
-        let left: Vec<Family> = allocation.relays.iter().map(|(relay, _)| relay.family()).collect();
-        allocation.permissions.retain(|permission| left.contains(&Family::of(permission.ip)));
+        self.counters.channels.sub((before - channels.len()) as u64);
     }
 
     fn close(&mut self, id: AllocationId, now: Moment) {

@@ -44,8 +44,8 @@ impl Engine {
         now: Moment,
         lifetime: Duration,
     ) -> Result<(), Refusal> {
+        self.drop_permissions(id, |permission| permission.until <= now);
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;
-        allocation.permissions.retain(|permission| permission.until > now);
         let new = ips.iter().filter(|ip| allocation.permitted_until(**ip).is_none()).count();
         if allocation.permissions.len() + new > self.settings.limits.configured.permissions.get() as usize {
             return Err(Refusal::Permissions);
@@ -61,6 +61,7 @@ impl Engine {
                 None => allocation.permissions.push(Permission { ip: *ip, until }),
             }
         }
+        self.counters.permissions.add(new as u64);
         Ok(())
     }
 }

@@ -37,6 +37,7 @@ impl Engine {
             *expiry = expires;
         }
         allocation.lease.touch(now);
+        self.drop_expired(id, now);
         self.reschedule(id);
         if ends {
             self.expire_allocation(id, now, ports);

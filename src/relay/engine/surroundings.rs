@@ -21,6 +21,7 @@ impl Engine {
         let judge = |ip, transport| peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
         for allocation in self.allocations.iter_mut() {
             let Allocation { path, transport, permissions, channels, .. } = allocation;
+            let before = (permissions.len(), channels.len());
             permissions.retain(|permission| judge(permission.ip, *transport).is_ok());
             channels.retain(|channel| {
                 // Data to an address that we relay from is judged packet by packet.
@@ -31,6 +32,8 @@ impl Engine {
                 }
                 keep
             });
+            self.counters.permissions.sub((before.0 - permissions.len()) as u64);
+            self.counters.channels.sub((before.1 - channels.len()) as u64);
         }
         self.bridges.with_peers(|peer| judge(peer.ip(), Transport::Tcp).is_err())
     }

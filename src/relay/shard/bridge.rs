@@ -9,7 +9,7 @@ use crate::bounds::admission::Permit;
 use crate::clock::{Moment, Now};
 use crate::network::tcp;
 use crate::outcome::Ending;
-use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId, Via};
+use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId};
 use crate::relay::bridges::Follows;
 use crate::relay::shard::Shard;
 use crate::relay::shard::datagram::RELAY_TURN;
@@ -37,7 +37,7 @@ impl Shard {
     /// Answers the client that asked for a connection.
     pub(super) fn report_connected(&mut self, connection: ConnectionId, connected: bool) {
         if let Some((path, answer)) = self.engine.on_connected(connection, connected)
-            && let Via::Stream(id) = path.via
+            && let Some(id) = path.via.stream()
         {
             self.streams.answer(id, &answer, true);
         }
@@ -82,8 +82,8 @@ impl Shard {
         let Ok((connection, path, message)) = self.engine.on_attempt(relay, peer, now.moment) else { return };
         permit.settle();
         let arrival = PeerArrival { socket, peer: peer.0, accepted: true, permit };
-        match (self.streams.adopt_peer(arrival, now.moment), path.via) {
-            (Some(socket), Via::Stream(client)) => {
+        match (self.streams.adopt_peer(arrival, now.moment), path.via.stream()) {
+            (Some(socket), Some(client)) => {
                 self.engine.bridges_mut().attach(connection, socket);
                 self.streams.answer(client, &message, true);
             }

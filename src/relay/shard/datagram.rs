@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::clock::Now;
+use crate::metrics::SocketKind;
 use crate::outcome::Ignored;
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, Via};
 use crate::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS, Segment, Slots};
@@ -25,6 +26,9 @@ impl Shard {
             }
             self.flush();
             let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
+            if slots.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Listener, slots.overflowed());
+            }
             self.listeners[index].readable = slots.is_full();
             for slot in slots {
                 let datagram = self.batch.datagram(slot);
@@ -45,6 +49,9 @@ impl Shard {
             }
             let Some(socket) = self.ports.socket(relay) else { continue };
             let slots = receive(&mut self.batch, socket, RELAY_TURN);
+            if slots.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Relay, slots.overflowed());
+            }
             if slots.is_full() {
                 self.readable.push(relay);
             }
@@ -84,7 +91,7 @@ impl Shard {
     pub(super) fn client_sent(&mut self, path: ClientPath, datagram: Segment, now: Now) -> Action {
         let action = self.engine.on_client(path, self.batch.bytes(datagram), now, &mut self.ports);
         match (&action, path.via) {
-            (Action::Reply(reply), Via::Stream(id)) => {
+            (Action::Reply(reply), Via::Tcp(id) | Via::Tls(id)) => {
                 let allocated = self.engine.allocations().by_path(&path).is_some();
                 self.streams.answer(id, reply, allocated);
             }
@@ -137,7 +144,7 @@ impl Shard {
     fn send_to_client(&mut self, path: ClientPath, class: u8, message: Segment) {
         let listener = match path.via {
             Via::Socket(listener) => listener,
-            Via::Stream(id) => return self.streams.relay(id, self.batch.bytes(message)),
+            Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.bytes(message)),
         };
         let wildcard = self.listeners[usize::from(listener.0)].socket.is_wildcard();
         let local = wildcard.then_some(path.server.ip());

@@ -18,7 +18,7 @@ use crate::signaling::protocol::{
 use crate::signaling::rooms::Pass;
 use crate::signaling::seats::NoSeat;
 use crate::signaling::sessions::{Attachment, GRACE, SocketId};
-use crate::signaling::switchboard::{Effect, Step, Switchboard, Visit, aside};
+use crate::signaling::switchboard::{Effect, Step, Switchboard, Visit};
 
 /// A session, its resume token, and whether it was resumed.
 type Begun = (SessionId, Secret, bool);
@@ -53,7 +53,7 @@ impl Switchboard {
             Err((error, close)) => return self.turn_down(socket, id, error, close, step),
         };
         let welcome = welcome(session, resume, resumed, step.now.unix);
-        step.effects.push(aside(socket, id, &welcome));
+        step.effects.push(self.aside(socket, id, &welcome));
         self.sockets.entry(socket).and_modify(|socket| socket.session = Some(session));
         if resumed {
             self.catch_up(socket, session, hello.resume.as_ref().map_or(0, |resume| resume.last), step);
@@ -116,7 +116,7 @@ impl Switchboard {
         if let Attachment::Socket(old) =
             std::mem::replace(&mut session.attachment, Attachment::Socket(socket))
         {
-            step.effects.push(aside(old, None, &RequestError::from(ErrorCode::Replaced).into()));
+            step.effects.push(self.aside(old, None, &RequestError::from(ErrorCode::Replaced).into()));
             self.close(old, Close::Replaced, step);
         }
         if !is_whole {

@@ -13,7 +13,7 @@ use crate::signaling::protocol::names::{PeerId, SessionId};
 use crate::signaling::protocol::{ClientMessage, Join, LeaveReason, Request, RequestError, ServerMessage};
 use crate::signaling::room::Newcomer;
 use crate::signaling::sessions::SocketId;
-use crate::signaling::switchboard::{Step, Switchboard, aside};
+use crate::signaling::switchboard::{Step, Switchboard};
 
 /// How often a member may change its state, per second and at once.
 const CHANGES_PER_SECOND: u64 = 5;
@@ -33,7 +33,7 @@ impl Switchboard {
         let reply = match message {
             ClientMessage::Ping { ts, last } => {
                 self.acknowledge(socket, last.unwrap_or_default());
-                return step.effects.push(aside(socket, id, &ServerMessage::Pong { ts }));
+                return step.effects.push(self.aside(socket, id, &ServerMessage::Pong { ts }));
             }
             ClientMessage::Bye => {
                 self.end(session, LeaveReason::Left, step);
