@@ -56,6 +56,8 @@ fn paths(file: &str) -> Vec<String> {
     match file {
         // Answers every other path: see src/http/assets.rs.
         "404.html" => Vec::new(),
+        // Is served to administrators alone, by the same file.
+        "admin.html" => Vec::new(),
         "index.html" => vec!["/".to_owned()],
         "call.html" => vec!["/r/{room}".to_owned(), "/r/{room}/".to_owned()],
         _ => vec![format!("/{}", file.strip_suffix(".html").unwrap_or(file))],

@@ -11,17 +11,18 @@ mod router;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::admin::authorize::Token;
 use crate::admin::listen::{Accepted, Listener, Socket};
+use crate::admin::observe::History;
 use crate::api_key::KeyHash;
 use crate::bounds::admission::{Admission, Bounds};
 use crate::bounds::notice::Notice;
@@ -30,6 +31,7 @@ use crate::http::connection::{Client, Protocol, Server};
 use crate::http::origins::Origins;
 use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Observed;
+use crate::observed::history::PERIOD;
 
 /// What can be asked of the daemon as a whole.
 pub trait Administered: Send + Sync + 'static {
@@ -70,20 +72,23 @@ impl Admin {
         daemon: Arc<dyn Administered>,
         clock: Clock,
     ) -> Result<Self, Denied> {
+        let history = History::default();
         let server = |daemon, token| {
-            let router = router::router(daemon, token);
+            let router = router::router(daemon, Arc::clone(&history), token);
             Server::new(router, Arc::new(Origins::default()), &[], clock)
         };
         let acceptor = Arc::new(Acceptor {
             // A token that nobody has is required if none is configured.
             over_tcp: server(Arc::clone(&daemon), Token::Required(plan.token)),
-            over_unix: server(daemon, Token::Needless),
+            over_unix: server(Arc::clone(&daemon), Token::Needless),
             admission: Arc::new(Admission::silent(Bounds {
                 most: MOST,
                 per_network: MOST,
                 per_address: MOST,
             })),
             clock,
+            daemon,
+            history,
         });
         let (orders, inbox) = mpsc::unbounded_channel();
         let threads = Threads::default();
@@ -116,6 +121,8 @@ struct Acceptor {
     over_unix: Server,
     admission: Arc<Admission>,
     clock: Clock,
+    daemon: Arc<dyn Administered>,
+    history: History,
 }
 
 impl Acceptor {
@@ -127,9 +134,10 @@ impl Acceptor {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             // These tasks run until they are dropped.
-            let mut listeners = JoinSet::new();
+            let mut duties = JoinSet::new();
+            duties.spawn(Arc::clone(&self).remember());
             for socket in sockets {
-                listeners.spawn(Arc::clone(&self).accept(socket.listener()?));
+                duties.spawn(Arc::clone(&self).accept(socket.listener()?));
             }
             loop {
                 tokio::select! {
@@ -138,10 +146,22 @@ impl Acceptor {
                         Some(Order::Ping(ping)) => drop(ping.send(())),
                         Some(Order::Stop) | None => return Ok(()),
                     },
-                    Some(_) = listeners.join_next() => return Err(io::Error::other("a task has panicked")),
+                    Some(_) = duties.join_next() => return Err(io::Error::other("a task has panicked")),
                 }
             }
         })
+    }
+
+    /// Takes a sample every [`PERIOD`].
+    async fn remember(self: Arc<Self>) {
+        let mut ticks = interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let observed = self.daemon.observe();
+            let time = self.clock.now().unix.as_secs();
+            self.history.lock().unwrap_or_else(PoisonError::into_inner).record(time, &observed);
+        }
     }
 
     async fn accept(self: Arc<Self>, listener: Listener) {

@@ -11,7 +11,7 @@
 mod api;
 mod app_state;
 mod asset;
-mod assets;
+pub mod assets;
 pub mod authentication;
 mod body;
 pub mod bounded_stream;

@@ -3,6 +3,7 @@
 //! Every service returns its part from `snapshot()`. The whole can be serialised, and [`prometheus`] renders it as
 //! text.
 
+pub mod history;
 pub mod prometheus;
 
 use std::collections::BTreeMap;

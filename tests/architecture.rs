@@ -163,6 +163,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("front", "relay::Arrival", "such a connection, with what it has said"),
     ("admin", "http::connection", "the same server, with the same bounds on time and size"),
     ("admin", "http::origins::Origins", "that server knows whose page asks; no page of a site may"),
+    ("admin", "http::assets", "the status page has the style and the languages of the other pages"),
     ("admin", "http::authentication::bearer", "tokens are written as keys are"),
     ("admin", "http::problem", "errors have the same form"),
     ("admin", "http::screen", "requests are screened in the same way"),

@@ -1,0 +1,8 @@
+// @ts-check
+/** The status page of the admin listener: the daemon as it is, and its last hour. */
+
+import { startBar } from "./view/bar.js";
+import { Status } from "./view/status.js";
+
+startBar();
+new Status().start();
