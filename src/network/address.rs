@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::labels::labels;
 
 /// An address of this machine that the relay sends from to peers.
@@ -26,6 +28,8 @@ labels! {
 
 labels! {
     /// A transport protocol between the relay and a peer: REQUESTED-TRANSPORT (RFC 8656 §18.8).
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
     pub enum Transport {
         /// UDP, protocol number 17.
         Udp = "udp",
@@ -36,6 +40,8 @@ labels! {
 
 labels! {
     /// A transport protocol between a client and the relay.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
     pub enum ClientTransport {
         /// UDP.
         Udp = "udp",
