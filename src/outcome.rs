@@ -219,5 +219,25 @@ labels! {
         MadeWay = "made_way",
         /// Its address or network began too many TLS handshakes.
         TooManyHandshakes = "too_many_handshakes",
+        /// An administrator ended its client's session.
+        Kicked = "kicked",
+    }
+}
+
+labels! {
+    /// Why an allocation ended.
+    pub enum AllocationEnding {
+        /// Its client did not refresh it in time.
+        Expired = "expired",
+        /// Its client gave it back.
+        Deleted = "deleted",
+        /// Its client's TCP or TLS connection ended.
+        Disconnected = "disconnected",
+        /// Its credential was revoked.
+        Revoked = "revoked",
+        /// It was idle, and was evicted for a new one.
+        Evicted = "evicted",
+        /// An administrator ended it.
+        Kicked = "kicked",
     }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::outcome::AllocationEnding;
 
 /// What ended allocations have carried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) struct Sum {
     pub(super) packets_down: u64,
     /// Bytes of payload to the client.
     pub(super) bytes_down: u64,
+    /// How many ended for which reason; in the order of [`AllocationEnding::ALL`].
+    pub(super) reasons: [u64; AllocationEnding::ALL.len()],
 }
 
 /// The current minute.
@@ -42,7 +45,14 @@ pub(super) const USERS_MAX: usize = 256;
 
 impl Endings {
     /// An allocation of `user` has ended. If it is the first of a minute, returns when that minute ends.
-    pub(super) fn add(&mut self, user: &str, sum: Sum, now: Moment) -> Option<Moment> {
+    pub(super) fn add(
+        &mut self,
+        user: &str,
+        ending: AllocationEnding,
+        mut sum: Sum,
+        now: Moment,
+    ) -> Option<Moment> {
+        sum.reasons[ending as usize] = sum.allocations;
         let begins = self.users.is_empty();
         if let Some(sums) = self.users.get_mut(user) {
             sums.add(sum);
@@ -77,11 +87,23 @@ impl Sum {
         self.bytes_up += other.bytes_up;
         self.packets_down += other.packets_down;
         self.bytes_down += other.bytes_down;
+        self.reasons.iter_mut().zip(other.reasons).for_each(|(count, more)| *count += more);
+    }
+
+    /// The reason, if all ended for the same one; otherwise each with its count.
+    fn reason(&self) -> String {
+        let counts = AllocationEnding::ALL.into_iter().zip(self.reasons).filter(|(_, count)| *count > 0);
+        let counts: Vec<_> = counts.map(|(ending, count)| (ending.name(), count)).collect();
+        match counts[..] {
+            [(only, _)] => only.to_owned(),
+            _ => counts.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(","),
+        }
     }
 }
 
 fn say(user: &str, sum: Sum) {
-    let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down } = sum;
+    let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down, reasons: _ } = sum;
+    let reason = sum.reason();
     let (text, allocations) = match allocations {
         1 => ("allocation ended", None),
         more => ("allocations ended within a minute", Some(more)),
@@ -95,6 +117,7 @@ fn say(user: &str, sum: Sum) {
         bytes_up,
         packets_down,
         bytes_down,
+        reason,
         "{text}"
     );
 }
@@ -104,6 +127,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::outcome::AllocationEnding::{Deleted, Expired, Kicked};
 
     fn one(bytes_up: u64) -> Sum {
         Sum { allocations: 1, bytes_up, ..Sum::default() }
@@ -112,11 +136,15 @@ mod tests {
     #[test]
     fn the_first_of_a_minute_is_said_at_once_and_the_others_are_summed_up() {
         let mut endings = Endings::default();
-        assert_eq!(endings.add("alice", one(1), Moment::default()), Some(Moment::default() + PERIOD));
+        assert_eq!(
+            endings.add("alice", Expired, one(1), Moment::default()),
+            Some(Moment::default() + PERIOD)
+        );
         for bytes in 2..=1000 {
-            assert_eq!(endings.add("alice", one(bytes), Moment::default()), None);
+            assert_eq!(endings.add("alice", Expired, one(bytes), Moment::default()), None);
         }
-        assert_eq!(endings.users["alice"], Sum { allocations: 999, bytes_up: 500_499, ..Sum::default() });
+        let sum = endings.users["alice"];
+        assert_eq!((sum.allocations, sum.bytes_up, sum.reason()), (999, 500_499, "expired".to_owned()));
         endings.conclude();
         assert!(endings.users.is_empty());
     }
@@ -127,8 +155,8 @@ mod tests {
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(writer)).finish();
         tracing::subscriber::with_default(log, || {
             let mut endings = Endings::default();
-            for bytes in 1..=3 {
-                let _ = endings.add("alice", one(bytes), Moment::default());
+            for (bytes, ending) in [(1, Expired), (2, Kicked), (3, Deleted)] {
+                let _ = endings.add("alice", ending, one(bytes), Moment::default());
             }
             endings.conclude();
         });
@@ -138,17 +166,19 @@ mod tests {
         assert!(
             first.contains("allocation ended user=\"alice\" seconds=0 ") && first.contains(" bytes_up=1 ")
         );
+        assert!(first.contains(" reason=\"expired\""), "{text}");
         assert!(others.contains("allocations ended within a minute user=\"alice\" allocations=2 "), "{text}");
         assert!(others.contains(" bytes_up=5 "), "{text}");
+        assert!(others.contains(" reason=\"deleted:1,kicked:1\""), "{text}");
     }
 
     #[test]
     fn however_many_users_there_are_only_so_many_have_a_line() {
         let mut endings = Endings::default();
         for user in 0..1000 {
-            let _ = endings.add(&user.to_string(), one(1), Moment::default());
+            let _ = endings.add(&user.to_string(), Expired, one(1), Moment::default());
         }
         assert_eq!(endings.users.len(), USERS_MAX);
-        assert_eq!(endings.others, Sum { allocations: 744, bytes_up: 744, ..Sum::default() });
+        assert_eq!((endings.others.allocations, endings.others.bytes_up), (744, 744));
     }
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::outcome::AllocationEnding;
 use crate::relay::address::{ClientPath, Family, RelayId};
 use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::{Allocation, AllocationId, CHANNEL_RESERVATION, Channel, Permission};
@@ -31,7 +32,7 @@ impl Engine {
     /// A client's connection has ended, and its allocation with it (RFC 8656 §3.1).
     pub fn disconnect(&mut self, path: ClientPath, now: Moment, ports: &mut impl Ports) {
         let Some(id) = self.allocations.by_path(&path) else { return };
-        self.end(id, now, ports);
+        self.end(id, AllocationEnding::Disconnected, now, ports);
     }
 
     /// A credential is revoked: the allocations that were made with it end at once. [`Credentials`](crate::credentials::Credentials) must know of the
@@ -39,7 +40,7 @@ impl Engine {
     pub fn revoke(&mut self, username: &str, now: Moment, ports: &mut impl Ports) {
         let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
         for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.end(id, now, ports);
+            self.end(id, AllocationEnding::Revoked, now, ports);
         }
     }
 
@@ -54,7 +55,9 @@ impl Engine {
         while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
             self.deadlines.remove(&entry);
             match entry.1 {
-                Due::Allocation(id) => self.expire_allocation(id, now, ports),
+                Due::Allocation(id) => {
+                    self.expire_allocation(id, AllocationEnding::Expired, now, ports);
+                }
                 Due::Reservation(token) => {
                     self.reservations.remove(&token);
                     ports.forget(token);
@@ -79,14 +82,21 @@ impl Engine {
         self.deadlines.insert((expires, Due::Allocation(id)));
     }
 
-    /// Closes the expired relayed addresses of an allocation, and ends the allocation with the last one.
-    pub(super) fn expire_allocation(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+    /// Closes the expired relayed addresses of an allocation, and ends the allocation with the last one, for the reason
+    /// `ending`.
+    pub(super) fn expire_allocation(
+        &mut self,
+        id: AllocationId,
+        ending: AllocationEnding,
+        now: Moment,
+        ports: &mut impl Ports,
+    ) {
         while let Some(relay) = self.first_expired(id, now) {
             self.close_relay(id, relay);
             ports.close(relay);
         }
         match self.allocations.get(id) {
-            Some(allocation) if allocation.relays.is_empty() => self.close(id, now),
+            Some(allocation) if allocation.relays.is_empty() => self.close(id, ending, now),
             Some(_) => self.reschedule(id),
             None => {}
         }
@@ -135,14 +145,14 @@ impl Engine {
         self.counters.channels.sub((before - channels.len()) as u64);
     }
 
-    fn close(&mut self, id: AllocationId, now: Moment) {
+    fn close(&mut self, id: AllocationId, ending: AllocationEnding, now: Moment) {
         let Some(ended) = self.allocations.remove(id) else { return };
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
         let (up, down) = (ended.up, ended.down);
         let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
         if up.packets + down.packets == 0 {
-            tracing::debug!(?user, seconds, "allocation ended unused");
+            tracing::debug!(?user, seconds, reason = ending.name(), "allocation ended unused");
             return;
         }
         let sum = Sum {
@@ -153,8 +163,9 @@ impl Engine {
             bytes_up: up.bytes,
             packets_down: down.packets,
             bytes_down: down.bytes,
+            ..Sum::default()
         };
-        if let Some(over) = self.endings.add(user, sum, now) {
+        if let Some(over) = self.endings.add(user, ending, sum, now) {
             self.deadlines.insert((over, Due::Endings));
         }
     }
@@ -164,17 +175,23 @@ impl Engine {
         let evicted: Vec<_> =
             self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
         for id in evicted {
-            self.end(id, now, ports);
+            self.end(id, AllocationEnding::Evicted, now, ports);
         }
         self.expect_sweep(now);
     }
 
     /// Ends an allocation before its time.
-    fn end(&mut self, id: AllocationId, now: Moment, ports: &mut impl Ports) {
+    pub(super) fn end(
+        &mut self,
+        id: AllocationId,
+        ending: AllocationEnding,
+        now: Moment,
+        ports: &mut impl Ports,
+    ) {
         if let Some(allocation) = self.allocations.get_mut(id) {
             allocation.relays.iter_mut().for_each(|(_, expires)| *expires = now);
         }
-        self.expire_allocation(id, now, ports);
+        self.expire_allocation(id, ending, now, ports);
     }
 
     /// While there are allocations, a sweep is scheduled.

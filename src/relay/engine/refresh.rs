@@ -5,7 +5,7 @@ use std::time::Duration;
 use stun::attributes::{ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY};
 use turn::proto::lifetime::Lifetime;
 
-use crate::outcome::Refusal;
+use crate::outcome::{AllocationEnding, Refusal};
 use crate::relay::engine::Engine;
 use crate::relay::engine::allocate::{lifetime, until};
 use crate::relay::engine::authenticate::Authenticated;
@@ -40,7 +40,7 @@ impl Engine {
         self.drop_expired(id, now);
         self.reschedule(id);
         if ends {
-            self.expire_allocation(id, now, ports);
+            self.expire_allocation(id, AllocationEnding::Deleted, now, ports);
         }
         Ok(vec![Box::new(Lifetime(Duration::from_secs(u64::from(lifetime))))])
     }
