@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -226,10 +226,7 @@ impl Credentials {
     /// room the same pseudonym. `None` without a secret.
     #[must_use]
     pub fn pseudonym(&self, room: &str) -> Option<Pseudonym> {
-        let mac = self.secrets.first()?.derive(ROOM_NAME).chain_update(room).finalize();
-        let mut text = BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes());
-        text.truncate(8);
-        Some(Pseudonym(text))
+        Some(Pseudonym::of(room, self.secrets.first()?))
     }
 
     /// Revokes a time-limited credential until it would have expired, or the daemon ends. Existing allocations
@@ -303,9 +300,6 @@ pub fn expiry(username: &str) -> Option<Expiry> {
     Some(Expiry::at(Unix::from_secs(secs)))
 }
 
-/// Makes the key of room pseudonyms differ from all other keys that are derived from the same secret.
-const ROOM_NAME: &[u8] = b"hairpin room name v1";
-
 const YEAR_9999: u64 = 253_402_300_799;
 
 /// The password of unknown users. Even if it matches, [`Account::known`] is false.
@@ -313,6 +307,7 @@ const NOBODYS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;

@@ -5,6 +5,7 @@
 
 pub mod history;
 pub mod prometheus;
+pub mod room;
 
 use std::collections::BTreeMap;
 

@@ -12,12 +12,29 @@
 
 use std::fmt;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use hmac::Mac as _;
+
+use crate::secret::Secret;
+
 /// The pseudonym of a room's name, for user names and logs, which others can read: see
 /// [`Credentials::pseudonym`](super::Credentials::pseudonym).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pseudonym(pub(super) String);
+pub struct Pseudonym(String);
+
+/// Makes the key of room pseudonyms differ from all other keys that are derived from the same secret.
+const ROOM_NAME: &[u8] = b"hairpin room name v1";
 
 impl Pseudonym {
+    /// The pseudonym of the room with this name, made with `secret`.
+    #[must_use]
+    pub fn of(room: &str, secret: &Secret) -> Self {
+        let mac = secret.derive(ROOM_NAME).chain_update(room).finalize();
+        let mut text = BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes());
+        text.truncate(8);
+        Self(text)
+    }
+
     /// Its 8 characters of base64url.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -3,6 +3,7 @@
 //! The lock is held only while a request is decided and its frames are queued, and never while anything waits.
 
 use std::collections::{HashMap, VecDeque};
+use std::iter;
 use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,9 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::clock::{Clock, Moment, Now};
 use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Rooms;
+use crate::observed::room::Room;
+use crate::secret::Secret;
 use crate::signaling::counters::Counters;
 use crate::signaling::plan::Plan;
 use crate::signaling::protocol::codes::Close;
+use crate::signaling::protocol::names::RoomName;
 use crate::signaling::protocol::parse::ParseError;
 use crate::signaling::protocol::{Request, ServerMessage};
 use crate::signaling::seats::NoSeat;
@@ -36,6 +40,8 @@ pub struct Hub {
     most: usize,
     orders: Sender<Order>,
     threads: Threads,
+    /// Makes the pseudonyms of rooms if there is no shared secret.
+    stand_in: Secret,
 }
 
 /// One socket's handle at the hub. Dropping it tells the hub that the socket is gone.
@@ -77,9 +83,11 @@ impl Hub {
         let most =
             plan.sessions.saturating_add(plan.sessions / GOODBYES + GOODBYES).min(Semaphore::MAX_PERMITS);
         let counters = Arc::<Counters>::default();
+        let mut rng = StdRng::from_seed(seed);
+        let stand_in = Secret::random(&mut rng);
         let state = State {
             board: Switchboard::new(plan, Arc::clone(&counters)),
-            rng: StdRng::from_seed(seed),
+            rng,
             queues: HashMap::new(),
             opened: 0,
             open: 0,
@@ -93,6 +101,7 @@ impl Hub {
             most,
             orders,
             threads: Threads::default(),
+            stand_in,
         });
         let weak = Arc::downgrade(&hub);
         hub.threads.spawn("rooms".to_owned(), move || {
@@ -176,6 +185,41 @@ impl Hub {
     /// Closes all sockets, and refuses new ones.
     pub fn drain(&self) {
         self.change(|state, _| state.board.drain(&mut state.rng));
+    }
+
+    /// All rooms, for an administrator. Rooms that are created meanwhile may be missing.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Room> {
+        self.named_rooms().map(|(_, room)| room).collect()
+    }
+
+    /// Ends a room, by its pseudonym: all members are told so, and their sockets are closed. Returns whether there was such a
+    /// room.
+    pub fn end_room(&self, pseudonym: &str) -> bool {
+        let named = self.named_rooms().find(|(_, room)| room.room == pseudonym);
+        let Some((name, room)) = named else { return false };
+        let mut ended = false;
+        self.change(|state, now| {
+            let effects = state.board.end_room(&name, now, &mut state.rng);
+            ended = effects.is_some();
+            effects.unwrap_or_default()
+        });
+        if ended {
+            tracing::info!(room = pseudonym, members = room.members, "an administrator ended a room");
+        }
+        ended
+    }
+
+    /// All rooms with their names. The lock is taken for a few of them at a time.
+    fn named_rooms(&self) -> impl Iterator<Item = (RoomName, Room)> {
+        let mut last = None;
+        iter::from_fn(move || {
+            let now = self.clock.now().moment;
+            let piece = self.state().board.rooms(last.as_ref(), &self.stand_in, now);
+            last = piece.last().map(|(name, _)| name.clone());
+            last.is_some().then_some(piece)
+        })
+        .flatten()
     }
 
     /// Its counters.

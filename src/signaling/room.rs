@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::credentials::tag::Pseudonym;
+use crate::observed;
 use crate::secret::{Digest, Secret};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::ErrorCode;
@@ -40,6 +42,7 @@ pub struct Room {
     lobby: Lobby,
     bans: VecDeque<Ban>,
     next_seq: u64,
+    since: Moment,
     empty_since: Option<Moment>,
 }
 
@@ -75,7 +78,7 @@ struct Ban {
 impl Room {
     /// An empty room with its creator's key and the hash of its creator's host token.
     #[must_use]
-    pub fn new(name: RoomName, cap: usize, key: Option<&Secret>, host_token: Digest) -> Self {
+    pub fn new(name: RoomName, cap: usize, key: Option<&Secret>, host_token: Digest, now: Moment) -> Self {
         Self {
             name,
             cap,
@@ -87,6 +90,7 @@ impl Room {
             lobby: Lobby::default(),
             bans: VecDeque::new(),
             next_seq: 1,
+            since: now,
             empty_since: None,
         }
     }
@@ -254,12 +258,12 @@ impl Room {
         Ok(turn_away(&member, post))
     }
 
-    /// Empties the room: dismisses all members but the host, and turns the waiting clients away. Returns all their
-    /// sessions, the host's included.
-    pub fn end(&mut self, post: &mut Post) -> Vec<SessionId> {
+    /// Empties the room: dismisses all members, except the one who ends it, and turns the waiting clients away. Returns
+    /// all their sessions.
+    pub fn end(&mut self, by: Option<SessionId>, post: &mut Post) -> Vec<SessionId> {
         let mut gone = self.lobby.turn_all_away(post);
         for member in self.members.drain(..) {
-            if Some(member.peer.id) != self.host {
+            if Some(member.session) != by {
                 post.push(Act::Dismiss(member.session, KickReason::Ended));
             }
             gone.push(member.session);
@@ -329,6 +333,21 @@ impl Room {
             ice: None,
             host_token: None,
         })
+    }
+
+    /// The room, as an administrator sees it under its `pseudonym`.
+    #[must_use]
+    pub fn observed(&self, pseudonym: &Pseudonym, now: Moment) -> observed::room::Room {
+        observed::room::Room {
+            room: pseudonym.to_string(),
+            members: self.members.len(),
+            away: self.members.iter().filter(|member| member.peer.away).count(),
+            waiting: self.lobby.count(),
+            capacity: self.cap,
+            locked: self.locked,
+            has_key: self.key.is_some(),
+            age: now.since(self.since).as_secs(),
+        }
     }
 
     /// Whether a newcomer who is not the creator may come in.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::ops::Bound;
 use std::time::Duration;
 
 use rand::RngCore;
@@ -102,7 +103,7 @@ impl Rooms {
         let may_create = self.section.create == Create::Anyone || pass.is_some();
         let host_token = match self.rooms.contains_key(&join.room) {
             true => None,
-            false if may_create => Some(self.create(join, rng)?),
+            false if may_create => Some(self.create(join, now, rng)?),
             false => return Err(ErrorCode::RoomNotFound),
         };
         let room = self.rooms.get_mut(&join.room).ok_or(ErrorCode::Internal)?;
@@ -198,6 +199,20 @@ impl Rooms {
         self.rooms.retain(|_, room| !room.is_over(now));
     }
 
+    /// Ends a room, for the member `by` or for an administrator: its other members are dismissed. Returns whether the room
+    /// existed.
+    pub fn end_room(&mut self, name: &RoomName, by: Option<SessionId>, post: &mut Post) -> bool {
+        let Some(mut room) = self.rooms.remove(name) else { return false };
+        room.end(by, post).iter().for_each(|session| self.forget(*session));
+        true
+    }
+
+    /// The rooms behind the room `after`, in the order of their names.
+    pub fn after(&self, after: Option<&RoomName>) -> impl Iterator<Item = (&RoomName, &Room)> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.rooms.range((behind, Bound::Unbounded))
+    }
+
     /// The sessions that have left their room since the last call.
     pub fn take_gone(&mut self) -> Vec<SessionId> {
         std::mem::take(&mut self.gone)
@@ -210,7 +225,7 @@ impl Rooms {
     }
 
     /// Creates a room, and returns its host token.
-    fn create(&mut self, join: &Join, rng: &mut dyn RngCore) -> Result<Secret, ErrorCode> {
+    fn create(&mut self, join: &Join, now: Moment, rng: &mut dyn RngCore) -> Result<Secret, ErrorCode> {
         if self.rooms.len() >= self.section.members.get() as usize {
             self.rooms.retain(|_, room| !room.is_empty());
         }
@@ -219,7 +234,7 @@ impl Rooms {
         }
         let token = Secret::random(rng);
         let (cap, host_token) = (self.section.capacity.get() as usize, Digest::of(token.reveal()));
-        let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token);
+        let room = Room::new(join.room.clone(), cap, join.key.as_ref(), host_token, now);
         self.rooms.insert(join.room.clone(), room);
         Ok(token)
     }
@@ -260,11 +275,9 @@ impl Rooms {
     }
 
     fn end(&mut self, session: SessionId, post: &mut Post) -> Result<(), ErrorCode> {
-        let gone = self.hosted(session)?.end(post);
-        if let Some(name) = self.places.get(&session) {
-            self.rooms.remove(name);
-        }
-        gone.iter().for_each(|session| self.forget(*session));
+        self.hosted(session)?;
+        let name = self.places.get(&session).cloned().ok_or(ErrorCode::NotInRoom)?;
+        self.end_room(&name, Some(session), post);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! A frame for a session has the session's next number, and is kept until it has arrived. So a resuming client gets
 //! exactly what it missed, replies included, and knows that a request without a reply was never read.
 
+pub mod administration;
 mod hello;
 mod request;
 

@@ -1,5 +1,9 @@
 //! Joining, leaving, the host, and what members may say to each other. G3 is among it.
 
+use std::collections::BTreeSet;
+
+use hairpin::credentials::tag::Pseudonym;
+use hairpin::observed::room::Room;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
@@ -8,12 +12,18 @@ use hairpin::sections::number::Count;
 use hairpin::sections::rooms::Rooms;
 use hairpin::signaling::protocol::codes::{Close, ErrorCode};
 use hairpin::signaling::room::{BANS_MAX, WAITING_MAX};
+use hairpin::signaling::switchboard::administration::PIECE;
 use serde_json::{Value, json};
 
 use super::world::{Member, RULES, SECRET, UNIX, World, text, until};
 
 fn join(room: &str) -> Value {
     json!({"t": "join", "room": room})
+}
+
+/// The name under which an administrator sees a room.
+fn pseudonym(room: &str) -> String {
+    Pseudonym::of(room, &Secret::new(SECRET)).to_string()
 }
 
 fn offer(to: &str) -> Value {
@@ -457,6 +467,66 @@ fn the_end_of_a_room_sends_all_others_away() {
     assert_eq!(world.heard(guest.socket)[0], json!({"t": "kicked", "n": 2, "reason": "ended"}));
     assert_eq!((world.closed(guest.socket), world.closed(host.socket)), (Some(Close::Kicked), None));
     assert!(world.ask(host.socket, join("garden"))["host_token"].is_string(), "it is a new room");
+}
+
+#[test]
+fn an_administrator_sees_rooms_under_their_pseudonyms() {
+    let mut world = World::new(Rooms { knock: true, ..RULES });
+    let [host] = world.members("garden");
+    world.pass(5);
+    let (guest, _) = world.client();
+    world.ask(guest, join("garden"));
+    world.ask(host.socket, json!({"t": "lock", "on": true}));
+    let (other, _) = world.client();
+    world.ask(other, json!({"t": "join", "room": "attic", "key": "a key of eleven"}));
+    world.lose(other);
+    let room = |name: &str, changed: Room| Room { room: pseudonym(name), capacity: 3, members: 1, ..changed };
+    let empty = Room {
+        room: String::new(),
+        members: 0,
+        away: 0,
+        waiting: 0,
+        capacity: 0,
+        locked: false,
+        has_key: false,
+        age: 0,
+    };
+    assert_eq!(
+        world.rooms(),
+        [
+            room("attic", Room { away: 1, has_key: true, ..empty.clone() }),
+            room("garden", Room { waiting: 1, locked: true, age: 5, ..empty }),
+        ]
+    );
+    assert!(!format!("{:?}", world.rooms()).contains("garden"));
+}
+
+#[test]
+fn an_administrator_sees_all_rooms_in_pieces() {
+    let mut world = World::new(Rooms { members: Count::of::<1000>(), ..RULES });
+    let names: Vec<String> = (0..2 * PIECE + 1).map(|number| format!("room-{number}")).collect();
+    names.iter().for_each(|name| drop(world.member(name)));
+    let seen: BTreeSet<String> = world.rooms().into_iter().map(|room| room.room).collect();
+    assert_eq!(seen, names.iter().map(|name| pseudonym(name)).collect());
+}
+
+#[test]
+fn an_administrator_ends_a_room_as_its_host_does() {
+    let mut world = World::new(Rooms { knock: true, ..RULES });
+    let [host] = world.members("garden");
+    let (guest, _) = world.client();
+    world.ask(guest, join("garden"));
+    let [neighbour] = world.members("attic");
+    world.heard(host.socket);
+
+    assert!(world.end_room("garden"));
+    assert_eq!(world.heard(host.socket), [json!({"t": "kicked", "n": 3, "reason": "ended"})]);
+    assert_eq!(world.heard(guest)[0]["code"], "knock_denied");
+    assert_eq!((world.closed(host.socket), world.closed(guest)), (Some(Close::Kicked), None));
+    assert_eq!(world.closed(neighbour.socket), None);
+    assert!(!world.end_room("garden"), "it is not there any more");
+    assert_eq!((world.counters.rooms.get(), world.counters.members.get()), (1, 1));
+    assert!(world.ask(guest, join("garden"))["host_token"].is_string(), "it is a new room");
 }
 
 #[test]

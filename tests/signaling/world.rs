@@ -10,6 +10,7 @@ use std::time::Duration;
 use hairpin::clock::{Expiry, Moment, Now, Unix};
 use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::ice::{IceServers, Names, Served};
+use hairpin::observed::room::Room;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
@@ -19,6 +20,7 @@ use hairpin::signaling::frame::Frame;
 use hairpin::signaling::protocol::codes::Close;
 use hairpin::signaling::protocol::parse::parse;
 use hairpin::signaling::sessions::SocketId;
+use hairpin::signaling::switchboard::administration::PIECE;
 use hairpin::signaling::switchboard::{Effect, Switchboard, Visit};
 use hairpin::signaling::{IceSource, Plan};
 use rand::SeedableRng as _;
@@ -188,6 +190,26 @@ impl World {
     pub fn drain(&mut self) {
         let effects = self.board.drain(&mut self.rng);
         self.carry_out(effects);
+    }
+
+    /// What an administrator sees of all rooms.
+    pub fn rooms(&self) -> Vec<Room> {
+        let (mut all, mut last) = (Vec::new(), None);
+        loop {
+            let piece = self.board.rooms(last.as_ref(), &Secret::new("used by nobody"), self.now.moment);
+            assert!(piece.len() <= PIECE);
+            let Some((name, _)) = piece.last() else { return all };
+            last = Some(name.clone());
+            all.extend(piece.into_iter().map(|(_, room)| room));
+        }
+    }
+
+    /// An administrator ends a room; returns whether it existed.
+    pub fn end_room(&mut self, room: &str) -> bool {
+        let effects = self.board.end_room(&room.to_owned().try_into().unwrap(), self.now, &mut self.rng);
+        let existed = effects.is_some();
+        self.carry_out(effects.unwrap_or_default());
+        existed
     }
 
     /// Lets time pass.

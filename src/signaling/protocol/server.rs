@@ -241,7 +241,7 @@ pub enum LeaveReason {
 pub enum KickReason {
     /// The host has removed it.
     Kicked,
-    /// The host has ended the room.
+    /// The host or an administrator has ended the room.
     Ended,
 }
 

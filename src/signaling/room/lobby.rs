@@ -28,6 +28,11 @@ struct Waiting {
 }
 
 impl Lobby {
+    /// How many clients wait.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether no more clients may wait.
     pub(super) fn is_full(&self) -> bool {
         self.0.len() >= WAITING_MAX
