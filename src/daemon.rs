@@ -180,6 +180,12 @@ impl Daemon {
         self.certificates.as_ref()
     }
 
+    /// Where its sessions are.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
     /// Where its rooms are.
     #[must_use]
     pub fn hub(&self) -> &Hub {

@@ -6,6 +6,7 @@
 pub mod history;
 pub mod prometheus;
 pub mod room;
+pub mod session;
 
 use std::collections::BTreeMap;
 

@@ -17,10 +17,12 @@ pub mod datagrams;
 pub mod engine;
 pub mod framing;
 mod own_addresses;
+mod page;
 pub mod patience;
 mod plan;
 pub mod ports;
 mod ready;
+mod sessions;
 mod shard;
 mod source;
 pub mod streams;
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use tokio::sync::Mutex;
 
 use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
@@ -66,6 +69,8 @@ struct Running {
     counters: Vec<Arc<Counters>>,
     /// How many connections have been given to shards.
     adopted: AtomicUsize,
+    /// Held while a list of sessions is put together.
+    listing: Mutex<()>,
     threads: Threads,
 }
 
@@ -123,7 +128,8 @@ impl Relay {
             Ok(())
         })?;
         let adopted = AtomicUsize::new(0);
-        Ok(Self(Arc::new(Running { settings, shards, network, counters, adopted, threads })))
+        let listing = Mutex::default();
+        Ok(Self(Arc::new(Running { settings, shards, network, counters, adopted, listing, threads })))
     }
 
     /// Serves a connection from now on. Shards receive connections in turn.

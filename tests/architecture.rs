@@ -22,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("labels", &[]),
     ("outcome", &["labels"]),
     ("network", &["labels"]),
-    ("observed", &[]),
+    ("observed", &["labels", "network"]),
     ("origin", &[]),
     ("bounds", &["clock"]),
     ("metrics", &["labels", "network", "observed", "outcome"]),

@@ -9,6 +9,8 @@
 //! on_icmp(relay, peer, icmp, now)         a packet met an ICMP error: the report to the client
 //! disconnect(path, now, ports)            a client's connection has ended
 //! revoke(username, now, ports)            a credential is revoked
+//! sessions(wanted, from, now)             shows some allocations to an administrator, as session does one
+//! end_session(id, now, ports)             an administrator ends an allocation, as end_user does those of a user
 //! set_own(own, ports)                     the machine's addresses have changed
 //! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
 //! may_carry, on_carried                   bytes on such a connection
@@ -38,10 +40,12 @@ pub mod nonce;
 pub mod notices;
 mod permission;
 pub mod quotas;
+pub mod readings;
 mod refresh;
 mod reply;
 pub mod routes;
 pub mod seam;
+pub mod sessions;
 mod settings;
 mod surroundings;
 
@@ -49,8 +53,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng};
 use stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, AttrType};
 
 use crate::clock::{Moment, Now};
@@ -69,6 +73,7 @@ use crate::relay::engine::lifetimes::Due;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
 use crate::relay::engine::quotas::{Lease, Quotas};
+use crate::relay::engine::readings::ReadAt;
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
 use crate::relay::engine::seam::{Ports, ReservationToken};
@@ -99,6 +104,11 @@ pub struct Engine {
     routes: Routes,
     deadlines: BTreeSet<(Moment, Due)>,
     next_sweep: Moment,
+    /// When the [`readings::Readings`] of all allocations were taken.
+    read_at: ReadAt,
+    /// The [`Allocation::serial`](allocation::Allocation::serial) of the newest allocation. The first is random, so that
+    /// the id of an earlier daemon's session names none of this one.
+    serial: u32,
     endings: Endings,
     /// Reserved ports count against the quotas of the clients that reserved them, for as long as they can be held.
     reservations: HashMap<ReservationToken, Lease>,
@@ -144,6 +154,7 @@ impl Engine {
     /// An engine for one shard, without allocations. `seed` must be unpredictable: ports and tokens come from it.
     #[must_use]
     pub fn new(shared: Shared, counters: Arc<Counters>, shard: ShardIndex, seed: [u8; 32]) -> Self {
+        let mut rng = StdRng::from_seed(seed);
         Self {
             challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
             settings: shared.settings,
@@ -154,11 +165,13 @@ impl Engine {
             answers: shared.answers,
             notices: shared.notices,
             counters,
-            rng: StdRng::from_seed(seed),
+            serial: rng.random(),
+            rng,
             allocations: Allocations::default(),
             routes: Routes::default(),
             deadlines: BTreeSet::new(),
             next_sweep: Moment::default(),
+            read_at: ReadAt::default(),
             endings: Endings::default(),
             reservations: HashMap::new(),
             bridges: Bridges::default(),

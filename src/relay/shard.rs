@@ -6,6 +6,7 @@
 
 mod bridge;
 mod datagram;
+pub(super) mod sessions;
 mod stream;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use crate::relay::datagrams::{Batch, DatagramSocket};
 use crate::relay::engine::{Engine, ShardIndex, Shared};
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::ready::Ready;
+use crate::relay::shard::sessions::Question;
 use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Streams};
 
@@ -44,6 +46,8 @@ pub(super) struct Shard {
     shard: ShardIndex,
     neighbours: Neighbours,
     inbox: mpsc::Receiver<Command>,
+    /// Whether the inbox may contain a command.
+    summoned: bool,
     /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
     /// The relay sockets that may have something to read.
@@ -73,6 +77,8 @@ pub(super) enum Command {
     Revoke(Arc<str>),
     /// The machine has these addresses and networks now.
     Move(Arc<Own>),
+    /// Answer an administrator.
+    Ask(Question),
     /// End.
     Stop,
 }
@@ -145,6 +151,7 @@ impl Shard {
             shard,
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
+            summoned: false,
             starved: (Moment::MAX, BTreeSet::new()),
             readable: Ready::default(),
             erred: Ready::default(),
@@ -166,12 +173,14 @@ impl Shard {
             let now = self.clock.now();
             for event in &events {
                 match Source::from(event.token()) {
-                    Source::Waker if self.obey(now) => return Ok(()),
-                    Source::Waker => {}
+                    Source::Waker => self.summoned = true,
                     Source::Listener(listener) => self.on_listener_event(listener),
                     Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
                     Source::Stream(stream) => self.streams.on_event(stream, event),
                 }
+            }
+            if self.summoned && self.obey(now) {
+                return Ok(());
             }
             self.retry_accepting(now);
             self.read_listeners(now);
@@ -187,11 +196,11 @@ impl Shard {
         }
     }
 
-    /// How long to wait for events: not at all while a socket has more to read.
+    /// How long to wait for events: not at all while a socket has more to read, or a command waits.
     fn timeout(&self) -> Option<Duration> {
         let listening = self.listeners.iter().any(|listener| listener.readable);
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        if listening || relaying || self.streams.is_busy() {
+        if self.summoned || listening || relaying || self.streams.is_busy() {
             return Some(Duration::ZERO);
         }
         let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(self.starved.0)];
@@ -199,7 +208,8 @@ impl Shard {
         Some(deadline.since(self.clock.now().moment))
     }
 
-    /// Carries out the commands from outside; returns whether one was to stop.
+    /// Carries out the commands from outside; returns whether one was to stop. After one question of an administrator,
+    /// packets are relayed before the next command: however many questions wait, packets wait only for one.
     fn obey(&mut self, now: Now) -> bool {
         while let Ok(command) = self.inbox.try_recv() {
             match command {
@@ -213,12 +223,17 @@ impl Shard {
                 Command::MakeWay(_) => {}
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
                 Command::Move(own) => self.move_to(&own, now),
+                Command::Ask(question) => {
+                    self.answer(question, now);
+                    return false;
+                }
                 Command::Stop => {
                     self.engine.conclude();
                     return true;
                 }
             }
         }
+        self.summoned = false;
         false
     }
 
@@ -272,9 +287,14 @@ mod tests {
     use crate::relay::engine::notices::Notices;
     use crate::relay::engine::quotas::Quotas;
     use crate::relay::engine::seam::{Parity, Ports};
+    use crate::relay::engine::sessions::{Piece, Wanted};
     use crate::relay::shard::datagram::{RELAY_TURN, RELAYS_A_ROUND};
 
     fn shard() -> Shard {
+        shard_and_handle().0
+    }
+
+    fn shard_and_handle() -> (Shard, Handle) {
         let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
         let settings = settings(generous());
         let shared = Shared {
@@ -298,7 +318,7 @@ mod tests {
             clock: Clock::start(),
         };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
-        Shard::new(&parts, ShardIndex::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap().0
+        Shard::new(&parts, ShardIndex::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap()
     }
 
     fn open(shard: &mut Shard) -> RelayId {
@@ -317,6 +337,31 @@ mod tests {
         shard.on_relay_event(relay, false);
         shard.read_relays(shard.clock.now());
         assert!(shard.readable.is_empty());
+    }
+
+    /// A list of sessions must not make packets wait.
+    #[test]
+    fn of_many_questions_that_wait_one_is_answered_between_two_rounds_of_packets() {
+        let (mut shard, handle) = shard_and_handle();
+        let answers: Vec<_> = (0..10)
+            .map(|_| {
+                let (answer, answered) = oneshot::channel();
+                handle.tell(Command::Ask(Question::List(Wanted::default(), 0, answer)));
+                answered
+            })
+            .collect();
+        let (ping, mut pong) = oneshot::channel();
+        handle.tell(Command::Ping(ping));
+        shard.summoned = true;
+        for (round, mut answered) in answers.into_iter().enumerate() {
+            assert!(answered.try_recv().is_err(), "{round}");
+            assert!(!shard.obey(shard.clock.now()));
+            assert_eq!(answered.try_recv().unwrap(), Piece::default());
+            assert_eq!(shard.timeout(), Some(Duration::ZERO), "more may wait");
+        }
+        assert!(pong.try_recv().is_err());
+        assert!(!shard.obey(shard.clock.now()));
+        assert_eq!((pong.try_recv(), shard.timeout()), (Ok(()), None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod flooding;
 mod living;
 mod logging;
 mod serving;
+mod sessions;
 mod starting;
 #[path = "../support/mod.rs"]
 mod support;

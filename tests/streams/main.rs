@@ -13,6 +13,8 @@ mod framing;
 
 mod ending;
 
+mod kicking;
+
 mod waiting;
 
 mod slow_readers;

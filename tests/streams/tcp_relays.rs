@@ -21,7 +21,7 @@ fn start(ports: &str) -> Daemon {
 }
 
 /// Asks for a TCP allocation.
-fn allocate(client: &mut Client) -> SocketAddr {
+pub(crate) fn allocate(client: &mut Client) -> SocketAddr {
     client.challenge();
     let request = client.request(ALLOCATE).attr(REQUESTED_TRANSPORT, &[6, 0, 0, 0]);
     let answer = client.ask(request);
@@ -55,7 +55,7 @@ fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 /// Connects to a peer and binds the connection to a new one of the client's; returns that, and the peer.
-fn bridge(client: &mut Client, server: SocketAddr) -> (Client, TcpStream) {
+pub(crate) fn bridge(client: &mut Client, server: SocketAddr) -> (Client, TcpStream) {
     let (listener, address) = peer();
     let answer = connect_to(client, address);
     let (peer, _) = accept(&listener);

@@ -2,7 +2,7 @@
 
 use hairpin::sections::limits::Limits as Configured;
 use hairpin::sections::number::Count;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -302,8 +302,9 @@ impl Ports for TablePorts {
 
     fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let ip = *self.ips.iter().find(|ip| Family::of(**ip) == family).ok_or(NoPort)?;
+        let taken: HashSet<SocketAddr> = self.open.values().chain(self.reserved.values()).copied().collect();
         let fits = |port: &u16| {
-            let free = |port| port <= self.high && !self.is_taken(SocketAddr::new(ip, port));
+            let free = |port| port <= self.high && !taken.contains(&SocketAddr::new(ip, port));
             match parity {
                 Parity::Any => free(*port),
                 Parity::Even => port.is_multiple_of(2) && free(*port),

@@ -39,4 +39,6 @@ mod connected;
 
 mod connecting;
 
+mod sessions;
+
 mod invariants;

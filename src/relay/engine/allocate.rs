@@ -22,6 +22,7 @@ use crate::relay::engine::allocation::{AllocateAnswer, Allocation, AllocationId,
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::lifetimes::{Due, RESERVATION_LIFETIME};
 use crate::relay::engine::quotas::Lease;
+use crate::relay::engine::readings::Readings;
 use crate::relay::engine::reply::{Attributes, mapped, raw};
 use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
 use crate::relay::wire::Message;
@@ -161,7 +162,9 @@ impl Engine {
         let deadline = until(now, answer.lifetime);
         let account = request.account();
         let knows_rfc_8656 = request.message().first(ATTR_ADDITIONAL_ADDRESS_FAMILY).is_some();
+        self.serial = self.serial.wrapping_add(1);
         let id = self.allocations.insert(Allocation {
+            serial: self.serial,
             path: request.path(),
             username: account.username.as_str().into(),
             tag: account.tag().into(),
@@ -176,6 +179,7 @@ impl Engine {
             new_peers: Bucket::default(),
             up: Meter::default(),
             down: Meter::default(),
+            readings: Readings::default(),
             since: now,
             deadline,
         });

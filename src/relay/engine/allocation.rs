@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use slab::Slab;
@@ -13,6 +14,7 @@ use crate::network::address::Transport;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::quotas::Lease;
+use crate::relay::engine::readings::Readings;
 use crate::relay::engine::seam::{OpenPort, ReservationToken};
 
 /// How long a permission lasts (RFC 8656 §9).
@@ -26,9 +28,25 @@ pub const CHANNEL_RESERVATION: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AllocationId(usize);
 
+impl AllocationId {
+    /// The allocation in this slot of the table.
+    #[must_use]
+    pub const fn of_slot(slot: usize) -> Self {
+        Self(slot)
+    }
+
+    /// Its slot in the table.
+    #[must_use]
+    pub const fn slot(self) -> usize {
+        self.0
+    }
+}
+
 /// One allocation (RFC 8656 §6).
 #[derive(Debug)]
 pub struct Allocation {
+    /// Distinguishes it from the allocations that had its [`AllocationId`] before.
+    pub serial: u32,
     /// Its 5-tuple.
     pub path: ClientPath,
     /// The user who made it; only this user may change it.
@@ -57,6 +75,8 @@ pub struct Allocation {
     pub up: Meter,
     /// Traffic from peers to the client.
     pub down: Meter,
+    /// What both directions had carried at the last two sweeps.
+    pub readings: Readings,
     /// When it was made.
     pub since: Moment,
     /// Its entry in the deadline table.
@@ -263,6 +283,12 @@ impl Allocations {
     /// Every allocation.
     pub fn iter(&self) -> impl Iterator<Item = (AllocationId, &Allocation)> {
         self.slots.iter().map(|(key, allocation)| (AllocationId(key), allocation))
+    }
+
+    /// The slots of the table, in use or not.
+    #[must_use]
+    pub fn slots(&self) -> Range<usize> {
+        0..self.slots.capacity()
     }
 
     /// Every allocation, to change.

@@ -25,7 +25,7 @@ pub(super) enum Due {
 /// How long a reserved port is held for its token (RFC 8656 §7.2 requires at least 30 s).
 pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
 
-/// How often evicted allocations are looked for.
+/// How often evicted allocations are looked for, and meters are read.
 const SWEEP: Duration = Duration::from_secs(5);
 
 impl Engine {
@@ -170,10 +170,14 @@ impl Engine {
         }
     }
 
-    /// Closes the evicted allocations.
+    /// Closes the evicted allocations, and reads the meters of all.
     fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
         let evicted: Vec<_> =
             self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
+        for allocation in self.allocations.iter_mut() {
+            allocation.readings.take(&allocation.up, &allocation.down);
+        }
+        self.read_at.take(now);
         for id in evicted {
             self.end(id, AllocationEnding::Evicted, now, ports);
         }
