@@ -7,7 +7,9 @@
 mod authorize;
 pub mod listen;
 mod observe;
+mod rooms;
 mod router;
+mod sessions;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -27,11 +29,14 @@ use crate::api_key::KeyHash;
 use crate::bounds::admission::{Admission, Bounds};
 use crate::bounds::notice::Notice;
 use crate::clock::Clock;
+use crate::credentials::RevokeError;
 use crate::http::connection::{Client, Protocol, Server};
 use crate::http::origins::Origins;
 use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Observed;
 use crate::observed::history::PERIOD;
+use crate::relay::Relay;
+use crate::signaling::hub::Hub;
 
 /// What can be asked of the daemon as a whole.
 pub trait Administered: Send + Sync + 'static {
@@ -40,6 +45,18 @@ pub trait Administered: Send + Sync + 'static {
 
     /// The configuration with all its keys, in JSON. Secrets are hidden.
     fn configuration(&self) -> Value;
+
+    /// The relay, for its sessions.
+    fn relay(&self) -> &Relay;
+
+    /// The hub, for its rooms.
+    fn hub(&self) -> &Hub;
+
+    /// Revokes a time-limited credential, and ends its sessions.
+    ///
+    /// # Errors
+    /// Why it cannot be revoked.
+    fn revoke(&self, username: &str) -> Result<(), RevokeError>;
 }
 
 /// Everything that the service must know before it starts, except its sockets.

@@ -5,10 +5,14 @@ mod admin_token;
 mod api_key;
 mod check_config;
 mod credential;
+mod kick;
+mod rooms;
 mod serve;
+mod sessions;
 mod signals;
 mod status;
 mod supervisor;
+mod table;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -46,6 +50,12 @@ enum Command {
     AdminToken,
     /// Shows what a running daemon holds.
     Status(AdminArguments),
+    /// Shows who relays what.
+    Sessions(sessions::Arguments),
+    /// Ends a session, or all sessions of a user. To keep the client away, revoke its credential first.
+    Kick(kick::Arguments),
+    /// Shows the rooms, or ends one.
+    Rooms(rooms::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -59,6 +69,9 @@ pub fn run() -> ExitCode {
         Command::ApiKey(arguments) => api_key::run(&arguments),
         Command::AdminToken => admin_token::run(),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Sessions(arguments) => sessions::run(&arguments),
+        Command::Kick(arguments) => kick::run(&arguments),
+        Command::Rooms(arguments) => rooms::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

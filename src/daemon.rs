@@ -25,7 +25,7 @@ use crate::bounds::admission::Admission;
 use crate::certificates::{Certificates, Renewal};
 use crate::clock::{Clock, Unix};
 use crate::config::Config;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, RevokeError};
 use crate::daemon::plan::{Found, Plans};
 use crate::daemon::resources::{Connections, Resources};
 use crate::front::{Door, Front, Kind};
@@ -67,6 +67,7 @@ struct Services {
     configuration: Value,
     started: Unix,
     reloads: ReloadCounters,
+    clock: Clock,
 }
 
 /// Where a daemon is reached, and where it relays from.
@@ -148,6 +149,7 @@ impl Daemon {
             configuration: config.to_json(),
             started: clock.now().unix,
             reloads: ReloadCounters::default(),
+            clock,
         });
         let admin = match admin_sockets.is_empty() {
             true => None,
@@ -183,7 +185,7 @@ impl Daemon {
     /// Where its sessions are.
     #[must_use]
     pub fn relay(&self) -> &Relay {
-        &self.relay
+        &self.services.relay
     }
 
     /// Where its rooms are.
@@ -287,6 +289,18 @@ impl Administered for Services {
 
     fn configuration(&self) -> Value {
         self.configuration.clone()
+    }
+
+    fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    fn revoke(&self, username: &str) -> Result<(), RevokeError> {
+        self.relay.revoke(username, self.clock.now().unix)
     }
 }
 

@@ -104,7 +104,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "front",
         &["bounds", "certificates", "clock", "labels", "life", "metrics", "network", "observed", "outcome"],
     ),
-    ("admin", &["api_key", "bounds", "clock", "life", "network", "observed", "sections"]),
+    ("admin", &["api_key", "bounds", "clock", "credentials", "life", "network", "observed", "sections"]),
     // What puts the parts together, and what starts it.
     (
         "daemon",
@@ -145,6 +145,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "observed",
             "secret",
             "sections",
+            "unseen",
         ],
     ),
 ];
@@ -167,6 +168,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("admin", "http::authentication::bearer", "tokens are written as keys are"),
     ("admin", "http::problem", "errors have the same form"),
     ("admin", "http::screen", "requests are screened in the same way"),
+    ("admin", "relay::Relay", "sessions are the relay's"),
+    ("admin", "signaling::hub::Hub", "rooms are the hub's"),
     ("front", "relay::datagrams::give_back_memory", "system calls are in one file"),
 ];
 

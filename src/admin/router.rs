@@ -9,7 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::admin::authorize::{Token, authorize};
 use crate::admin::observe::History;
-use crate::admin::{Administered, observe};
+use crate::admin::{Administered, observe, rooms, sessions};
 use crate::http::assets;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
@@ -27,6 +27,8 @@ pub(super) fn router(daemon: Daemon, history: History, token: Token) -> Router {
     let routes = Router::new()
         .merge(observe::routes())
         .merge(observe::history_routes(history))
+        .merge(sessions::routes())
+        .merge(rooms::routes())
         .fallback(async || Problem::of(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -101,6 +102,15 @@ impl AdminArguments {
             }
         }
     }
+}
+
+/// Reads a response.
+///
+/// # Errors
+/// If it is another one than this command expects (71).
+pub(super) fn read<T: DeserializeOwned>(response: Value) -> Result<T, Failure> {
+    let other = "the daemon and this command are not of the same version";
+    serde_json::from_value(response).map_err(|error| Failure::system(format!("{other} ({error})")))
 }
 
 async fn send(

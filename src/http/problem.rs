@@ -9,6 +9,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::credentials::RevokeError;
+
 /// Why a request is refused, as the client reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -72,6 +74,15 @@ impl Problem {
     }
 }
 
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::Malformed => bad(NOT_A_CREDENTIAL),
+            RevokeError::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_REVOKED),
+        }
+    }
+}
+
 impl From<QueryRejection> for Problem {
     fn from(rejection: QueryRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
@@ -107,3 +118,8 @@ impl IntoResponse for Problem {
         response
     }
 }
+
+const NOT_A_CREDENTIAL: &str = "not the user name of a credential: send the full name, such as \
+                                1800000000:key.alice, percent-encoded";
+const TOO_MANY_REVOKED: &str =
+    "the list of revoked credentials is full: replace the secret in the configuration";

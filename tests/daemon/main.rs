@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod administering;
+mod administering_sessions;
 mod checking;
 mod flooding;
 mod living;

@@ -11,7 +11,7 @@ use crate::credentials::tag::Issuer;
 use crate::credentials::{RevokeError, expiry, tag};
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
-use crate::http::problem::{Problem, bad};
+use crate::http::problem::Problem;
 use crate::sections::http::{ApiKey, KeyTtl};
 
 /// Bytes of the longest user name that a request can carry (RFC 8489 §14.3).
@@ -26,10 +26,7 @@ pub(super) async fn revoke(
     let Path(username) = username?;
     let now = state.clock.now().unix;
     check(&username, &key, now)?;
-    state.relay.revoke(&username, now).map_err(|error| match error {
-        RevokeError::Malformed => bad(MALFORMED),
-        RevokeError::Full => Problem::new(StatusCode::SERVICE_UNAVAILABLE, FULL),
-    })?;
+    state.relay.revoke(&username, now)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -40,7 +37,7 @@ fn check(username: &str, key: &ApiKey, now: Unix) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::NOT_FOUND, STATIC));
     }
     let expires =
-        expiry(username).filter(|_| username.len() <= USERNAME_MAX).ok_or_else(|| bad(MALFORMED))?;
+        expiry(username).filter(|_| username.len() <= USERNAME_MAX).ok_or(RevokeError::Malformed)?;
     let own = Issuer::of(tag(username)) == Issuer::Key(key.id.as_str());
     if own && expires <= Expiry::after(now, KeyTtl::MAX.get()) {
         return Ok(());
@@ -49,7 +46,4 @@ fn check(username: &str, key: &ApiKey, now: Unix) -> Result<(), Problem> {
 }
 
 const STATIC: &str = "not the user name of a time-limited credential; to revoke a static user, remove it from the configuration";
-const MALFORMED: &str = "not the user name of a credential: send the full name, such as 1800000000:key.alice, \
-                         percent-encoded";
 const OTHERS: &str = "this key did not make this credential: revoke it with the key that did";
-const FULL: &str = "the list of revoked credentials is full: replace the secret in the configuration";
