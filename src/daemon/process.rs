@@ -18,10 +18,18 @@ pub(super) fn process() -> Option<Process> {
     let own = Path::new("/proc/self");
     let tasks = fs::read_dir(own.join("task")).ok()?.flatten();
     let tasks = tasks.filter_map(|task| read(&task.path().join("stat")));
-    // The directory is open while it is read, and counts itself.
-    let open_files = fs::read_dir(own.join("fd")).ok()?.count().saturating_sub(1) as u64;
+    let open_files = open_files(&own.join("fd"))?;
     let most_files = Resource::NOFILE.get().ok()?.0;
     of(&read(&own.join("stat"))?, &read(&own.join("status"))?, tasks, (open_files, most_files))
+}
+
+/// The number of files in a directory of open files. Since Linux 6.2 it is the directory's size. Before, the files are
+/// counted, with the directory, which is open while it is read.
+fn open_files(directory: &Path) -> Option<u64> {
+    match fs::metadata(directory).ok()?.len() {
+        0 => Some(fs::read_dir(directory).ok()?.count().saturating_sub(1) as u64),
+        size => Some(size),
+    }
 }
 
 /// What these files say.
