@@ -7,6 +7,7 @@
 mod authorize;
 pub mod listen;
 mod observe;
+mod reload;
 mod rooms;
 mod router;
 mod sessions;
@@ -16,6 +17,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -30,8 +32,8 @@ use crate::bounds::admission::{Admission, Bounds};
 use crate::bounds::notice::Notice;
 use crate::clock::Clock;
 use crate::credentials::RevokeError;
+use crate::current::Current;
 use crate::http::connection::{Client, Protocol, Server};
-use crate::http::origins::Origins;
 use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Observed;
 use crate::observed::history::PERIOD;
@@ -57,9 +59,24 @@ pub trait Administered: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be revoked.
     fn revoke(&self, username: &str) -> Result<(), RevokeError>;
+
+    /// Reads the configuration file again, and applies what has changed. This may block, because a file system may.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    fn reload(&self) -> Result<Report, String>;
 }
 
-/// Everything that the service must know before it starts, except its sockets.
+/// What a reload of the configuration has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The keys whose new values are in effect, such as `limits.permissions`.
+    pub changed: Vec<String>,
+    /// The keys whose new values need a restart. Their old values stay in effect.
+    pub needs_restart: Vec<String>,
+}
+
+/// Everything that the configuration decides for the service, except its sockets.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Plan {
     /// The hash of the token that requests over TCP must show.
@@ -79,12 +96,12 @@ const MOST: usize = 32;
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Admin {
-    /// Serves `daemon` at `sockets`.
+    /// Serves `daemon` at `sockets`. A reload may replace the plan.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
     pub fn start(
-        plan: Plan,
+        plan: Arc<Current<Plan>>,
         sockets: Vec<Socket>,
         daemon: Arc<dyn Administered>,
         clock: Clock,
@@ -92,11 +109,11 @@ impl Admin {
         let history = History::default();
         let server = |daemon, token| {
             let router = router::router(daemon, Arc::clone(&history), token);
-            Server::new(router, Arc::new(Origins::default()), &[], clock)
+            Server::new(router, Arc::default(), clock)
         };
         let acceptor = Arc::new(Acceptor {
             // A token that nobody has is required if none is configured.
-            over_tcp: server(Arc::clone(&daemon), Token::Required(plan.token)),
+            over_tcp: server(Arc::clone(&daemon), Token::Required(plan)),
             over_unix: server(Arc::clone(&daemon), Token::Needless),
             admission: Arc::new(Admission::silent(Bounds {
                 most: MOST,

@@ -7,7 +7,7 @@ mod renewal;
 mod watch;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::crypto::ring;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
@@ -18,6 +18,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 use pair::Pair;
 
 use crate::clock::{Expiry, Unix};
+use crate::current::Current;
 
 pub use alpn::Alpn;
 pub use error::{CertificateError, Fault};
@@ -33,14 +34,21 @@ pub struct Files {
     pub key: PathBuf,
 }
 
-/// The certificates for TLS clients.
+/// The certificates for TLS clients; without any, there is no TLS.
 ///
 /// [`Self::current`] is cheap: any thread may call it for each connection. [`Self::reload`] reads files.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Certificates {
+    loaded: Mutex<Loaded>,
+    current: Current<Option<Arc<ServerConfig>>>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Default)]
+struct Loaded {
+    /// The host names that must be in a certificate.
     names: Vec<String>,
-    pairs: Mutex<Vec<Arc<Pair>>>,
-    current: RwLock<Arc<ServerConfig>>,
+    pairs: Vec<Arc<Pair>>,
 }
 
 /// The outcome of a reload. If nothing was taken and nothing refused, nothing had changed.
@@ -72,22 +80,36 @@ impl Certificates {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let current = RwLock::new(Arc::new(server_config(&pairs)));
-        Ok(Self { names: names.to_owned(), pairs: Mutex::new(pairs), current })
+        let current = Current::new(server_config(&pairs));
+        Ok(Self { loaded: Mutex::new(Loaded { names: names.to_owned(), pairs }), current })
     }
 
-    /// The TLS configuration for a new connection.
+    /// The TLS configuration for a new connection; `None` if there are no certificates.
     #[must_use]
-    pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn current(&self) -> Option<Arc<ServerConfig>> {
+        self.current.get().as_ref().clone()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.loaded().pairs.is_empty()
+    }
+
+    /// New connections use these certificates from now on.
+    pub fn replace(&self, others: &Self) {
+        let others = others.loaded().clone();
+        let mut loaded = self.loaded();
+        self.current.set(server_config(&others.pairs));
+        *loaded = others;
     }
 
     /// Reads the files again. New connections use the pairs that changed and are valid at `now`. Other pairs stay as they
     /// were, and all do if one of the names would be in no certificate.
     pub fn reload(&self, now: Unix) -> Reloaded {
-        let mut pairs = self.pairs();
+        let mut loaded = self.loaded();
         let mut reloaded = Reloaded::default();
-        let mut new = pairs.clone();
+        let mut new = loaded.pairs.clone();
         for pair in &mut new {
             match pair.successor(now) {
                 Ok(Some(successor)) => {
@@ -101,44 +123,52 @@ impl Certificates {
         if reloaded.taken == 0 {
             return reloaded;
         }
-        let errors = uncovered(&new, &self.names);
+        let errors = uncovered(&new, &loaded.names);
         if !errors.is_empty() {
             reloaded.taken = 0;
             reloaded.refused.extend(errors);
             return reloaded;
         }
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(server_config(&new));
-        *pairs = new;
+        self.current.set(server_config(&new));
+        loaded.pairs = new;
         reloaded
+    }
+
+    /// The certificates that are not valid at `now`.
+    #[must_use]
+    pub fn invalid(&self, now: Unix) -> Vec<CertificateError> {
+        self.loaded().pairs.iter().filter_map(|pair| pair.invalid(now)).collect()
     }
 
     /// Warnings about certificates and keys that can be used, but are probably mistakes.
     #[must_use]
     pub fn warnings(&self, now: Unix) -> Vec<String> {
-        self.pairs().iter().flat_map(|pair| pair.warnings(now)).collect()
+        self.loaded().pairs.iter().flat_map(|pair| pair.warnings(now)).collect()
     }
 
     /// When the first certificate expires; the Unix epoch if there is none.
     #[must_use]
     pub fn expiry(&self) -> Expiry {
-        self.pairs().iter().map(|pair| pair.expiry()).min().unwrap_or(Expiry::at(Unix::default()))
+        self.loaded().pairs.iter().map(|pair| pair.expiry()).min().unwrap_or(Expiry::at(Unix::default()))
     }
 
     /// Key files that only their owner and group may read.
     #[must_use]
     pub fn closed_keys(&self) -> Vec<PathBuf> {
-        self.pairs().iter().filter(|pair| !pair.is_key_public()).map(|pair| pair.files.key.clone()).collect()
+        let loaded = self.loaded();
+        let closed = loaded.pairs.iter().filter(|pair| !pair.is_key_public());
+        closed.map(|pair| pair.files.key.clone()).collect()
     }
 
     /// The metadata of the files, for [`Watch`].
     #[must_use]
     pub fn stamps(&self) -> Stamps {
-        let pairs = self.pairs();
-        Stamps::of(pairs.iter().flat_map(|pair| [&pair.files.certificate, &pair.files.key]))
+        let loaded = self.loaded();
+        Stamps::of(loaded.pairs.iter().flat_map(|pair| [&pair.files.certificate, &pair.files.key]))
     }
 
-    fn pairs(&self) -> MutexGuard<'_, Vec<Arc<Pair>>> {
-        self.pairs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,7 +184,10 @@ fn uncovered(pairs: &[Arc<Pair>], names: &[String]) -> Vec<CertificateError> {
     names.map(error).collect()
 }
 
-fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
+fn server_config(pairs: &[Arc<Pair>]) -> Option<Arc<ServerConfig>> {
+    if pairs.is_empty() {
+        return None;
+    }
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let mut config = builder
         .with_protocol_versions(VERSIONS)
@@ -165,7 +198,7 @@ fn server_config(pairs: &[Arc<Pair>]) -> ServerConfig {
     // A resumed session would never get a new certificate, and the server would hold state for unauthenticated clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    config
+    Some(Arc::new(config))
 }
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
@@ -384,7 +417,7 @@ mod tests {
             folder.pair("late", &["late.wild.example", "late.example"]),
         ];
         let certificates = Certificates::load(&files, &[]).unwrap();
-        let by_name = ByName(certificates.pairs().clone());
+        let by_name = ByName(certificates.loaded().pairs.clone());
         for (asked, chosen) in [
             (None, 0),
             (Some("first.example"), 0),
@@ -403,7 +436,7 @@ mod tests {
     #[test]
     fn tls_speaks_for_http_and_turn_and_remembers_no_session() {
         let folder = Folder::new("config");
-        let config = Certificates::load(&[folder.pair("a", &["a.example"])], &[]).unwrap().current();
+        let config = Certificates::load(&[folder.pair("a", &["a.example"])], &[]).unwrap().current().unwrap();
         let spoken =
             ["stun.turn", "stun.nat-discovery", "h2", "http/1.1"].map(|name| name.as_bytes().to_vec());
         assert_eq!(config.alpn_protocols, spoken);
@@ -415,7 +448,7 @@ mod tests {
     fn clients_that_verify_are_served_over_both_versions_with_the_certificate_for_their_name() {
         let folder = Folder::new("handshake");
         let files = [folder.pair("a", &["a.example"]), folder.pair("b", &["b.example"])];
-        let server = Certificates::load(&files, &[]).unwrap().current();
+        let server = Certificates::load(&files, &[]).unwrap().current().unwrap();
         for version in [&TLS12, &TLS13] {
             for (name, pair) in [("a.example", &files[0]), ("b.example", &files[1])] {
                 let client = handshake(&server, pair, name, version).unwrap();
@@ -459,16 +492,16 @@ mod tests {
         let folder = Folder::new("renewal");
         let certificates =
             Certificates::load(&[folder.pair("a", &["a.example"])], &["a.example".to_owned()]).unwrap();
-        let before = certificates.current();
+        let before = certificates.current().unwrap();
 
         let unchanged = certificates.reload(NOW);
         assert_eq!((unchanged.taken, unchanged.refused.len()), (0, 0));
-        assert!(Arc::ptr_eq(&before, &certificates.current()));
+        assert!(Arc::ptr_eq(&before, &certificates.current().unwrap()));
 
         folder.pair("a", &["a.example"]);
         let renewed = certificates.reload(NOW);
         assert_eq!((renewed.taken, renewed.refused.len()), (1, 0));
-        assert!(!Arc::ptr_eq(&before, &certificates.current()));
+        assert!(!Arc::ptr_eq(&before, &certificates.current().unwrap()));
     }
 
     #[test]
@@ -477,12 +510,12 @@ mod tests {
         let files = folder.pair("a", &["a.example"]);
         let certificates =
             Certificates::load(std::slice::from_ref(&files), &["a.example".to_owned()]).unwrap();
-        let before = certificates.current();
+        let before = certificates.current().unwrap();
         let refused = |expected: &str| {
             let Reloaded { taken, refused } = certificates.reload(NOW);
             assert_eq!((taken, refused.len()), (0, 1), "{expected}");
             assert!(refused[0].to_string().contains(expected), "{}\nshould contain {expected}", refused[0]);
-            assert!(Arc::ptr_eq(&before, &certificates.current()), "{expected}");
+            assert!(Arc::ptr_eq(&before, &certificates.current().unwrap()), "{expected}");
         };
 
         folder.pair("a", &["b.example"]);

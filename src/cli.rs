@@ -6,7 +6,9 @@ mod api_key;
 mod check_config;
 mod credential;
 mod kick;
+mod reload;
 mod rooms;
+mod secret;
 mod serve;
 mod sessions;
 mod signals;
@@ -56,6 +58,10 @@ enum Command {
     Kick(kick::Arguments),
     /// Shows the rooms, or ends one.
     Rooms(rooms::Arguments),
+    /// Has a running daemon read its configuration again.
+    Reload(AdminArguments),
+    /// Changes the shared secrets.
+    Secret(secret::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -72,6 +78,8 @@ pub fn run() -> ExitCode {
         Command::Sessions(arguments) => sessions::run(&arguments),
         Command::Kick(arguments) => kick::run(&arguments),
         Command::Rooms(arguments) => rooms::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
+        Command::Secret(arguments) => secret::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -126,6 +126,29 @@ impl Config {
         })
     }
 
+    /// The keys, such as `limits.permissions`, whose values differ in `other`, in the order of the sections.
+    #[must_use]
+    pub fn changes(&self, other: &Self) -> Vec<String> {
+        let Self { listen, tls, http, relay, rooms, credentials, peers, limits, admin, log, source: _ } =
+            self;
+        let sections = [
+            ("listen", listen.changes(&other.listen)),
+            ("tls", tls.changes(&other.tls)),
+            ("http", http.changes(&other.http)),
+            ("relay", relay.changes(&other.relay)),
+            ("rooms", rooms.changes(&other.rooms)),
+            ("credentials", credentials.changes(&other.credentials)),
+            ("peers", peers.changes(&other.peers)),
+            ("limits", limits.changes(&other.limits)),
+            ("admin", admin.changes(&other.admin)),
+            ("log", log.changes(&other.log)),
+        ];
+        let dotted = |(section, keys): (&str, Vec<&str>)| {
+            keys.into_iter().map(|key| format!("{section}.{key}")).collect::<Vec<_>>()
+        };
+        sections.into_iter().flat_map(dotted).collect()
+    }
+
     /// The URLs by which browsers reach what is `served`.
     #[must_use]
     pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {

@@ -13,6 +13,7 @@ pub mod tag;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -92,7 +93,8 @@ pub enum UserId<'a> {
 pub struct Account {
     /// The user's name; empty for a hash that belongs to nobody.
     pub username: String,
-    /// The passwords to try. For a user who does not exist, one that matches nothing.
+    /// The passwords to try: of a time-limited credential one for each secret, newest first. For a user who does not exist,
+    /// one that matches nothing.
     pub passwords: Vec<Secret>,
     /// Whether the user exists.
     pub known: bool,
@@ -157,11 +159,35 @@ pub enum RevokeError {
     Full,
 }
 
-/// All users of the relay. Clones share the revoked credentials.
+/// The place of a secret in the list: 0 is the newest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(usize);
+
+/// A living session counts at the secret that signed its credential, until this is dropped. The count belongs to the
+/// secret, so it stays right when newer secrets are put in front.
+#[derive(Debug)]
+pub struct Signed {
+    by_secret: Arc<AtomicU64>,
+    by_any: Arc<AtomicU64>,
+}
+
+/// The living sessions, by the secret that signed their credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionsBySecret {
+    /// Those of each secret, newest first.
+    pub live: Vec<u64>,
+    /// Those of secrets that are no longer in the list. They end when they are next refreshed.
+    pub removed: u64,
+}
+
+/// All users of the relay. Clones share the revoked credentials and the counts of sessions.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     realm: String,
     secrets: Vec<Secret>,
+    /// The living sessions of each secret, in the same order, and of all secrets that ever were in the list.
+    sessions: Vec<Arc<AtomicU64>>,
+    signed: Arc<AtomicU64>,
     users: HashMap<String, Secret>,
     names: HashMap<[u8; 32], String>,
     check_expiry: CheckExpiry,
@@ -178,7 +204,42 @@ impl Credentials {
         check_expiry: CheckExpiry,
     ) -> Self {
         let names = users.keys().map(|name| (user_hash(name, realm), name.clone())).collect();
-        Self { realm: realm.to_owned(), secrets, users, names, check_expiry, revoked: Arc::default() }
+        let sessions = secrets.iter().map(|_| Arc::default()).collect();
+        let (signed, revoked) = (Arc::default(), Arc::default());
+        Self { realm: realm.to_owned(), secrets, sessions, signed, users, names, check_expiry, revoked }
+    }
+
+    /// These credentials in place of `former` ones: what was revoked stays revoked, and the sessions that live still count.
+    #[must_use]
+    pub fn in_place_of(mut self, former: &Self) -> Self {
+        for (secret, sessions) in self.secrets.iter().zip(&mut self.sessions) {
+            if let Some(known) = former.secrets.iter().position(|other| other == secret) {
+                *sessions = Arc::clone(&former.sessions[known]);
+            }
+        }
+        self.signed = Arc::clone(&former.signed);
+        self.revoked = Arc::clone(&former.revoked);
+        self
+    }
+
+    /// Counts a session whose credential was signed by the secret of this generation. `None` if no secret signed it: it is
+    /// a static user's.
+    #[must_use]
+    pub fn begin_session(&self, account: &Account, generation: Generation) -> Option<Signed> {
+        let by_secret = self.sessions.get(generation.0).filter(|_| account.expires.is_some())?;
+        let signed = Signed { by_secret: Arc::clone(by_secret), by_any: Arc::clone(&self.signed) };
+        signed.by_secret.fetch_add(1, Ordering::Relaxed);
+        signed.by_any.fetch_add(1, Ordering::Relaxed);
+        Some(signed)
+    }
+
+    /// The living sessions of each secret.
+    #[must_use]
+    pub fn sessions_by_secret(&self) -> SessionsBySecret {
+        let live: Vec<u64> = self.sessions.iter().map(|sessions| sessions.load(Ordering::Relaxed)).collect();
+        // Sessions begin and end meanwhile, so the sum may be larger for a moment.
+        let removed = self.signed.load(Ordering::Relaxed).saturating_sub(live.iter().sum());
+        SessionsBySecret { live, removed }
     }
 
     /// The realm of all credentials.
@@ -272,6 +333,21 @@ impl Credentials {
     }
 }
 
+impl Generation {
+    /// The secret that made the password at this place of [`Account::passwords`].
+    #[must_use]
+    pub const fn of_password(place: usize) -> Self {
+        Self(place)
+    }
+}
+
+impl Drop for Signed {
+    fn drop(&mut self) {
+        self.by_secret.fetch_sub(1, Ordering::Relaxed);
+        self.by_any.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
 }
@@ -346,6 +422,37 @@ mod tests {
             rotating.issue(&Tag::Other("alice"), ends(1_800_000_000), at(1_700_000_000)).unwrap().password,
             account.passwords[0]
         );
+    }
+
+    #[test]
+    fn sessions_count_at_the_secret_that_signed_them_wherever_it_stands_in_the_list() {
+        let begin = |credentials: &Credentials, name, place| {
+            let account = credentials.account(UserId::Name(name));
+            credentials.begin_session(&account, Generation::of_password(place))
+        };
+        let by_secret = |credentials: &Credentials| {
+            let SessionsBySecret { live, removed } = credentials.sessions_by_secret();
+            (live, removed)
+        };
+        let first = credentials(&["a", "b"]);
+        let [one, two] = [0, 1].map(|place| begin(&first, "1800000000:x", place).unwrap());
+        assert!(begin(&first, "alice", 0).is_none(), "no secret signed it");
+        assert_eq!(by_secret(&first), (vec![1, 1], 0));
+        let second = credentials(&["new", "a"]).in_place_of(&first);
+        let three = begin(&second, "1800000000:x", 0).unwrap();
+        assert_eq!(by_secret(&second), (vec![1, 1], 1), "the secret b is gone");
+        drop((one, three));
+        assert_eq!(by_secret(&second), (vec![0, 0], 1));
+        drop(two);
+        assert_eq!(by_secret(&second), (vec![0, 0], 0));
+    }
+
+    #[test]
+    fn what_was_revoked_stays_revoked_when_other_credentials_take_the_place() {
+        let first = credentials(&["a"]);
+        first.revoke("1800000000:alice", at(1_700_000_000)).unwrap();
+        let second = credentials(&["b", "a"]).in_place_of(&first);
+        assert!(second.is_revoked("1800000000:alice", at(1_800_000_000)));
     }
 
     #[test]

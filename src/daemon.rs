@@ -7,10 +7,11 @@ mod error;
 mod listen;
 mod plan;
 mod process;
+mod reload;
 mod resources;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -20,14 +21,16 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde_json::Value;
 
-use crate::admin::{Admin, Administered};
+use crate::admin::{self, Admin, Administered, Report};
 use crate::bounds::admission::Admission;
 use crate::certificates::{Certificates, Renewal};
 use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::credentials::{Credentials, RevokeError};
+use crate::current::Current;
+use crate::daemon::listen::Bound;
 use crate::daemon::plan::{Found, Plans};
-use crate::daemon::resources::{Connections, Resources};
+use crate::daemon::resources::Resources;
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
 use crate::life::Denied;
@@ -44,15 +47,14 @@ use crate::sections::admin::AdminAddress;
 use crate::signaling::hub::Hub;
 
 pub use error::StartError;
+pub use reload::NotReloaded;
 
 /// A running daemon.
 pub struct Daemon {
     services: Arc<Services>,
     admin: Option<Admin>,
-    addresses: Addresses,
     metrics: Metrics,
-    credentials: Credentials,
-    certificates: Option<Arc<Certificates>>,
+    certificates: Arc<Certificates>,
 }
 
 /// What serves clients.
@@ -61,13 +63,32 @@ struct Services {
     hub: Arc<Hub>,
     site: Site,
     front: Front,
-    renewal: Option<Renewal>,
+    renewal: Renewal,
     lifecycle: Mutex<Lifecycle>,
-    /// What [`Administered::configuration`] shows.
-    configuration: Value,
     started: Unix,
+    addresses: Current<Addresses>,
+    effective: Current<Effective>,
+    administration: Arc<Current<admin::Plan>>,
+    /// Held during a reload, so that there is one at a time.
+    reloading: Mutex<()>,
     reloads: ReloadCounters,
     clock: Clock,
+}
+
+/// What the services work by, until a reload replaces it.
+struct Effective {
+    config: Config,
+    found: Found,
+    listeners: Listeners,
+}
+
+/// The listeners, by the key that wants them.
+#[derive(Debug, Clone, Default)]
+struct Listeners {
+    udp: Vec<Bound>,
+    tcp: Vec<Bound>,
+    tls: Vec<Bound>,
+    http: Vec<Bound>,
 }
 
 /// Where a daemon is reached, and where it relays from.
@@ -110,58 +131,61 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let own = interfaces::own().map_err(StartError::Blind)?;
         let relay_addresses = relay_addresses(config, &own.addresses)?;
-        let admission = Arc::new(admission(config, relay_addresses.len()));
         let shards = config.relay.threads.0.map_or_else(cores, |threads| threads.get() as usize);
-        let (udp, sockets) = listen::udp(&config.listen.udp, shards)?;
-        let (tcp, tcp_sockets) = listen::tcp("listen.tcp", &config.listen.tcp)?;
-        let (tls, tls_sockets) = listen::tcp("listen.tls", &config.listen.tls)?;
-        let (http, http_sockets) = listen::tcp("http.listen", &config.http.listen)?;
+        let (udp, sockets) = listen::udp(&config.listen.udp, config.listen.udp.len(), shards)?;
+        let (tcp, tcp_sockets) = listen::tcp("listen.tcp", &config.listen.tcp, config.listen.tcp.len())?;
+        let (tls, tls_sockets) = listen::tcp("listen.tls", &config.listen.tls, config.listen.tls.len())?;
+        let (http, http_sockets) = listen::tcp("http.listen", &config.http.listen, config.http.listen.len())?;
         let (admin, admin_sockets) = listen::admin(&config.admin.listen)?;
-        let ports = config.relay.ports.clone();
-        let addresses = Addresses { udp, tcp, tls, http, relay: relay_addresses, ports, admin };
-        let certificates = certificates.map(Arc::new);
+        let resources = Resources::take(config.relay.ports.len() * relay_addresses.len());
+        let listeners = Listeners { udp, tcp, tls, http };
+        let addresses = listeners.addresses(relay_addresses, config.relay.ports.clone(), admin);
         let secret = (!config.credentials.is_configured()).then(seed).transpose()?.map(Secret::from_random);
-        let found = Found { addresses, own, certificates, secret };
+        let found = Found { addresses, own, resources, secret, former: None };
         let plans = plan::plans(config, &found);
-        say(config, &found, &plans);
+        plan::connections(config, &found).say(&config.limits, &found.resources);
+        say(config, &plans);
 
-        let Plans { relay, rooms, site, front, admin: admin_plan } = plans;
-        let credentials = relay.settings.credentials.clone();
+        let Plans { relay, rooms, site, front, admin } = plans;
+        let administration = Arc::new(Current::new(admin));
+        let certificates = Arc::new(certificates.unwrap_or_default());
+        let admission = Arc::new(Admission::new(front.connections));
         let relay = Relay::start(relay, sockets, Arc::clone(&admission), clock, seed()?)?;
         let hub = Hub::start(rooms, clock, seed()?)?;
         let site = Site::start(site, relay.clone(), Arc::clone(&hub), clock, seed()?);
-        let doors = Door::each(tcp_sockets, Kind::Any(site.server()))
-            .chain(Door::each(tls_sockets, Kind::Tls(site.server())))
-            .chain(Door::each(http_sockets, Kind::Http(site.server())));
-        let front = Front::start(front, doors.collect(), relay.clone(), admission, clock)?;
+        let doors = doors(&site, tcp_sockets, tls_sockets, http_sockets);
+        let shared = (admission, Arc::clone(&certificates));
+        let front = Front::start(front, doors, relay.clone(), shared, clock)?;
         let metrics = Metrics::new(relay.counters().to_vec(), Arc::clone(front.counters()));
-        let Found { addresses, certificates, own: _, secret: _ } = found;
-        let renewal =
-            certificates.clone().map(|certificates| Renewal::start(certificates, clock)).transpose()?;
-        let lifecycle = Mutex::new(Lifecycle::Serving);
+        let renewal = Renewal::start(Arc::clone(&certificates), clock)?;
         let services = Arc::new(Services {
             relay,
             hub,
             site,
             front,
             renewal,
-            lifecycle,
-            configuration: config.to_json(),
-            started: clock.now().unix,
+            lifecycle: Mutex::new(Lifecycle::Serving),
+            addresses: Current::new(found.addresses.clone()),
+            effective: Current::new(Effective { config: config.clone(), found, listeners }),
+            administration: Arc::clone(&administration),
+            reloading: Mutex::default(),
             reloads: ReloadCounters::default(),
             clock,
+            started: clock.now().unix,
         });
         let admin = match admin_sockets.is_empty() {
             true => None,
-            false => Some(Admin::start(admin_plan, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?),
+            false => {
+                Some(Admin::start(administration, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?)
+            }
         };
-        Ok(Self { services, admin, addresses, metrics, credentials, certificates })
+        Ok(Self { services, admin, metrics, certificates })
     }
 
     /// Where it is reached.
     #[must_use]
-    pub fn addresses(&self) -> &Addresses {
-        &self.addresses
+    pub fn addresses(&self) -> Arc<Addresses> {
+        self.services.addresses.get()
     }
 
     /// What it has counted.
@@ -172,14 +196,14 @@ impl Daemon {
 
     /// Who may use it.
     #[must_use]
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
+    pub fn credentials(&self) -> Credentials {
+        self.services.relay.credentials()
     }
 
     /// What it shows to TLS clients, if it has any to show.
     #[must_use]
     pub fn certificates(&self) -> Option<&Arc<Certificates>> {
-        self.certificates.as_ref()
+        (!self.certificates.is_empty()).then_some(&self.certificates)
     }
 
     /// Where its sessions are.
@@ -194,9 +218,20 @@ impl Daemon {
         &self.services.hub
     }
 
-    /// Reads the certificates again, and logs what became of it. Returns `false` if there are none.
-    pub fn reload_certificates(&self) -> bool {
-        self.services.renewal.as_ref().inspect(|renewal| renewal.reload()).is_some()
+    /// Reads the configuration file again, and applies what has changed. The log and the counters say what became of it.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub fn reload_file(&self) -> Result<Report, NotReloaded> {
+        self.services.reload_file()
+    }
+
+    /// Applies another configuration, as [`Self::reload_file`] does.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub fn reload(&self, config: &Config) -> Result<Report, NotReloaded> {
+        self.services.reload_with(config)
     }
 
     /// What it holds and has counted.
@@ -232,7 +267,7 @@ impl Daemon {
             () = relay.failed() => {}
             () = hub.failed() => {}
             () = front.failed() => {}
-            () = if_any(renewal.as_ref().map(Renewal::failed)) => {}
+            () = renewal.failed() => {}
             () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
         }
     }
@@ -241,9 +276,7 @@ impl Daemon {
     pub fn stop(&self) {
         let Services { relay, hub, site, front, renewal, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
-        if let Some(renewal) = renewal {
-            renewal.stop();
-        }
+        renewal.stop();
         relay.stop();
         // Before the front, whose thread carries the goodbyes of the hub.
         hub.stop();
@@ -280,7 +313,7 @@ impl Administered for Services {
             rooms: self.hub.snapshot(),
             site: self.site.snapshot(),
             front: self.front.snapshot(),
-            certificates: self.renewal.as_ref().map(Renewal::snapshot),
+            certificates: self.renewal.snapshot(),
             reloads: self.reloads.snapshot(),
             log_lines_lost: log::lost(),
             process: process::process(),
@@ -288,7 +321,11 @@ impl Administered for Services {
     }
 
     fn configuration(&self) -> Value {
-        self.configuration.clone()
+        self.effective.get().config.to_json()
+    }
+
+    fn reload(&self) -> Result<Report, String> {
+        self.reload_file().map_err(|reason| reason.to_string())
     }
 
     fn relay(&self) -> &Relay {
@@ -305,8 +342,8 @@ impl Administered for Services {
 }
 
 /// Says what the operator should know of what the configuration became on this machine.
-fn say(config: &Config, found: &Found, plans: &Plans) {
-    if found.secret.is_some() {
+fn say(config: &Config, plans: &Plans) {
+    if !config.credentials.is_configured() {
         tracing::warn!(
             "no secret is configured, so this run uses a random one; to issue credentials elsewhere, set \
              credentials.secrets"
@@ -325,13 +362,32 @@ fn say(config: &Config, found: &Found, plans: &Plans) {
     }
 }
 
-/// Every allocation needs a socket, so the daemon takes as many open files as the system allows.
-fn admission(config: &Config, relay_addresses: usize) -> Admission {
-    let relay_sockets = config.relay.ports.len() * relay_addresses;
-    let resources = Resources::take(relay_sockets);
-    let connections = Connections::new(&config.limits, relay_sockets, &resources);
-    connections.say(&config.limits, &resources);
-    Admission::new(connections.bounds)
+/// The doors of the front, with what is served at each of them.
+fn doors(site: &Site, tcp: Vec<TcpListener>, tls: Vec<TcpListener>, http: Vec<TcpListener>) -> Vec<Door> {
+    let any = Door::each(tcp, Kind::Any(site.server()));
+    let tls = Door::each(tls, Kind::Tls(site.server()));
+    any.chain(tls).chain(Door::each(http, Kind::Http(site.server()))).collect()
+}
+
+impl Listeners {
+    /// Where the daemon is reached, and where it relays from.
+    fn addresses(
+        &self,
+        relay: Vec<RelayAddress>,
+        ports: RangeInclusive<u16>,
+        admin: Vec<AdminAddress>,
+    ) -> Addresses {
+        let actual = |listeners: &[Bound]| listeners.iter().map(|listener| listener.actual).collect();
+        Addresses {
+            udp: actual(&self.udp),
+            tcp: actual(&self.tcp),
+            tls: actual(&self.tls),
+            http: actual(&self.http),
+            relay,
+            ports,
+            admin,
+        }
+    }
 }
 
 fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {

@@ -10,19 +10,21 @@ mod door;
 mod handshakes;
 mod proxy_header;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
-use crate::bounds::admission::Admission;
+use crate::bounds::admission::{Admission, Bounds};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
+use crate::current::Current;
 use crate::front::acceptor::Acceptor;
 use crate::front::counters::FrontCounters;
 use crate::front::handshakes::Handshakes;
-use crate::life::{self, Denied, Order, Threads};
+use crate::life::{self, Denied, Ping, Threads};
 use crate::metrics::{self, Counters};
 use crate::observed;
 use crate::relay::Relay;
@@ -33,24 +35,40 @@ pub use door::{Door, Kind};
 #[derive(Debug)]
 pub struct Front {
     orders: mpsc::UnboundedSender<Order>,
+    proxies: Arc<Current<Vec<IpNet>>>,
+    handshakes: Arc<Handshakes>,
     counters: Arc<FrontCounters>,
     admission: Arc<Admission>,
     threads: Threads,
 }
 
-/// Everything that a front must know before it starts, except its doors.
+/// Everything that the configuration decides for a front, except its doors.
 #[derive(Debug)]
 pub struct Plan {
-    /// The certificates for TLS clients; without them there is no TLS.
-    pub certificates: Option<Arc<Certificates>>,
+    /// How many connections there may be.
+    pub connections: Bounds,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
     /// The TLS handshakes that one client address may begin per second, in the long run.
     pub handshakes_per_ip: u32,
 }
 
+/// An order to the front's thread.
+#[derive(Debug)]
+enum Order {
+    /// Answer, as a sign of life.
+    Ping(Ping),
+    /// Accept connections at these doors too.
+    Open(Vec<Door>),
+    /// Accept no more connections at these addresses. Those that were accepted stay.
+    Close(Vec<SocketAddr>),
+    /// End.
+    Stop,
+}
+
 impl Front {
     /// Accepts connections at `doors`, at most as many as `admission` allows, and hands the TURN connections to `relay`.
+    /// TLS clients get the current one of `certificates`.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
@@ -58,23 +76,44 @@ impl Front {
         plan: Plan,
         doors: Vec<Door>,
         relay: Relay,
-        admission: Arc<Admission>,
+        (admission, certificates): (Arc<Admission>, Arc<Certificates>),
         clock: Clock,
     ) -> Result<Self, Denied> {
         let counters = Arc::<FrontCounters>::default();
+        let handshakes = Arc::new(Handshakes::new(plan.handshakes_per_ip.into()));
+        let proxies = Arc::new(Current::new(plan.proxies));
         let acceptor = Acceptor {
             relay,
             admission: Arc::clone(&admission),
-            certificates: plan.certificates,
-            handshakes: Handshakes::new(plan.handshakes_per_ip.into()),
-            proxies: plan.proxies,
+            certificates,
+            handshakes: Arc::clone(&handshakes),
+            proxies: Arc::clone(&proxies),
             clock,
             counters: Arc::clone(&counters),
         };
         let (orders, inbox) = mpsc::unbounded_channel();
         let threads = Threads::default();
         threads.spawn("front".to_owned(), move || acceptor.run(doors, inbox))?;
-        Ok(Self { orders, counters, admission, threads })
+        Ok(Self { orders, proxies, handshakes, counters, admission, threads })
+    }
+
+    /// Serves by another plan from now on. No connection ends.
+    pub fn apply(&self, plan: Plan) {
+        let Plan { connections, proxies, handshakes_per_ip } = plan;
+        self.admission.limit(connections);
+        self.proxies.set(proxies);
+        self.handshakes.limit(handshakes_per_ip.into());
+    }
+
+    /// Accepts connections at these doors too.
+    pub fn open(&self, doors: Vec<Door>) {
+        // If the thread has ended, `failed` says so.
+        let _ = self.orders.send(Order::Open(doors));
+    }
+
+    /// Accepts no more connections at these addresses. Those that were accepted stay.
+    pub fn close(&self, addresses: Vec<SocketAddr>) {
+        let _ = self.orders.send(Order::Close(addresses));
     }
 
     /// Whether the front's thread answers within `patience`.

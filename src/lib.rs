@@ -37,6 +37,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod credentials;
+pub mod current;
 pub mod daemon;
 pub mod files;
 pub mod front;

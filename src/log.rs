@@ -9,10 +9,9 @@ mod queue;
 mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::panic::PanicHookInfo;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -20,11 +19,12 @@ use std::time::Duration;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::Writer as Buffer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::fmt::format::{Format, Full, Json, Writer as Buffer};
+use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 use crate::clock::Clock;
 use crate::log::bound::Bound;
@@ -46,6 +46,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a command waits until its last message is read: its reader is probably there, but the machine may be busy.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
+/// What a reload of the configuration changes in the log of this process.
+struct Dials {
+    levels: reload::Handle<Targets, Registry>,
+    json: Arc<AtomicBool>,
+}
+
+static DIALS: OnceLock<Dials> = OnceLock::new();
+
 /// Starts the log. From now on panics are logged too.
 ///
 /// # Errors
@@ -56,27 +64,22 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
     let bound = Arc::new(Mutex::new(Bound::default()));
     let writer = Writer::new(Arc::clone(&queue), Arc::clone(&bound), io::stderr(), clock);
     thread::Builder::new().name("log".to_owned()).spawn(move || writer.run())?;
-    // The level is for our own lines. Libraries only log errors: unauthenticated clients can make them warn at any rate,
-    // and some of their traces contain secrets.
-    let levels = Targets::new().with_target("hairpin", config.level).with_default(Level::ERROR);
-    let layer = tracing_subscriber::fmt::layer()
+    let (levels, handle) = reload::Layer::new(levels(config.level));
+    let json = Arc::new(AtomicBool::new(config.format == LogFormat::Json));
+    let gate = Gate { bound, queue: Arc::clone(&queue), clock };
+    let layer = fmt::layer()
         .with_writer(Lines(Arc::clone(&queue)))
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
-        .with_target(false);
-    let gate = Gate { bound, queue: Arc::clone(&queue), clock };
-    let registry = tracing_subscriber::registry();
-    match config.format {
-        LogFormat::Text => {
-            let layer = layer.map_event_format(|format| Bounded { gate, format });
-            registry.with(layer.with_filter(levels)).init();
-        }
-        LogFormat::Json => {
-            let layer = layer.json().map_event_format(|format| Bounded { gate, format });
-            registry.with(layer.with_filter(levels)).init();
-        }
-    }
-    // If there was a log before, the count stays that of its queue.
+        .event_format(Bounded {
+            gate,
+            text: fmt::format().with_target(false),
+            json: fmt::format().with_target(false).json(),
+            is_json: Arc::clone(&json),
+        });
+    tracing_subscriber::registry().with(layer.with_filter(levels)).init();
+    // There is one log in a process, and this is it.
+    let _ = DIALS.set(Dials { levels: handle, json });
     let _ = QUEUE.set(Arc::clone(&queue));
     let last = Arc::clone(&queue);
     std::panic::set_hook(Box::new(move |panic| last.push(describe(panic).as_bytes())));
@@ -87,6 +90,20 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
 #[must_use]
 pub fn lost() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.lost.load(Ordering::Relaxed))
+}
+
+/// Logs at another level and in another format from now on. Without a log this does nothing.
+pub fn apply(config: &LogConfig) {
+    let Some(Dials { levels: handle, json }) = DIALS.get() else { return };
+    json.store(config.format == LogFormat::Json, Ordering::Relaxed);
+    // It fails only if the log is gone, which lives as long as the process.
+    let _ = handle.reload(levels(config.level));
+}
+
+/// The level is for our own lines. Libraries only log errors: unauthenticated clients can make them warn at any rate, and
+/// some of their traces contain secrets.
+fn levels(level: Level) -> Targets {
+    Targets::new().with_target("hairpin", level).with_default(Level::ERROR)
 }
 
 /// Writes to standard error when there is no log (any more). Waits at most `LAST_PATIENCE`.
@@ -173,26 +190,31 @@ impl Gate {
 /// Formats the events within their rate limits, and writes nothing for the others. It is not a filter, because a filter
 /// that refuses an event in `tracing-subscriber` 0.3 leaves state behind that affects the thread's next event.
 #[derive(Debug)]
-struct Bounded<F> {
+struct Bounded {
     gate: Gate,
-    format: F,
+    text: Format<Full>,
+    json: Format<Json>,
+    is_json: Arc<AtomicBool>,
 }
 
-impl<S, N, F> FormatEvent<S, N> for Bounded<F>
+impl<S, N> FormatEvent<S, N> for Bounded
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
 {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, N>,
         buffer: Buffer<'_>,
         event: &Event<'_>,
-    ) -> fmt::Result {
+    ) -> std::fmt::Result {
         if !self.gate.admits(event) {
             return Ok(());
         }
-        self.format.format_event(context, buffer, event)
+        if self.is_json.load(Ordering::Relaxed) {
+            self.json.format_event(context, buffer, event)
+        } else {
+            self.text.format_event(context, buffer, event)
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::labels::labels;
 use crate::network::address::{ClientTransport, Family, Transport};
@@ -225,23 +225,28 @@ fn all_legs() -> impl Iterator<Item = Legs> {
 pub struct ReloadCounters {
     good: SharedCounter,
     bad: SharedCounter,
+    last: AtomicU64,
+    last_good: AtomicBool,
 }
 
 impl ReloadCounters {
-    /// A reload put a configuration into force.
-    pub fn good(&self) {
-        self.good.add(1);
-    }
-
-    /// A reload changed nothing, because the configuration was wrong.
-    pub fn bad(&self) {
-        self.bad.add(1);
+    /// A reload, at a Unix time, put a configuration into force, or changed nothing because the configuration was wrong.
+    pub fn count(&self, good: bool, unix: u64) {
+        let counter = if good { &self.good } else { &self.bad };
+        counter.add(1);
+        self.last.store(unix, Ordering::Relaxed);
+        self.last_good.store(good, Ordering::Relaxed);
     }
 
     /// The present values.
     #[must_use]
     pub fn snapshot(&self) -> Reloads {
-        Reloads { good: self.good.get(), bad: self.bad.get() }
+        Reloads {
+            good: self.good.get(),
+            bad: self.bad.get(),
+            last: self.last.load(Ordering::Relaxed),
+            last_good: self.last_good.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -284,6 +289,8 @@ pub fn relay(shards: &[Arc<Counters>], most_allocations: u64) -> observed::Relay
             .collect(),
         icmp: sum(&|shard| shard.icmp.get()),
         ended: ended(shards),
+        // The relay knows the secrets; the counters do not.
+        secrets: observed::Secrets::default(),
     }
 }
 

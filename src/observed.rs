@@ -81,6 +81,17 @@ pub struct Relay {
     pub icmp: u64,
     /// Connections that ended, by reason.
     pub ended: BTreeMap<&'static str, u64>,
+    /// Live allocations, by the secret that signed their credentials. Those of static users are left out.
+    pub secrets: Secrets,
+}
+
+/// Live allocations, by the secret that signed their credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Secrets {
+    /// Those of each secret, newest first.
+    pub live: Vec<u64>,
+    /// Those of secrets that were removed from the configuration.
+    pub removed: u64,
 }
 
 /// The requests of one method.
@@ -246,10 +257,14 @@ pub struct Certificates {
 /// The reloads of the configuration since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reloads {
-    /// Reloads that put a configuration into force.
+    /// Reloads that put a configuration into force, even if nothing had changed.
     pub good: u64,
     /// Reloads that changed nothing, because the configuration was wrong.
     pub bad: u64,
+    /// When the last one was, in seconds since the Unix epoch; 0 before the first.
+    pub last: u64,
+    /// Whether the last one put a configuration into force.
+    pub last_good: bool,
 }
 
 /// The process, as the operating system sees it.

@@ -28,18 +28,18 @@ mod source;
 pub mod streams;
 pub mod wire;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tokio::sync::Mutex;
 
 use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
-use crate::credentials::RevokeError;
+use crate::credentials::{Credentials, RevokeError, SessionsBySecret};
 use crate::life::{self, Denied, Threads};
 use crate::metrics::{self, Counters};
 use crate::observed;
@@ -51,7 +51,7 @@ use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
-use crate::relay::shard::{Command, Handle, Neighbours, Parts, Shard};
+use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
 
 pub use plan::Plan;
 pub use streams::Arrival;
@@ -62,15 +62,18 @@ pub struct Relay(Arc<Running>);
 
 #[derive(Debug)]
 struct Running {
-    settings: Arc<Settings>,
+    settings: Mutex<Arc<Settings>>,
+    quotas: Arc<Quotas>,
     shards: Vec<Handle>,
-    /// Stops the thread that watches the addresses of this machine.
-    network: Sender<()>,
+    /// The thread that watches the addresses of this machine.
+    network: Sender<own_addresses::Order>,
     counters: Vec<Arc<Counters>>,
+    /// The listeners that were given up, and may be open still.
+    given_up: Mutex<Vec<Arc<Retirement>>>,
     /// How many connections have been given to shards.
     adopted: AtomicUsize,
     /// Held while a list of sessions is put together.
-    listing: Mutex<()>,
+    listing: tokio::sync::Mutex<()>,
     threads: Threads,
 }
 
@@ -90,12 +93,14 @@ impl Relay {
         let mut seeds = StdRng::from_seed(seed);
         let Plan { settings, peers, fixed, addresses, ports } = plan;
         let settings = Arc::new(settings);
+        let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
-                quotas: Arc::new(Quotas::new(Arc::clone(&settings))),
-                answers: Arc::new(AnswerBudget::new(Arc::clone(&settings), seeds.random())),
+                quotas: Arc::clone(&quotas),
+                carried: Arc::default(),
+                answers: Arc::new(AnswerBudget::new(seeds.random())),
                 notices: Arc::new(Notices::default()),
                 settings: Arc::clone(&settings),
                 peers,
@@ -121,15 +126,23 @@ impl Relay {
         for (index, shard) in made.into_iter().enumerate() {
             threads.spawn(format!("relay-{index}"), move || shard.run())?;
         }
-        let (network, stop) = channel();
+        let (network, inbox) = channel();
         let told = shards.clone();
         threads.spawn("network".to_owned(), move || {
-            own.follow(&told, clock, &stop);
+            own.follow(&told, clock, &inbox);
             Ok(())
         })?;
-        let adopted = AtomicUsize::new(0);
-        let listing = Mutex::default();
-        Ok(Self(Arc::new(Running { settings, shards, network, counters, adopted, listing, threads })))
+        Ok(Self(Arc::new(Running {
+            settings: Mutex::new(settings),
+            quotas,
+            shards,
+            network,
+            counters,
+            given_up: Mutex::default(),
+            adopted: AtomicUsize::new(0),
+            listing: tokio::sync::Mutex::default(),
+            threads,
+        })))
     }
 
     /// Serves a connection from now on. Shards receive connections in turn.
@@ -139,6 +152,52 @@ impl Relay {
         shards[next].tell(Command::Adopt(arrival));
     }
 
+    /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for peers deny. The
+    /// addresses and ports that are relayed from stay the same.
+    pub fn apply(&self, plan: Plan) {
+        let Plan { settings, peers, fixed, addresses: _, ports: _ } = plan;
+        let settings = Arc::new(settings);
+        *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
+        self.0.quotas.apply(Arc::clone(&settings));
+        // If the thread has ended, `failed` says so.
+        let _ = self.0.network.send(own_addresses::Order::Fixed(fixed.clone()));
+        self.tell_all(|| {
+            let (settings, peers, fixed) = (Arc::clone(&settings), peers.clone(), fixed.clone());
+            Command::Apply(Box::new(Rules { settings, peers, fixed }))
+        });
+    }
+
+    /// How many shards there are.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.0.shards.len()
+    }
+
+    /// Serves clients on these sockets too: a list for each shard.
+    pub fn listen(&self, sockets: Vec<Vec<DatagramSocket>>) {
+        for (shard, sockets) in self.0.shards.iter().zip(sockets) {
+            shard.tell(Command::Listen(sockets));
+        }
+    }
+
+    /// Gives up listeners. Clients that have an allocation there keep it; nobody else is served. When there is no such
+    /// client, the sockets are closed.
+    pub fn retire(&self, listeners: &[SocketAddr]) {
+        for address in listeners {
+            let retirement = Arc::new(Retirement::new(*address, self.shards()));
+            self.given_up().push(Arc::clone(&retirement));
+            self.tell_all(|| Command::Retire(Arc::clone(&retirement)));
+        }
+    }
+
+    /// The listeners that were given up and are still open.
+    #[must_use]
+    pub fn retiring(&self) -> Vec<SocketAddr> {
+        let mut given_up = self.given_up();
+        given_up.retain(|retirement| retirement.open_address().is_some());
+        given_up.iter().filter_map(|retirement| retirement.open_address()).collect()
+    }
+
     /// Revokes a time-limited credential: no further request is granted with it, and the allocations that were made
     /// with it end.
     ///
@@ -146,7 +205,7 @@ impl Relay {
     /// Why it cannot be revoked. A static user cannot be revoked.
     pub fn revoke(&self, username: &str, now: Unix) -> Result<(), RevokeError> {
         // In this order: a shard that has received the command finds the name in the list for every later request.
-        self.0.settings.credentials.revoke(username, now)?;
+        self.settings().credentials.revoke(username, now)?;
         let username: Arc<str> = username.into();
         self.tell_all(|| Command::Revoke(Arc::clone(&username)));
         Ok(())
@@ -161,7 +220,10 @@ impl Relay {
     /// The current state and counters of the relay.
     #[must_use]
     pub fn snapshot(&self) -> observed::Relay {
-        metrics::relay(&self.0.counters, self.0.settings.limits.allocations.into())
+        let settings = self.settings();
+        let SessionsBySecret { live, removed } = settings.credentials.sessions_by_secret();
+        let relay = metrics::relay(&self.0.counters, settings.limits.allocations.into());
+        observed::Relay { secrets: observed::Secrets { live, removed }, ..relay }
     }
 
     /// Waits until a thread ends unexpectedly, which is always a bug.
@@ -173,8 +235,22 @@ impl Relay {
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
         // If the thread has ended, it needs no order.
-        let _ = self.0.network.send(());
+        let _ = self.0.network.send(own_addresses::Order::Stop);
         self.0.threads.join();
+    }
+
+    /// Who may use it now.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        self.settings().credentials.clone()
+    }
+
+    fn given_up(&self) -> MutexGuard<'_, Vec<Arc<Retirement>>> {
+        self.0.given_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.settings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The counters of each shard.

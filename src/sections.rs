@@ -5,8 +5,8 @@
 //! wrong ones ([`value::FromToml`]); what two keys say against each other is judged in [`crate::config`], which reads
 //! the file.
 
-/// Declares a section: each key as `name: Type = default`, in one line. Makes the `struct`, its [`Default`], and its
-/// [`FromToml`](value::FromToml), by which a key that is missing or wrong has its default.
+/// Declares a section: each key as `name: Type = default`, in one line. Makes the `struct`, its [`Default`], its list of
+/// changes for a reload, and its [`FromToml`](value::FromToml), by which a key that is missing or wrong has its default.
 macro_rules! section {
     ($(#[$about:meta])* pub struct $section:ident { $($(#[$doc:meta])* pub $key:ident: $type:ty = $default:expr,)* }) => {
         $(#[$about])*
@@ -18,6 +18,18 @@ macro_rules! section {
         impl Default for $section {
             fn default() -> Self {
                 Self { $($key: $default,)* }
+            }
+        }
+
+        impl $section {
+            /// The keys whose values differ in `other`.
+            #[must_use]
+            pub fn changes(&self, other: &Self) -> Vec<&'static str> {
+                let mut changed = Vec::new();
+                $(if self.$key != other.$key {
+                    changed.push(stringify!($key));
+                })*
+                changed
             }
         }
 

@@ -15,6 +15,7 @@ static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(sources::read);
 const LAYERS: &[(&str, &[&str])] = &[
     // The ground floor: values that belong to no part of the daemon.
     ("clock", &[]),
+    ("current", &[]),
     ("life", &[]),
     ("files", &[]),
     ("secret", &[]),
@@ -28,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics", &["labels", "network", "observed", "outcome"]),
     ("peers", &["network"]),
     // Who may do what, and what they are shown.
-    ("certificates", &["clock", "files", "life", "metrics", "observed"]),
+    ("certificates", &["clock", "current", "files", "life", "metrics", "observed"]),
     ("credentials", &["clock", "secret"]),
     ("api_key", &["credentials", "secret"]),
     ("room_token", &["clock", "secret"]),
@@ -90,6 +91,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bounds",
             "clock",
             "credentials",
+            "current",
             "ice",
             "labels",
             "metrics",
@@ -102,9 +104,23 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "front",
-        &["bounds", "certificates", "clock", "labels", "life", "metrics", "network", "observed", "outcome"],
+        &[
+            "bounds",
+            "certificates",
+            "clock",
+            "current",
+            "labels",
+            "life",
+            "metrics",
+            "network",
+            "observed",
+            "outcome",
+        ],
     ),
-    ("admin", &["api_key", "bounds", "clock", "credentials", "life", "network", "observed", "sections"]),
+    (
+        "admin",
+        &["api_key", "bounds", "clock", "credentials", "current", "life", "network", "observed", "sections"],
+    ),
     // What puts the parts together, and what starts it.
     (
         "daemon",
@@ -115,6 +131,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "config",
             "credentials",
+            "current",
             "front",
             "http",
             "ice",
@@ -140,6 +157,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "daemon",
+            "files",
             "log",
             "network",
             "observed",

@@ -201,7 +201,7 @@ const CONNECTION_ID: u16 = 0x002A;
 
 thread_local! {
     /// So generous that no run is limited by what another one was answered.
-    static ANSWERS: Arc<AnswerBudget> = Arc::new(AnswerBudget::new(settings(generous()), 2));
+    static ANSWERS: Arc<AnswerBudget> = Arc::new(AnswerBudget::new(2));
     /// When the last run ended: time does not go back, because the budget would be spent until then.
     static LAST: Cell<Option<Moment>> = const { Cell::new(None) };
 }

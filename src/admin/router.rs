@@ -9,7 +9,8 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::admin::authorize::{Token, authorize};
 use crate::admin::observe::History;
-use crate::admin::{Administered, observe, rooms, sessions};
+use crate::admin::{Administered, observe, reload, rooms, sessions};
+use crate::current::Current;
 use crate::http::assets;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
@@ -23,12 +24,13 @@ const BODY_MAX: usize = 16 << 10;
 
 /// Every route, for requests that show `token`. Only the status page itself needs none.
 pub(super) fn router(daemon: Daemon, history: History, token: Token) -> Router {
-    let policy = Arc::new(Policy::of(&Origins::default()));
+    let policy = Arc::new(Current::new(Policy::of(&Origins::default())));
     let routes = Router::new()
         .merge(observe::routes())
         .merge(observe::history_routes(history))
         .merge(sessions::routes())
         .merge(rooms::routes())
+        .merge(reload::routes())
         .fallback(async || Problem::of(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))

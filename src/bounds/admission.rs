@@ -17,7 +17,6 @@ use crate::clock::Moment;
 
 /// The connections of the daemon, and their limits.
 pub struct Admission {
-    bounds: Bounds,
     crowd: Mutex<Crowd>,
     /// Logs the limits that clients reach. The limits of administrators are no keys of the configuration.
     full: Option<Notices>,
@@ -58,6 +57,7 @@ type Tell = Box<dyn FnOnce() + Send>;
 type Told = Vec<(Full, Option<Tell>)>;
 
 struct Crowd {
+    bounds: Bounds,
     entries: HashMap<u64, Entry>,
     counts: Headcount,
     strangers: Strangers<u64>,
@@ -102,6 +102,7 @@ impl Admission {
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         let crowd = Crowd {
+            bounds,
             entries: HashMap::new(),
             counts: Headcount::new(bounds.per_address, bounds.per_network),
             strangers: Strangers::default(),
@@ -109,13 +110,20 @@ impl Admission {
             last: 0,
             peak: 0,
         };
-        Self { bounds, crowd: Mutex::new(crowd), full: Some(Notices::default()) }
+        Self { crowd: Mutex::new(crowd), full: Some(Notices::default()) }
     }
 
     /// The same, for connections whose limits are not configured: nothing is logged when one is reached.
     #[must_use]
     pub fn silent(bounds: Bounds) -> Self {
         Self { full: None, ..Self::new(bounds) }
+    }
+
+    /// Changes the limits. No connection ends.
+    pub fn limit(&self, bounds: Bounds) {
+        let mut crowd = self.crowd();
+        crowd.counts.limit(bounds.per_address, bounds.per_network);
+        crowd.bounds = bounds;
     }
 
     /// Admits one more connection, as a stranger. `ip` is the client's address, if it is already known.
@@ -125,9 +133,9 @@ impl Admission {
     pub fn admit(self: &Arc<Self>, ip: Option<IpAddr>, now: Moment) -> Result<Permit, Full> {
         self.change(now, |crowd, told| {
             if let Some(ip) = ip {
-                crowd.make_room_for(ip, &self.bounds, told)?;
+                crowd.make_room_for(ip, told)?;
             }
-            crowd.make_room(&self.bounds, told)?;
+            crowd.make_room(told)?;
             let number = crowd.enter(ip);
             Ok(Permit { admission: Arc::clone(self), number })
         })
@@ -136,7 +144,7 @@ impl Admission {
     /// The most connections that are allowed.
     #[must_use]
     pub fn most(&self) -> usize {
-        self.bounds.most
+        self.crowd().bounds.most
     }
 
     /// How many connections there are.
@@ -182,7 +190,7 @@ impl Admission {
 
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission").field("bounds", &self.bounds).finish_non_exhaustive()
+        f.debug_struct("Admission").field("bounds", &self.crowd().bounds).finish_non_exhaustive()
     }
 }
 
@@ -192,9 +200,8 @@ impl Permit {
     /// # Errors
     /// If a limit is reached and no stranger can be evicted for it.
     pub fn claim(&self, ip: IpAddr, now: Moment) -> Result<(), Full> {
-        let Admission { bounds, .. } = &*self.admission;
         self.admission.change(now, |crowd, told| {
-            crowd.make_room_for(ip, bounds, told)?;
+            crowd.make_room_for(ip, told)?;
             crowd.claim(self.number, ip);
             Ok(())
         })
@@ -242,26 +249,26 @@ impl Crowd {
     }
 
     /// Makes room for one more connection in total.
-    fn make_room(&mut self, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
-        if self.taken() < bounds.most { Ok(()) } else { self.evict(Full::All, Scope::All, bounds, told) }
+    fn make_room(&mut self, told: &mut Told) -> Result<(), Full> {
+        if self.taken() < self.bounds.most { Ok(()) } else { self.evict(Full::All, Scope::All, told) }
     }
 
     /// Makes room for one more connection from an address.
-    fn make_room_for(&mut self, ip: IpAddr, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
+    fn make_room_for(&mut self, ip: IpAddr, told: &mut Told) -> Result<(), Full> {
         while let Err(crowded) = self.counts.room(ip) {
             let full = match crowded {
                 Crowded::Address => Full::Address,
                 Crowded::Network => Full::Network,
             };
-            self.evict(full, Scope::of(crowded, ip), bounds, told)?;
+            self.evict(full, Scope::of(crowded, ip), told)?;
         }
         Ok(())
     }
 
     /// Evicts the oldest stranger of a line. Only a limited number may be closing at a time: a connection that arrives
     /// faster than evicted ones close is refused.
-    fn evict(&mut self, full: Full, line: Scope, bounds: &Bounds, told: &mut Told) -> Result<(), Full> {
-        let leaving_most = bounds.most / 8 + 8;
+    fn evict(&mut self, full: Full, line: Scope, told: &mut Told) -> Result<(), Full> {
+        let leaving_most = self.bounds.most / 8 + 8;
         let oldest = self.strangers.of(line).next().filter(|_| self.leaving < leaving_most);
         let number = oldest.ok_or(full)?;
         self.settle(number);

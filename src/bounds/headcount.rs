@@ -30,15 +30,25 @@ impl Headcount {
         Self { per_address, per_network, addresses: HashMap::new(), networks: HashMap::new() }
     }
 
+    /// Changes the limits. Nothing that is counted ends.
+    pub fn limit(&mut self, per_address: usize, per_network: usize) {
+        (self.per_address, self.per_network) = (per_address, per_network);
+    }
+
     /// Counts one more for `ip`, until [`Self::leave`].
     ///
     /// # Errors
     /// The limit that is reached; then nothing is counted.
     pub fn enter(&mut self, ip: IpAddr) -> Result<(), Crowded> {
         self.room(ip)?;
+        self.count(ip);
+        Ok(())
+    }
+
+    /// Counts one more for `ip`, whatever the limits are, until [`Self::leave`].
+    pub fn count(&mut self, ip: IpAddr) {
         *self.addresses.entry(address(ip)).or_default() += 1;
         *self.networks.entry(network(ip)).or_default() += 1;
-        Ok(())
     }
 
     /// Whether one more for `ip` is allowed.
@@ -97,6 +107,19 @@ mod tests {
         assert_eq!([(); 3].map(|()| count.enter(host(1))), [Ok(()), Ok(()), Err(Crowded::Address)]);
         assert_eq!([(); 2].map(|()| count.enter(host(2))), [Ok(()), Err(Crowded::Network)]);
         assert_eq!(count.enter([203, 0, 113, 1].into()), Ok(()), "another network has a share of its own");
+    }
+
+    #[test]
+    fn a_lower_limit_ends_nothing_and_admits_nobody_until_enough_have_left() {
+        let mut count = Headcount::new(3, 3);
+        assert_eq!([(); 3].map(|()| count.enter(host(1))), [Ok(()); 3]);
+        count.limit(1, 3);
+        assert_eq!((count.of_address(host(1)), count.enter(host(1))), (3, Err(Crowded::Address)));
+        count.leave(host(1));
+        count.leave(host(1));
+        assert_eq!(count.enter(host(1)), Err(Crowded::Address));
+        count.limit(2, 3);
+        assert_eq!(count.enter(host(1)), Ok(()));
     }
 
     #[test]

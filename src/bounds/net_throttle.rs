@@ -20,8 +20,13 @@ impl NetThrottle {
     /// No usage yet. One address has the rate `of_address`, and one network [`NETWORK_SHARE`] times as much.
     #[must_use]
     pub fn new(of_address: Rate) -> Self {
-        let of_network = of_address.times(NETWORK_SHARE.into());
-        Self { addresses: Throttle::new(of_address), networks: Throttle::new(of_network) }
+        Self { addresses: Throttle::new(of_address), networks: Throttle::new(of_network(of_address)) }
+    }
+
+    /// Changes the rate of one address, and with it that of a network. What was used stays used.
+    pub fn limit(&mut self, of_address: Rate) {
+        self.addresses.limit(of_address);
+        self.networks.limit(of_network(of_address));
     }
 
     /// Takes one from the rates of `ip`.
@@ -47,6 +52,10 @@ impl NetThrottle {
     pub fn wait(&self, ip: IpAddr, now: Moment) -> Duration {
         self.addresses.wait(&address(ip), now).max(self.networks.wait(&network(ip), now))
     }
+}
+
+fn of_network(of_address: Rate) -> Rate {
+    of_address.times(NETWORK_SHARE.into())
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ impl<K: Eq + Hash> Throttle<K> {
         Self { rate, buckets: HashMap::new() }
     }
 
+    /// Changes the rate. What was used stays used.
+    pub fn limit(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
     /// Takes one from the rate of `who`.
     ///
     /// # Errors

@@ -125,7 +125,7 @@ impl Pair {
         SOON.min(self.expiry().left(unix(self.begin)) / 4)
     }
 
-    fn invalid(&self, now: Unix) -> Option<CertificateError> {
+    pub(super) fn invalid(&self, now: Unix) -> Option<CertificateError> {
         let fault = if self.expiry().is_over(now) {
             Fault::Expired(day(self.end))
         } else if now < unix(self.begin) {

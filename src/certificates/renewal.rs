@@ -12,6 +12,7 @@ use crate::observed;
 /// Renews the certificates of a running daemon.
 #[derive(Debug)]
 pub struct Renewal {
+    certificates: Arc<Certificates>,
     orders: Sender<Order>,
     counted: Arc<Counted>,
     threads: Threads,
@@ -20,6 +21,7 @@ pub struct Renewal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Reload,
+    Replaced,
     Stop,
 }
 
@@ -47,13 +49,13 @@ impl Renewal {
         let counted = Arc::<Counted>::default();
         counted.expiry.set(certificates.expiry().last().as_secs());
         let (orders, inbox) = channel();
-        let reader = Reader { certificates, counted: Arc::clone(&counted), clock };
+        let reader = Reader { certificates: Arc::clone(&certificates), counted: Arc::clone(&counted), clock };
         let threads = Threads::default();
         threads.spawn("certificates".to_owned(), move || {
             reader.run(&inbox);
             Ok(())
         })?;
-        Ok(Self { orders, counted, threads })
+        Ok(Self { certificates, orders, counted, threads })
     }
 
     /// Has the thread read the files again and log the outcome.
@@ -62,11 +64,22 @@ impl Renewal {
         let _ = self.orders.send(Order::Reload);
     }
 
-    /// The thread's counters.
+    /// Uses other certificates, which were read from other files, from now on.
+    pub fn replace(&self, others: &Certificates) {
+        self.certificates.replace(others);
+        let _ = self.orders.send(Order::Replaced);
+    }
+
+    /// The thread's counters; `None` without certificates.
     #[must_use]
-    pub fn snapshot(&self) -> observed::Certificates {
+    pub fn snapshot(&self) -> Option<observed::Certificates> {
         let Counted { taken, refused, expiry } = &*self.counted;
-        observed::Certificates { expiry: expiry.get(), taken: taken.get(), refused: refused.get() }
+        let is_any = expiry.get() > 0;
+        is_any.then(|| observed::Certificates {
+            expiry: expiry.get(),
+            taken: taken.get(),
+            refused: refused.get(),
+        })
     }
 
     /// Waits until the thread ends without having been stopped, which is always a bug. No check asks whether the thread is
@@ -95,7 +108,13 @@ impl Reader {
         let mut watch = Watch::default();
         let mut look = self.clock.now().moment;
         loop {
-            match inbox.recv_timeout(look.since(self.clock.now().moment)) {
+            let order = if self.certificates.is_empty() {
+                // There is nothing to look at until an order comes.
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                inbox.recv_timeout(look.since(self.clock.now().moment))
+            };
+            match order {
                 Err(RecvTimeoutError::Timeout) => {
                     if watch.look(self.certificates.stamps()) {
                         self.reload(Cause::Change);
@@ -105,6 +124,11 @@ impl Reader {
                 Ok(Order::Reload) => {
                     watch.judged(self.certificates.stamps());
                     self.reload(Cause::Request);
+                }
+                Ok(Order::Replaced) => {
+                    watch = Watch::default();
+                    self.counted.expiry.set(self.certificates.expiry().last().as_secs());
+                    self.warn();
                 }
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -126,7 +150,6 @@ impl Reader {
             tracing::info!(taken, days, "new connections get a new certificate");
             self.warn();
         } else if refused.is_empty() && cause == Cause::Request {
-            tracing::info!("SIGHUP: the certificates have not changed");
             self.warn();
         }
     }

@@ -26,7 +26,7 @@ fn show(id: &str, key: &Secret) -> String {
     let (key, hash) = (key.reveal(), KeyHash::of(key.reveal()));
     format!(
         "The key, which is shown only once. Give it to the backend that will use it:\n\n    {key}\n\n\
-         Lines for config.toml, which take effect after a restart:\n\n[[http.keys]]\nid = \"{id}\"\nhash = \"{hash}\"\n"
+         Lines for config.toml, which take effect after a reload:\n\n[[http.keys]]\nid = \"{id}\"\nhash = \"{hash}\"\n"
     )
 }
 

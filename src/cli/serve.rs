@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -43,11 +44,12 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     let hangup = signal(SignalKind::hangup()).map_err(Failure::system)?;
     signals::ignore().map_err(Failure::system)?;
     let clock = Clock::start();
-    let daemon = Daemon::start_with(config, certificates, clock).map_err(|error| {
+    let started = Daemon::start_with(config, certificates, clock).map_err(|error| {
         let place = error.key().map(|key| config.source.place(key)).unwrap_or_default();
         Failure::system(format!("{place}{error}"))
-    })?;
-    announce(config, daemon.addresses());
+    });
+    let daemon = Arc::new(started?);
+    announce(config, &daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;
     let reason = tokio::select! {
@@ -120,19 +122,23 @@ fn offer_trial(config: &Config, daemon: &Daemon) {
         return;
     }
     let ttl = Duration::from_secs(3600);
-    if let Some(credential) = issue(daemon.credentials(), "trial", ttl) {
+    if let Some(credential) = issue(&daemon.credentials(), "trial", ttl) {
         let text = format!("to try it, use this credential for an hour: {}\n", show(&credential, ttl));
         // On a separate thread, because a paused terminal (Ctrl-S) must not block the daemon.
         drop(std::thread::Builder::new().spawn(move || std::io::stdout().write_all(text.as_bytes())));
     }
 }
 
-/// Rereads the certificates on SIGHUP. Without certificates SIGHUP is ignored, and does not end the daemon.
-async fn heed_hangup(daemon: &Daemon, mut hangup: Signal) -> Infallible {
+/// Reloads the configuration on SIGHUP, and notifies systemd before and after.
+async fn heed_hangup(daemon: &Arc<Daemon>, mut hangup: Signal) -> Infallible {
     while hangup.recv().await.is_some() {
-        if !daemon.reload_certificates() {
-            tracing::info!("SIGHUP: there are no certificates to reread; any other change needs a restart");
-        }
+        supervisor::notify_reloading().await;
+        let daemon = Arc::clone(daemon);
+        // On another thread, because a file system may hang, and signals and the watchdog must be served meanwhile.
+        let reloaded = tokio::task::spawn_blocking(move || daemon.reload_file());
+        // The daemon has logged what became of it.
+        drop(reloaded.await);
+        supervisor::notify(NotifyState::Ready).await;
     }
     std::future::pending().await
 }

@@ -20,9 +20,23 @@ pub(super) async fn notify(state: NotifyState<'static>) {
     }
 }
 
+/// Notifies systemd that a reload begins; [`NotifyState::Ready`] ends it. With the time, systemd 253 and later can tell it
+/// from an earlier one (`Type=notify-reload`).
+pub(super) async fn notify_reloading() {
+    let states = [Some(NotifyState::Reloading), NotifyState::monotonic_usec_now().ok()];
+    let told = tokio::time::timeout(PATIENCE, tell_all(states.into_iter().flatten().collect()));
+    if told.await.is_err() {
+        tracing::warn!("systemd does not read notifications");
+    }
+}
+
 /// Sends on another thread, because this one must handle signals.
 async fn tell(state: NotifyState<'static>) {
-    let told = tokio::task::spawn_blocking(move || sd_notify::notify(&[state]));
+    tell_all(vec![state]).await;
+}
+
+async fn tell_all(states: Vec<NotifyState<'static>>) {
+    let told = tokio::task::spawn_blocking(move || sd_notify::notify(&states));
     if let Err(error) = told.await.expect("it does not panic") {
         tracing::warn!(%error, "could not notify systemd");
     }

@@ -29,6 +29,12 @@ impl Source {
         Self { path: path.to_owned(), lines }
     }
 
+    /// The file; empty if there is none.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Where a key is, as an error begins: `file:line: key: `. Empty for a key that is not in the file.
     #[must_use]
     pub fn place(&self, key: &str) -> String {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::certificates::CertificateError;
 use crate::life::Denied;
 
-/// Why a daemon does not start.
+/// Why a daemon does not start, or does not take another configuration.
 #[derive(Debug)]
 pub enum StartError {
     /// An address cannot be listened on that this key of the configuration names.

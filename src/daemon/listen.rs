@@ -1,4 +1,4 @@
-//! Binds the addresses that clients reach the daemon by.
+//! Binds the addresses that clients reach the daemon by, at the start and when a reload adds some.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,11 +11,20 @@ use crate::relay::datagrams::DatagramSocket;
 use crate::sections::admin::AdminAddress;
 use crate::sections::value::Auto;
 
-/// Binds every address once for each of `threads` threads; returns the addresses as bound, and each thread's sockets.
+/// A listener: where the configuration wants it, and where it is. Only a port 0 in the configuration makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bound {
+    pub(super) wanted: SocketAddr,
+    pub(super) actual: SocketAddr,
+}
+
+/// Binds every one of `addresses`, which are the new ones of the `among` that `listen.udp` names, once for each of `threads`
+/// threads; returns the listeners, and each thread's sockets.
 pub(super) fn udp(
     addresses: &[SocketAddr],
+    among: usize,
     threads: usize,
-) -> Result<(Vec<SocketAddr>, Vec<Vec<DatagramSocket>>), StartError> {
+) -> Result<(Vec<Bound>, Vec<Vec<DatagramSocket>>), StartError> {
     let mut sockets: Vec<Vec<DatagramSocket>> = (0..threads).map(|_| Vec::new()).collect();
     let bind = |address: SocketAddr| {
         // The first socket must have the address alone; shared from the start, it might share with another Hairpin.
@@ -27,14 +36,15 @@ pub(super) fn udp(
         sockets.iter_mut().zip(all).for_each(|(sockets, socket)| sockets.push(socket));
         Ok(actual)
     };
-    Ok((each("listen.udp", addresses, bind)?, sockets))
+    Ok((each("listen.udp", addresses, among, bind)?, sockets))
 }
 
-/// Listens for TCP connections at every address that `key` names; returns the addresses as bound, and the sockets.
+/// Listens for TCP connections at every one of `addresses`, which are the new ones of the `among` that `key` names; returns the listeners, and their sockets.
 pub(super) fn tcp(
     key: &'static str,
     addresses: &[SocketAddr],
-) -> Result<(Vec<SocketAddr>, Vec<TcpListener>), StartError> {
+    among: usize,
+) -> Result<(Vec<Bound>, Vec<TcpListener>), StartError> {
     let mut sockets = Vec::with_capacity(addresses.len());
     let bind = |address| {
         let socket = Door::bind(address)?;
@@ -42,7 +52,7 @@ pub(super) fn tcp(
         sockets.push(socket);
         Ok(actual)
     };
-    Ok((each(key, addresses, bind)?, sockets))
+    Ok((each(key, addresses, among, bind)?, sockets))
 }
 
 /// Binds the addresses of administrators; returns the addresses as bound, and the sockets. "auto" is a Unix socket in the
@@ -71,19 +81,20 @@ pub(super) fn admin(
 fn each(
     key: &'static str,
     addresses: &[SocketAddr],
+    among: usize,
     mut bind: impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
-) -> Result<Vec<SocketAddr>, StartError> {
+) -> Result<Vec<Bound>, StartError> {
     let mut bound = Vec::with_capacity(addresses.len());
     for address in addresses {
         match bind(*address) {
-            Ok(actual) => bound.push(actual),
-            Err(error) if is_family_missing(*address, &error) && addresses.len() > 1 => {
+            Ok(actual) => bound.push(Bound { wanted: *address, actual }),
+            Err(error) if is_family_missing(*address, &error) && among > 1 => {
                 tracing::warn!(%address, "this machine has no IPv6; serving only IPv4");
             }
             Err(error) => return Err(StartError::Listen(key, *address, error)),
         }
     }
-    match (bound.is_empty(), addresses.first()) {
+    match (bound.is_empty() && addresses.len() == among, addresses.first()) {
         (true, Some(address)) => {
             Err(StartError::Listen(key, *address, io::ErrorKind::AddrNotAvailable.into()))
         }

@@ -1,19 +1,18 @@
-//! Translates the configuration into the plans that the services are started from.
+//! Translates the configuration into the plans of the services, at the start and for a reload.
 //!
 //! This is the only place that knows both what `config.toml` says and what the services want to know: defaults that
 //! depend on each other, and units that differ, are worked out here.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin;
 use crate::bounds::rate::Rate;
-use crate::certificates::Certificates;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::daemon::Addresses;
+use crate::daemon::resources::{Connections, Resources};
 use crate::front;
 use crate::http::{self, origins::Origins};
 use crate::ice::{IceServers, Served};
@@ -38,13 +37,16 @@ pub(super) struct Found {
     pub(super) addresses: Addresses,
     /// What the interfaces of this machine say.
     pub(super) own: Own,
-    /// The certificates, if there are any.
-    pub(super) certificates: Option<Arc<Certificates>>,
-    /// The secret for this run, if the configuration has neither a secret nor a user.
+    /// What the machine can bear.
+    pub(super) resources: Resources,
+    /// The secret for this run, if there was a time when the configuration had neither a secret nor a user. It stays valid
+    /// behind configured ones, because credentials were made with it.
     pub(super) secret: Option<Secret>,
+    /// The credentials that were valid before this reload.
+    pub(super) former: Option<Credentials>,
 }
 
-/// What each service is started from.
+/// What each service works by.
 pub(super) struct Plans {
     pub(super) relay: relay::Plan,
     pub(super) rooms: signaling::Plan,
@@ -55,14 +57,14 @@ pub(super) struct Plans {
 
 /// Makes the plans.
 pub(super) fn plans(config: &Config, found: &Found) -> Plans {
-    let credentials = credentials(config, found.secret.clone());
+    let credentials = credentials(config, found);
     let ice = ice(config, &found.addresses);
     Plans {
         relay: relay(config, found, credentials.clone()),
         rooms: rooms(config, credentials.clone(), ice.clone()),
         site: site(config, found, credentials, ice),
         front: front::Plan {
-            certificates: found.certificates.clone(),
+            connections: connections(config, found).bounds,
             proxies: config.listen.proxies.clone(),
             handshakes_per_ip: config.limits.handshakes_per_ip.get(),
         },
@@ -70,10 +72,20 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
     }
 }
 
-fn credentials(config: &Config, secret: Option<Secret>) -> Credentials {
-    let secrets = config.credentials.secrets.iter().cloned().chain(secret).collect();
-    let users = config.credentials.users.clone();
-    Credentials::new(config.credentials.realm.as_str(), secrets, users, config.credentials.check_expiry)
+fn credentials(config: &Config, found: &Found) -> Credentials {
+    let secrets = config.credentials.secrets.iter().cloned().chain(found.secret.clone()).collect();
+    let (realm, users) = (config.credentials.realm.as_str(), config.credentials.users.clone());
+    let credentials = Credentials::new(realm, secrets, users, config.credentials.check_expiry);
+    match &found.former {
+        Some(former) => credentials.in_place_of(former),
+        None => credentials,
+    }
+}
+
+/// How many connections there may be.
+pub(super) fn connections(config: &Config, found: &Found) -> Connections {
+    let relay_sockets = config.relay.ports.len() * found.addresses.relay.len();
+    Connections::new(&config.limits, relay_sockets, &found.resources)
 }
 
 fn ice(config: &Config, addresses: &Addresses) -> IceServers {
@@ -83,7 +95,7 @@ fn ice(config: &Config, addresses: &Addresses) -> IceServers {
 }
 
 fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Plan {
-    let Found { addresses, own, certificates: _, secret: _ } = found;
+    let Found { addresses, own, .. } = found;
     let listeners = listeners(addresses);
     // A NAT's public side, and what we are bound to, belong to this machine whatever its interfaces say.
     let relayed = addresses.relay.iter().flat_map(|address| [address.bind, address.public]);
@@ -211,7 +223,7 @@ mod tests {
             admin: Vec::new(),
         };
         let own = Own::new(vec![ip("127.0.0.1"), ip("10.0.0.5")], &[]);
-        Found { addresses, own, certificates: None, secret: None }
+        Found { addresses, own, resources: Resources::default(), secret: None, former: None }
     }
 
     #[test]
@@ -246,6 +258,15 @@ mod tests {
         assert_eq!([all, network, address], [900, 450, 225]);
         assert_eq!(limits.bytes, Rate::new(3_125_000, Duration::from_secs(1), 3_125_000));
         assert_eq!((limits.user_bytes, limits.total_bytes), (None, None));
+    }
+
+    #[test]
+    fn the_secret_of_this_run_stays_valid_behind_one_that_is_configured_later() {
+        let mut config = Config::default();
+        config.credentials.secrets = vec![Secret::new("configured")];
+        let found = Found { secret: Some(Secret::new("made for this run")), ..behind_a_nat() };
+        let secrets = plans(&config, &found).site.credentials.secrets().to_vec();
+        assert_eq!(secrets, ["configured", "made for this run"].map(Secret::new));
     }
 
     #[test]

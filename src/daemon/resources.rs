@@ -7,7 +7,7 @@ use crate::sections::limits::Limits;
 use crate::sections::number::Count;
 
 /// What the machine, and whoever started the daemon, lets it have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Resources {
     /// Files that it may have open.
     files: u64,

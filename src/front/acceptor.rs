@@ -1,5 +1,6 @@
 //! Accepts connections at every door, and identifies each client's address and protocol.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use ipnet::IpNet;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConnection;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
 use tokio_rustls::server::TlsStream;
 
 use crate::bounds::FIRST_MESSAGE;
@@ -20,12 +21,12 @@ use crate::bounds::admission::{Admission, Permit};
 use crate::bounds::notice::Notice;
 use crate::certificates::{Alpn, Certificates};
 use crate::clock::{Clock, Moment};
+use crate::current::Current;
 use crate::front::counters::{FrontCounters, Handshake, Identity};
 use crate::front::door::{Door, Kind};
 use crate::front::proxy_header::Ends;
-use crate::front::{Handshakes, proxy_header};
+use crate::front::{Handshakes, Order, proxy_header};
 use crate::http::connection::{self, Protocol};
-use crate::life::Order;
 use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::datagrams::give_back_memory;
@@ -37,12 +38,12 @@ pub(super) struct Acceptor {
     pub(super) relay: Relay,
     /// Limits the number of connections.
     pub(super) admission: Arc<Admission>,
-    /// The certificates for TLS clients; without them there is no TLS.
-    pub(super) certificates: Option<Arc<Certificates>>,
+    /// The certificates for TLS clients; without any there is no TLS.
+    pub(super) certificates: Arc<Certificates>,
     /// Limits the rate of TLS handshakes.
-    pub(super) handshakes: Handshakes,
+    pub(super) handshakes: Arc<Handshakes>,
     /// The proxies whose connections begin with a PROXY protocol header.
-    pub(super) proxies: Vec<IpNet>,
+    pub(super) proxies: Arc<Current<Vec<IpNet>>>,
     /// The clock.
     pub(super) clock: Clock,
     /// Counts connections.
@@ -78,20 +79,47 @@ impl Acceptor {
             // These tasks run until they are dropped.
             let mut duties = JoinSet::new();
             duties.spawn(Arc::clone(&acceptor).tidy());
-            for Door { socket, kind } in doors {
-                duties.spawn(Arc::clone(&acceptor).accept(TcpListener::from_std(socket)?, kind));
+            let mut open = HashMap::new();
+            for door in doors {
+                acceptor.open(door, &mut duties, &mut open)?;
             }
             loop {
                 tokio::select! {
                     order = inbox.recv() => match order {
                         // If the receiver is gone, the answer is not needed any more.
                         Some(Order::Ping(ping)) => drop(ping.send(())),
+                        Some(Order::Open(doors)) => for door in doors {
+                            if let Err(error) = acceptor.open(door, &mut duties, &mut open) {
+                                tracing::error!(%error, "cannot wait for connections at a new address");
+                            }
+                        },
+                        Some(Order::Close(addresses)) => {
+                            let closing = addresses.iter().filter_map(|address| open.remove(address));
+                            closing.for_each(|door| door.abort());
+                        }
                         Some(Order::Stop) | None => return Ok(()),
                     },
-                    Some(_) = duties.join_next() => return Err(io::Error::other("a task has panicked")),
+                    Some(ended) = duties.join_next() => match ended {
+                        // A door that was closed.
+                        Err(error) if error.is_cancelled() => {}
+                        Ok(()) | Err(_) => return Err(io::Error::other("a task has panicked")),
+                    },
                 }
             }
         })
+    }
+
+    /// Accepts connections at a door, until its task is aborted.
+    fn open(
+        self: &Arc<Self>,
+        Door { socket, kind }: Door,
+        duties: &mut JoinSet<()>,
+        open: &mut HashMap<SocketAddr, AbortHandle>,
+    ) -> io::Result<()> {
+        let address = socket.local_addr()?;
+        let task = duties.spawn(Arc::clone(self).accept(TcpListener::from_std(socket)?, kind));
+        open.insert(address, task);
+        Ok(())
     }
 
     /// Returns memory to the system after many connections have closed. Otherwise freed memory stays with the process,
@@ -175,9 +203,9 @@ impl Acceptor {
             return plain_http(socket, from.ip(), permit);
         }
         let ends = self.ends(&mut socket, from, &permit, kind).await?;
-        match &self.certificates {
-            Some(certificates) if matches!(kind, Kind::Tls(_)) || speaks_tls(&socket).await? => {
-                self.identify_in_tls(socket, ends, permit, certificates).await
+        match self.certificates.current() {
+            Some(tls) if matches!(kind, Kind::Tls(_)) || speaks_tls(&socket).await? => {
+                self.identify_in_tls(socket, ends, permit, tls).await
             }
             _ => turn(socket, None, ends, since, permit),
         }
@@ -206,7 +234,7 @@ impl Acceptor {
         socket: TcpStream,
         ends: Ends,
         permit: Permit,
-        certificates: &Certificates,
+        tls: Arc<ServerConfig>,
     ) -> Result<Identified, Ending> {
         let peer = ends.client.ip();
         if !self.handshakes.may_begin(peer, self.clock.now().moment) {
@@ -214,7 +242,7 @@ impl Acceptor {
             return Err(Ending::TooManyHandshakes);
         }
         let handshake = self.counters.begin_handshake();
-        let accepted = TlsAcceptor::from(certificates.current()).accept(socket).into_fallible().await;
+        let accepted = TlsAcceptor::from(tls).accept(socket).into_fallible().await;
         let mut stream = match accepted {
             Ok(stream) => stream,
             Err((error, socket)) => {
@@ -239,7 +267,7 @@ impl Acceptor {
     fn is_proxy(&self, ip: IpAddr, kind: &Kind) -> bool {
         match kind {
             Kind::Http(server) => server.is_proxy(ip),
-            Kind::Any(_) | Kind::Tls(_) => self.proxies.iter().any(|net| net.contains(&ip)),
+            Kind::Any(_) | Kind::Tls(_) => self.proxies.get().iter().any(|net| net.contains(&ip)),
         }
     }
 

@@ -6,7 +6,8 @@
 //! the same NAT.
 
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bounds::net_throttle::NetThrottle;
@@ -20,7 +21,8 @@ pub(super) struct Handshakes {
     begun: Mutex<NetThrottle>,
     /// The handshakes above the rates of their addresses and networks, of all clients together.
     spare: SharedBucket,
-    spare_rate: Rate,
+    /// Of one address, per second.
+    allowed: AtomicU64,
     refused: Notice,
 }
 
@@ -33,20 +35,24 @@ impl Handshakes {
     /// Allows one address `per_second` handshakes in the long run.
     #[must_use]
     pub(super) fn new(per_second: u64) -> Self {
-        let rate = Rate::new(per_second, Duration::from_secs(1), per_second * BURST);
         Self {
-            begun: Mutex::new(NetThrottle::new(rate)),
+            begun: Mutex::new(NetThrottle::new(rate(per_second))),
             spare: SharedBucket::default(),
-            spare_rate: Rate::per_second(per_second.saturating_mul(SPARE)),
+            allowed: per_second.into(),
             refused: Notice::new(),
         }
     }
 
+    /// Changes the rate of one address, and with it the others.
+    pub(super) fn limit(&self, per_second: u64) {
+        self.begun().limit(rate(per_second));
+        self.allowed.store(per_second, Ordering::Relaxed);
+    }
+
     /// Whether a client may begin a handshake; counts it if so.
     pub(super) fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
-        // A panic elsewhere leaves the buckets as they were.
-        let sure = self.begun.lock().unwrap_or_else(PoisonError::into_inner).take(ip, now).is_ok();
-        let may = sure || self.spare.take(self.spare_rate, 1, now);
+        let spare = Rate::per_second(self.allowed.load(Ordering::Relaxed).saturating_mul(SPARE));
+        let may = self.begun().take(ip, now).is_ok() || self.spare.take(spare, 1, now);
         if !may && let Some(times) = self.refused.due(now) {
             tracing::info!(
                 times,
@@ -56,6 +62,15 @@ impl Handshakes {
         }
         may
     }
+
+    /// A panic elsewhere leaves the buckets as they were.
+    fn begun(&self) -> MutexGuard<'_, NetThrottle> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rate(per_second: u64) -> Rate {
+    Rate::new(per_second, Duration::from_secs(1), per_second * BURST)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The state that all handlers share: one value, made when the daemon starts.
+//! The state that all handlers share: one value, made when the daemon starts. A reload replaces its rules.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,15 +12,18 @@ use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
+use crate::current::Current;
 use crate::http::counters::HttpCounters;
 use crate::http::keys::Keys;
-use crate::http::origins::Origins;
 use crate::http::plan::Plan;
 use crate::http::problem::Problem;
 use crate::http::refusals::Refusals;
+use crate::http::requester::Trust;
+use crate::http::screen::Policy;
 use crate::ice::IceServers;
 use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
+use crate::sections::http::ApiKey;
 use crate::signaling::hub::Hub;
 
 /// The state that all handlers share.
@@ -29,18 +32,12 @@ pub(super) struct AppState {
     pub(super) clock: Clock,
     /// Counts requests.
     pub(super) counters: Arc<HttpCounters>,
-    /// Which pages may do what.
-    pub(super) origins: Arc<Origins>,
+    /// What the senders of requests are recognised by.
+    pub(super) trust: Arc<Current<Trust>>,
+    /// The headers of every answer.
+    pub(super) policy: Arc<Current<Policy>>,
     /// Logs refused pages.
     pub(super) refusals: Refusals,
-    /// Who may create rooms and test the connection.
-    pub(super) create: Create,
-    /// Issues credentials, and knows the revoked ones.
-    pub(super) credentials: Credentials,
-    /// The servers that credentials are for.
-    pub(super) ice: IceServers,
-    /// Makes and checks room tokens.
-    pub(super) room_tokens: RoomTokens,
     /// The relay, which revokes credentials.
     pub(super) relay: Relay,
     /// The rooms.
@@ -49,8 +46,21 @@ pub(super) struct AppState {
     pub(super) checks: Limiter,
     /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
+    rules: Current<Rules>,
     keys: Mutex<Keys>,
     rng: Mutex<StdRng>,
+}
+
+/// What the configuration decides for handlers.
+pub(super) struct Rules {
+    /// Who may create rooms and test the connection.
+    pub(super) create: Create,
+    /// Issues credentials, and knows the revoked ones.
+    pub(super) credentials: Credentials,
+    /// The servers that credentials are for.
+    pub(super) ice: IceServers,
+    /// Makes and checks room tokens.
+    pub(super) room_tokens: RoomTokens,
 }
 
 /// A rate limit for each client address and network.
@@ -70,16 +80,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 impl AppState {
     /// The initial state. `seed` must be unpredictable: it makes the names of users for whom a backend gives no name.
     pub(super) fn new(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
-        let Plan { origins, create, credentials, ice, keys, proxies: _ } = plan;
+        let (trust, rules, keys) = split(plan);
         Self {
             clock,
             counters: Arc::default(),
-            origins: Arc::new(origins),
+            policy: Arc::new(Current::new(Policy::of(&trust.origins))),
+            trust: Arc::new(Current::new(trust)),
             refusals: Refusals::default(),
-            create,
-            room_tokens: RoomTokens::new(credentials.secrets()),
-            credentials,
-            ice,
+            rules: Current::new(rules),
             relay,
             hub,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
@@ -87,6 +95,20 @@ impl AppState {
             keys: Mutex::new(Keys::new(&keys)),
             rng: Mutex::new(StdRng::from_seed(seed)),
         }
+    }
+
+    /// Replaces what the configuration decides. What was counted stays counted.
+    pub(super) fn apply(&self, plan: Plan) {
+        let (trust, rules, keys) = split(plan);
+        self.keys().apply(&keys);
+        self.rules.set(rules);
+        self.policy.set(Policy::of(&trust.origins));
+        self.trust.set(trust);
+    }
+
+    /// What the configuration decides. A handler asks once, so that all its answers are of one configuration.
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        self.rules.get()
     }
 
     /// The API keys. Their counts are consistent after every statement, so a poisoned lock does no harm.
@@ -100,6 +122,12 @@ impl AppState {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
+}
+
+fn split(plan: Plan) -> (Trust, Rules, Vec<ApiKey>) {
+    let Plan { origins, create, credentials, ice, keys, proxies } = plan;
+    let room_tokens = RoomTokens::new(credentials.secrets());
+    (Trust { origins, proxies }, Rules { create, credentials, ice, room_tokens }, keys)
 }
 
 impl Limiter {

@@ -59,7 +59,7 @@ pub(super) fn admit(state: &AppState, requester: &Requester, shown: Shown<'_>) -
     if allowed {
         return Ok(key);
     }
-    state.refusals.page(requester, &state.origins, now);
+    state.refusals.page(requester, &state.trust.get().origins, now);
     Err(Problem::origin_forbidden(FOREIGN_PAGE))
 }
 

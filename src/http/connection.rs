@@ -15,7 +15,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -23,17 +22,16 @@ use tower_service::Service as _;
 
 use crate::bounds::admission::Permit;
 use crate::clock::Clock;
+use crate::current::Current;
 use crate::http::bounded_stream::{BoundedStream, Control};
 use crate::http::frames::Frames;
-use crate::http::origins::Origins;
-use crate::http::requester::Requester;
+use crate::http::requester::{Requester, Trust};
 
 /// Serves the connections that the front hands over. Clones are the same server.
 #[derive(Debug, Clone)]
 pub struct Server {
     router: Router,
-    origins: Arc<Origins>,
-    proxies: Arc<[IpNet]>,
+    trust: Arc<Current<Trust>>,
     clock: Clock,
     /// Whether the server has stopped taking requests. Each connection holds a receiver.
     stopped: Arc<watch::Sender<bool>>,
@@ -92,10 +90,10 @@ const LIFETIME: Duration = Duration::from_secs(600);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves `router`. Trusts `proxies` to name their clients, and identifies pages by `origins`.
+    /// Serves `router`, and recognises senders by `trust`.
     #[must_use]
-    pub fn new(router: Router, origins: Arc<Origins>, proxies: &[IpNet], clock: Clock) -> Self {
-        Self { router, origins, proxies: proxies.into(), clock, stopped: Arc::default() }
+    pub fn new(router: Router, trust: Arc<Current<Trust>>, clock: Clock) -> Self {
+        Self { router, trust, clock, stopped: Arc::default() }
     }
 
     /// The number of open connections, without open WebSockets.
@@ -115,7 +113,7 @@ impl Server {
         *request.uri_mut() = Uri::from_static("/healthz");
         request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
         let (ip, secure) = (IpAddr::from(Ipv4Addr::LOCALHOST), false);
-        let requester = Requester::of(ip, secure, request.headers(), &self.proxies, &self.origins);
+        let requester = Requester::of(ip, secure, request.headers(), &self.trust.get());
         request.extensions_mut().insert(requester);
         let Ok(response) = self.router.clone().call(request).await;
         response.status()
@@ -124,7 +122,7 @@ impl Server {
     /// Whether an address is that of a trusted proxy.
     #[must_use]
     pub fn is_proxy(&self, ip: IpAddr) -> bool {
-        self.proxies.iter().any(|net| net.contains(&ip.to_canonical()))
+        self.trust.get().proxies.iter().any(|net| net.contains(&ip.to_canonical()))
     }
 
     /// Serves a connection until it ends or becomes a WebSocket. Its permit lives until the stream is closed, in both cases.
@@ -177,7 +175,7 @@ impl Server {
             permit.renew();
         }
         let mut request = request.map(Body::new);
-        let requester = Requester::of(peer, secure, request.headers(), &self.proxies, &self.origins);
+        let requester = Requester::of(peer, secure, request.headers(), &self.trust.get());
         request.extensions_mut().insert(requester);
         request.extensions_mut().insert(control);
         self.router.call(request).await

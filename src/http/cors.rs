@@ -32,7 +32,7 @@ pub(super) async fn share(requester: Requester, request: Request, next: Next) ->
 /// Answers a preflight request.
 pub(super) async fn preflight(State(state): State<Arc<AppState>>, requester: Requester) -> Response {
     if !requester.page.may_read() {
-        state.refusals.page(&requester, &state.origins, state.clock.now().moment);
+        state.refusals.page(&requester, &state.trust.get().origins, state.clock.now().moment);
         return Problem::origin_forbidden(FOREIGN_PAGE).into_response();
     }
     let allowed = [

@@ -68,6 +68,19 @@ impl Keys {
         }
     }
 
+    /// Accepts `keys` from now on. A key that stays has been used as often as before.
+    pub fn apply(&mut self, keys: &[ApiKey]) {
+        if self.keys.iter().map(|counted| &counted.key).eq(keys) {
+            return;
+        }
+        let Self { keys: former, failures, .. } = std::mem::replace(self, Self::new(keys));
+        self.failures = failures;
+        for counted in &mut self.keys {
+            let known = former.iter().find(|other| other.key.hash == counted.key.hash);
+            counted.used = known.map_or_else(Bucket::default, |other| other.used);
+        }
+    }
+
     /// The valid key in a request from `ip`.
     ///
     /// # Errors
@@ -156,6 +169,18 @@ mod tests {
         let mut keys = keys();
         let used = (0..200).filter(|_| show(&mut keys, "key of one", HOME, 0).is_ok()).count();
         assert_eq!(used, 100);
+    }
+
+    #[test]
+    fn a_key_that_stays_was_used_as_often_as_before_and_one_that_goes_is_unknown() {
+        let mut keys = keys();
+        let one = keys.keys[0].key.clone();
+        let used =
+            |keys: &mut Keys, at| (0..200).filter(|_| show(keys, "key of one", HOME, at).is_ok()).count();
+        assert_eq!(used(&mut keys, 0), 100);
+        keys.apply(&[ApiKey { per_minute: Count::of::<120>(), ..one }]);
+        assert_eq!([used(&mut keys, 0), used(&mut keys, 30)], [0, 60]);
+        assert_eq!(show(&mut keys, "key of two", HOME, 0), Err(Denied::Unknown));
     }
 
     #[test]

@@ -125,7 +125,7 @@ mod tests {
     use axum::http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::http::requester::Requester;
+    use crate::http::requester::{Requester, Trust};
 
     fn origins() -> Origins {
         let public = Origin::parse("https://call.example.org").unwrap();
@@ -140,7 +140,8 @@ mod tests {
     }
 
     fn seen(headers: &HeaderMap, direct: bool) -> PageOf {
-        Requester::of([127, 0, 0, 1].into(), !direct, headers, &[], &origins()).page
+        let trust = Trust { origins: origins(), proxies: Vec::new() };
+        Requester::of([127, 0, 0, 1].into(), !direct, headers, &trust).page
     }
 
     const PLAIN: [&str; 4] =

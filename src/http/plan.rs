@@ -1,4 +1,4 @@
-//! The site's configuration.
+//! The site's configuration, at the start and after a reload.
 
 use ipnet::IpNet;
 
@@ -8,7 +8,7 @@ use crate::ice::IceServers;
 use crate::room_token::Create;
 use crate::sections::http::ApiKey;
 
-/// The configuration that the site starts with.
+/// The configuration of the site.
 pub struct Plan {
     /// Which pages may do what.
     pub origins: Origins,

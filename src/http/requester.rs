@@ -12,6 +12,15 @@ use crate::http::forwarded::{client_address, is_direct};
 use crate::http::origins::{Origins, PageOf};
 use crate::http::problem::Problem;
 
+/// What senders are recognised by.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// Which pages may do what.
+    pub origins: Origins,
+    /// The reverse proxies that are trusted to name their clients.
+    pub proxies: Vec<IpNet>,
+}
+
 /// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requester {
@@ -25,9 +34,10 @@ pub struct Requester {
 
 impl Requester {
     /// The sender of a request with `headers` over a connection from `peer`, which uses TLS if `secure`. Only the addresses
-    /// that `proxies` wrote into `X-Forwarded-For` count.
+    /// that trusted proxies wrote into `X-Forwarded-For` count.
     #[must_use]
-    pub fn of(peer: IpAddr, secure: bool, headers: &HeaderMap, proxies: &[IpNet], origins: &Origins) -> Self {
+    pub fn of(peer: IpAddr, secure: bool, headers: &HeaderMap, trust: &Trust) -> Self {
+        let Trust { origins, proxies } = trust;
         let mut lines = headers.get_all(ORIGIN).iter();
         let origin = lines.next().filter(|_| lines.next().is_none()).cloned();
         let page = if headers.contains_key(ORIGIN) {

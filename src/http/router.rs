@@ -13,7 +13,6 @@ use crate::http::app_state::AppState;
 use crate::http::bounded_stream::Control;
 use crate::http::counters::Route;
 use crate::http::problem::Problem;
-use crate::http::screen::Policy;
 use crate::http::{api, assets, screen, websocket};
 
 /// Bytes of the largest request body; a larger one is answered 413.
@@ -21,7 +20,6 @@ const BODY_MAX: usize = 16 << 10;
 
 /// Every route, with `state` for its handlers.
 pub(super) fn router(state: Arc<AppState>) -> Router {
-    let policy = Arc::new(Policy::of(&state.origins));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/ws", get(websocket::upgrade))
@@ -32,7 +30,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(screen::screen))
         .layer(from_fn_with_state(Arc::clone(&state), count))
-        .layer(from_fn_with_state(policy, screen::harden))
+        .layer(from_fn_with_state(Arc::clone(&state.policy), screen::harden))
         .with_state(state)
 }
 

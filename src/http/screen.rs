@@ -12,6 +12,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use crate::current::Current;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
 
@@ -54,9 +55,9 @@ impl Policy {
 }
 
 /// Adds the headers of the policy, unless the route has set them itself.
-pub async fn harden(State(policy): State<Arc<Policy>>, request: Request, next: Next) -> Response {
+pub async fn harden(State(policy): State<Arc<Current<Policy>>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    for (name, value) in &policy.0 {
+    for (name, value) in &policy.get().0 {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response

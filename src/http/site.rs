@@ -8,7 +8,6 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::http::app_state::AppState;
 use crate::http::connection::Server;
-use crate::http::counters::HttpCounters;
 use crate::http::plan::Plan;
 use crate::http::router::router;
 use crate::observed;
@@ -16,10 +15,9 @@ use crate::relay::Relay;
 use crate::signaling::hub::Hub;
 
 /// A running site. It has no thread: its connections are served on the front's thread.
-#[derive(Debug)]
 pub struct Site {
     server: Server,
-    counters: Arc<HttpCounters>,
+    state: Arc<AppState>,
 }
 
 impl Site {
@@ -27,10 +25,14 @@ impl Site {
     /// makes the names of users for whom a backend gives no name.
     #[must_use]
     pub fn start(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
-        let proxies = plan.proxies.clone();
         let state = Arc::new(AppState::new(plan, relay, hub, clock, seed));
-        let (origins, counters) = (Arc::clone(&state.origins), Arc::clone(&state.counters));
-        Self { server: Server::new(router(state), origins, &proxies, clock), counters }
+        let server = Server::new(router(Arc::clone(&state)), Arc::clone(&state.trust), clock);
+        Self { server, state }
+    }
+
+    /// Serves by another plan from now on, on open connections too.
+    pub fn apply(&self, plan: Plan) {
+        self.state.apply(plan);
     }
 
     /// The server for HTTP connections.
@@ -47,7 +49,7 @@ impl Site {
     /// The number of the site's connections, and its counters.
     #[must_use]
     pub fn snapshot(&self) -> observed::Site {
-        self.counters.snapshot(self.server.connections())
+        self.state.counters.snapshot(self.server.connections())
     }
 
     /// Stops taking requests. Responses that are not sent when the front stops are lost.

@@ -58,7 +58,7 @@ fn admit(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<(WebSocketUpgrade, SocketHandle), Problem> {
     let Some(needs_token) = requester.page.needs_token() else {
-        state.refusals.page(requester, &state.origins, state.clock.now().moment);
+        state.refusals.page(requester, &state.trust.get().origins, state.clock.now().moment);
         return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     };
     let upgrade = upgrade.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;

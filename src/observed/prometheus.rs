@@ -69,6 +69,12 @@ fn render_allocations(text: &mut Text, relay: &Relay) {
     for (shard, count) in relay.allocations.iter().enumerate() {
         shards.with(&[("shard", &shard.to_string())], count);
     }
+    let help = "Live allocations by the secret that signed the credential; 0 is the newest one.";
+    let mut secrets = text.gauge("hairpin_secret_allocations", help);
+    for (generation, count) in relay.secrets.live.iter().enumerate() {
+        secrets.with(&[("generation", &generation.to_string())], count);
+    }
+    secrets.with(&[("generation", "removed")], relay.secrets.removed);
     text.gauge("hairpin_permissions", "Permissions of live allocations.").value(relay.permissions);
     text.gauge("hairpin_channels", "Channels of live allocations, bound or reserved.").value(relay.channels);
     let mut answers = text.counter("hairpin_answers_total", "Answers to STUN and TURN requests.");
@@ -194,9 +200,13 @@ fn render_certificates(text: &mut Text, certificates: &Certificates) {
 }
 
 fn render_reloads(text: &mut Text, reloads: &Reloads) {
-    let Reloads { good, bad } = *reloads;
+    let Reloads { good, bad, last, last_good } = *reloads;
     text.counter("hairpin_reloads_total", "Reloads of the configuration.")
         .each("outcome", [("good", good), ("bad", bad)]);
+    let help = "When the configuration was last reloaded, as a Unix time; 0 is never.";
+    text.gauge("hairpin_last_reload_timestamp_seconds", help).value(last);
+    let help = "0 if the last reload changed nothing because the configuration was wrong, 1 otherwise.";
+    text.gauge("hairpin_last_reload_success", help).value(u8::from(last_good || last == 0));
 }
 
 fn render_process(text: &mut Text, process: &Process) {

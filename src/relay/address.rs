@@ -81,6 +81,12 @@ impl From<StreamId> for u32 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u16);
 
+impl From<ListenerId> for u32 {
+    fn from(id: ListenerId) -> Self {
+        id.0.into()
+    }
+}
+
 /// Identifies a connection between an allocation and a peer (RFC 6062 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);

@@ -12,6 +12,7 @@
 //! sessions(wanted, from, now)             shows some allocations to an administrator, as session does one
 //! end_session(id, now, ports)             an administrator ends an allocation, as end_user does those of a user
 //! set_own(own, ports)                     the machine's addresses have changed
+//! apply(settings, peers, fixed, ports)    the configuration has changed
 //! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
 //! may_carry, on_carried                   bytes on such a connection
 //! expire(now, ports)                      ends what has expired; due at next_deadline()
@@ -157,10 +158,10 @@ impl Engine {
         let mut rng = StdRng::from_seed(seed);
         Self {
             challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
+            purse: Purse::new(&shared.settings.limits, shared.carried),
             settings: shared.settings,
             peers: shared.peers,
             nonces: shared.nonces,
-            purse: Purse::new(shared.quotas.bandwidth()),
             quotas: shared.quotas,
             answers: shared.answers,
             notices: shared.notices,
@@ -382,7 +383,7 @@ impl Engine {
     /// victim. Over TCP and TLS the source cannot be spoofed; and an answer that is not longer than the request does
     /// not amplify.
     fn afford_answer(&self, path: ClientPath, now: Now) -> Result<(), Ignored> {
-        if path.is_stream() || self.answers.may_answer(path.client.ip(), now.moment) {
+        if path.is_stream() || self.answers.may_answer(&self.settings.limits, path.client.ip(), now.moment) {
             return Ok(());
         }
         self.notices.answers(now.moment);

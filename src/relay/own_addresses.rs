@@ -15,6 +15,15 @@ use crate::relay::shard::{Command, Handle};
 /// How often the interfaces are read.
 const PERIOD: Duration = Duration::from_secs(1);
 
+/// An order to the thread.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// These addresses belong to the machine from now on, even if no interface has them.
+    Fixed(Vec<IpAddr>),
+    /// End.
+    Stop,
+}
+
 /// The last known addresses and networks of this machine.
 pub(super) struct OwnAddresses {
     known: Own,
@@ -29,12 +38,14 @@ impl OwnAddresses {
         Self { known, fixed, unreadable: Notice::new() }
     }
 
-    /// Reads the interfaces every second and sends changes to the shards, until it receives the order to stop.
-    pub(super) fn follow(mut self, shards: &[Handle], clock: Clock, stop: &Receiver<()>) {
+    /// Reads the interfaces every second and sends changes to the shards, until it is ordered to stop.
+    pub(super) fn follow(mut self, shards: &[Handle], clock: Clock, inbox: &Receiver<Order>) {
         let mut look = clock.now().moment + PERIOD;
         loop {
-            match stop.recv_timeout(look.since(clock.now().moment)) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+            match inbox.recv_timeout(look.since(clock.now().moment)) {
+                // The shards know them already; the next look removes those that are not fixed any more.
+                Ok(Order::Fixed(fixed)) => self.fixed = fixed,
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let now = clock.now().moment;
                     look = now + PERIOD;

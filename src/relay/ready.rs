@@ -39,6 +39,12 @@ impl<Id: Copy + Into<u32>> Ready<Id> {
         Some(id)
     }
 
+    /// How many wait.
+    #[must_use]
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether no id waits.
     #[must_use]
     pub(super) fn is_empty(&self) -> bool {

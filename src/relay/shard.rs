@@ -6,16 +6,17 @@
 
 mod bridge;
 mod datagram;
+mod listeners;
 pub(super) mod sessions;
 mod stream;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::bounds::admission::Admission;
@@ -23,14 +24,18 @@ use crate::clock::{Clock, Moment, Now};
 use crate::metrics::Counters;
 use crate::network::own::Own;
 use crate::outcome::Ending;
-use crate::relay::address::{ListenerId, RelayId, StreamId};
+use crate::peers::PeerPolicy;
+use crate::relay::address::{ConnectionId, ListenerId, RelayId, StreamId};
 use crate::relay::datagrams::{Batch, DatagramSocket};
-use crate::relay::engine::{Engine, ShardIndex, Shared};
+use crate::relay::engine::{Engine, Settings, ShardIndex, Shared};
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::ready::Ready;
+use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
 use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Streams};
+
+pub(super) use listeners::Retirement;
 
 /// One thread of the relay, before it runs.
 pub(super) struct Shard {
@@ -38,7 +43,7 @@ pub(super) struct Shard {
     clock: Clock,
     engine: Engine,
     ports: ShardPorts,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     streams: Streams,
     batch: Batch<SocketId>,
     counters: Arc<Counters>,
@@ -56,14 +61,6 @@ pub(super) struct Shard {
     erred: Ready<RelayId>,
 }
 
-/// A socket for clients.
-struct Listener {
-    socket: DatagramSocket,
-    address: SocketAddr,
-    /// Whether it may have something to read.
-    readable: bool,
-}
-
 /// A command to a shard from outside.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -79,8 +76,25 @@ pub(super) enum Command {
     Move(Arc<Own>),
     /// Answer an administrator.
     Ask(Question),
+    /// The configuration has changed.
+    Apply(Box<Rules>),
+    /// Listen on these sockets too.
+    Listen(Vec<DatagramSocket>),
+    /// Give up a listener: serve only the clients that have an allocation there.
+    Retire(Arc<Retirement>),
+    /// Close a listener that no shard needs any more.
+    Close(Arc<Retirement>),
     /// End.
     Stop,
+}
+
+/// What the configuration decides, for one shard.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) settings: Arc<Settings>,
+    pub(super) peers: PeerPolicy,
+    /// Addresses that belong to this machine even if no interface has them.
+    pub(super) fixed: Vec<IpAddr>,
 }
 
 /// Sends commands to a running shard.
@@ -129,12 +143,9 @@ impl Shard {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), Source::Waker.into())?);
         let (sender, inbox) = mpsc::channel();
-        let mut registered = Vec::with_capacity(listeners.len());
-        for (index, mut listener) in listeners.into_iter().enumerate() {
-            let token = Source::Listener(ListenerId(index as u16)).into();
-            poll.registry().register(listener.source(), token, Interest::READABLE)?;
-            let address = listener.local_addr()?;
-            registered.push(Listener { socket: listener, address, readable: false });
+        let mut registered = Listeners::new(poll.registry().try_clone()?);
+        for socket in listeners {
+            registered.add(socket)?;
         }
         let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?);
         let streams = Streams::new(poll.registry().try_clone()?, Arc::clone(&counters));
@@ -174,7 +185,7 @@ impl Shard {
             for event in &events {
                 match Source::from(event.token()) {
                     Source::Waker => self.summoned = true,
-                    Source::Listener(listener) => self.on_listener_event(listener),
+                    Source::Listener(listener) => self.listeners.readable.push(listener),
                     Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
                     Source::Stream(stream) => self.streams.on_event(stream, event),
                 }
@@ -192,18 +203,20 @@ impl Shard {
             self.engine.expire(now.moment, &mut self.ports);
             self.end_impatient_streams(now);
             self.end_orphans(now);
+            self.release_listeners(now);
             self.ports.reap();
         }
     }
 
     /// How long to wait for events: not at all while a socket has more to read, or a command waits.
     fn timeout(&self) -> Option<Duration> {
-        let listening = self.listeners.iter().any(|listener| listener.readable);
+        let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
         if self.summoned || listening || relaying || self.streams.is_busy() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(self.starved.0)];
+        let rare = self.starved.0.min(self.listeners.look_at());
+        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(rare)];
         let deadline = deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)?;
         Some(deadline.since(self.clock.now().moment))
     }
@@ -222,11 +235,22 @@ impl Shard {
                 // The connection has closed, and its id may belong to another one.
                 Command::MakeWay(_) => {}
                 Command::Revoke(username) => self.engine.revoke(&username, now.moment, &mut self.ports),
-                Command::Move(own) => self.move_to(&own, now),
+                Command::Move(own) => {
+                    let denied = self.engine.set_own((*own).clone(), &self.ports);
+                    self.end_denied(denied, now);
+                }
                 Command::Ask(question) => {
                     self.answer(question, now);
                     return false;
                 }
+                Command::Apply(rules) => {
+                    let Rules { settings, peers, fixed } = *rules;
+                    let denied = self.engine.apply(settings, peers, &fixed, &self.ports);
+                    self.end_denied(denied, now);
+                }
+                Command::Listen(sockets) => self.listen(sockets),
+                Command::Retire(everywhere) => self.listeners.retire(&everywhere, now.moment),
+                Command::Close(everywhere) => self.listeners.close(&everywhere),
                 Command::Stop => {
                     self.engine.conclude();
                     return true;
@@ -237,23 +261,24 @@ impl Shard {
         false
     }
 
-    /// The machine's addresses have changed: permissions, channels and connections that are now denied end.
-    fn move_to(&mut self, own: &Own, now: Now) {
-        for connection in self.engine.set_own(own.clone(), &self.ports) {
+    /// Closes the connections with peers that are now denied.
+    fn end_denied(&mut self, denied: Vec<ConnectionId>, now: Now) {
+        for connection in denied {
             if let Some(stream) = self.engine.bridges().socket(connection) {
                 self.end_stream(stream, Ending::Refused, now);
             }
         }
     }
 
-    /// The poll reports a readable socket only once, so the socket is read until it is empty.
-    fn on_listener_event(&mut self, listener: ListenerId) {
-        if let Some(listener) = self.listeners.get_mut(usize::from(listener.0)) {
-            listener.readable = true;
+    fn listen(&mut self, sockets: Vec<DatagramSocket>) {
+        for socket in sockets {
+            if let Err(error) = self.listeners.add(socket) {
+                tracing::error!(%error, "cannot wait for datagrams at a new address");
+            }
         }
     }
 
-    /// The same for a relay socket.
+    /// The poll reports a readable socket only once, so the socket is read until it is empty.
     fn on_relay_event(&mut self, relay: RelayId, erred: bool) {
         self.readable.push(relay);
         if erred {
@@ -273,13 +298,14 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
     use super::*;
     use crate::bounds::admission::Bounds;
     use crate::network::address::RelayAddress;
-    use crate::peers::PeerPolicy;
     use crate::relay::address::Family;
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::{generous, settings};
@@ -300,7 +326,8 @@ mod tests {
         let shared = Shared {
             nonces: Nonces::new([1; 32], false),
             quotas: Arc::new(Quotas::new(Arc::clone(&settings))),
-            answers: Arc::new(AnswerBudget::new(Arc::clone(&settings), 2)),
+            carried: Arc::default(),
+            answers: Arc::new(AnswerBudget::new(2)),
             notices: Arc::new(Notices::default()),
             peers: PeerPolicy::default(),
             settings,

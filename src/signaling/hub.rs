@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::iter;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -12,7 +13,6 @@ use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Clock, Moment, Now};
 use crate::life::{self, Denied, Order, Threads};
@@ -35,9 +35,8 @@ pub struct Hub {
     state: Mutex<State>,
     clock: Clock,
     counters: Arc<Counters>,
-    /// One permit for each open socket, and some more for sockets that are being closed.
-    places: Arc<Semaphore>,
-    most: usize,
+    /// How many sockets are not closed yet.
+    taken: Arc<AtomicUsize>,
     orders: Sender<Order>,
     threads: Threads,
     /// Makes the pseudonyms of rooms if there is no shared secret.
@@ -54,7 +53,11 @@ pub struct SocketHandle {
 }
 
 /// A socket's permit; it is returned when every copy is dropped.
-pub type SocketPermit = Arc<OwnedSemaphorePermit>;
+pub type SocketPermit = Arc<Place>;
+
+/// The place of one socket, which is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place(Arc<AtomicUsize>);
 
 struct State {
     board: Switchboard,
@@ -63,6 +66,8 @@ struct State {
     queues: HashMap<SocketId, SendQueue>,
     opened: u64,
     open: usize,
+    /// The most sockets that may be open or closing.
+    most: usize,
 }
 
 /// How exact deadlines are.
@@ -70,7 +75,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a stopping hub waits for its sockets to close, and how often it checks whether they have.
 const FAREWELL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(10);
-/// Permits for sockets that are being closed: one for each 8 sessions, and 8 more.
+/// Places for sockets that are being closed: one for each 8 sessions, and 8 more.
 const GOODBYES: usize = 8;
 
 impl Hub {
@@ -80,8 +85,7 @@ impl Hub {
     /// # Errors
     /// If the operating system refuses to create its thread.
     pub fn start(plan: Plan, clock: Clock, seed: [u8; 32]) -> Result<Arc<Self>, Denied> {
-        let most =
-            plan.sessions.saturating_add(plan.sessions / GOODBYES + GOODBYES).min(Semaphore::MAX_PERMITS);
+        let most = places(plan.sessions);
         let counters = Arc::<Counters>::default();
         let mut rng = StdRng::from_seed(seed);
         let stand_in = Secret::random(&mut rng);
@@ -91,14 +95,14 @@ impl Hub {
             queues: HashMap::new(),
             opened: 0,
             open: 0,
+            most,
         };
         let (orders, inbox) = channel();
         let hub = Arc::new(Self {
             state: Mutex::new(state),
             clock,
             counters,
-            places: Arc::new(Semaphore::new(most)),
-            most,
+            taken: Arc::default(),
             orders,
             threads: Threads::default(),
             stand_in,
@@ -109,6 +113,14 @@ impl Hub {
             Ok(())
         })?;
         Ok(hub)
+    }
+
+    /// Serves by another plan from now on. Nobody loses a seat, a session or a room.
+    pub fn apply(&self, plan: Plan) {
+        let now = self.clock.now();
+        let mut state = self.state();
+        state.most = places(plan.sessions);
+        state.board.apply(plan, now.moment);
     }
 
     /// Whether the hub's thread answers within `patience`. It cannot while something holds the lock.
@@ -150,10 +162,11 @@ impl Hub {
         if state.board.is_draining() {
             return Err(NoSeat::Draining);
         }
-        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
+        if self.taken() >= state.most {
             state.board.crowded(NoSeat::Server, now.moment);
             return Err(NoSeat::Server);
-        };
+        }
+        let permit = Place::take(&self.taken);
         state.opened += 1;
         let (socket, send_queue) = (SocketId(state.opened), SendQueue::default());
         let effects = state.board.open(socket, visit, now, &mut state.rng)?;
@@ -176,7 +189,7 @@ impl Hub {
         if state.board.is_draining() {
             return Err(NoSeat::Draining);
         }
-        if self.places.available_permits() == 0 {
+        if self.taken() >= state.most {
             return Err(NoSeat::Server);
         }
         state.board.room_for(ip, now.moment)
@@ -252,9 +265,14 @@ impl Hub {
     fn say_goodbye(&self) {
         self.drain();
         let until = self.clock.now().moment + FAREWELL;
-        while self.places.available_permits() < self.most && self.clock.now().moment < until {
+        while self.taken() > 0 && self.clock.now().moment < until {
             thread::sleep(LOOK);
         }
+    }
+
+    /// How many sockets are not closed yet. Only under the lock of the state does it grow.
+    fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
     fn change(&self, change: impl FnOnce(&mut State, Now) -> Vec<Effect>) {
@@ -269,6 +287,24 @@ impl Hub {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Place {
+    fn take(taken: &Arc<AtomicUsize>) -> Self {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(taken))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The places for so many sessions.
+fn places(sessions: usize) -> usize {
+    sessions.saturating_add(sessions / GOODBYES + GOODBYES)
 }
 
 impl SocketHandle {

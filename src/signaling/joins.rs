@@ -34,7 +34,12 @@ impl Joins {
     /// No joins yet; `per_minute` is the limit of one address.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        Self(NetThrottle::new(Rate::new(per_minute.into(), MINUTE, per_minute.into())))
+        Self(NetThrottle::new(rate(per_minute)))
+    }
+
+    /// Changes the limit of one address.
+    pub fn limit(&mut self, per_minute: u32) {
+        self.0.limit(rate(per_minute));
     }
 
     /// Counts a join of a session; `own` is the session's own limit.
@@ -54,4 +59,8 @@ impl Joins {
         own.take(rate, 1, now);
         Ok(())
     }
+}
+
+fn rate(per_minute: u32) -> Rate {
+    Rate::new(per_minute.into(), MINUTE, per_minute.into())
 }

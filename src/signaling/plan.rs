@@ -1,4 +1,4 @@
-//! PURE  The settings with which the rooms are started.
+//! PURE  The settings of the rooms, at the start and after a reload.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::ice::IceServers;
 use crate::room_token::RoomTokens;
 use crate::sections::rooms::Rooms;
 
-/// Everything that a hub must know before it starts.
+/// Everything that the configuration decides for a hub.
 pub struct Plan {
     /// `[rooms]`. Its `members` is also the maximum number of rooms.
     pub rooms: Rooms,
@@ -27,4 +27,14 @@ pub struct IceSource {
     pub credentials: Credentials,
     /// How long a credential is valid.
     pub ttl: Duration,
+}
+
+impl IceSource {
+    /// Whether members get the same URLs from both, and credentials of the same secret and lifetime.
+    #[must_use]
+    pub fn gives_the_same_as(&self, other: &Self) -> bool {
+        let Self { servers, credentials, ttl } = self;
+        let same_secret = credentials.secrets().first() == other.credentials.secrets().first();
+        *servers == other.servers && same_secret && *ttl == other.ttl
+    }
 }

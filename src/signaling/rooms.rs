@@ -50,6 +50,11 @@ impl Rooms {
         Self { section, rooms: BTreeMap::new(), places: HashMap::new(), gone: Vec::new() }
     }
 
+    /// Another `[rooms]` holds from now on. Rooms that are there stay as they are.
+    pub fn apply(&mut self, section: Section) {
+        self.section = section;
+    }
+
     /// The number of rooms.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -68,6 +68,12 @@ impl Seats {
         }
     }
 
+    /// Changes the limits. Nobody loses a seat.
+    pub fn limit(&mut self, most: usize, per_address: u32) {
+        self.most = most;
+        self.heads.limit(per_address as usize, per_address.saturating_mul(NETWORK_SHARE) as usize);
+    }
+
     /// Which socket must be evicted for one more of `ip`, and which limit is reached; `None` if there is a free seat.
     ///
     /// # Errors
@@ -92,10 +98,10 @@ impl Seats {
 
     /// Gives a socket a seat, as a stranger. [`Self::way`] says whether there is one.
     pub fn take(&mut self, socket: SocketId, ip: IpAddr, now: Moment) {
-        if self.heads.enter(ip).is_ok() {
-            self.seats.insert(socket, Seat { ip, stranger: None });
-            self.is_in_room(socket, false, now);
-        }
+        // After a limit was lowered there may be more than it allows, one of which has just made way.
+        self.heads.count(ip);
+        self.seats.insert(socket, Seat { ip, stranger: None });
+        self.is_in_room(socket, false, now);
     }
 
     /// A socket's session has entered or left a room.
@@ -156,6 +162,24 @@ mod tests {
         }
         seats.take(SocketId(socket), ip, now);
         Ok(way.map(|(oldest, _)| oldest))
+    }
+
+    #[test]
+    fn after_a_limit_was_lowered_one_makes_way_for_one_until_there_are_fewer() {
+        let mut seats = Seats::new(100, 5);
+        let ip = IpAddr::from([198, 51, 100, 7]);
+        let at = |seconds| Moment::default() + Duration::from_secs(seconds);
+        (1..=4).for_each(|n| seats.take(SocketId(n), ip, at(0)));
+        seats.limit(100, 2);
+        for n in 5..=50 {
+            let (oldest, limit) = seats.way(ip, at(10 * n)).unwrap().unwrap();
+            assert_eq!((oldest, limit), (SocketId(n - 4), NoSeat::Address));
+            seats.leave(oldest);
+            seats.take(SocketId(n), ip, at(10 * n));
+            assert_eq!(seats.heads.of_address(ip), 4);
+        }
+        (47..=49).for_each(|n| seats.leave(SocketId(n)));
+        assert_eq!(seats.way(ip, at(1000)), Ok(None));
     }
 
     #[test]

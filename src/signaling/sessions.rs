@@ -66,6 +66,20 @@ impl Sessions {
         Self { most, sessions: BTreeMap::new(), tokens: BTreeMap::new() }
     }
 
+    /// Changes how many there may be. None ends.
+    pub fn limit(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Has every session that gets ICE credentials get fresh ones, evenly spread over `time`.
+    pub fn renew_within(&mut self, time: Duration, now: Moment) {
+        let count = self.sessions.len().max(1) as u32;
+        let times = self.sessions.values_mut().filter_map(|session| session.renew_at.as_mut());
+        for (at, number) in times.zip(0..) {
+            *at = (*at).min(now + time * number / count);
+        }
+    }
+
     /// Begins a session, and returns it with its resume token; `None` if there are too many.
     pub fn begin(
         &mut self,

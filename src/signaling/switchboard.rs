@@ -10,6 +10,7 @@ mod request;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::{Rng as _, RngCore};
 
@@ -88,6 +89,9 @@ const MAKE_WAY_FOR: u64 = 5000;
 /// After a shutdown, clients reconnect within this many milliseconds, so that they do not all come at once.
 const RETURN_WITHIN: u64 = 2000;
 
+/// How long it takes until all members have what a reload has changed for them, so that not all of them are told at once.
+const SPREAD: Duration = Duration::from_secs(20);
+
 impl Switchboard {
     /// No sockets, sessions or rooms yet.
     #[must_use]
@@ -105,6 +109,21 @@ impl Switchboard {
             counters,
             draining: false,
         }
+    }
+
+    /// Another plan holds from now on. Whoever is there stays, whatever the new limits are. If members would get other ICE
+    /// servers or credentials now, they are sent them within [`SPREAD`].
+    pub fn apply(&mut self, plan: Plan, now: Moment) {
+        let Plan { rooms, sessions, ice, tokens } = plan;
+        self.seats.limit(sessions, rooms.sockets_per_ip.get());
+        self.sessions.limit(sessions);
+        self.joins.limit(rooms.joins_per_minute.get());
+        self.rooms.apply(rooms);
+        self.tokens = tokens;
+        if !self.ice.gives_the_same_as(&ice) {
+            self.sessions.renew_within(SPREAD, now);
+        }
+        self.ice = ice;
     }
 
     /// Admits a socket; another may be evicted for it.

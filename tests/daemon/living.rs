@@ -31,7 +31,7 @@ fn signals_that_mean_something_elsewhere_are_ignored_and_said() {
         ("STKFLT", "SIGSTKFLT is ignored"),
         ("RTMIN", "SIGRTMIN+0 is ignored"),
         ("RTMIN+30", "SIGRTMIN+30 is ignored"),
-        ("HUP", "SIGHUP: there are no certificates"),
+        ("HUP", "the configuration was read again: nothing has changed"),
     ] {
         process.signal(signal);
         process.line(told);

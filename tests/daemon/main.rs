@@ -9,6 +9,7 @@ mod checking;
 mod flooding;
 mod living;
 mod logging;
+mod reloading;
 mod serving;
 mod sessions;
 mod starting;

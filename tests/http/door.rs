@@ -162,7 +162,7 @@ fn the_log_says_once_a_minute_whose_page_was_refused_and_what_to_write() {
     assert_eq!([open(), open()].map(|refused| refused.err().unwrap().status), [429, 429]);
     process.hang_up();
     let lines: Vec<String> = std::iter::from_fn(|| Some(process.line("")))
-        .take_while(|line| !line.contains("SIGHUP"))
+        .take_while(|line| !line.contains("read again"))
         .filter(|line| line.contains("refused"))
         .collect();
     drop(held);

@@ -10,7 +10,6 @@ use axum::routing::any;
 use hairpin::bounds::admission::{Admission, Bounds};
 use hairpin::clock::Clock;
 use hairpin::http::connection::{Client, Protocol, Server};
-use hairpin::http::origins::Origins;
 use hairpin::http::websocket::bounded;
 use hairpin::signaling::socket::{blame, goodbye};
 use tokio::net::TcpListener;
@@ -24,8 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn serve(address: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
     let upgrade = async |upgrade: WebSocketUpgrade| bounded(upgrade).on_upgrade(echo);
     let clock = Clock::start();
-    let server =
-        Server::new(Router::new().route("/", any(upgrade)), Arc::new(Origins::default()), &[], clock);
+    let server = Server::new(Router::new().route("/", any(upgrade)), Arc::default(), clock);
     let admission = Arc::new(Admission::new(Bounds { most: 1000, per_network: 1000, per_address: 1000 }));
     let listener = TcpListener::bind(address).await?;
     println!("listening");

@@ -25,6 +25,8 @@ mod handshakes;
 
 mod renewing;
 
+mod reloading;
+
 mod proxies;
 
 mod tcp_relays;

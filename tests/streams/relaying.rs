@@ -60,8 +60,10 @@ fn every_size_passes_whole_and_padded() {
 #[test]
 fn clients_over_tcp_tls_and_udp_meet_on_whichever_threads_they_are() {
     let daemon = start_secure("29200-29299", |_| {});
-    let [udp, tcp, tls] =
-        [&daemon.addresses().udp, &daemon.addresses().tcp, &daemon.addresses().tls].map(|list| list[0]);
+    let [udp, tcp, tls] = {
+        let all = daemon.addresses();
+        [&all.udp, &all.tcp, &all.tls].map(|list| list[0])
+    };
     let mut first = Client::tcp(tcp);
     let first_relayed = first.allocate();
     for number in 0..4 {

@@ -87,7 +87,7 @@ impl Client {
     /// A client of the daemon's listener of the same family as `from`.
     pub fn of(daemon: &Daemon, from: &str) -> Self {
         let from: IpAddr = from.parse().unwrap();
-        let listeners = &daemon.addresses().udp;
+        let listeners = daemon.addresses().udp.clone();
         let server = *listeners.iter().find(|address| address.is_ipv4() == from.is_ipv4()).unwrap();
         Self::to(server, from)
     }

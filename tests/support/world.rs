@@ -126,7 +126,8 @@ impl World {
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
-            answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(Arc::clone(&settings), 2))),
+            carried: Arc::default(),
+            answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(2))),
             settings: Arc::clone(&settings),
             notices: Arc::new(Notices::default()),
             peers,

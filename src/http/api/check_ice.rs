@@ -29,20 +29,21 @@ pub(super) async fn check_ice(
 ) -> Issued {
     let now = state.clock.now();
     if requester.page.is_foreign() {
-        state.refusals.page(&requester, &state.origins, now.moment);
+        state.refusals.page(&requester, &state.trust.get().origins, now.moment);
     }
     if requester.page != PageOf::Own {
         return Err(Problem::origin_forbidden(FOREIGN_PAGE));
     }
     let token = bearer(&headers).unwrap_or_default();
     // If creating a room needs a token, relaying needs one too.
-    if state.create == Create::Token && state.room_tokens.check(token, now.unix).is_err() {
+    let rules = state.rules();
+    if rules.create == Create::Token && rules.room_tokens.check(token, now.unix).is_err() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }
     state.checks.take(requester.ip, now.moment)?;
     let id = state.random_user();
     let tag = Tag::Check { id: &id };
-    let given = state.ice.configuration(&state.credentials, &tag, now.unix, TTL, None);
+    let given = rules.ice.configuration(&rules.credentials, &tag, now.unix, TTL, None);
     let answer = Format::Object.write(&given.ok_or_else(no_server)?);
     state.counters.issued(Endpoint::CheckIce);
     Ok((StatusCode::CREATED, Json(answer)))

@@ -21,17 +21,18 @@ pub(super) async fn ask(
 ) -> Result<Json<Value>, Problem> {
     state.doors.take(requester.ip, state.clock.now().moment)?;
     let needs_token = requester.page.needs_token();
-    let create = match state.create {
+    let (rules, trust) = (state.rules(), state.trust.get());
+    let create = match rules.create {
         Create::Anyone => "anyone",
         Create::Token => "token",
     };
     Ok(Json(json!({
         "origin": requester.origin(),
-        "expected": state.origins.public().map(Origin::as_str),
+        "expected": trust.origins.public().map(Origin::as_str),
         "allowed": needs_token.is_some(),
         "needs_token": needs_token.unwrap_or(false),
         "sockets": state.hub.room_for(requester.ip).err().map_or("ok", no_seat_code),
         "create": create,
-        "tls": state.ice.uris(Some(&[Transport::Tls])).next().is_some(),
+        "tls": rules.ice.uris(Some(&[Transport::Tls])).next().is_some(),
     })))
 }

@@ -71,11 +71,11 @@ pub(super) fn issue(
     request: &CredentialRequest,
     (format, endpoint): (Format, Endpoint),
 ) -> Issued {
-    let somebody = state.random_user();
-    let tag = request.tag(key, &state.credentials, &somebody)?;
+    let (rules, somebody) = (state.rules(), state.random_user());
+    let tag = request.tag(key, &rules.credentials, &somebody)?;
     let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);
     let now = state.clock.now().unix;
-    let given = state.ice.configuration(&state.credentials, &tag, now, ttl, transports);
+    let given = rules.ice.configuration(&rules.credentials, &tag, now, ttl, transports);
     let answer = format.write(&given.ok_or_else(no_server)?);
     state.counters.issued(endpoint);
     Ok((StatusCode::OK, Json(answer)))

@@ -35,7 +35,7 @@ pub(super) async fn make(
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let room = request.room.map(room).transpose()?;
     let expires_at = Expiry::after(state.clock.now().unix, ttl(request.ttl, &key)?);
-    let token = state.room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
+    let token = state.rules().room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
     state.counters.issued(Endpoint::RoomTokens);
     Ok((StatusCode::CREATED, Json(json!({ "token": token, "expires_at": expires_at }))))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::observed::{Answered, Coded, Held, Relayed, Requests};
+use crate::observed::{Answered, Coded, Held, Relayed, Requests, Secrets};
 
 /// A relay that has done something of everything.
 fn relay() -> Relay {
@@ -31,6 +31,7 @@ fn relay() -> Relay {
         overflowed: [("listener", 7), ("relay", 0)].into(),
         icmp: 1,
         ended: [("closed", 2), ("silent", 1)].into(),
+        secrets: Secrets { live: vec![2, 0], removed: 1 },
     }
 }
 
@@ -93,7 +94,7 @@ fn busy() -> Observed {
         site: site(),
         front: front(),
         certificates: Some(Certificates { expiry: 1_790_812_800, refused: 2, taken: 0 }),
-        reloads: Reloads { good: 3, bad: 1 },
+        reloads: Reloads { good: 3, bad: 1, last: 1_790_000_100, last_good: false },
         log_lines_lost: 12,
         process: Some(process()),
     }
@@ -163,6 +164,17 @@ fn certificates_are_shown_once_there_are_any() {
     assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"taken\"} 0"));
     assert!(text.contains("hairpin_certificate_reloads_total{outcome=\"refused\"} 2"));
     assert!(text.contains("hairpin_certificate_expiry_timestamp_seconds 1790812800"));
+}
+
+#[test]
+fn a_reload_that_was_refused_is_told_from_none() {
+    let success = |reloads| {
+        let text = render(&Observed { reloads, ..Observed::default() });
+        text.lines().find_map(|line| line.strip_prefix("hairpin_last_reload_success ")).unwrap().to_owned()
+    };
+    assert_eq!(success(Reloads::default()), "1");
+    assert_eq!(success(Reloads { bad: 1, last: 7, ..Reloads::default() }), "0");
+    assert_eq!(success(Reloads { bad: 1, good: 1, last: 8, last_good: true }), "1");
 }
 
 #[test]

@@ -175,6 +175,7 @@ impl Engine {
             permissions: Vec::new(),
             channels: Vec::new(),
             lease,
+            signed: self.settings.credentials.begin_session(account, request.generation()),
             peers: 0,
             new_peers: Bucket::default(),
             up: Meter::default(),

@@ -9,6 +9,7 @@ use slab::Slab;
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
+use crate::credentials::Signed;
 use crate::metrics::{Direction, Families, Legs};
 use crate::network::address::Transport;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
@@ -67,6 +68,8 @@ pub struct Allocation {
     pub channels: Vec<Channel>,
     /// Its lease from the quotas.
     pub lease: Lease,
+    /// Its count at the secret that signed the credential; `None` for a static user.
+    pub signed: Option<Signed>,
     /// How many peer addresses were ever permitted.
     pub peers: u32,
     /// The rate at which it adds new peers.

@@ -14,19 +14,19 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::bounds::client_net::{address, network};
 use crate::bounds::rate::{Bucket, Rate, SharedBucket};
 use crate::clock::Moment;
-use crate::relay::engine::{Settings, nonce};
+use crate::relay::engine::limits::Limits;
+use crate::relay::engine::nonce;
 
-/// The budgets. All shards share them, because packets of one network reach every shard.
+/// The budgets. All shards share them, because packets of one network reach every shard. The limits are arguments, because
+/// a reload changes them.
 #[derive(Debug)]
 pub struct AnswerBudget {
-    settings: Arc<Settings>,
     seed: u64,
     addresses: SharedTable<{ 1 << 15 }>,
     networks: SharedTable<{ 1 << 13 }>,
@@ -64,12 +64,10 @@ pub const PORTS_OF_USER: u64 = 10;
 pub const PORTS_OF_ADDRESS: u64 = 100;
 
 impl AnswerBudget {
-    /// Full budgets, with the limits of `settings`. The seed keeps attackers from choosing addresses that share a
-    /// victim's slot.
+    /// Full budgets. The seed keeps attackers from choosing addresses that share a victim's slot.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self {
-            settings,
             seed,
             addresses: SharedTable::new(),
             networks: SharedTable::new(),
@@ -80,8 +78,7 @@ impl AnswerBudget {
     }
 
     /// Whether one more error may be sent to an unauthenticated client at `ip`.
-    pub fn may_answer(&self, ip: IpAddr, now: Moment) -> bool {
-        let limits = &self.settings.limits;
+    pub fn may_answer(&self, limits: &Limits, ip: IpAddr, now: Moment) -> bool {
         let at = self.hash(address(ip));
         if self.acquaintances.owned(at).is_full(now) {
             self.addresses.take(limits.answers_per_ip, at, now)
@@ -98,13 +95,13 @@ impl AnswerBudget {
 
     /// Whether one more password may be tried. Takes nothing from the budget.
     #[must_use]
-    pub fn may_guess(&self, guesser: Guesser<'_>, now: Moment) -> bool {
-        self.guesses_of(guesser).all(|(hash, rate)| !self.guesses.owned(hash).is_spent(rate, now))
+    pub fn may_guess(&self, limits: &Limits, guesser: Guesser<'_>, now: Moment) -> bool {
+        self.guesses_of(limits, guesser).all(|(hash, rate)| !self.guesses.owned(hash).is_spent(rate, now))
     }
 
     /// Counts a wrong password.
-    pub fn guessed(&self, guesser: Guesser<'_>, now: Moment) {
-        for (hash, rate) in self.guesses_of(guesser) {
+    pub fn guessed(&self, limits: &Limits, guesser: Guesser<'_>, now: Moment) {
+        for (hash, rate) in self.guesses_of(limits, guesser) {
             let mut bucket = self.guesses.owned(hash);
             bucket.take(rate, 1, now);
             self.guesses.set(hash, bucket.state(), now);
@@ -112,8 +109,8 @@ impl AnswerBudget {
     }
 
     /// The buckets that count a guess: the hash of each, and its rate.
-    fn guesses_of(&self, guesser: Guesser<'_>) -> impl Iterator<Item = (u64, Rate)> {
-        let one = self.settings.limits.failures;
+    fn guesses_of(&self, limits: &Limits, guesser: Guesser<'_>) -> impl Iterator<Item = (u64, Rate)> {
+        let one = limits.failures;
         let (of_user, of_address) = (one.times(PORTS_OF_USER), one.times(PORTS_OF_ADDRESS));
         let buckets = match guesser {
             Guesser::Present(from, guessed) => {
@@ -210,12 +207,32 @@ fn until(slot: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relay::engine::limits::Limits;
-    use crate::relay::engine::limits::tests::{generous, settings};
+    use crate::relay::engine::limits::tests::generous;
 
     const VICTIM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 7));
 
-    fn budget() -> AnswerBudget {
+    /// A budget with its limits.
+    struct Limited(AnswerBudget, Limits);
+
+    impl Limited {
+        fn may_answer(&self, ip: IpAddr, now: Moment) -> bool {
+            self.0.may_answer(&self.1, ip, now)
+        }
+
+        fn met(&self, ip: IpAddr, now: Moment) {
+            self.0.met(ip, now);
+        }
+
+        fn may_guess(&self, guesser: Guesser<'_>, now: Moment) -> bool {
+            self.0.may_guess(&self.1, guesser, now)
+        }
+
+        fn guessed(&self, guesser: Guesser<'_>, now: Moment) {
+            self.0.guessed(&self.1, guesser, now);
+        }
+    }
+
+    fn budget() -> Limited {
         let second = Duration::from_secs(1);
         let limits = Limits {
             answers_per_ip: Rate::new(10, second, 600),
@@ -223,14 +240,14 @@ mod tests {
             failures: Rate::new(20, Duration::from_secs(60), 20),
             ..generous()
         };
-        AnswerBudget::new(settings(limits), 1)
+        Limited(AnswerBudget::new(1), limits)
     }
 
     fn at(seconds: u64) -> Moment {
         Moment::default() + Duration::from_secs(seconds)
     }
 
-    fn answers(budget: &AnswerBudget, ip: IpAddr, now: Moment) -> usize {
+    fn answers(budget: &Limited, ip: IpAddr, now: Moment) -> usize {
         (0..10_000).filter(|_| budget.may_answer(ip, now)).count()
     }
 
@@ -242,6 +259,14 @@ mod tests {
     fn a_classroom_is_answered_at_once_and_then_an_address_hears_ten_errors_a_second() {
         let budget = budget();
         assert_eq!([1, 2, 3].map(|second| answers(&budget, VICTIM, at(second))), [600, 10, 10]);
+    }
+
+    #[test]
+    fn another_limit_counts_at_once_and_what_was_answered_stays_so() {
+        let Limited(budget, limits) = budget();
+        assert_eq!((0..1000).filter(|_| budget.may_answer(&limits, VICTIM, at(1))).count(), 600);
+        let larger = Limits { answers_per_ip: Rate::new(10, Duration::from_secs(1), 700), ..limits };
+        assert_eq!((0..1000).filter(|_| budget.may_answer(&larger, VICTIM, at(1))).count(), 100);
     }
 
     #[test]
@@ -311,7 +336,7 @@ mod tests {
     fn the_largest_number_of_wrong_passwords_is_a_bound_for_an_address_too() {
         let most = u64::from(crate::sections::limits::Failures::MAX.get());
         let failures = Rate::new(most, Duration::from_secs(60), most);
-        let budget = AnswerBudget::new(settings(Limits { failures, ..generous() }), 1);
+        let budget = Limited(AnswerBudget::new(1), Limits { failures, ..generous() });
         let bound = most * PORTS_OF_ADDRESS;
         let tried = (0..2 * bound).take_while(|n| {
             let from = SocketAddr::new(VICTIM, (n % 60_000) as u16);

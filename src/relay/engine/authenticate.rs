@@ -17,7 +17,7 @@ use stun::attributes::{
 };
 
 use crate::clock::Now;
-use crate::credentials::{Account, CheckExpiry, UserId};
+use crate::credentials::{Account, CheckExpiry, Generation, UserId};
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::ClientPath;
 use crate::relay::engine::Settings;
@@ -32,6 +32,7 @@ pub(super) struct Authenticated<'a> {
     message: &'a Message<'a>,
     path: ClientPath,
     account: Account,
+    generation: Generation,
     signer: Signer,
     now: Now,
 }
@@ -50,6 +51,11 @@ impl<'a> Authenticated<'a> {
     /// The user who sent it.
     pub(super) fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The secret that signed the credential, if the user is not a static one.
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
     }
 
     /// What signs the answer.
@@ -111,11 +117,11 @@ impl Gate<'_> {
     ) -> Result<Authenticated<'m>, Rejection> {
         let integrity = message.integrity().ok_or(Refusal::Challenge)?;
         let claim = claim(message, self.nonces).ok_or(Refusal::BadCredentials)?;
-        let credentials = &self.settings.credentials;
+        let Settings { credentials, limits, .. } = self.settings;
         let account = credentials.account(claim.user);
         let fresh = self.nonces.is_valid(claim.nonce, path.nonce_holder(), now.moment);
         let guesser = self.guesser(path, &account, fresh);
-        match guesser.filter(|guesser| !self.answers.may_guess(*guesser, now.moment)) {
+        match guesser.filter(|guesser| !self.answers.may_guess(limits, *guesser, now.moment)) {
             Some(Guesser::Present(..)) => return Err(Rejection::Ignored(Ignored::GuessBudget)),
             // The answer is 438 whatever the password: telling 401 from 438 would help a guesser.
             Some(Guesser::Anybody(..)) => return Err(Refusal::StaleNonce.into()),
@@ -127,14 +133,12 @@ impl Gate<'_> {
         let keys =
             account.passwords.iter().map(|pass| claim.algorithm.key(&account.username, realm, pass.reveal()));
         // All passwords are tried, even after a match, so that the timing tells nothing.
-        let matching =
-            keys.fold(
-                None,
-                |found, key| if kind.verify(&key, &signed, integrity.value) { Some(key) } else { found },
-            );
-        let Some(key) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
+        let matching = keys.enumerate().fold(None, |found, (place, key)| {
+            if kind.verify(&key, &signed, integrity.value) { Some((place, key)) } else { found }
+        });
+        let Some((place, key)) = matching.filter(|_| account.known && claim.realm == realm.as_bytes()) else {
             if let Some(guesser) = guesser {
-                self.answers.guessed(guesser, now.moment);
+                self.answers.guessed(limits, guesser, now.moment);
             }
             return Err(wrong(&account, &claim, realm).into());
         };
@@ -152,7 +156,8 @@ impl Gate<'_> {
             return Err(Rejection::Known(Refusal::Expired));
         }
         let integrity = if claim.negotiated { Integrity::Sha256 } else { kind };
-        Ok(Authenticated { message, path, account, signer: Signer { key, integrity }, now })
+        let generation = Generation::of_password(place);
+        Ok(Authenticated { message, path, account, generation, signer: Signer { key, integrity }, now })
     }
 
     /// How a wrong password would be counted. `None` for the owner of the allocation on this 5-tuple, and for a

@@ -32,9 +32,13 @@ impl Nonces {
     /// that USERHASH must be used: bits 0 and 1 of RFC 8489 §18.1, counted from the right (erratum 6290).
     #[must_use]
     pub fn new(key: [u8; 32], user_hash: bool) -> Self {
-        let features = if user_hash { 0b11 } else { 0b01 };
-        let cookie = format!("{COOKIE}{}", BASE64_STANDARD_NO_PAD.encode([0, 0, features]));
-        Self { mac: Hmac::new_from_slice(&key).expect("HMAC takes a key of any length"), cookie }
+        let mac = Hmac::new_from_slice(&key).expect("HMAC takes a key of any length");
+        Self { mac, cookie: cookie(user_hash) }
+    }
+
+    /// Changes whether USERHASH must be used. A nonce that said otherwise is stale from then on.
+    pub fn offer_user_hash(&mut self, user_hash: bool) {
+        self.cookie = cookie(user_hash);
     }
 
     /// The nonce for a client now.
@@ -78,6 +82,11 @@ impl Nonces {
     }
 }
 
+fn cookie(user_hash: bool) -> String {
+    let features = if user_hash { 0b11 } else { 0b01 };
+    format!("{COOKIE}{}", BASE64_STANDARD_NO_PAD.encode([0, 0, features]))
+}
+
 /// The first characters of a nonce from a server that implements RFC 8489 (§9.2).
 const COOKIE: &str = "obMatJos2";
 
@@ -107,6 +116,16 @@ mod tests {
         assert!(nonces().is_valid(nonce.as_bytes(), client(), at(1000)));
         assert!(nonces().is_valid(nonce.as_bytes(), client(), at(1600)));
         assert!(!nonces().is_valid(nonce.as_bytes(), client(), at(1601)));
+    }
+
+    #[test]
+    fn a_nonce_that_offers_something_else_than_we_do_now_is_stale() {
+        let mut nonces = nonces();
+        let old = nonces.issue(client(), at(1000));
+        nonces.offer_user_hash(true);
+        let new = nonces.issue(client(), at(1000));
+        assert!(!nonces.is_valid(old.as_bytes(), client(), at(1000)));
+        assert!(nonces.is_valid(new.as_bytes(), client(), at(1000)));
     }
 
     #[test]

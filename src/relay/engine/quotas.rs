@@ -22,7 +22,7 @@ use crate::clock::Moment;
 use crate::credentials::Owner;
 use crate::outcome::Refusal;
 use crate::relay::engine::Settings;
-use crate::relay::engine::bandwidth::{Bandwidth, Share};
+use crate::relay::engine::bandwidth::Share;
 use crate::sections::limits::Limits as Configured;
 
 /// How long an allocation must have been idle before it can be evicted.
@@ -43,9 +43,7 @@ const SEARCHES_AT_ONCE: u64 = 20;
 /// The ledger.
 #[derive(Debug)]
 pub struct Quotas {
-    settings: Arc<Settings>,
     ledger: Mutex<Ledger>,
-    bandwidth: Arc<Bandwidth>,
 }
 
 /// The right to one allocation; given back when dropped.
@@ -57,12 +55,12 @@ pub struct Lease {
 
 #[derive(Debug)]
 struct Ledger {
+    settings: Arc<Settings>,
     total: usize,
     users: HashMap<Owner, User>,
     /// The bandwidth used by users who have no allocation now, if users have a limit. So ending all allocations does
     /// not reset it.
     former: HashMap<Owner, Arc<Share>>,
-    bounds_users: bool,
     addresses: Headcount,
     new_of_users: Throttle<Owner>,
     new_of_addresses: Throttle<IpAddr>,
@@ -95,14 +93,23 @@ impl Quotas {
             total: 0,
             users: HashMap::new(),
             former: HashMap::new(),
-            bounds_users: limits.user_bytes.is_some(),
             addresses: Headcount::new(per_ip as usize, per_network as usize),
             new_of_users: Throttle::new(renewal(limits.configured.allocations_per_user.get())),
             new_of_addresses: Throttle::new(renewal(per_ip)),
             searches: Throttle::new(Rate::new(SEARCHES_PER_SECOND, Duration::from_secs(1), SEARCHES_AT_ONCE)),
+            settings,
         };
-        let bandwidth = Arc::new(Bandwidth::new(limits.user_bytes, limits.total_bytes));
-        Self { ledger: Mutex::new(ledger), bandwidth, settings }
+        Self { ledger: Mutex::new(ledger) }
+    }
+
+    /// Admits by the limits of `settings` from now on. A lower limit ends no allocation.
+    pub fn apply(&self, settings: Arc<Settings>) {
+        let mut ledger = self.ledger();
+        let limits = &settings.limits;
+        let (per_ip, per_network) = (limits.allocations_per_ip, limits.allocations_per_network);
+        ledger.addresses.limit(per_ip as usize, per_network as usize);
+        ledger.new_of_addresses.limit(renewal(per_ip));
+        ledger.settings = settings;
     }
 
     /// Admits one more allocation of `owner` from `ip`.
@@ -111,10 +118,11 @@ impl Quotas {
     /// The quota that is reached.
     pub fn admit(self: &Arc<Self>, owner: &Owner, ip: IpAddr, now: Moment) -> Result<Lease, Refusal> {
         let ip = address(ip);
-        let limits = &self.settings.limits;
+        let mut ledger = self.ledger();
+        let settings = Arc::clone(&ledger.settings);
+        let limits = &settings.limits;
         let Configured { users, allocations_per_user, .. } = &limits.configured;
         let most = users.get(&*owner.tag).unwrap_or(allocations_per_user).get();
-        let mut ledger = self.ledger();
         if ledger.is_too_fast(owner, most, ip, now) {
             return Err(Refusal::AllocationRate);
         }
@@ -138,12 +146,6 @@ impl Quotas {
     #[must_use]
     pub fn total(&self) -> usize {
         self.ledger().total
-    }
-
-    /// The bandwidth limits of users and of all together.
-    #[must_use]
-    pub fn bandwidth(&self) -> Arc<Bandwidth> {
-        Arc::clone(&self.bandwidth)
     }
 
     /// The counts are consistent between any two statements, so a panic elsewhere does no harm.
@@ -273,7 +275,7 @@ impl Ledger {
     }
 
     fn remember(&mut self, holding: &Holding) {
-        if !self.bounds_users {
+        if self.settings.limits.user_bytes.is_none() {
             return;
         }
         if self.former.len() >= FORMER_MAX {
@@ -346,6 +348,21 @@ mod tests {
             quotas.admit(&tag("carol"), CAFE, at(0)).unwrap(),
         ];
         assert_eq!(quotas.admit(&tag("carol"), CAFE, at(0)).unwrap_err(), Refusal::ServerQuota);
+    }
+
+    #[test]
+    fn other_limits_count_for_new_allocations_and_end_none() {
+        let quotas = quotas();
+        let held = [(); 2].map(|()| quotas.admit(&tag("alice"), HOME, at(0)).unwrap());
+        quotas.apply(settings(Limits { configured: of_user(1), ..generous() }));
+        assert!(held.iter().all(|lease| !lease.is_evicted()));
+        assert_eq!(quotas.admit(&tag("alice"), HOME, at(0)).unwrap_err(), Refusal::UserQuota);
+        quotas.apply(settings(Limits { configured: of_user(3), allocations_per_ip: 2, ..generous() }));
+        assert_eq!(quotas.admit(&tag("alice"), HOME, at(0)).unwrap_err(), Refusal::AddressQuota);
+        assert!(quotas.admit(&tag("alice"), CAFE, at(0)).is_ok());
+        quotas.apply(settings(Limits { configured: of_user(9), allocations: 2, ..generous() }));
+        assert_eq!(quotas.admit(&tag("alice"), CAFE, at(0)).unwrap_err(), Refusal::ServerQuota);
+        assert_eq!(quotas.total(), 2);
     }
 
     #[test]
@@ -473,7 +490,7 @@ mod tests {
         {
             let quotas = Arc::new(Quotas::new(settings(limits)));
             let _hoard = [(); 3].map(|()| quotas.admit(&tag("hoarder"), HOME, at(0)).unwrap());
-            let from = if quotas.settings.limits.allocations == 3 { CAFE } else { HOME };
+            let from = if quotas.ledger().settings.limits.allocations == 3 { CAFE } else { HOME };
             assert!((0..1000).all(|_| quotas.admit(&tag("flooder"), from, at(59)).is_err()));
             let waits = quotas.ledger().searches.wait(&tag("flooder"), at(59));
             assert_eq!(waits, Duration::from_millis(200));

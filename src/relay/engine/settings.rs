@@ -1,10 +1,11 @@
-//! PURE  What an engine is started with.
+//! PURE  What an engine is started with, and what a reload of the configuration replaces.
 
 use std::sync::Arc;
 
 use crate::credentials::Credentials;
 use crate::peers::PeerPolicy;
 use crate::relay::engine::answers::AnswerBudget;
+use crate::relay::engine::bandwidth::Share;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::notices::Notices;
@@ -38,6 +39,8 @@ pub struct Shared {
     pub nonces: Nonces,
     /// The quotas of allocations.
     pub quotas: Arc<Quotas>,
+    /// What all allocations have carried together.
+    pub carried: Arc<Share>,
     /// The budget of unauthenticated answers.
     pub answers: Arc<AnswerBudget>,
     /// The log lines about limits that were reached.

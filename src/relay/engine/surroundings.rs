@@ -1,22 +1,45 @@
-//! PURE  Judges peers by the current addresses of this machine, and again when these change.
+//! PURE  Judges peers by the rules of the operator and the current addresses of this machine, and again when these change.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::network::address::Transport;
 use crate::network::own::Own;
 use crate::outcome::Refusal;
-use crate::peers::Denial;
+use crate::peers::{Denial, PeerPolicy};
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId};
-use crate::relay::engine::Engine;
 use crate::relay::engine::allocation::Allocation;
 use crate::relay::engine::seam::Ports;
+use crate::relay::engine::{Engine, Settings};
 
 impl Engine {
     /// The machine's addresses or networks have changed. Permissions and channels that would now be refused end at
     /// once. Returns the TCP connections that would now be refused; the caller closes them.
     pub fn set_own(&mut self, own: Own, ports: &impl Ports) -> Vec<ConnectionId> {
         self.peers.own = own;
+        self.judge_again(ports)
+    }
+
+    /// The configuration has changed. No limit ends what is there. Peers that the new rules deny are cut off at once, as
+    /// by [`Self::set_own`], whose addresses stay in effect; those in `fixed` belong to this machine as well.
+    pub fn apply(
+        &mut self,
+        settings: Arc<Settings>,
+        peers: PeerPolicy,
+        fixed: &[IpAddr],
+        ports: &impl Ports,
+    ) -> Vec<ConnectionId> {
+        self.nonces.offer_user_hash(settings.credentials.offers_user_hash());
+        self.purse.limit(&settings.limits);
+        self.settings = settings;
+        let own = std::mem::take(&mut self.peers.own).with(fixed);
+        self.peers = PeerPolicy { own, ..peers };
+        self.judge_again(ports)
+    }
+
+    /// Ends the permissions and channels that are now denied. Returns the connections that are; the caller closes them.
+    fn judge_again(&mut self, ports: &impl Ports) -> Vec<ConnectionId> {
         let (peers, routes) = (&self.peers, &mut self.routes);
         let judge = |ip, transport| peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
         for allocation in self.allocations.iter_mut() {

@@ -20,19 +20,24 @@ const ERRORS_TURN: usize = 16;
 
 impl Shard {
     pub(super) fn read_listeners(&mut self, now: Now) {
-        for index in 0..self.listeners.len() {
-            if !self.listeners[index].readable {
-                continue;
-            }
+        for _ in 0..self.listeners.readable.len() {
+            let Some(id) = self.listeners.readable.pop() else { return };
             self.flush();
-            let slots = receive(&mut self.batch, &self.listeners[index].socket, SLOTS);
+            let Some(listener) = self.listeners.get(id) else { continue };
+            let slots = receive(&mut self.batch, &listener.socket, SLOTS);
             if slots.overflowed() > 0 {
                 self.counters.overflowed(SocketKind::Listener, slots.overflowed());
             }
-            self.listeners[index].readable = slots.is_full();
+            let (bound, is_given_up) = (listener.address, listener.is_given_up());
+            if slots.is_full() {
+                self.listeners.readable.push(id);
+            }
             for slot in slots {
                 let datagram = self.batch.datagram(slot);
-                let path = self.path_of(ListenerId(index as u16), datagram);
+                let path = self.path_of(id, bound, datagram);
+                if is_given_up && self.engine.allocations().by_path(&path).is_none() {
+                    continue;
+                }
                 self.client_sent(path, datagram, now);
             }
         }
@@ -80,8 +85,7 @@ impl Shard {
         self.engine.known_as(relay, PeerAddr(self.ports.outside(from)), PeerAddr(from), now.moment)
     }
 
-    fn path_of(&self, listener: ListenerId, datagram: Segment) -> ClientPath {
-        let bound = self.listeners[usize::from(listener.0)].address;
+    fn path_of(&self, listener: ListenerId, bound: SocketAddr, datagram: Segment) -> ClientPath {
         let received = self.batch.received(datagram);
         let server = SocketAddr::new(received.local.unwrap_or(bound.ip()), bound.port());
         ClientPath { client: received.from, server, via: Via::Socket(listener) }
@@ -146,7 +150,11 @@ impl Shard {
             Via::Socket(listener) => listener,
             Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.bytes(message)),
         };
-        let wildcard = self.listeners[usize::from(listener.0)].socket.is_wildcard();
+        // It is open as long as a client of it has an allocation.
+        let Some(wildcard) = self.listeners.get(listener).map(|listener| listener.socket.is_wildcard())
+        else {
+            return self.counters.ignored(Ignored::SendFailed);
+        };
         let local = wildcard.then_some(path.server.ip());
         let via = SocketId::Listener(listener);
         self.batch.send(message, Outgoing { via, to: path.client, local, class, dont_fragment: false });
@@ -172,9 +180,7 @@ impl Shard {
     pub(super) fn flush(&mut self) {
         let (listeners, ports) = (&self.listeners, &self.ports);
         let failed = self.batch.flush(|socket| match socket {
-            SocketId::Listener(listener) => {
-                listeners.get(usize::from(listener.0)).map(|listener| &listener.socket)
-            }
+            SocketId::Listener(listener) => listeners.get(listener).map(|listener| &listener.socket),
             SocketId::Relay(relay) => ports.socket(relay),
         });
         for _ in 0..failed {

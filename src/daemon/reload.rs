@@ -1,0 +1,306 @@
+//! Replaces the configuration of a running daemon: all of it that can change without ending a call, or nothing.
+//!
+//! Everything that can fail is done before the first service is told: the file is read and checked, certificates are
+//! loaded, new listeners are bound. What cannot change in a running daemon is left as it is, and is named.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::PoisonError;
+
+use crate::admin::Report;
+use crate::certificates::Certificates;
+use crate::config::{Config, ConfigError};
+use crate::daemon::listen::{self, Bound};
+use crate::daemon::plan::{self, Found, Plans};
+use crate::daemon::{Effective, Listeners, Services, StartError, doors, say, seed};
+use crate::log;
+use crate::network::interfaces;
+use crate::relay::datagrams::DatagramSocket;
+use crate::secret::Secret;
+use crate::sections::listen::includes;
+
+/// Why a reload was refused. Nothing has changed.
+#[derive(Debug)]
+pub enum NotReloaded {
+    /// The daemon was started without a configuration file.
+    NoFile,
+    /// The file cannot be read or is wrong.
+    Config(ConfigError),
+    /// The machine does not have what the file asks for. The text says where in the file.
+    Start(String, StartError),
+}
+
+/// Listeners that were bound for a reload, and what will be closed.
+struct Moved {
+    listeners: Listeners,
+    udp: Vec<Vec<DatagramSocket>>,
+    tcp: Vec<TcpListener>,
+    tls: Vec<TcpListener>,
+    http: Vec<TcpListener>,
+    closed: Vec<SocketAddr>,
+    closed_udp: Vec<SocketAddr>,
+}
+
+impl Services {
+    /// Reads the configuration file again, and applies what has changed. The log and the counters say what became of it.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub(super) fn reload_file(&self) -> Result<Report, NotReloaded> {
+        let path = self.effective.get().config.source.path().to_owned();
+        if path.as_os_str().is_empty() {
+            tracing::info!("there is no configuration file to read again");
+            return Err(NotReloaded::NoFile);
+        }
+        // The certificates are read to find out whether they can be used.
+        let examined = Config::examine(&path).map_err(NotReloaded::Config);
+        let report = examined.and_then(|(config, _)| self.replace(&config));
+        self.conclude(&report, Some(&path));
+        report
+    }
+
+    /// Applies another configuration, as [`Self::reload_file`] does.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub(super) fn reload_with(&self, config: &Config) -> Result<Report, NotReloaded> {
+        let report = self.replace(config);
+        self.conclude(&report, None);
+        report
+    }
+
+    /// Counts a reload, and logs what became of it.
+    fn conclude(&self, report: &Result<Report, NotReloaded>, file: Option<&Path>) {
+        let list = |what: &str, keys: &[String]| format!("{what} {}", keys.join(", "));
+        self.reloads.count(report.is_ok(), self.clock.now().unix.as_secs());
+        match report {
+            Ok(Report { changed, needs_restart }) => {
+                let changes = if changed.is_empty() {
+                    "nothing has changed".to_owned()
+                } else {
+                    list("changed", changed)
+                };
+                if needs_restart.is_empty() {
+                    tracing::info!("the configuration was read again: {changes}");
+                } else {
+                    let rest = list("only a restart can change", needs_restart);
+                    tracing::warn!("the configuration was read again: {changes}; {rest}");
+                }
+                if !changed.is_empty() {
+                    for warning in self.effective.get().config.warnings(file) {
+                        tracing::warn!("{warning}");
+                    }
+                }
+            }
+            Err(reason) => {
+                for line in reason.to_string().lines() {
+                    tracing::error!(
+                        "the configuration was not reloaded, and the old one stays in effect: {line}"
+                    );
+                }
+            }
+        }
+    }
+
+    fn replace(&self, wanted: &Config) -> Result<Report, NotReloaded> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let effective = self.effective.get();
+        let failed = |error: StartError| {
+            let place = error.key().map(|key| wanted.source.place(key)).unwrap_or_default();
+            NotReloaded::Start(place, error)
+        };
+        let (config, needs_restart) =
+            without_what_needs_a_restart(&effective, &self.relay.retiring(), wanted);
+        let changed = effective.config.changes(&config);
+        // From here to the plans, everything that can fail; after them, nothing can.
+        let certificates = (config.tls != effective.config.tls).then(|| self.load(&config)).transpose();
+        let certificates = certificates.map_err(failed)?;
+        let moved = move_listeners(&effective.listeners, &config, self.relay.shards()).map_err(failed)?;
+        let found = self.find(&effective.found, &moved, &config).map_err(failed)?;
+        let plans = plan::plans(&config, &found);
+
+        log::apply(&config.log);
+        if !changed.is_empty() {
+            say(&config, &plans);
+        }
+        let connections = plan::connections(&config, &found);
+        if connections != plan::connections(&effective.config, &effective.found) {
+            connections.say(&config.limits, &found.resources);
+        }
+        let Plans { relay, rooms, site, front, admin } = plans;
+        let Moved { listeners, udp, tcp, tls, http, closed, closed_udp } = moved;
+        // In this order: what the site issues is accepted by the relay already.
+        self.relay.apply(relay);
+        self.relay.listen(udp);
+        self.relay.retire(&closed_udp);
+        self.hub.apply(rooms);
+        self.site.apply(site);
+        self.front.apply(front);
+        self.front.open(doors(&self.site, tcp, tls, http));
+        self.front.close(closed);
+        self.administration.set(admin);
+        match certificates {
+            Some(certificates) => self.renewal.replace(&certificates),
+            None => self.renewal.reload(),
+        }
+        self.addresses.set(found.addresses.clone());
+        self.effective.set(Effective { config, found, listeners });
+        Ok(Report { changed, needs_restart })
+    }
+
+    /// Reads other certificates. One that has expired does not replace one that may not have.
+    fn load(&self, config: &Config) -> Result<Certificates, StartError> {
+        let certificates = config.tls.load().map_err(StartError::Certificates)?.unwrap_or_default();
+        let invalid = certificates.invalid(self.clock.now().unix);
+        if invalid.is_empty() { Ok(certificates) } else { Err(StartError::Certificates(invalid)) }
+    }
+
+    /// What the plans need to know of the machine. What was found out at the start stays so, unless it can change.
+    fn find(&self, former: &Found, moved: &Moved, config: &Config) -> Result<Found, StartError> {
+        let needs_secret = former.secret.is_none() && !config.credentials.is_configured();
+        let made = needs_secret.then(seed).transpose()?.map(Secret::from_random);
+        Ok(Found {
+            addresses: moved.listeners.addresses(
+                former.addresses.relay.clone(),
+                former.addresses.ports.clone(),
+                former.addresses.admin.clone(),
+            ),
+            own: interfaces::own().map_err(StartError::Blind)?,
+            resources: former.resources,
+            secret: former.secret.clone().or(made),
+            former: Some(self.relay.credentials()),
+        })
+    }
+}
+
+/// The wanted configuration, in which the keys that cannot change have their old values; and these keys.
+fn without_what_needs_a_restart(
+    effective: &Effective,
+    retiring: &[SocketAddr],
+    wanted: &Config,
+) -> (Config, Vec<String>) {
+    let Effective { config: old, listeners, .. } = effective;
+    let mut config = wanted.clone();
+    // Living allocations have these ports and addresses.
+    config.relay.addresses = old.relay.addresses.clone();
+    config.relay.ports = old.relay.ports.clone();
+    config.relay.threads = old.relay.threads;
+    // A client cannot change its realm within a session.
+    config.credentials.realm = old.credentials.realm.clone();
+    config.admin.listen = old.admin.listen.clone();
+    let open_udp = listeners.udp.iter().map(|listener| listener.actual).chain(retiring.iter().copied());
+    if meets(&new_ones(&listeners.udp, &config.listen.udp), open_udp) {
+        config.listen.udp = old.listen.udp.clone();
+    }
+    if overlap(listeners, &config) {
+        config.listen.tcp = old.listen.tcp.clone();
+        config.listen.tls = old.listen.tls.clone();
+        config.http.listen = old.http.listen.clone();
+    }
+    let needs_restart = config.changes(wanted);
+    (config, needs_restart)
+}
+
+/// Whether an address for TCP that is wanted now cannot be bound while another listener of ours is open.
+fn overlap(listeners: &Listeners, config: &Config) -> bool {
+    let keys = [
+        (&listeners.tcp, &config.listen.tcp),
+        (&listeners.tls, &config.listen.tls),
+        (&listeners.http, &config.http.listen),
+    ];
+    let open = || keys.iter().flat_map(|(open, _)| open.iter()).map(|listener| listener.actual);
+    keys.iter().any(|(listeners, wanted)| meets(&new_ones(listeners, wanted), open()))
+}
+
+/// Whether one of the new addresses and an open one include each other.
+fn meets(new: &[SocketAddr], mut open: impl Iterator<Item = SocketAddr>) -> bool {
+    open.any(|open| new.iter().any(|new| includes(&open, new) || includes(new, &open)))
+}
+
+/// The addresses that are wanted and not bound.
+fn new_ones(open: &[Bound], wanted: &[SocketAddr]) -> Vec<SocketAddr> {
+    let is_open = |address: &SocketAddr| open.iter().any(|listener| listener.wanted == *address);
+    wanted.iter().filter(|address| !is_open(address)).copied().collect()
+}
+
+/// Binds what is new. Nothing is closed yet.
+fn move_listeners(old: &Listeners, config: &Config, shards: usize) -> Result<Moved, StartError> {
+    let wanted = &config.listen.udp;
+    let (new, udp) = listen::udp(&new_ones(&old.udp, wanted), wanted.len(), shards)?;
+    let (udp_listeners, closed_udp) = merge(new, &old.udp, wanted);
+    let mut closed = Vec::new();
+    let mut key = |key, open: &[Bound], wanted: &[SocketAddr]| {
+        let (new, sockets) = listen::tcp(key, &new_ones(open, wanted), wanted.len())?;
+        let (listeners, unwanted) = merge(new, open, wanted);
+        closed.extend(unwanted);
+        Ok::<_, StartError>((listeners, sockets))
+    };
+    let (tcp, tcp_sockets) = key("listen.tcp", &old.tcp, &config.listen.tcp)?;
+    let (tls, tls_sockets) = key("listen.tls", &old.tls, &config.listen.tls)?;
+    let (http, http_sockets) = key("http.listen", &old.http, &config.http.listen)?;
+    let listeners = Listeners { udp: udp_listeners, tcp, tls, http };
+    let (tcp, tls, http) = (tcp_sockets, tls_sockets, http_sockets);
+    Ok(Moved { listeners, udp, tcp, tls, http, closed, closed_udp })
+}
+
+/// The listeners that are wanted, in this order; and those that are not.
+fn merge(new: Vec<Bound>, open: &[Bound], wanted: &[SocketAddr]) -> (Vec<Bound>, Vec<SocketAddr>) {
+    let place = |listener: &Bound| wanted.iter().position(|address| *address == listener.wanted);
+    let (mut kept, unwanted): (Vec<_>, Vec<_>) = open.iter().partition(|listener| place(listener).is_some());
+    kept.extend(new);
+    kept.sort_by_key(place);
+    (kept, unwanted.iter().map(|listener| listener.actual).collect())
+}
+
+impl fmt::Display for NotReloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoFile => {
+                f.write_str("there is no configuration file: start the daemon with --config FILE")
+            }
+            Self::Config(error) => error.fmt(f),
+            Self::Start(place, error) => write!(f, "{place}{error}"),
+        }
+    }
+}
+
+impl std::error::Error for NotReloaded {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(wanted: &str, actual: &str) -> Bound {
+        Bound { wanted: wanted.parse().unwrap(), actual: actual.parse().unwrap() }
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn listeners_are_those_that_are_wanted_in_this_order_and_port_0_is_bound_once() {
+        let open = [bound("127.0.0.1:0", "127.0.0.1:5000"), bound("127.0.0.1:1", "127.0.0.1:1")];
+        let wanted = addresses(&["127.0.0.1:2", "127.0.0.1:0"]);
+        assert_eq!(new_ones(&open, &wanted), addresses(&["127.0.0.1:2"]));
+        let (kept, unwanted) = merge(vec![bound("127.0.0.1:2", "127.0.0.1:2")], &open, &wanted);
+        assert_eq!(kept, [bound("127.0.0.1:2", "127.0.0.1:2"), open[0]]);
+        assert_eq!(unwanted, addresses(&["127.0.0.1:1"]));
+    }
+
+    #[test]
+    fn an_address_that_an_open_listener_includes_cannot_be_bound_beside_it() {
+        let open = [bound("0.0.0.0:3478", "0.0.0.0:3478"), bound("192.0.2.1:443", "192.0.2.1:443")];
+        let meets = |new| meets(&addresses(&[new]), open.iter().map(|listener| listener.actual));
+        for (new, expected) in [
+            ("192.0.2.1:3478", true),
+            ("0.0.0.0:443", true),
+            ("192.0.2.2:443", false),
+            ("0.0.0.0:3479", false),
+            ("[::]:3478", false),
+        ] {
+            assert_eq!(meets(new), expected, "{new}");
+        }
+    }
+}
