@@ -261,6 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_shows_a_whole_session() {
+        let document = include_str!("../../docs/operating.md");
+        let mut blocks = document.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap());
+        let json = blocks.find(|json| json.contains("\"peer_transport\"")).unwrap();
+        let documented: serde_json::Value = serde_json::from_str(json).unwrap();
+        let session: Session = serde_json::from_value(documented.clone()).unwrap();
+        assert_eq!(serde_json::to_value(session).unwrap(), documented);
+    }
+
+    #[test]
     fn every_other_text_is_refused() {
         for text in [
             "",

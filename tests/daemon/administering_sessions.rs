@@ -13,11 +13,12 @@ use hairpin::sections::admin::AdminAddress;
 use hairpin::sections::value::Auto;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Client, start_with};
+use crate::support::daemon::{Client, config_text, peer, receive, start_with};
 use crate::support::http::{Answer, Http};
+use crate::support::process::Process;
 use crate::support::session::Turn;
 use crate::support::stream::eventually;
-use crate::support::stun::REFRESH;
+use crate::support::stun::{REFRESH, channel_data};
 use crate::support::websocket::WebSocket;
 
 const TOKEN: &str = "hairpin_of_the_tests";
@@ -79,7 +80,7 @@ fn refreshed(client: &mut Client) -> Option<u16> {
 fn sessions_are_listed_shown_and_ended() {
     let daemon = start("37200-37219");
     let (mut alice, mut bob) = (client(&daemon, "shop.alice"), client(&daemon, "shop.bob"));
-    let peer = "127.0.0.1:9".parse().unwrap();
+    let peer = peer([127, 0, 0, 1].into()).local_addr().unwrap();
     alice.bind(0x4000, peer);
     let all = get(&daemon, "/sessions");
     assert_eq!((&all["total"], all["sessions"].as_array().unwrap().len()), (&json!(2), 2));
@@ -89,7 +90,7 @@ fn sessions_are_listed_shown_and_ended() {
     let id = session["id"].as_str().unwrap();
     let whole = get(&daemon, &format!("/sessions/{id}"));
     assert_eq!((&whole["user"], &whole["transport"]), (&json!("shop.alice"), &json!("udp")));
-    assert_eq!(whole["channels"][0]["peer"], "127.0.0.1:9");
+    assert_eq!(whole["channels"][0]["peer"], peer.to_string());
     assert_eq!(
         (&whole["peer_transport"], &whole["peers"][0]["address"]),
         (&json!("udp"), &json!("127.0.0.1"))
@@ -102,6 +103,32 @@ fn sessions_are_listed_shown_and_ended() {
     assert_eq!(ask(&daemon, "DELETE", "/sessions?user=shop.bob").json(), json!({ "ended": 0 }));
     assert_eq!(refreshed(&mut bob), Some(437));
     daemon.stop();
+}
+
+/// A session that relayed has its line with its traffic, too.
+#[test]
+fn the_log_says_which_session_an_administrator_ended() {
+    let socket = std::env::temp_dir().join(format!("hairpin-{}-log.sock", std::process::id()));
+    let admin = format!("[admin]\nlisten = [{socket:?}]\n");
+    let process = Process::start("kicked.toml", &(config_text("37340-37349", &["127.0.0.1:0"]) + &admin));
+    let mut client = Client::to(process.udp[0], [127, 0, 0, 1].into());
+    client.allocate();
+    let peer = peer([127, 0, 0, 1].into());
+    client.bind(0x4000, peer.local_addr().unwrap());
+    client.send(&channel_data(0x4000, b"hello"));
+    receive(&peer);
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        let output = command.args(arguments).env("HAIRPIN_ADMIN", &socket).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let list: Value = serde_json::from_slice(&command(&["sessions", "--json"])).unwrap();
+    let id = list["sessions"][0]["id"].as_str().unwrap();
+    command(&["kick", id]);
+    let line = process.line("allocation ended user=\"alice\"");
+    assert!(line.contains("bytes_up=5") && line.contains("reason=\"kicked\""), "{line}");
+    process.line(&format!("an administrator ended a session session={id} user=\"alice\""));
 }
 
 #[test]

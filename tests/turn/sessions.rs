@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hairpin::network::address::{ClientTransport, Transport};
 use hairpin::observed::session::{Channel, Peer, Session, SessionId, Sort, Summary, Traffic};
-use hairpin::relay::address::{ClientPath, StreamId, Via};
+use hairpin::relay::address::{ClientPath, ListenerId, StreamId, Via};
 use hairpin::relay::engine::quotas::IDLE;
 use hairpin::relay::engine::sessions::{ENDS, PIECE, Wanted};
 use hairpin::sections::number::Count;
@@ -133,12 +133,9 @@ fn the_rate_is_that_of_the_last_seconds_and_gone_after_ten() {
 #[test]
 fn the_client_of_a_session_uses_udp_tcp_or_tls() {
     let mut world = World::new();
-    let via = [Via::Tcp(StreamId(1)), Via::Tls(StreamId(2))];
-    let mut client = world.client("203.0.113.1:5000", "alice");
-    client.allocate(&mut world);
-    for via in via {
-        client.path = ClientPath { via, ..path("203.0.113.1:5000") };
-        client.allocate(&mut world);
+    for via in [Via::Socket(ListenerId(0)), Via::Tcp(StreamId(1)), Via::Tls(StreamId(2))] {
+        let path = ClientPath { via, ..path("203.0.113.1:5000") };
+        Client { path, ..world.client("203.0.113.1:5000", "alice") }.allocate(&mut world);
     }
     let transports: Vec<_> = all(&world).iter().map(|session| session.transport.name()).collect();
     assert_eq!(transports, ["udp", "tcp", "tls"]);

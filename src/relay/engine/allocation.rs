@@ -295,8 +295,8 @@ impl Allocations {
     }
 
     /// Every allocation, to change.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Allocation> {
-        self.slots.iter_mut().map(|(_, allocation)| allocation)
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (AllocationId, &mut Allocation)> {
+        self.slots.iter_mut().map(|(key, allocation)| (AllocationId(key), allocation))
     }
 
     /// How many there are.

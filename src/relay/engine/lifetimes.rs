@@ -172,10 +172,10 @@ impl Engine {
 
     /// Closes the evicted allocations, and reads the meters of all.
     fn sweep(&mut self, now: Moment, ports: &mut impl Ports) {
-        let evicted: Vec<_> =
-            self.allocations.iter().filter(|(_, a)| a.lease.is_evicted()).map(|(id, _)| id).collect();
-        for allocation in self.allocations.iter_mut() {
+        let mut evicted = Vec::new();
+        for (id, allocation) in self.allocations.iter_mut() {
             allocation.readings.take(&allocation.up, &allocation.down);
+            evicted.extend(allocation.lease.is_evicted().then_some(id));
         }
         self.read_at.take(now);
         for id in evicted {

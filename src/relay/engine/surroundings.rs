@@ -42,7 +42,7 @@ impl Engine {
     fn judge_again(&mut self, ports: &impl Ports) -> Vec<ConnectionId> {
         let (peers, routes) = (&self.peers, &mut self.routes);
         let judge = |ip, transport| peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
-        for allocation in self.allocations.iter_mut() {
+        for (_, allocation) in self.allocations.iter_mut() {
             let Allocation { path, transport, permissions, channels, .. } = allocation;
             let before = (permissions.len(), channels.len());
             permissions.retain(|permission| judge(permission.ip, *transport).is_ok());
