@@ -91,6 +91,10 @@ labels! {
         ConnectionExists = "connection_exists",
         /// The connection with the peer failed.
         ConnectionFailed = "connection_failed",
+        /// The server makes no new allocations, because it is about to stop.
+        Draining = "draining",
+        /// The same, and the answer names another server.
+        Redirected = "draining_redirected",
     }
 }
 
@@ -99,6 +103,7 @@ impl Refusal {
     #[must_use]
     pub const fn code(self) -> u16 {
         match self {
+            Self::Redirected => 300,
             Self::BadCredentials | Self::BadRequest | Self::UnknownMethod => 400,
             Self::Challenge
             | Self::UnknownUser
@@ -122,7 +127,8 @@ impl Refusal {
             | Self::UnknownToken
             | Self::Permissions
             | Self::Channels
-            | Self::PeerRate => 508,
+            | Self::PeerRate
+            | Self::Draining => 508,
         }
     }
 }

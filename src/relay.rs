@@ -211,6 +211,11 @@ impl Relay {
         Ok(())
     }
 
+    /// Refuses new allocations from now on. Existing ones go on until they end.
+    pub fn drain(&self) {
+        self.tell_all(|| Command::Drain);
+    }
+
     /// Whether every shard answers within `patience`. The thread that reads the interfaces is not asked: the kernel may keep
     /// it waiting, and packets are relayed meanwhile. [`Self::failed`] returns if it ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {

@@ -454,6 +454,7 @@ fn every_bad_item_of_a_list_is_said_at_its_own_line() {
         ("http.allowed_origins", ["*", "example.org"]),
         ("http.proxies", ["all", "fd00::/129"]),
         ("relay.addresses", ["eth0", "0.0.0.0"]),
+        ("relay.alternates", ["here", "192.0.2.9:0"]),
         ("peers.allow", ["127.0.0.0/8", "169.254.0.0/16"]),
         ("peers.deny", ["a", "b"]),
         ("peers.allow_own", ["22/udp", "1000"]),
@@ -560,6 +561,18 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
     ),
     ("[relay]\nthreads = 2000", ("config.toml:2: relay.threads: ", "1024")),
     ("[relay]\nthreads = 0", ("config.toml:2: relay.threads: ", "auto")),
+    ("[relay]\ndrain_timeout = \"2days\"", ("config.toml:2: relay.drain_timeout: ", "at most \"1day\"")),
+    ("[relay]\ndrain_timeout = \"soon\"", ("config.toml:2: relay.drain_timeout: ", "\"10m\"")),
+    ("[relay]\nalternates = [\"192.0.2.9\"]", ("config.toml:2: relay.alternates: ", "with a port")),
+    ("[relay]\nalternates = [\"0.0.0.0:3478\"]", ("config.toml:2: relay.alternates: ", "cannot reach")),
+    (
+        "[relay]\nalternates = [\"[::ffff:1.2.3.4]:1\"]",
+        ("config.toml:2: relay.alternates: ", "write \"1.2.3.4:1\""),
+    ),
+    (
+        "[relay]\nalternates = [\"192.0.2.9:1\", \"192.0.2.9:1\"]",
+        ("config.toml:2: relay.alternates: ", "listed twice"),
+    ),
     ("[credentials]\nrealm = \"\"", ("config.toml:2: credentials.realm: ", "realm")),
     ("[credentials]\nrealm = 'a\"b'", ("config.toml:2: credentials.realm: ", "quote")),
     (

@@ -107,6 +107,7 @@ fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Pla
             rfc5766_channels: config.relay.rfc5766_channels,
             rfc3489: config.listen.rfc3489,
             tcp: config.relay.tcp,
+            alternates: config.relay.alternates.iter().map(|alternate| alternate.get()).collect(),
         },
         peers: PeerPolicy {
             allow: config.peers.allow.iter().map(|range| range.get()).collect(),

@@ -13,6 +13,7 @@
 //! end_session(id, now, ports)             an administrator ends an allocation, as end_user does those of a user
 //! set_own(own, ports)                     the machine's addresses have changed
 //! apply(settings, peers, fixed, ports)    the configuration has changed
+//! drain()                                 no new allocations are made from now on
 //! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
 //! may_carry, on_carried                   bytes on such a connection
 //! expire(now, ports)                      ends what has expired; due at next_deadline()
@@ -33,6 +34,7 @@ mod channel;
 mod classic;
 mod connect;
 mod data;
+mod drain;
 mod endings;
 mod integrity;
 mod lifetimes;
@@ -116,6 +118,8 @@ pub struct Engine {
     /// The TCP connections with peers.
     bridges: Bridges,
     shard: ShardIndex,
+    /// Whether no new allocations are made, because the daemon is about to stop.
+    draining: bool,
 }
 
 /// What to do with a client's datagram.
@@ -177,6 +181,7 @@ impl Engine {
             reservations: HashMap::new(),
             bridges: Bridges::default(),
             shard,
+            draining: false,
         }
     }
 
@@ -319,7 +324,12 @@ impl Engine {
                 }
                 let client = request.path().client;
                 tracing::debug!(%client, method = method.name(), reason = refusal.name(), "refused");
-                Action::Reply(reply::refuse(message, refusal, signer))
+                let answer = if refusal == Refusal::Redirected {
+                    reply::redirect(message, &self.alternates(client), signer)
+                } else {
+                    reply::refuse(message, refusal, signer)
+                };
+                Action::Reply(answer)
             }
         }
     }

@@ -84,6 +84,8 @@ pub(super) enum Command {
     Retire(Arc<Retirement>),
     /// Close a listener that no shard needs any more.
     Close(Arc<Retirement>),
+    /// Make no new allocations.
+    Drain,
     /// End.
     Stop,
 }
@@ -251,6 +253,7 @@ impl Shard {
                 Command::Listen(sockets) => self.listen(sockets),
                 Command::Retire(everywhere) => self.listeners.retire(&everywhere, now.moment),
                 Command::Close(everywhere) => self.listeners.close(&everywhere),
+                Command::Drain => self.engine.drain(),
                 Command::Stop => {
                     self.engine.conclude();
                     return true;

@@ -1,8 +1,9 @@
 //! PURE  `[relay]`: where the relay relays from, and which extensions it serves.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
@@ -26,6 +27,74 @@ section! {
         pub rfc5766_channels: bool = false,
         /// Whether clients may reach peers over TCP (RFC 6062).
         pub tcp: bool = false,
+        /// How long allocations may go on after the signal to stop.
+        pub drain_timeout: DrainTimeout = DrainTimeout(Duration::ZERO),
+        /// The servers that new clients are sent to meanwhile.
+        pub alternates: Vec<Alternate> = Vec::new(),
+    }
+}
+
+/// How long a draining daemon lets its allocations go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainTimeout(Duration);
+
+impl DrainTimeout {
+    /// The longest one.
+    const MAX: Duration = Duration::from_secs(24 * 3600);
+
+    /// A timeout, if it is not too long.
+    #[must_use]
+    pub fn new(time: Duration) -> Option<Self> {
+        (time <= Self::MAX).then_some(Self(time))
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl Text for DrainTimeout {
+    const EXAMPLE: &'static str = "\"0s\", or a time such as \"10m\" or \"1h\", at most \"1day\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let time = humantime::parse_duration(text).ok().and_then(Self::new);
+        time.ok_or_else(|| format!("{text:?} is not a time that a drain may take: write {}", Self::EXAMPLE))
+    }
+}
+
+/// The address of another server, which clients can be sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alternate(SocketAddr);
+
+impl Alternate {
+    /// The address.
+    #[must_use]
+    pub const fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl Text for Alternate {
+    const EXAMPLE: &'static str = "\"192.0.2.9:3478\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let address: SocketAddr = text.parse().map_err(|_| {
+            format!("{text:?} is not an address with a port: write {}, or \"[2001:db8::9]:3478\"", Self::EXAMPLE)
+        })?;
+        if let Some(ip) = ipv4_inside(address.ip()) {
+            return Err(format!("{text:?} is IPv4 written as IPv6: write \"{ip}:{}\"", address.port()));
+        }
+        if !is_usable(address.ip()) || address.port() == 0 {
+            return Err(format!("clients cannot reach {text:?}: write the address and the port of another server"));
+        }
+        Ok(Self(address))
+    }
+
+    fn clash(list: &[Self]) -> Option<String> {
+        let twice = list.iter().enumerate().find(|(i, one)| list[..*i].contains(one));
+        twice.map(|(_, Self(address))| format!("{address} is listed twice: remove one"))
     }
 }
 

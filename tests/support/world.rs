@@ -48,6 +48,7 @@ pub struct Plan {
     pub rfc5766_channels: bool,
     pub rfc3489: bool,
     pub tcp: bool,
+    pub alternates: Vec<SocketAddr>,
     /// The budget of another world, which is a megabyte to make.
     pub answers: Option<Arc<AnswerBudget>>,
 }
@@ -80,6 +81,7 @@ impl Default for Plan {
             rfc5766_channels: false,
             rfc3489: false,
             tcp: false,
+            alternates: Vec::new(),
             answers: None,
         }
     }
@@ -106,7 +108,8 @@ pub fn generous() -> Limits {
 /// Settings with these limits, and nobody who may use the relay.
 pub fn settings(limits: Limits) -> Arc<Settings> {
     let credentials = Credentials::new(REALM, Vec::new(), HashMap::new(), CheckExpiry::Allocate);
-    Arc::new(Settings { credentials, limits, rfc5766_channels: false, rfc3489: false, tcp: false })
+    let (rfc5766_channels, rfc3489, tcp) = (false, false, false);
+    Arc::new(Settings { credentials, limits, rfc5766_channels, rfc3489, tcp, alternates: Vec::new() })
 }
 
 impl World {
@@ -119,8 +122,9 @@ impl World {
         let mut plan = Plan::default();
         change(&mut plan);
         let credentials = Credentials::new(REALM, plan.secrets, plan.users, plan.check_expiry);
-        let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, answers, .. } = plan;
-        let settings = Arc::new(Settings { credentials, limits, rfc5766_channels, rfc3489, tcp });
+        let Plan { peers, limits, rfc5766_channels, rfc3489, tcp, alternates, answers, .. } = plan;
+        let settings = Settings { credentials, limits, rfc5766_channels, rfc3489, tcp, alternates };
+        let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let counters = Arc::new(Counters::default());
         let shared = Shared {

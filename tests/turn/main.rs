@@ -20,6 +20,8 @@ mod authenticating;
 
 mod allocating;
 
+mod draining;
+
 mod refreshing;
 
 mod permitting;

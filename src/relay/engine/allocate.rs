@@ -76,6 +76,7 @@ impl Engine {
         {
             return repeat(existing, request);
         }
+        self.admits_new(request.path().client)?;
         let wanted = wanted(request.message(), self.settings.tcp)?;
         if matches!(wanted, Wanted::Stream(_)) && !request.path().is_stream() {
             return Err(Refusal::BadRequest);

@@ -47,7 +47,14 @@ pub(in crate::relay) mod tests {
     /// Settings with these limits, without any user.
     pub(in crate::relay) fn settings(limits: Limits) -> Arc<Settings> {
         let credentials = Credentials::new("test", Vec::new(), HashMap::new(), CheckExpiry::Allocate);
-        Arc::new(Settings { credentials, limits, rfc5766_channels: false, rfc3489: false, tcp: false })
+        Arc::new(Settings {
+            credentials,
+            limits,
+            rfc5766_channels: false,
+            rfc3489: false,
+            tcp: false,
+            alternates: Vec::new(),
+        })
     }
 
     /// Limits that no test reaches by accident.

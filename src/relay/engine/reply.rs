@@ -2,10 +2,12 @@
 //!
 //! No SOFTWARE, no reason phrase, and a FINGERPRINT only if the request has one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use stun::agent::TransactionId;
-use stun::attributes::{ATTR_NONCE, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, AttrType, RawAttribute};
+use stun::attributes::{
+    ATTR_ALTERNATE_SERVER, ATTR_NONCE, ATTR_PASSWORD_ALGORITHMS, ATTR_REALM, AttrType, RawAttribute,
+};
 use stun::error_code::{ErrorCode, ErrorCodeAttribute};
 use stun::fingerprint::FINGERPRINT;
 use stun::message::{
@@ -15,6 +17,7 @@ use stun::uattrs::UnknownAttributes;
 use stun::xoraddr::XorMappedAddress;
 
 use crate::outcome::Refusal;
+use crate::relay::address::Family;
 use crate::relay::engine::integrity::{Integrity, OFFERED};
 use crate::relay::engine::nonce;
 use crate::relay::wire;
@@ -41,6 +44,26 @@ pub(super) fn success(
 /// An error response to a request that passed authentication.
 pub(super) fn refuse(to: &wire::Message<'_>, refusal: Refusal, signer: &Signer) -> Vec<u8> {
     respond(to, CLASS_ERROR_RESPONSE, &[error(refusal)], Some(signer))
+}
+
+/// 300 (Try Alternate): sends a client that has authenticated to another server, the first of `alternates` (RFC 8489
+/// §10).
+pub(super) fn redirect(to: &wire::Message<'_>, alternates: &[SocketAddr], signer: &Signer) -> Vec<u8> {
+    let mut attributes = vec![error(Refusal::Redirected)];
+    attributes.extend(alternates.iter().map(|alternate| raw(ATTR_ALTERNATE_SERVER, &address(*alternate))));
+    respond(to, CLASS_ERROR_RESPONSE, &attributes, Some(signer))
+}
+
+/// An address as MAPPED-ADDRESS and ALTERNATE-SERVER encode it (RFC 8489 §14.1). The crate's own type for
+/// ALTERNATE-SERVER would write a MAPPED-ADDRESS.
+fn address(address: SocketAddr) -> Vec<u8> {
+    let mut value = vec![0, Family::of(address.ip()).number()];
+    value.extend(address.port().to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => value.extend(ip.octets()),
+        IpAddr::V6(ip) => value.extend(ip.octets()),
+    }
+    value
 }
 
 /// An error response to a request that did not pass authentication. With `challenge`, the realm and a nonce, the

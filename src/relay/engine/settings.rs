@@ -1,5 +1,6 @@
 //! PURE  What an engine is started with, and what a reload of the configuration replaces.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::credentials::Credentials;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub rfc5766_channels: bool,
     /// Whether Binding is answered without a magic cookie (RFC 3489).
     pub rfc3489: bool,
+    /// The servers that new clients are sent to while this one is about to stop.
+    pub alternates: Vec<SocketAddr>,
 }
 
 /// What the engines of all shards share. A relayed packet uses none of it, except the bandwidth counters if the
