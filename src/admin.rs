@@ -5,6 +5,7 @@
 //! public router. Each group of routes is one file: it asks the daemon through [`Administered`].
 
 mod authorize;
+mod drain;
 pub mod listen;
 mod observe;
 mod reload;
@@ -59,6 +60,9 @@ pub trait Administered: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot be revoked.
     fn revoke(&self, username: &str) -> Result<(), RevokeError>;
+
+    /// Refuses new clients from now on. The daemon ends when no allocation is left.
+    fn drain(&self);
 
     /// Reads the configuration file again, and applies what has changed. This may block, because a file system may.
     ///

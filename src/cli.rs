@@ -5,6 +5,7 @@ mod admin_token;
 mod api_key;
 mod check_config;
 mod credential;
+mod drain;
 mod kick;
 mod reload;
 mod rooms;
@@ -60,6 +61,8 @@ enum Command {
     Rooms(rooms::Arguments),
     /// Has a running daemon read its configuration again.
     Reload(AdminArguments),
+    /// Lets a running daemon admit no new clients, and end when the last allocation has ended.
+    Drain(AdminArguments),
     /// Changes the shared secrets.
     Secret(secret::Arguments),
 }
@@ -79,6 +82,7 @@ pub fn run() -> ExitCode {
         Command::Kick(arguments) => kick::run(&arguments),
         Command::Rooms(arguments) => rooms::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Drain(arguments) => drain::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
     };
     match result {

@@ -3,12 +3,14 @@
 //! [`Daemon::start`] finds out what this machine has, binds every socket, makes the plans and starts the services. When it
 //! returns, clients are served.
 
+mod drain;
 mod error;
 mod listen;
 mod plan;
 mod process;
 mod reload;
 mod resources;
+mod takeover;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -20,6 +22,7 @@ use std::time::Duration;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::admin::{self, Admin, Administered, Report};
 use crate::bounds::admission::Admission;
@@ -28,9 +31,10 @@ use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::credentials::{Credentials, RevokeError};
 use crate::current::Current;
-use crate::daemon::listen::Bound;
+use crate::daemon::listen::{Bound, Way};
 use crate::daemon::plan::{Found, Plans};
 use crate::daemon::resources::Resources;
+use crate::daemon::takeover::Predecessor;
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
 use crate::life::Denied;
@@ -65,6 +69,8 @@ struct Services {
     front: Front,
     renewal: Renewal,
     lifecycle: Mutex<Lifecycle>,
+    /// Wakes the one that waits for a drain to begin.
+    draining: Notify,
     started: Unix,
     addresses: Current<Addresses>,
     effective: Current<Effective>,
@@ -129,15 +135,18 @@ impl Daemon {
         certificates: Option<Certificates>,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        let predecessor = drain::meeting_point(&config.listen).and_then(Predecessor::at);
+        let way = Way::of(config.listen.takeover, predecessor.is_some());
         let own = interfaces::own().map_err(StartError::Blind)?;
         let relay_addresses = relay_addresses(config, &own.addresses)?;
         let shards = config.relay.threads.0.map_or_else(cores, |threads| threads.get() as usize);
-        let (udp, sockets) = listen::udp(&config.listen.udp, config.listen.udp.len(), shards)?;
-        let (tcp, tcp_sockets) = listen::tcp("listen.tcp", &config.listen.tcp, config.listen.tcp.len())?;
-        let (tls, tls_sockets) = listen::tcp("listen.tls", &config.listen.tls, config.listen.tls.len())?;
-        let (http, http_sockets) = listen::tcp("http.listen", &config.http.listen, config.http.listen.len())?;
+        let (udp, sockets) = listen::udp(&config.listen.udp, config.listen.udp.len(), shards, way)?;
+        let tcp = |key, addresses: &[SocketAddr]| listen::tcp(key, addresses, addresses.len(), way);
+        let (http, http_sockets) = tcp("http.listen", &config.http.listen)?;
+        let (tls, tls_sockets) = tcp("listen.tls", &config.listen.tls)?;
+        let (tcp, tcp_sockets) = tcp("listen.tcp", &config.listen.tcp)?;
         let (admin, admin_sockets) = listen::admin(&config.admin.listen)?;
-        let resources = Resources::take(config.relay.ports.len() * relay_addresses.len());
+        let resources = Resources::take(plan::relay_sockets(config, relay_addresses.len()));
         let listeners = Listeners { udp, tcp, tls, http };
         let addresses = listeners.addresses(relay_addresses, config.relay.ports.clone(), admin);
         let secret = (!config.credentials.is_configured()).then(seed).transpose()?.map(Secret::from_random);
@@ -165,6 +174,7 @@ impl Daemon {
             front,
             renewal,
             lifecycle: Mutex::new(Lifecycle::Serving),
+            draining: Notify::new(),
             addresses: Current::new(found.addresses.clone()),
             effective: Current::new(Effective { config: config.clone(), found, listeners }),
             administration: Arc::clone(&administration),
@@ -179,6 +189,9 @@ impl Daemon {
                 Some(Admin::start(administration, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?)
             }
         };
+        if let Some(predecessor) = predecessor {
+            predecessor.relieve();
+        }
         Ok(Self { services, admin, metrics, certificates })
     }
 
@@ -277,9 +290,10 @@ impl Daemon {
         let Services { relay, hub, site, front, renewal, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
         renewal.stop();
-        relay.stop();
-        // Before the front, whose thread carries the goodbyes of the hub.
+        // Before the relay, because a shard that hangs must not keep the members of rooms waiting; and before the front,
+        // whose thread carries the goodbyes of the hub.
         hub.stop();
+        relay.stop();
         site.stop();
         front.stop();
         if let Some(admin) = &self.admin {
@@ -338,6 +352,10 @@ impl Administered for Services {
 
     fn revoke(&self, username: &str) -> Result<(), RevokeError> {
         self.relay.revoke(username, self.clock.now().unix)
+    }
+
+    fn drain(&self) {
+        self.start_draining();
     }
 }
 

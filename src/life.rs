@@ -1,8 +1,8 @@
 //! The threads of a service: how they start, how they prove that they are alive, and how their end is noticed.
 //!
 //! All services have the same verbs: `start(plan, ..)`, `is_alive`, `snapshot` and `stop`. A service that has threads
-//! keeps them in [`Threads`], and also has `failed`; only [`crate::http::Site`] has none. Each thread answers a [`Ping`]
-//! while it lives, and ends when it is ordered to stop.
+//! keeps them in [`Threads`], and also has `failed`; only [`crate::http::Site`] has none. Services that admit clients also
+//! have `drain`. Each thread answers a [`Ping`] while it lives, and ends when it is ordered to stop.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

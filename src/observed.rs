@@ -46,7 +46,7 @@ pub enum Lifecycle {
     /// It serves clients.
     #[default]
     Serving,
-    /// It is stopping: allocations end, and members of rooms are informed.
+    /// It is about to stop: new clients are refused, and existing allocations go on.
     Draining,
     /// It has ended.
     Stopped,

@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
+use tokio::sync::oneshot;
 
 use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
@@ -54,6 +55,7 @@ use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
 
 pub use plan::Plan;
+pub use shard::Kept;
 pub use streams::Arrival;
 
 /// A running relay. Clones are the same relay.
@@ -216,6 +218,24 @@ impl Relay {
         self.tell_all(|| Command::Drain);
     }
 
+    /// How many clients over UDP have allocations.
+    pub async fn clients(&self) -> usize {
+        self.ask_all(Command::Count).await.into_iter().sum()
+    }
+
+    /// Prepares for another process that takes over the listeners: gives each client over UDP that has an allocation a
+    /// socket of its own, which the kernel prefers, and lets other sockets be bound to the addresses of the listeners.
+    /// Returns when the other process may come. Call [`Self::drain`] first.
+    pub async fn keep_clients(&self) -> Kept {
+        // One after the other: a client's socket can only be bound when all shards share their listeners.
+        self.ask_all(Command::Share).await;
+        let kept = self.ask_all(Command::Keep).await;
+        kept.into_iter().fold(Kept::default(), |all, one| Kept {
+            clients: all.clients + one.clients,
+            lost: all.lost + one.lost,
+        })
+    }
+
     /// Whether every shard answers within `patience`. The thread that reads the interfaces is not asked: the kernel may keep
     /// it waiting, and packets are relayed meanwhile. [`Self::failed`] returns if it ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {
@@ -262,6 +282,21 @@ impl Relay {
     #[must_use]
     pub fn counters(&self) -> &[Arc<Counters>] {
         &self.0.counters
+    }
+
+    /// Sends every shard a command; returns their answers. A shard that has ended gives none.
+    async fn ask_all<T>(&self, command: impl Fn(oneshot::Sender<T>) -> Command) -> Vec<T> {
+        let ask = |shard: &Handle| {
+            let (answer, answered) = oneshot::channel();
+            shard.tell(command(answer));
+            answered
+        };
+        let mut answers = Vec::with_capacity(self.0.shards.len());
+        // Every shard is asked before the first answer is waited for.
+        for answered in self.0.shards.iter().map(ask).collect::<Vec<_>>() {
+            answers.extend(answered.await.ok());
+        }
+        answers
     }
 
     fn tell_all(&self, command: impl Fn() -> Command) {

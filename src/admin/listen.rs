@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::network::tcp;
+use crate::network::tcp::{self, Sharing};
 use crate::sections::admin::AdminAddress;
 
 /// A bound socket, which listens.
@@ -54,7 +54,7 @@ impl Socket {
     /// If the operating system refuses it.
     pub fn bind(address: &AdminAddress) -> io::Result<Self> {
         match address {
-            AdminAddress::Tcp(address) => tcp::listen(*address, BACKLOG, false).map(Self::Tcp),
+            AdminAddress::Tcp(address) => tcp::listen(*address, BACKLOG, Sharing::Alone).map(Self::Tcp),
             AdminAddress::Unix(path) => {
                 let (listener, file) = bind_unix(path)?;
                 Ok(Self::Unix(listener, file))

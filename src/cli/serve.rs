@@ -52,21 +52,59 @@ async fn serve(config: &Config, certificates: Option<Certificates>) -> Result<()
     announce(config, &daemon.addresses());
     offer_trial(config, &daemon);
     supervisor::notify(NotifyState::Ready).await;
-    let reason = tokio::select! {
-        _ = terminate.recv() => Some("SIGTERM"),
-        _ = interrupt.recv() => Some("Ctrl-C"),
-        () = daemon.failed() => None,
+    let served = tokio::select! {
+        reason = live(&daemon, &mut terminate, &mut interrupt) => Ok(reason),
+        () = daemon.failed() => Err(Failure::system("a thread ended unexpectedly; this is a bug, please report it")),
         never = supervisor::feed_watchdog(&daemon) => match never {},
         never = heed_hangup(&daemon, hangup) => match never {},
     };
-    let Some(reason) = reason else {
-        daemon.stop();
-        return Err(Failure::system("a thread ended unexpectedly; this is a bug, please report it"));
-    };
-    supervisor::notify(NotifyState::Stopping).await;
-    tracing::info!(reason, allocations = daemon.snapshot().relay.allocations.iter().sum::<u64>(), "stopping");
+    if let Ok(reason) = &served {
+        supervisor::notify(NotifyState::Stopping).await;
+        tracing::info!(reason, allocations = allocations(&daemon), "stopping");
+    }
     daemon.stop();
-    Ok(())
+    served.map(drop)
+}
+
+/// Serves until a signal comes, and then drains; returns why the daemon must stop now.
+async fn live(daemon: &Daemon, terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+    let (cause, is_request) = tokio::select! {
+        _ = terminate.recv() => ("SIGTERM", false),
+        _ = interrupt.recv() => ("Ctrl-C", false),
+        () = daemon.draining() => ("request", true),
+    };
+    let until = Some(daemon.drain_timeout()).filter(|until| !until.is_zero());
+    // A request asks for a drain, so it is not cut short where a signal stops at once.
+    if until.is_none() && !is_request {
+        return cause;
+    }
+    daemon.drain();
+    let wait =
+        until.map_or_else(|| "no limit".to_owned(), |until| humantime::format_duration(until).to_string());
+    tracing::info!(
+        cause,
+        allocations = allocations(daemon),
+        timeout = wait,
+        "draining: new clients are refused, and what is relayed goes on; a second signal stops at once"
+    );
+    let timed_out = async {
+        match until {
+            Some(until) => tokio::time::sleep(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = daemon.emptied() => "the last allocation has ended",
+        () = timed_out => "relay.drain_timeout has passed",
+        _ = terminate.recv() => "a second signal: SIGTERM",
+        _ = interrupt.recv() => "a second signal: Ctrl-C",
+        never = daemon.hand_over() => match never {},
+        never = supervisor::extend_stop() => match never {},
+    }
+}
+
+fn allocations(daemon: &Daemon) -> u64 {
+    daemon.snapshot().relay.allocations.iter().sum()
 }
 
 /// Logs where clients reach the daemon, and the ports that the firewall must open.

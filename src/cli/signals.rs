@@ -38,7 +38,7 @@ const IGNORED: &[(i32, &str, &str)] = &[
     (
         libc::SIGUSR1,
         "SIGUSR1",
-        "in coturn it stops new calls and lets running ones end; here SIGTERM ends all calls",
+        "in coturn it stops new calls and lets running ones end; here SIGTERM does, with relay.drain_timeout",
     ),
     (libc::SIGUSR2, "SIGUSR2", "in coturn it rereads certificates; here SIGHUP does"),
     (libc::SIGALRM, "SIGALRM", NOTHING),

@@ -9,6 +9,8 @@ use crate::daemon::Daemon;
 
 /// How long a notification may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How much longer systemd waits after each request for more time to stop.
+const EXTENSION: Duration = Duration::from_secs(15);
 /// The shortest and longest time between two watchdog notifications, whatever systemd's timeout is.
 const PERIODS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(3600));
 
@@ -39,6 +41,16 @@ async fn tell_all(states: Vec<NotifyState<'static>>) {
     let told = tokio::task::spawn_blocking(move || sd_notify::notify(&states));
     if let Err(error) = told.await.expect("it does not panic") {
         tracing::warn!(%error, "could not notify systemd");
+    }
+}
+
+/// Asks systemd, again and again, for more time to stop. Without this, systemd would kill the daemon after
+/// `TimeoutStopSec`, however long it may drain.
+pub(super) async fn extend_stop() -> Infallible {
+    let mut beat = tokio::time::interval(EXTENSION / 3);
+    loop {
+        beat.tick().await;
+        tell(NotifyState::ExtendTimeoutUsec(EXTENSION.as_micros() as u32)).await;
     }
 }
 

@@ -51,7 +51,7 @@ impl Config {
     }
 
     fn check_listen(&self, mistakes: &mut Mistakes<'_>) {
-        let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
         let known = mistakes.know(&["listen.udp", "listen.tcp", "listen.tls"]);
         if known && udp.is_empty() && tcp.is_empty() && tls.is_empty() {
             mistakes.add("listen.udp", "there must be at least one address to listen on");
@@ -189,7 +189,7 @@ impl Config {
         &self,
         own: &OwnPorts,
     ) -> impl Iterator<Item = (&'static str, SocketAddr)> {
-        let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
         let lists = match own.transport {
             Transport::Udp => vec![("listen.udp", udp)],
             Transport::Tcp => {

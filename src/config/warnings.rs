@@ -37,6 +37,12 @@ impl Config {
                 "tls.certificate: no client sees it: name addresses in listen.tcp or listen.tls".to_owned(),
             );
         }
+        if !self.relay.alternates.is_empty() && self.relay.drain_timeout.get().is_zero() {
+            warnings.push(
+                "relay.alternates: no client is sent there, because relay.drain_timeout is \"0s\": raise it"
+                    .to_owned(),
+            );
+        }
         warnings.extend(self.room_warnings());
         warnings.extend(self.network_warnings());
         warnings.extend(self.ice_warnings());
@@ -136,7 +142,7 @@ impl Config {
 
     /// What no ICE URL will name.
     fn ice_warnings(&self) -> Vec<String> {
-        let Listen { udp, tcp, tls, rfc3489: _, proxies: _ } = &self.listen;
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
         let relay = self.relay.addresses.0.as_deref().unwrap_or_default();
         let served = Served { udp, tcp, tls, tls_on_tcp: !self.tls.certificate.0.is_empty(), relay };
         self.ice_servers(&served).warnings().to_vec()

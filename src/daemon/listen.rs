@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::admin::listen::Socket;
 use crate::daemon::error::StartError;
 use crate::front::Door;
+use crate::network::tcp::Sharing;
 use crate::relay::datagrams::DatagramSocket;
 use crate::sections::admin::AdminAddress;
 use crate::sections::value::Auto;
@@ -18,21 +19,57 @@ pub(super) struct Bound {
     pub(super) actual: SocketAddr,
 }
 
+/// How listen addresses are bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// No other daemon may have them, and none can take them over.
+    Alone,
+    /// The same, but a later daemon can take them over when this one drains.
+    ToHandOver,
+    /// A draining daemon has them, and this one takes them over. A later one can do the same.
+    TakeOver,
+}
+
+impl Way {
+    /// How to bind, if `takeover` is allowed, and `drains` says whether another daemon drains on the addresses.
+    pub(super) fn of(takeover: bool, drains: bool) -> Self {
+        match (takeover, drains) {
+            (false, _) => Self::Alone,
+            (true, false) => Self::ToHandOver,
+            (true, true) => Self::TakeOver,
+        }
+    }
+
+    fn of_tcp(self) -> Sharing {
+        match self {
+            Self::Alone => Sharing::Alone,
+            Self::ToHandOver => Sharing::Shared,
+            Self::TakeOver => Sharing::Beside,
+        }
+    }
+}
+
 /// Binds every one of `addresses`, which are the new ones of the `among` that `listen.udp` names, once for each of `threads`
 /// threads; returns the listeners, and each thread's sockets.
 pub(super) fn udp(
     addresses: &[SocketAddr],
     among: usize,
     threads: usize,
+    way: Way,
 ) -> Result<(Vec<Bound>, Vec<Vec<DatagramSocket>>), StartError> {
     let mut sockets: Vec<Vec<DatagramSocket>> = (0..threads).map(|_| Vec::new()).collect();
     let bind = |address: SocketAddr| {
         // The first socket must have the address alone; shared from the start, it might share with another Hairpin.
-        let first = DatagramSocket::listen(address, false)?;
+        let bind = match way {
+            Way::Alone | Way::ToHandOver => DatagramSocket::listen,
+            Way::TakeOver => DatagramSocket::succeed,
+        };
+        let first = bind(address, false)?;
         let actual = first.local_addr()?;
         first.share()?;
-        let others = (1..threads).map(|_| DatagramSocket::listen(actual, true));
+        let others = (1..threads).map(|_| bind(actual, true));
         let all: Vec<_> = std::iter::once(Ok(first)).chain(others).collect::<io::Result<_>>()?;
+        all.iter().try_for_each(|socket| socket.admit_others(false))?;
         sockets.iter_mut().zip(all).for_each(|(sockets, socket)| sockets.push(socket));
         Ok(actual)
     };
@@ -44,10 +81,11 @@ pub(super) fn tcp(
     key: &'static str,
     addresses: &[SocketAddr],
     among: usize,
+    way: Way,
 ) -> Result<(Vec<Bound>, Vec<TcpListener>), StartError> {
     let mut sockets = Vec::with_capacity(addresses.len());
     let bind = |address| {
-        let socket = Door::bind(address)?;
+        let socket = Door::bind(address, way.of_tcp())?;
         let actual = socket.local_addr()?;
         sockets.push(socket);
         Ok(actual)

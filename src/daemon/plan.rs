@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::daemon::Addresses;
 use crate::daemon::resources::{Connections, Resources};
+use crate::daemon::takeover::CLIENTS_MAX;
 use crate::front;
 use crate::http::{self, origins::Origins};
 use crate::ice::{IceServers, Served};
@@ -82,9 +83,16 @@ fn credentials(config: &Config, found: &Found) -> Credentials {
     }
 }
 
+/// How many UDP sockets allocations may need.
+pub(super) fn relay_sockets(config: &Config, relay_addresses: usize) -> usize {
+    let ports = config.relay.ports.len() * relay_addresses;
+    // While another daemon takes over, each client over UDP has a socket, too.
+    if config.listen.takeover { ports + CLIENTS_MAX } else { ports }
+}
+
 /// How many connections there may be.
 pub(super) fn connections(config: &Config, found: &Found) -> Connections {
-    let relay_sockets = config.relay.ports.len() * found.addresses.relay.len();
+    let relay_sockets = relay_sockets(config, found.addresses.relay.len());
     Connections::new(&config.limits, relay_sockets, &found.resources)
 }
 

@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 use crate::admin::Report;
 use crate::certificates::Certificates;
 use crate::config::{Config, ConfigError};
-use crate::daemon::listen::{self, Bound};
+use crate::daemon::listen::{self, Bound, Way};
 use crate::daemon::plan::{self, Found, Plans};
 use crate::daemon::{Effective, Listeners, Services, StartError, doors, say, seed};
 use crate::log;
@@ -189,6 +189,8 @@ fn without_what_needs_a_restart(
     // A client cannot change its realm within a session.
     config.credentials.realm = old.credentials.realm.clone();
     config.admin.listen = old.admin.listen.clone();
+    // The open listeners were bound with or without it.
+    config.listen.takeover = old.listen.takeover;
     let open_udp = listeners.udp.iter().map(|listener| listener.actual).chain(retiring.iter().copied());
     if meets(&new_ones(&listeners.udp, &config.listen.udp), open_udp) {
         config.listen.udp = old.listen.udp.clone();
@@ -227,11 +229,12 @@ fn new_ones(open: &[Bound], wanted: &[SocketAddr]) -> Vec<SocketAddr> {
 /// Binds what is new. Nothing is closed yet.
 fn move_listeners(old: &Listeners, config: &Config, shards: usize) -> Result<Moved, StartError> {
     let wanted = &config.listen.udp;
-    let (new, udp) = listen::udp(&new_ones(&old.udp, wanted), wanted.len(), shards)?;
+    let way = Way::of(config.listen.takeover, false);
+    let (new, udp) = listen::udp(&new_ones(&old.udp, wanted), wanted.len(), shards, way)?;
     let (udp_listeners, closed_udp) = merge(new, &old.udp, wanted);
     let mut closed = Vec::new();
     let mut key = |key, open: &[Bound], wanted: &[SocketAddr]| {
-        let (new, sockets) = listen::tcp(key, &new_ones(open, wanted), wanted.len())?;
+        let (new, sockets) = listen::tcp(key, &new_ones(open, wanted), wanted.len(), way)?;
         let (listeners, unwanted) = merge(new, open, wanted);
         closed.extend(unwanted);
         Ok::<_, StartError>((listeners, sockets))

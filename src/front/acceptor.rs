@@ -9,8 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection};
@@ -94,31 +94,31 @@ impl Acceptor {
                             }
                         },
                         Some(Order::Close(addresses)) => {
-                            let closing = addresses.iter().filter_map(|address| open.remove(address));
-                            closing.for_each(|door| door.abort());
+                            addresses.iter().for_each(|address| drop(open.remove(address)));
                         }
                         Some(Order::Stop) | None => return Ok(()),
                     },
                     Some(ended) = duties.join_next() => match ended {
                         // A door that was closed.
-                        Err(error) if error.is_cancelled() => {}
-                        Ok(()) | Err(_) => return Err(io::Error::other("a task has panicked")),
+                        Ok(()) => {}
+                        Err(_) => return Err(io::Error::other("a task has panicked")),
                     },
                 }
             }
         })
     }
 
-    /// Accepts connections at a door, until its task is aborted.
+    /// Accepts connections at a door, until its sender is dropped.
     fn open(
         self: &Arc<Self>,
         Door { socket, kind }: Door,
         duties: &mut JoinSet<()>,
-        open: &mut HashMap<SocketAddr, AbortHandle>,
+        open: &mut HashMap<SocketAddr, oneshot::Sender<()>>,
     ) -> io::Result<()> {
         let address = socket.local_addr()?;
-        let task = duties.spawn(Arc::clone(self).accept(TcpListener::from_std(socket)?, kind));
-        open.insert(address, task);
+        let (close, closing) = oneshot::channel();
+        duties.spawn(Arc::clone(self).accept(TcpListener::from_std(socket)?, kind, closing));
+        open.insert(address, close);
         Ok(())
     }
 
@@ -133,10 +133,16 @@ impl Acceptor {
         }
     }
 
-    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind) {
+    /// Accepts connections at one door until it is closed. Connections that wait then are accepted first.
+    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind, mut closing: oneshot::Receiver<()>) {
         let exhausted = Notice::new();
         loop {
-            match listener.accept().await {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                _ = &mut closing => return,
+            };
+            match accepted {
                 Ok((socket, from)) => {
                     // A proxy's own address is not limited: its clients are counted when their addresses are known.
                     let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, &kind));

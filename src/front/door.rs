@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::http::connection::Server;
-use crate::network::tcp;
+use crate::network::tcp::{self, Sharing};
 
 /// A listening TCP socket and its protocols.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ impl Door {
     ///
     /// # Errors
     /// If the address cannot be bound.
-    pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-        tcp::listen(address, BACKLOG, false)
+    pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<std::net::TcpListener> {
+        tcp::listen(address, BACKLOG, sharing)
     }
 
     /// A door of the same kind for each of `sockets`.

@@ -1,9 +1,11 @@
 //! The state that all handlers share: one value, made when the daemon starts. A reload replaces its rules.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
@@ -47,6 +49,8 @@ pub(super) struct AppState {
     /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
     rules: Current<Rules>,
+    /// Whether the daemon is about to stop.
+    draining: AtomicBool,
     keys: Mutex<Keys>,
     rng: Mutex<StdRng>,
 }
@@ -75,6 +79,10 @@ const CHECKS_AT_ONCE: u64 = 120;
 const DOORS: u64 = 600;
 const DOORS_AT_ONCE: u64 = 200;
 
+/// When a client may try again that was refused because the daemon is about to stop. By then a load balancer has chosen
+/// another server, or this one has been restarted.
+const AFTER_DRAINING: Duration = Duration::from_secs(5);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl AppState {
@@ -92,6 +100,7 @@ impl AppState {
             hub,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
+            draining: AtomicBool::new(false),
             keys: Mutex::new(Keys::new(&keys)),
             rng: Mutex::new(StdRng::from_seed(seed)),
         }
@@ -109,6 +118,21 @@ impl AppState {
     /// What the configuration decides. A handler asks once, so that all its answers are of one configuration.
     pub(super) fn rules(&self) -> Arc<Rules> {
         self.rules.get()
+    }
+
+    /// Refuses new clients from now on, because the daemon is about to stop.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new clients may come: a credential from a server that is about to stop is of no use.
+    pub(super) fn admits_new(&self) -> Result<(), Problem> {
+        if !self.draining.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (status, detail) =
+            (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop: ask another one");
+        Err(Problem::no_place(status, "draining", detail, AFTER_DRAINING))
     }
 
     /// The API keys. Their counts are consistent after every statement, so a poisoned lock does no harm.

@@ -12,6 +12,8 @@ labels! {
     pub(super) enum Route {
         /// Whether the daemon is alive.
         Health = "/healthz",
+        /// Whether new clients may come.
+        Ready = "/readyz",
         /// The WebSocket of the rooms.
         WebSocket = "/ws",
         /// Credentials by draft-uberti-behave-turn-rest.

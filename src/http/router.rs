@@ -22,6 +22,7 @@ const BODY_MAX: usize = 16 << 10;
 pub(super) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
         .route("/ws", get(websocket::upgrade))
         .merge(assets::routes())
         .merge(api::routes())
@@ -45,4 +46,9 @@ async fn count(State(state): State<Arc<AppState>>, request: Request, next: Next)
     let response = next.run(request).await;
     state.counters.answered(route, response.status().as_u16(), state.clock.now().moment.since(begun));
     response
+}
+
+/// Whether new clients may come. Load balancers ask this; whoever restarts daemons that hang asks `/healthz`.
+async fn ready(State(state): State<Arc<AppState>>) -> Result<&'static str, Problem> {
+    state.admits_new().map(|()| "ready\n")
 }

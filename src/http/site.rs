@@ -52,6 +52,11 @@ impl Site {
         self.state.counters.snapshot(self.server.connections())
     }
 
+    /// Issues no more credentials, and reports at `/readyz` that new clients must go elsewhere.
+    pub fn drain(&self) {
+        self.state.drain();
+    }
+
     /// Stops taking requests. Responses that are not sent when the front stops are lost.
     pub fn stop(&self) {
         self.server.stop();

@@ -5,16 +5,27 @@ use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Listens at an address, with room for `backlog` connections that are not accepted yet. With `shared`, connections can
-/// also be made from this address.
+/// Which other sockets may have the address of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// None.
+    Alone,
+    /// Sockets of the same user, from now on: connections that are made from the address, or a later listener.
+    Shared,
+    /// The same, and one is there already.
+    Beside,
+}
+
+/// Listens at an address, with room for `backlog` connections that are not accepted yet.
 ///
 /// # Errors
 /// If the address cannot be bound.
-pub fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<std::net::TcpListener> {
+pub fn listen(address: SocketAddr, backlog: i32, sharing: Sharing) -> io::Result<std::net::TcpListener> {
     let socket = open(address)?;
+    socket.set_reuse_port(sharing == Sharing::Beside)?;
     socket.bind(&address.into())?;
     // Set only after binding, so that no other socket could share the address before.
-    socket.set_reuse_port(shared)?;
+    socket.set_reuse_port(sharing != Sharing::Alone)?;
     socket.listen(backlog)?;
     Ok(socket.into())
 }

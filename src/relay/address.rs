@@ -87,6 +87,16 @@ impl From<ListenerId> for u32 {
     }
 }
 
+/// The index of a client's own UDP socket in its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectId(pub u32);
+
+impl From<DirectId> for u32 {
+    fn from(id: DirectId) -> Self {
+        id.0
+    }
+}
+
 /// Identifies a connection between an allocation and a peer (RFC 6062 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u32);

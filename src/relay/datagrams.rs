@@ -186,6 +186,48 @@ impl DatagramSocket {
     pub fn listen(address: SocketAddr, shared: bool) -> io::Result<Self> {
         let socket = open(address)?;
         socket.set_reuse_port(shared)?;
+        Self::bind_listener(socket, address)
+    }
+
+    /// The same where a draining process has its listeners, and the sockets of its clients. From then on new clients
+    /// reach this socket and those that share its address. The clients of the other process still reach that one.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub fn succeed(address: SocketAddr, shared: bool) -> io::Result<Self> {
+        let socket = open(address)?;
+        socket.set_reuse_address(true)?;
+        // The kernel looks through the sockets bound to all addresses last, and so always finds a client's socket first.
+        if shared || address.ip().is_unspecified() {
+            socket.set_reuse_port(shared)?;
+            return Self::bind_listener(socket, address);
+        }
+        begin_group(&socket)?;
+        let bound = Self::bind_listener(socket, address)?;
+        // Best effort: kernels since 6.13 need none of this.
+        let _ = bound.honour_connected();
+        Ok(bound)
+    }
+
+    /// A socket for one client, at the address where it reaches a listener. The listener must admit others.
+    ///
+    /// # Errors
+    /// If the address cannot be bound, or there is no way to the client.
+    pub fn connected(server: SocketAddr, client: SocketAddr) -> io::Result<Self> {
+        let server = match (server, client) {
+            (SocketAddr::V6(server), SocketAddr::V6(client)) => {
+                SocketAddrV6::new(*server.ip(), server.port(), 0, client.scope_id()).into()
+            }
+            (server, _) => server,
+        };
+        let socket = open(server)?;
+        socket.set_reuse_address(true)?;
+        let bound = Self::bind(socket, server, false)?;
+        SockRef::from(&bound.socket).connect(&client.into())?;
+        Ok(bound)
+    }
+
+    fn bind_listener(socket: Socket, address: SocketAddr) -> io::Result<Self> {
         // Best effort: the kernel may grant less.
         let _ = socket.set_recv_buffer_size(LISTENER_BUFFER);
         let bound = Self::bind(socket, address, address.ip().is_unspecified())?;
@@ -197,6 +239,30 @@ impl DatagramSocket {
             set_option(&bound.socket, level, name, 1)?;
         }
         Ok(bound)
+    }
+
+    /// Lets sockets of other processes, and those of single clients, be bound to this one's address from now on, or no
+    /// longer.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn admit_others(&self, admit: bool) -> io::Result<()> {
+        SockRef::from(&self.socket).set_reuse_address(admit)
+    }
+
+    /// Tells the kernel that there are connected sockets at this address, by being one for a moment. Otherwise kernels
+    /// before 6.13 choose among the sockets that share the address without a look at those of single clients.
+    fn honour_connected(&self) -> io::Result<()> {
+        let mut somewhere = self.local_addr()?;
+        somewhere.set_port(DISCARD);
+        SockRef::from(&self.socket).connect(&somewhere.into())?;
+        // SAFETY: all-zero bytes are a valid value of this C struct.
+        let mut nowhere = unsafe { mem::zeroed::<libc::sockaddr>() };
+        nowhere.sa_family = libc::AF_UNSPEC as u16;
+        let size = size_of::<libc::sockaddr>() as u32;
+        // SAFETY: `nowhere` lives until the call returns, and `size` is its size.
+        let result = unsafe { libc::connect(self.socket.as_raw_fd(), &raw const nowhere, size) };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Lets other sockets share this one's address from now on.
@@ -545,6 +611,28 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     }
     Ok(socket)
 }
+
+/// Has the kernel make the group of sockets that will share the address of an unbound socket, which usually happens when
+/// the second one is bound. Only a group can remember that there are connected sockets. It is made for a filter program
+/// that would choose among its sockets; the program itself is not needed.
+fn begin_group(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)?;
+    let mut program =
+        [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: u32::MAX }];
+    let program = libc::sock_fprog { len: 1, filter: program.as_mut_ptr() };
+    let (value, size) = (ptr::from_ref(&program).cast(), size_of::<libc::sock_fprog>() as u32);
+    let (fd, level) = (socket.as_raw_fd(), libc::SOL_SOCKET);
+    // SAFETY: the program, to which `program` points, lives until the call returns, and `size` is the size of `program`.
+    let result = unsafe { libc::setsockopt(fd, level, libc::SO_ATTACH_REUSEPORT_CBPF, value, size) };
+    if result == 0 {
+        // Best effort: the program chooses nothing, so that the kernel chooses as if there were none.
+        let _ = set_option(socket, level, libc::SO_DETACH_REUSEPORT_BPF, 0);
+    }
+    socket.set_reuse_port(false)
+}
+
+/// The port of a service that exists nowhere (RFC 863).
+const DISCARD: u16 = 9;
 
 fn set_option(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     let (value, size) = (ptr::from_ref(&value).cast(), size_of::<c_int>() as u32);

@@ -6,13 +6,14 @@
 
 mod bridge;
 mod datagram;
+mod direct;
 mod listeners;
 pub(super) mod sessions;
 mod stream;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
@@ -25,16 +26,18 @@ use crate::metrics::Counters;
 use crate::network::own::Own;
 use crate::outcome::Ending;
 use crate::peers::PeerPolicy;
-use crate::relay::address::{ConnectionId, ListenerId, RelayId, StreamId};
+use crate::relay::address::{ConnectionId, DirectId, ListenerId, RelayId, StreamId};
 use crate::relay::datagrams::{Batch, DatagramSocket};
 use crate::relay::engine::{Engine, Settings, ShardIndex, Shared};
 use crate::relay::ports::{PortPool, ShardPorts};
 use crate::relay::ready::Ready;
+use crate::relay::shard::direct::Direct;
 use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
 use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Streams};
 
+pub use direct::Kept;
 pub(super) use listeners::Retirement;
 
 /// One thread of the relay, before it runs.
@@ -59,6 +62,8 @@ pub(super) struct Shard {
     readable: Ready<RelayId>,
     /// The relay sockets that may have ICMP errors to report.
     erred: Ready<RelayId>,
+    /// The clients that stay while another process takes over the listeners.
+    direct: Direct,
 }
 
 /// A command to a shard from outside.
@@ -86,6 +91,14 @@ pub(super) enum Command {
     Close(Arc<Retirement>),
     /// Make no new allocations.
     Drain,
+    /// Report how many clients over UDP have allocations.
+    Count(oneshot::Sender<usize>),
+    /// Let other sockets be bound to the addresses of the listeners, and report it.
+    Share(oneshot::Sender<()>),
+    /// Give each client over UDP a socket of its own, and report when they have one.
+    Keep(oneshot::Sender<Kept>),
+    /// Treat this as what a client (first) sent to a listener (second), if the client has an allocation here.
+    Stray(SocketAddr, SocketAddr, Box<[u8]>),
     /// End.
     Stop,
 }
@@ -128,6 +141,7 @@ pub(super) type Neighbours = Arc<OnceLock<Vec<Handle>>>;
 enum SocketId {
     Listener(ListenerId),
     Relay(RelayId),
+    Direct(DirectId),
 }
 
 impl Shard {
@@ -168,6 +182,7 @@ impl Shard {
             starved: (Moment::MAX, BTreeSet::new()),
             readable: Ready::default(),
             erred: Ready::default(),
+            direct: Direct::default(),
         };
         Ok((shard, Handle { inbox: sender, waker }))
     }
@@ -190,13 +205,16 @@ impl Shard {
                     Source::Listener(listener) => self.listeners.readable.push(listener),
                     Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
                     Source::Stream(stream) => self.streams.on_event(stream, event),
+                    Source::Direct(direct) => self.direct.on_event(direct),
                 }
             }
             if self.summoned && self.obey(now) {
                 return Ok(());
             }
             self.retry_accepting(now);
+            self.keep_some_clients();
             self.read_listeners(now);
+            self.read_direct(now);
             self.read_streams(now);
             self.read_errors(now);
             self.read_relays(now);
@@ -207,6 +225,7 @@ impl Shard {
             self.end_orphans(now);
             self.release_listeners(now);
             self.ports.reap();
+            self.direct.reap();
         }
     }
 
@@ -214,7 +233,8 @@ impl Shard {
     fn timeout(&self) -> Option<Duration> {
         let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        if self.summoned || listening || relaying || self.streams.is_busy() {
+        let more = self.streams.is_busy() || self.direct.is_busy();
+        if self.summoned || listening || relaying || more {
             return Some(Duration::ZERO);
         }
         let rare = self.starved.0.min(self.listeners.look_at());
@@ -254,6 +274,15 @@ impl Shard {
                 Command::Retire(everywhere) => self.listeners.retire(&everywhere, now.moment),
                 Command::Close(everywhere) => self.listeners.close(&everywhere),
                 Command::Drain => self.engine.drain(),
+                // If the receiver is gone, nobody needs the number.
+                Command::Count(count) => drop(count.send(self.clients().count())),
+                Command::Share(done) => {
+                    self.share_listeners();
+                    // If the receiver is gone, nobody waits.
+                    let _ = done.send(());
+                }
+                Command::Keep(report) => self.keep_clients(report),
+                Command::Stray(client, server, datagram) => self.on_stray(client, server, &datagram, now),
                 Command::Stop => {
                     self.engine.conclude();
                     return true;
@@ -301,8 +330,6 @@ impl Handle {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

@@ -2,7 +2,7 @@
 
 use mio::Token;
 
-use crate::relay::address::{ListenerId, RelayId, StreamId};
+use crate::relay::address::{DirectId, ListenerId, RelayId, StreamId};
 
 /// A source of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,11 +15,13 @@ pub(super) enum Source {
     Relay(RelayId),
     /// A TCP connection.
     Stream(StreamId),
+    /// A UDP socket that belongs to one client.
+    Direct(DirectId),
 }
 
-/// The low bits of a token are the kind of the source, and the others its index. That leaves 30 bits for an index on
+/// The low bits of a token are the kind of the source, and the others its index. That leaves 29 bits for an index on
 /// 32-bit systems (armv7, i686): more sockets than such a process can have.
-const KIND_BITS: u32 = 2;
+const KIND_BITS: u32 = 3;
 
 impl From<Source> for Token {
     fn from(source: Source) -> Self {
@@ -28,6 +30,7 @@ impl From<Source> for Token {
             Source::Listener(id) => (1, usize::from(id.0)),
             Source::Relay(id) => (2, id.0 as usize),
             Source::Stream(id) => (3, id.0 as usize),
+            Source::Direct(id) => (4, id.0 as usize),
         };
         Self(index << KIND_BITS | kind)
     }
@@ -40,7 +43,8 @@ impl From<Token> for Source {
             0 => Self::Waker,
             1 => Self::Listener(ListenerId(index as u16)),
             2 => Self::Relay(RelayId(index as u32)),
-            _ => Self::Stream(StreamId(index as u32)),
+            3 => Self::Stream(StreamId(index as u32)),
+            _ => Self::Direct(DirectId(index as u32)),
         }
     }
 }
@@ -61,6 +65,8 @@ mod tests {
             Source::Relay(RelayId(most)),
             Source::Stream(StreamId(0)),
             Source::Stream(StreamId(most)),
+            Source::Direct(DirectId(0)),
+            Source::Direct(DirectId(most)),
         ] {
             let token = Token::from(source);
             assert!(tokens.insert(token), "{source:?}");

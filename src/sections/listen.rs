@@ -19,6 +19,8 @@ section! {
         pub rfc3489: bool = false,
         /// The proxies whose connections begin with a PROXY protocol header.
         pub proxies: Vec<IpNet> = Vec::new(),
+        /// Whether another daemon may take over these addresses while this one drains.
+        pub takeover: bool = false,
     }
 }
 

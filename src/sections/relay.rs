@@ -62,6 +62,10 @@ impl Text for DrainTimeout {
         let time = humantime::parse_duration(text).ok().and_then(Self::new);
         time.ok_or_else(|| format!("{text:?} is not a time that a drain may take: write {}", Self::EXAMPLE))
     }
+
+    fn write(&self) -> String {
+        humantime::format_duration(self.0).to_string()
+    }
 }
 
 /// The address of another server, which clients can be sent to.
@@ -81,15 +85,24 @@ impl Text for Alternate {
 
     fn parse(text: &str) -> Result<Self, String> {
         let address: SocketAddr = text.parse().map_err(|_| {
-            format!("{text:?} is not an address with a port: write {}, or \"[2001:db8::9]:3478\"", Self::EXAMPLE)
+            format!(
+                "{text:?} is not an address with a port: write {}, or \"[2001:db8::9]:3478\"",
+                Self::EXAMPLE
+            )
         })?;
         if let Some(ip) = ipv4_inside(address.ip()) {
             return Err(format!("{text:?} is IPv4 written as IPv6: write \"{ip}:{}\"", address.port()));
         }
         if !is_usable(address.ip()) || address.port() == 0 {
-            return Err(format!("clients cannot reach {text:?}: write the address and the port of another server"));
+            return Err(format!(
+                "clients cannot reach {text:?}: write the address and the port of another server"
+            ));
         }
         Ok(Self(address))
+    }
+
+    fn write(&self) -> String {
+        self.0.to_string()
     }
 
     fn clash(list: &[Self]) -> Option<String> {

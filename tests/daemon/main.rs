@@ -6,6 +6,7 @@
 mod administering;
 mod administering_sessions;
 mod checking;
+mod draining;
 mod flooding;
 mod living;
 mod logging;
@@ -15,4 +16,5 @@ mod sessions;
 mod starting;
 #[path = "../support/mod.rs"]
 mod support;
+mod taking_over;
 mod turn_crate;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use hairpin::daemon::Daemon;
 use serde_json::Value;
 
 use crate::backend::{KEY, PAGES_KEY, post, start};
@@ -107,11 +108,40 @@ fn every_answer_is_as_its_schema_says() {
         ("/api/v1/check-ice", "post", post(&daemon, "/api/v1/check-ice", "")),
         ("/api/v1/openapi.json", "get", get("/api/v1/openapi.json")),
         ("/healthz", "get", get("/healthz")),
+        ("/readyz", "get", get("/readyz")),
     ];
+    let answers = answers.into_iter().chain(while_draining(&daemon, &own)).collect::<Vec<_>>();
     daemon.stop();
     for (path, method, answer) in answers {
         check(path, method, &answer);
     }
+}
+
+/// The answers that only a draining daemon gives.
+fn while_draining(daemon: &Daemon, own: &str) -> [(&'static str, &'static str, Answer); 7] {
+    daemon.drain();
+    let turn = |method, path: &str, form: &str| {
+        Http::of(daemon).ask(method, &format!("{path}?service=turn&key={PAGES_KEY}"), &[], form)
+    };
+    let in_url = format!("/api/v1/ice-servers?key={PAGES_KEY}");
+    let answers = [
+        ("/api/v1/ice-servers", "post", post(daemon, "/api/v1/ice-servers", "{}")),
+        ("/api/v1/ice-servers", "get", Http::of(daemon).get(&in_url)),
+        ("/turn", "get", turn("GET", "/turn", "")),
+        ("/turn", "post", turn("POST", "/turn", "")),
+        ("/turn/credentials", "get", turn("GET", "/turn/credentials", "")),
+        (
+            "/api/v1/check-ice",
+            "post",
+            Http::of(daemon).ask("POST", "/api/v1/check-ice", &[("Origin", own)], ""),
+        ),
+        ("/readyz", "get", Http::of(daemon).get("/readyz")),
+    ];
+    for (path, _, answer) in &answers {
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{path}");
+        assert_eq!(answer.json()["code"], "draining", "{path}");
+    }
+    answers
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn whoever_is_cut_off_comes_back_and_misses_nothing() {
 fn a_server_that_stops_tells_everybody_and_takes_nobody_more() {
     let daemon = start("15400-15419");
     let (mut member, _) = WebSocket::member(&daemon, "last");
-    daemon.hub().drain();
+    daemon.drain();
     let goaway = member.hear();
     assert_eq!((&goaway["t"], &goaway["action"]), (&json!("goaway"), &json!("rejoin")));
     assert!(goaway["after_ms"].as_u64().unwrap() < 2000);

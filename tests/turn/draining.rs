@@ -28,21 +28,18 @@ fn newcomer(world: &mut World, address: &str) -> (Message, Client) {
 /// ALTERNATE-SERVER as RFC 8489 §14.1 encodes it: a zero, the family, the port and the address.
 fn encoded(address: &str) -> Vec<u8> {
     match address.parse().unwrap() {
-        std::net::SocketAddr::V4(v4) => {
-            [&[0, 1][..], &v4.port().to_be_bytes(), &v4.ip().octets()].concat()
-        }
-        std::net::SocketAddr::V6(v6) => {
-            [&[0, 2][..], &v6.port().to_be_bytes(), &v6.ip().octets()].concat()
-        }
+        std::net::SocketAddr::V4(v4) => [&[0, 1][..], &v4.port().to_be_bytes(), &v4.ip().octets()].concat(),
+        std::net::SocketAddr::V6(v6) => [&[0, 2][..], &v6.port().to_be_bytes(), &v6.ip().octets()].concat(),
     }
 }
 
 #[test]
 fn a_new_client_is_sent_to_a_server_of_its_own_family_first() {
     let mut world = draining(&[V4[0], V6]);
-    for (client, expected) in
-        [("203.0.113.1:5000", [encoded(V4[0]), encoded(V6)]), ("[2a00::1]:5000", [encoded(V6), encoded(V4[0])])]
-    {
+    for (client, expected) in [
+        ("203.0.113.1:5000", [encoded(V4[0]), encoded(V6)]),
+        ("[2a00::1]:5000", [encoded(V6), encoded(V4[0])]),
+    ] {
         let (answer, client) = newcomer(&mut world, client);
         assert_eq!(answer.code(), Some(300));
         assert_eq!(answer.all(ALTERNATE_SERVER), expected);
@@ -65,7 +62,9 @@ fn new_clients_spread_over_all_alternates() {
 
 #[test]
 fn without_a_server_that_the_client_can_reach_the_answer_is_508() {
-    for (alternates, client) in [(&[][..], "203.0.113.1:5000"), (&[V6], "203.0.113.1:5000"), (&V4, "[2a00::1]:5000")] {
+    for (alternates, client) in
+        [(&[][..], "203.0.113.1:5000"), (&[V6], "203.0.113.1:5000"), (&V4, "[2a00::1]:5000")]
+    {
         let mut world = draining(alternates);
         let (answer, client) = newcomer(&mut world, client);
         assert_eq!((answer.code(), answer.get(ALTERNATE_SERVER)), (Some(508), None));
@@ -83,13 +82,14 @@ fn a_client_without_a_credential_is_not_redirected() {
 
 #[test]
 fn everything_of_an_existing_allocation_goes_on() {
-    let (mut world, mut client, relayed) = World::with_allocation(|plan| plan.alternates = vec![V4[0].parse().unwrap()]);
+    let (mut world, mut client, relayed) =
+        World::with_allocation(|plan| plan.alternates = vec![V4[0].parse().unwrap()]);
     world.engine.drain();
     assert_eq!(client.refresh(&mut world, Some(3600)).lifetime(), 3600);
     assert_eq!(client.permit(&mut world, &[PEER]), None);
     assert_eq!(client.bind(&mut world, 0x4000, PEER), None);
     assert!(world.arrives_on_channel(relayed, PEER, 0x4000));
-    world.pass(3000);
+    world.pass(300);
     assert_eq!(client.refresh(&mut world, Some(3600)).lifetime(), 3600);
 }
 

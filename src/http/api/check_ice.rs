@@ -40,6 +40,7 @@ pub(super) async fn check_ice(
     if rules.create == Create::Token && rules.room_tokens.check(token, now.unix).is_err() {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }
+    state.admits_new()?;
     state.checks.take(requester.ip, now.moment)?;
     let id = state.random_user();
     let tag = Tag::Check { id: &id };

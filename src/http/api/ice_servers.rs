@@ -71,6 +71,7 @@ pub(super) fn issue(
     request: &CredentialRequest,
     (format, endpoint): (Format, Endpoint),
 ) -> Issued {
+    state.admits_new()?;
     let (rules, somebody) = (state.rules(), state.random_user());
     let tag = request.tag(key, &rules.credentials, &somebody)?;
     let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);

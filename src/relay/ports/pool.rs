@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use crate::bounds::notice::Notice;
 use crate::clock::Clock;
 use crate::network::address::{RelayAddress, Transport};
-use crate::network::tcp;
+use crate::network::tcp::{self, Sharing};
 use crate::relay::address::Family;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, Parity, ReservationToken};
@@ -166,7 +166,9 @@ impl PortPool {
         let at = SocketAddr::new(address.bind, port);
         let socket = match transport {
             Transport::Udp => DatagramSocket::relay(at).map(RelaySocket::Udp),
-            Transport::Tcp => tcp::listen(at, BACKLOG, true).map(TcpListener::from_std).map(RelaySocket::Tcp),
+            Transport::Tcp => {
+                tcp::listen(at, BACKLOG, Sharing::Shared).map(TcpListener::from_std).map(RelaySocket::Tcp)
+            }
         };
         match socket {
             Ok(socket) => Ok(Some(BoundPort { socket, address: index, port })),

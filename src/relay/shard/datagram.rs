@@ -150,13 +150,9 @@ impl Shard {
             Via::Socket(listener) => listener,
             Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.bytes(message)),
         };
-        // It is open as long as a client of it has an allocation.
-        let Some(wildcard) = self.listeners.get(listener).map(|listener| listener.socket.is_wildcard())
-        else {
+        let Some((via, local)) = self.way_to(&path, listener) else {
             return self.counters.ignored(Ignored::SendFailed);
         };
-        let local = wildcard.then_some(path.server.ip());
-        let via = SocketId::Listener(listener);
         self.batch.send(message, Outgoing { via, to: path.client, local, class, dont_fragment: false });
     }
 
@@ -178,10 +174,11 @@ impl Shard {
     }
 
     pub(super) fn flush(&mut self) {
-        let (listeners, ports) = (&self.listeners, &self.ports);
+        let (listeners, ports, direct) = (&self.listeners, &self.ports, &self.direct);
         let failed = self.batch.flush(|socket| match socket {
             SocketId::Listener(listener) => listeners.get(listener).map(|listener| &listener.socket),
             SocketId::Relay(relay) => ports.socket(relay),
+            SocketId::Direct(id) => direct.socket(id),
         });
         for _ in 0..failed {
             self.counters.ignored(Ignored::SendFailed);
@@ -191,6 +188,6 @@ impl Shard {
 
 /// Receives what is available, up to `most`. An error belongs to an earlier packet and is reported instead of a
 /// datagram, so one more try follows. After a second error, the next event continues.
-fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Slots {
+pub(super) fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Slots {
     batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }

@@ -98,6 +98,11 @@ impl Listeners {
         self.slots.get(usize::from(id.0))?.as_ref()
     }
 
+    /// The open ones.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ListenerId, &Listener)> {
+        self.slots.iter().zip(0..).filter_map(|(slot, index)| Some((ListenerId(index), slot.as_ref()?)))
+    }
+
     /// Gives up a listener.
     pub(super) fn retire(&mut self, everywhere: &Arc<Retirement>, now: Moment) {
         let mut listeners = self.slots.iter_mut().flatten();
