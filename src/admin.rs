@@ -209,7 +209,7 @@ impl Acceptor {
                 Ok(Accepted::Tcp(stream, from)) => self.serve(stream, from.ip(), &self.over_tcp),
                 Ok(Accepted::Unix(stream)) => self.serve(stream, Ipv4Addr::LOCALHOST.into(), &self.over_unix),
                 Err(error) => {
-                    if let Some(times) = exhausted.due(self.clock.now().moment) {
+                    if let Some(times) = exhausted.due(1, self.clock.now().moment) {
                         tracing::warn!(%error, times, "cannot accept connections at [admin] listen");
                     }
                     sleep(PAUSE).await;

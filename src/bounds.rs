@@ -2,10 +2,12 @@
 
 pub mod admission;
 pub mod client_net;
+pub mod denied;
 pub mod headcount;
 pub mod net_throttle;
 pub mod notice;
 pub mod rate;
+pub mod reached;
 pub mod strangers;
 pub mod throttle;
 

@@ -22,6 +22,7 @@ use crate::origin::Origin;
 use crate::origin::host::HostName;
 use crate::secret::Secret;
 use crate::sections::admin::Admin;
+use crate::sections::clients::Clients;
 use crate::sections::credentials::Credentials;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits;
@@ -51,6 +52,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// Who may use it.
     pub credentials: Credentials,
+    /// Who may not.
+    pub clients: Clients,
     /// Which peers they may reach.
     pub peers: Peers,
     /// How much they may have.
@@ -110,8 +113,20 @@ impl Config {
     /// The sections with all their keys, as they could be written in `config.toml`. Secrets are hidden.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let Self { listen, tls, http, relay, rooms, credentials, peers, limits, admin, log, source: _ } =
-            self;
+        let Self {
+            listen,
+            tls,
+            http,
+            relay,
+            rooms,
+            credentials,
+            clients,
+            peers,
+            limits,
+            admin,
+            log,
+            source: _,
+        } = self;
         json!({
             "listen": listen.to_json(),
             "tls": tls.to_json(),
@@ -119,6 +134,7 @@ impl Config {
             "relay": relay.to_json(),
             "rooms": rooms.to_json(),
             "credentials": credentials.to_json(),
+            "clients": clients.to_json(),
             "peers": peers.to_json(),
             "limits": limits.to_json(),
             "admin": admin.to_json(),
@@ -129,8 +145,20 @@ impl Config {
     /// The keys, such as `limits.permissions`, whose values differ in `other`, in the order of the sections.
     #[must_use]
     pub fn changes(&self, other: &Self) -> Vec<String> {
-        let Self { listen, tls, http, relay, rooms, credentials, peers, limits, admin, log, source: _ } =
-            self;
+        let Self {
+            listen,
+            tls,
+            http,
+            relay,
+            rooms,
+            credentials,
+            clients,
+            peers,
+            limits,
+            admin,
+            log,
+            source: _,
+        } = self;
         let sections = [
             ("listen", listen.changes(&other.listen)),
             ("tls", tls.changes(&other.tls)),
@@ -138,6 +166,7 @@ impl Config {
             ("relay", relay.changes(&other.relay)),
             ("rooms", rooms.changes(&other.rooms)),
             ("credentials", credentials.changes(&other.credentials)),
+            ("clients", clients.changes(&other.clients)),
             ("peers", peers.changes(&other.peers)),
             ("limits", limits.changes(&other.limits)),
             ("admin", admin.changes(&other.admin)),
@@ -177,6 +206,7 @@ impl Draft {
             relay: keys.read("relay").unwrap_or_default(),
             rooms: keys.read("rooms").unwrap_or_default(),
             credentials: keys.read("credentials").unwrap_or_default(),
+            clients: keys.read("clients").unwrap_or_default(),
             peers: keys.read("peers").unwrap_or_default(),
             limits: keys.read("limits").unwrap_or_default(),
             admin: keys.read("admin").unwrap_or_default(),

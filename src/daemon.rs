@@ -37,6 +37,8 @@ use crate::daemon::resources::Resources;
 use crate::daemon::takeover::Predecessor;
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
+use crate::journal::Journal;
+use crate::journal::minutes::Minutes;
 use crate::life::Denied;
 use crate::log;
 use crate::metrics::{Metrics, ReloadCounters};
@@ -68,6 +70,7 @@ struct Services {
     site: Site,
     front: Front,
     renewal: Renewal,
+    minutes: Minutes,
     lifecycle: Mutex<Lifecycle>,
     /// Wakes the one that waits for a drain to begin.
     draining: Notify,
@@ -159,12 +162,15 @@ impl Daemon {
         let administration = Arc::new(Current::new(admin));
         let certificates = Arc::new(certificates.unwrap_or_default());
         let admission = Arc::new(Admission::new(front.connections));
-        let relay = Relay::start(relay, sockets, Arc::clone(&admission), clock, seed()?)?;
-        let hub = Hub::start(rooms, clock, seed()?)?;
-        let site = Site::start(site, relay.clone(), Arc::clone(&hub), clock, seed()?);
+        let journal = Arc::<Journal>::default();
+        let told = || Arc::clone(&journal);
+        let minutes = Minutes::start(told(), clock)?;
+        let relay = Relay::start(relay, sockets, Arc::clone(&admission), told(), clock, seed()?)?;
+        let hub = Hub::start(rooms, told(), clock, seed()?)?;
+        let site = Site::start(site, relay.clone(), Arc::clone(&hub), told(), clock, seed()?);
         let doors = doors(&site, tcp_sockets, tls_sockets, http_sockets);
         let shared = (admission, Arc::clone(&certificates));
-        let front = Front::start(front, doors, relay.clone(), shared, clock)?;
+        let front = Front::start(front, doors, relay.clone(), shared, told(), clock)?;
         let metrics = Metrics::new(relay.counters().to_vec(), Arc::clone(front.counters()));
         let renewal = Renewal::start(Arc::clone(&certificates), clock)?;
         let services = Arc::new(Services {
@@ -173,6 +179,7 @@ impl Daemon {
             site,
             front,
             renewal,
+            minutes,
             lifecycle: Mutex::new(Lifecycle::Serving),
             draining: Notify::new(),
             addresses: Current::new(found.addresses.clone()),
@@ -183,11 +190,10 @@ impl Daemon {
             clock,
             started: clock.now().unix,
         });
-        let admin = match admin_sockets.is_empty() {
-            true => None,
-            false => {
-                Some(Admin::start(administration, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?)
-            }
+        let admin = if admin_sockets.is_empty() {
+            None
+        } else {
+            Some(Admin::start(administration, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?)
         };
         if let Some(predecessor) = predecessor {
             predecessor.relieve();
@@ -256,30 +262,32 @@ impl Daemon {
     /// Whether every thread of every service answers within `patience`. The thread that renews certificates is not asked;
     /// [`Self::failed`] returns if it ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {
-        let Services { relay, hub, site, front, .. } = &*self.services;
+        let Services { relay, hub, site, front, minutes, .. } = &*self.services;
         let admin = async {
             match &self.admin {
                 Some(admin) => admin.is_alive(patience).await,
                 None => true,
             }
         };
-        let (relay, hub, site, front, admin) = tokio::join!(
+        let (relay, hub, site, front, minutes, admin) = tokio::join!(
             relay.is_alive(patience),
             hub.is_alive(patience),
             site.is_alive(patience),
             front.is_alive(patience),
+            minutes.is_alive(patience),
             admin,
         );
-        relay && hub && site && front && admin
+        relay && hub && site && front && minutes && admin
     }
 
     /// Waits until a thread ends by itself, which is always a bug.
     pub async fn failed(&self) {
-        let Services { relay, hub, front, renewal, .. } = &*self.services;
+        let Services { relay, hub, front, renewal, minutes, .. } = &*self.services;
         tokio::select! {
             () = relay.failed() => {}
             () = hub.failed() => {}
             () = front.failed() => {}
+            () = minutes.failed() => {}
             () = renewal.failed() => {}
             () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
         }
@@ -287,7 +295,7 @@ impl Daemon {
 
     /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
     pub fn stop(&self) {
-        let Services { relay, hub, site, front, renewal, .. } = &*self.services;
+        let Services { relay, hub, site, front, renewal, minutes, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
         renewal.stop();
         // Before the relay, because a shard that hangs must not keep the members of rooms waiting; and before the front,
@@ -296,6 +304,7 @@ impl Daemon {
         relay.stop();
         site.stop();
         front.stop();
+        minutes.stop();
         if let Some(admin) = &self.admin {
             admin.stop();
         }

@@ -18,12 +18,14 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use crate::bounds::admission::{Admission, Bounds};
+use crate::bounds::denied::DenyList;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::current::Current;
 use crate::front::acceptor::Acceptor;
 use crate::front::counters::FrontCounters;
 use crate::front::handshakes::Handshakes;
+use crate::journal::Journal;
 use crate::life::{self, Denied, Ping, Threads};
 use crate::metrics::{self, Counters};
 use crate::observed;
@@ -37,6 +39,7 @@ pub struct Front {
     orders: mpsc::UnboundedSender<Order>,
     proxies: Arc<Current<Vec<IpNet>>>,
     handshakes: Arc<Handshakes>,
+    denied: Arc<Current<DenyList>>,
     counters: Arc<FrontCounters>,
     admission: Arc<Admission>,
     threads: Threads,
@@ -49,6 +52,8 @@ pub struct Plan {
     pub connections: Bounds,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub proxies: Vec<IpNet>,
+    /// The networks whose clients are refused.
+    pub denied: DenyList,
     /// The TLS handshakes that one client address may begin per second, in the long run.
     pub handshakes_per_ip: u32,
 }
@@ -77,31 +82,36 @@ impl Front {
         doors: Vec<Door>,
         relay: Relay,
         (admission, certificates): (Arc<Admission>, Arc<Certificates>),
+        journal: Arc<Journal>,
         clock: Clock,
     ) -> Result<Self, Denied> {
         let counters = Arc::<FrontCounters>::default();
         let handshakes = Arc::new(Handshakes::new(plan.handshakes_per_ip.into()));
         let proxies = Arc::new(Current::new(plan.proxies));
+        let denied = Arc::new(Current::new(plan.denied));
         let acceptor = Acceptor {
             relay,
             admission: Arc::clone(&admission),
             certificates,
             handshakes: Arc::clone(&handshakes),
             proxies: Arc::clone(&proxies),
+            denied: Arc::clone(&denied),
+            journal,
             clock,
             counters: Arc::clone(&counters),
         };
         let (orders, inbox) = mpsc::unbounded_channel();
         let threads = Threads::default();
         threads.spawn("front".to_owned(), move || acceptor.run(doors, inbox))?;
-        Ok(Self { orders, proxies, handshakes, counters, admission, threads })
+        Ok(Self { orders, proxies, denied, handshakes, counters, admission, threads })
     }
 
     /// Serves by another plan from now on. No connection ends.
     pub fn apply(&self, plan: Plan) {
-        let Plan { connections, proxies, handshakes_per_ip } = plan;
+        let Plan { connections, proxies, denied, handshakes_per_ip } = plan;
         self.admission.limit(connections);
         self.proxies.set(proxies);
+        self.denied.set(denied);
         self.handshakes.limit(handshakes_per_ip.into());
     }
 

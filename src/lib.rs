@@ -19,7 +19,7 @@
 //! | snapshots of a daemon's counts | [`observed`] |
 //! | rate limits and limits on numbers | [`bounds`] |
 //! | start, liveness and stop of threads | [`life`] |
-//! | the log and its limits | [`log`] |
+//! | the log and its limits | [`log`]; what it says of clients: [`journal`] |
 //! | secrets, which are never logged | [`secret`] |
 //! | reading of regular files | [`files`] |
 //! | invisible characters | [`unseen`] |
@@ -43,6 +43,7 @@ pub mod files;
 pub mod front;
 pub mod http;
 pub mod ice;
+pub mod journal;
 mod labels;
 pub mod life;
 pub mod log;

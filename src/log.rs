@@ -27,6 +27,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
 use crate::clock::Clock;
+use crate::journal::shown;
 use crate::log::bound::Bound;
 use crate::log::queue::Queue;
 use crate::log::writer::Writer;
@@ -59,6 +60,7 @@ static DIALS: OnceLock<Dials> = OnceLock::new();
 /// # Errors
 /// If the operating system refuses to create the writer's thread.
 pub fn start(config: &LogConfig) -> io::Result<Log> {
+    shown::set(config.addresses);
     let clock = Clock::start();
     let queue = Arc::new(Queue::default());
     let bound = Arc::new(Mutex::new(Bound::default()));
@@ -92,9 +94,10 @@ pub fn lost() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.lost.load(Ordering::Relaxed))
 }
 
-/// Logs at another level and in another format from now on. Without a log this does nothing.
+/// Logs at another level, in another format, and more or less of addresses from now on. Without a log this does nothing.
 pub fn apply(config: &LogConfig) {
     let Some(Dials { levels: handle, json }) = DIALS.get() else { return };
+    shown::set(config.addresses);
     json.store(config.format == LogFormat::Json, Ordering::Relaxed);
     // It fails only if the log is gone, which lives as long as the process.
     let _ = handle.reload(levels(config.level));

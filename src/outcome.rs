@@ -144,6 +144,8 @@ labels! {
         BadFingerprint = "bad_fingerprint",
         /// A response, or an indication that needs no work.
         NothingToDo = "nothing_to_do",
+        /// The client's network is denied by the configuration.
+        Denied = "denied",
         /// The source address is impossible, or the source port is that of a service that reflects.
         ImpossibleSource = "impossible_source",
         /// The budget of unauthenticated answers to this network is spent.
@@ -177,7 +179,7 @@ impl Ignored {
     #[must_use]
     pub const fn ends_stream(self) -> bool {
         match self {
-            Self::NotStun | Self::Malformed | Self::BadFingerprint | Self::GuessBudget => true,
+            Self::NotStun | Self::Malformed | Self::BadFingerprint | Self::GuessBudget | Self::Denied => true,
             Self::NothingToDo
             | Self::ImpossibleSource
             | Self::AnswerBudget
@@ -225,6 +227,8 @@ labels! {
         MadeWay = "made_way",
         /// Its address or network began too many TLS handshakes.
         TooManyHandshakes = "too_many_handshakes",
+        /// The client's network is denied by the configuration.
+        Denied = "denied",
         /// An administrator ended its client's session.
         Kicked = "kicked",
     }
@@ -245,5 +249,7 @@ labels! {
         Evicted = "evicted",
         /// An administrator ended it.
         Kicked = "kicked",
+        /// Its client's network was denied.
+        Denied = "denied",
     }
 }

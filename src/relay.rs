@@ -41,13 +41,13 @@ use tokio::sync::oneshot;
 use crate::bounds::admission::Admission;
 use crate::clock::{Clock, Unix};
 use crate::credentials::{Credentials, RevokeError, SessionsBySecret};
+use crate::journal::Journal;
 use crate::life::{self, Denied, Threads};
 use crate::metrics::{self, Counters};
 use crate::observed;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
-use crate::relay::engine::notices::Notices;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::own_addresses::OwnAddresses;
@@ -89,11 +89,12 @@ impl Relay {
         plan: Plan,
         sockets: Vec<Vec<DatagramSocket>>,
         admission: Arc<Admission>,
+        journal: Arc<Journal>,
         clock: Clock,
         seed: [u8; 32],
     ) -> Result<Self, Denied> {
         let mut seeds = StdRng::from_seed(seed);
-        let Plan { settings, peers, fixed, addresses, ports } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports } = plan;
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
@@ -103,8 +104,9 @@ impl Relay {
                 quotas: Arc::clone(&quotas),
                 carried: Arc::default(),
                 answers: Arc::new(AnswerBudget::new(seeds.random())),
-                notices: Arc::new(Notices::default()),
+                journal,
                 settings: Arc::clone(&settings),
+                denied: Arc::new(denied),
                 peers,
             },
             pool: Arc::new(PortPool::new(&addresses, ports, clock)),
@@ -154,18 +156,19 @@ impl Relay {
         shards[next].tell(Command::Adopt(arrival));
     }
 
-    /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for peers deny. The
+    /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for
+    /// clients and peers deny. The
     /// addresses and ports that are relayed from stay the same.
     pub fn apply(&self, plan: Plan) {
-        let Plan { settings, peers, fixed, addresses: _, ports: _ } = plan;
-        let settings = Arc::new(settings);
+        let Plan { settings, denied, peers, fixed, addresses: _, ports: _ } = plan;
+        let (settings, denied) = (Arc::new(settings), Arc::new(denied));
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.0.quotas.apply(Arc::clone(&settings));
         // If the thread has ended, `failed` says so.
         let _ = self.0.network.send(own_addresses::Order::Fixed(fixed.clone()));
         self.tell_all(|| {
             let (settings, peers, fixed) = (Arc::clone(&settings), peers.clone(), fixed.clone());
-            Command::Apply(Box::new(Rules { settings, peers, fixed }))
+            Command::Apply(Box::new(Rules { settings, denied: Arc::clone(&denied), peers, fixed }))
         });
     }
 

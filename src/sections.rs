@@ -57,6 +57,7 @@ macro_rules! section {
 }
 
 pub mod admin;
+pub mod clients;
 pub mod credentials;
 pub mod http;
 pub mod limits;

@@ -12,7 +12,6 @@ pub mod guesses;
 pub mod heartbeat;
 pub mod hub;
 pub mod joins;
-pub mod notices;
 pub mod pace;
 mod plan;
 pub mod post;

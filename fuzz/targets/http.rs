@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::bounds::admission::{Admission, Bounds};
+use hairpin::bounds::denied::DenyList;
 use hairpin::clock::Clock;
 use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::http::connection::{Client, Protocol};
@@ -63,7 +64,7 @@ impl Place {
         };
         let keys = vec![key("shop", "hairpin_key-of-the-shop"), page];
         let rooms = Plan { sessions: 10_000, ..signaling::plan() };
-        let hub = Hub::start(rooms, clock, [1; 32]).expect("a thread starts");
+        let hub = Hub::start(rooms, Arc::default(), clock, [1; 32]).expect("a thread starts");
         let public = Origin::parse("https://call.example.org").expect("it is an origin");
         let plain = ["127.0.0.1:8080".parse().expect("it is an address")];
         let origins = Origins::new(Some(&public), &[pattern("https://friend.example")], &keys, &plain, &[]);
@@ -71,8 +72,16 @@ impl Place {
         let admission = Arc::new(Admission::new(bounds));
         let relay = relay(&credentials, &admission, clock);
         let proxies = vec!["10.0.0.0/8".parse().expect("it is a network")];
-        let plan = http::Plan { origins, create: Create::Anyone, credentials, ice, keys, proxies };
-        let site = Site::start(plan, relay.clone(), hub, clock, [1; 32]);
+        let plan = http::Plan {
+            origins,
+            create: Create::Anyone,
+            credentials,
+            ice,
+            keys,
+            proxies,
+            denied: DenyList::default(),
+        };
+        let site = Site::start(plan, relay.clone(), hub, Arc::default(), clock, [1; 32]);
         Self { site, relay, admission, served: 0 }
     }
 
@@ -114,12 +123,13 @@ fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) ->
         Settings { credentials, limits: generous(), rfc5766_channels: false, rfc3489: false, tcp: false };
     let plan = relay::Plan {
         settings,
+        denied: DenyList::default(),
         peers: PeerPolicy::default(),
         fixed: Vec::new(),
         addresses: Vec::new(),
         ports: 1..=2,
     };
-    Relay::start(plan, Vec::new(), Arc::clone(admission), clock, [2; 32]).expect("a thread starts")
+    Relay::start(plan, Vec::new(), Arc::clone(admission), Arc::default(), clock, [2; 32]).expect("a thread starts")
 }
 
 fn key(id: &str, text: &str) -> ApiKey {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bounds::headcount::{Crowded, Headcount};
-use crate::bounds::notice::Notice;
+use crate::bounds::reached::{Limit, Reached};
 use crate::bounds::strangers::{Age, Scope, Strangers};
 use crate::clock::Moment;
 
@@ -19,7 +19,7 @@ use crate::clock::Moment;
 pub struct Admission {
     crowd: Mutex<Crowd>,
     /// Logs the limits that clients reach. The limits of administrators are no keys of the configuration.
-    full: Option<Notices>,
+    reached: Option<Reached>,
 }
 
 /// How many connections are allowed.
@@ -86,14 +86,6 @@ enum Standing {
     Leaving,
 }
 
-/// When each limit was last logged.
-#[derive(Default)]
-struct Notices {
-    all: Notice,
-    network: Notice,
-    address: Notice,
-}
-
 /// How many connections must have closed before memory is worth giving back.
 const CROWD: usize = 100;
 
@@ -110,13 +102,13 @@ impl Admission {
             last: 0,
             peak: 0,
         };
-        Self { crowd: Mutex::new(crowd), full: Some(Notices::default()) }
+        Self { crowd: Mutex::new(crowd), reached: Some(Reached::default()) }
     }
 
     /// The same, for connections whose limits are not configured: nothing is logged when one is reached.
     #[must_use]
     pub fn silent(bounds: Bounds) -> Self {
-        Self { full: None, ..Self::new(bounds) }
+        Self { reached: None, ..Self::new(bounds) }
     }
 
     /// Changes the limits. No connection ends.
@@ -174,8 +166,8 @@ impl Admission {
         let mut told = Vec::new();
         let changed = change(&mut self.crowd(), &mut told);
         let refused = changed.as_ref().err().copied();
-        if let Some(notices) = &self.full {
-            told.iter().map(|(full, _)| *full).chain(refused).for_each(|full| notices.say(full, now));
+        if let Some(reached) = &self.reached {
+            told.iter().map(|(full, _)| *full).chain(refused).for_each(|full| reached.hit(full.limit(), now));
         }
         // Without the lock, because it may take a while.
         told.into_iter().filter_map(|(_, tell)| tell).for_each(|tell| tell());
@@ -191,6 +183,16 @@ impl Admission {
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admission").field("bounds", &self.crowd().bounds).finish_non_exhaustive()
+    }
+}
+
+impl Full {
+    const fn limit(self) -> Limit {
+        match self {
+            Self::All => Limit::AllConnections,
+            Self::Network => Limit::NetworkConnections,
+            Self::Address => Limit::AddressConnections,
+        }
     }
 }
 
@@ -333,29 +335,6 @@ impl Crowd {
         }
     }
 }
-
-impl Notices {
-    /// Logs which limit was reached, once a minute, and how the operator can raise it.
-    fn say(&self, full: Full, now: Moment) {
-        let (notice, what) = match full {
-            Full::All => (&self.all, ALL),
-            Full::Network => (&self.network, NETWORK),
-            Full::Address => (&self.address, ADDRESS),
-        };
-        if let Some(times) = notice.due(now) {
-            tracing::info!(times, "{what}");
-        }
-    }
-}
-
-const ALL: &str = "all connections are taken (limits.connections): the oldest without a credential is closed for a new \
-                   one; if there is none, the new one is closed";
-const NETWORK: &str = "a network (/24 or /48) has as many connections as allowed: its oldest without a credential is \
-                       closed for a new one; if there is none, the new one is closed. If many of your users share a \
-                       network, raise limits.connections_per_network";
-const ADDRESS: &str = "an address has as many connections as allowed: its oldest without a credential is closed for a \
-                       new one; if there is none, the new one is closed. If many of your users share one NAT, raise \
-                       limits.connections_per_ip";
 
 #[cfg(test)]
 mod tests {

@@ -23,10 +23,10 @@ impl Notice {
         Self { again: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 
-    /// Counts the event. If the line is due now, returns how often the event has happened since the last line, this
-    /// time included.
-    pub fn due(&self, now: Moment) -> Option<u64> {
-        self.unsaid.fetch_add(1, Ordering::Relaxed);
+    /// Counts the event, which happened `times` times. If the line is due now, returns how often the event has happened
+    /// since the last line, these times included.
+    pub fn due(&self, times: u64, now: Moment) -> Option<u64> {
+        self.unsaid.fetch_add(times, Ordering::Relaxed);
         let again = self.again.load(Ordering::Relaxed);
         if now.as_nanos() < again {
             return None;
@@ -46,9 +46,9 @@ mod tests {
     fn it_is_said_at_once_and_then_once_a_minute_with_how_often_it_happened() {
         let notice = Notice::new();
         let at = |seconds| Moment::default() + Duration::from_secs(seconds);
-        assert_eq!(notice.due(at(5)), Some(1));
-        assert_eq!((6..65).filter_map(|second| notice.due(at(second))).count(), 0);
-        assert_eq!(notice.due(at(65)), Some(60));
-        assert_eq!(notice.due(at(500)), Some(1));
+        assert_eq!(notice.due(1, at(5)), Some(1));
+        assert_eq!((6..65).filter_map(|second| notice.due(1, at(second))).count(), 0);
+        assert_eq!(notice.due(1, at(65)), Some(60));
+        assert_eq!(notice.due(1, at(500)), Some(1));
     }
 }

@@ -120,6 +120,19 @@ fn proxies_everywhere_and_a_certificate_that_nobody_sees_are_doubtful() {
 }
 
 #[test]
+fn denied_networks_that_cover_this_machine_or_a_proxy_are_doubtful() {
+    let warnings = |deny: &str| {
+        let text = format!("[clients]\ndeny = [\"{deny}\"]\n[listen]\nproxies = [\"10.0.0.5/32\"]");
+        parse(&text).unwrap().warnings(None).join("\n")
+    };
+    assert!(warnings("127.0.0.0/8").contains("clients.deny: 127.0.0.0/8 covers loopback"));
+    assert!(warnings("0.0.0.0/0").contains("clients.deny: 0.0.0.0/0 covers loopback"));
+    let proxy = warnings("10.0.0.0/24");
+    assert!(proxy.contains("clients.deny: 10.0.0.0/24 covers 10.0.0.5/32 of listen.proxies"), "{proxy}");
+    assert_eq!(warnings("203.0.113.0/24"), "");
+}
+
+#[test]
 fn opened_ports_of_the_machine_are_read_and_those_that_one_listener_keeps_closed_are_said() {
     let text = "[listen]\nudp = [\"192.0.2.1:3478\"]\ntcp = []\n[relay]\ntcp = true\n[peers]\n\
         allow_own = [\"3000-4000/udp\", \"8080/tcp\"]";

@@ -43,6 +43,7 @@ impl Config {
                     .to_owned(),
             );
         }
+        warnings.extend(self.deny_warnings());
         warnings.extend(self.room_warnings());
         warnings.extend(self.network_warnings());
         warnings.extend(self.ice_warnings());
@@ -95,6 +96,31 @@ impl Config {
             (open_to_all, "peers.allow: every private network that this machine can reach is open"),
         ];
         dangers.into_iter().filter(|(is, _)| *is).map(|(_, text)| text).collect()
+    }
+
+    /// Denied networks with clients that are probably not meant: this machine itself, and proxies.
+    fn deny_warnings(&self) -> Vec<String> {
+        let loopback: [IpNet; 2] =
+            ["127.0.0.1/32", "::1/128"].map(|net| net.parse().expect("it is a network"));
+        let own =
+            loopback.iter().map(|net| (net, "loopback, so programs on this machine are refused".to_owned()));
+        let proxies = [("listen.proxies", &self.listen.proxies), ("http.proxies", &self.http.proxies)];
+        let proxies = proxies.into_iter().flat_map(|(key, proxies)| {
+            let is_loopback = |net: &&IpNet| net.addr().is_loopback();
+            proxies.iter().filter(move |net| !is_loopback(net)).map(move |net| {
+                (net, format!("{net} of {key}, so what a proxy sends for no client, such as a health check, is refused"))
+            })
+        });
+        let covered: Vec<_> = own.chain(proxies).collect();
+        let meet =
+            |one: &IpNet, other: &IpNet| one.contains(&other.network()) || other.contains(&one.network());
+        let one = |denied: &IpNet| {
+            let found = covered.iter().find(|(net, _)| meet(net, denied));
+            found.map(|(_, what)| {
+                format!("clients.deny: {denied} covers {what}: remove it, or make it smaller")
+            })
+        };
+        self.clients.deny.iter().filter_map(one).collect()
     }
 
     /// Limits that are too low for a full room. No two connections share an allocation, and a browser makes one for each TURN

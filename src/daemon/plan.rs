@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::admin;
+use crate::bounds::denied::DenyList;
 use crate::bounds::rate::Rate;
 use crate::config::Config;
 use crate::credentials::Credentials;
@@ -67,6 +68,7 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
         front: front::Plan {
             connections: connections(config, found).bounds,
             proxies: config.listen.proxies.clone(),
+            denied: DenyList::new(&config.clients.deny),
             handshakes_per_ip: config.limits.handshakes_per_ip.get(),
         },
         admin: admin::Plan { token: config.admin.token_hash },
@@ -117,6 +119,7 @@ fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Pla
             tcp: config.relay.tcp,
             alternates: config.relay.alternates.iter().map(|alternate| alternate.get()).collect(),
         },
+        denied: DenyList::new(&config.clients.deny),
         peers: PeerPolicy {
             allow: config.peers.allow.iter().map(|range| range.get()).collect(),
             deny: config.peers.deny.clone(),
@@ -209,6 +212,7 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
         ice,
         keys: keys.clone(),
         proxies: proxies.clone(),
+        denied: DenyList::new(&config.clients.deny),
     }
 }
 

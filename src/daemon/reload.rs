@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 
 use crate::admin::Report;
+use crate::bounds::denied::DenyList;
 use crate::certificates::Certificates;
 use crate::config::{Config, ConfigError};
 use crate::daemon::listen::{self, Bound, Way};
@@ -120,6 +121,10 @@ impl Services {
         let found = self.find(&effective.found, &moved, &config).map_err(failed)?;
         let plans = plan::plans(&config, &found);
 
+        if config.log.addresses != effective.config.log.addresses {
+            // What was counted is logged as it was counted.
+            self.minutes.conclude();
+        }
         log::apply(&config.log);
         if !changed.is_empty() {
             say(&config, &plans);
@@ -137,6 +142,9 @@ impl Services {
         self.hub.apply(rooms);
         self.site.apply(site);
         self.front.apply(front);
+        // No client of a denied network can come any more, and those that are there leave.
+        let denied = DenyList::new(&config.clients.deny);
+        self.hub.remove(|ip| denied.contains(ip));
         self.front.open(doors(&self.site, tcp, tls, http));
         self.front.close(closed);
         self.administration.set(admin);

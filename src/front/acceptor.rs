@@ -18,7 +18,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::bounds::FIRST_MESSAGE;
 use crate::bounds::admission::{Admission, Permit};
+use crate::bounds::denied::DenyList;
 use crate::bounds::notice::Notice;
+use crate::bounds::reached::Limit;
 use crate::certificates::{Alpn, Certificates};
 use crate::clock::{Clock, Moment};
 use crate::current::Current;
@@ -27,6 +29,8 @@ use crate::front::door::{Door, Kind};
 use crate::front::proxy_header::Ends;
 use crate::front::{Handshakes, Order, proxy_header};
 use crate::http::connection::{self, Protocol};
+use crate::journal::cause::Cause;
+use crate::journal::{Journal, shown};
 use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::datagrams::give_back_memory;
@@ -44,8 +48,12 @@ pub(super) struct Acceptor {
     pub(super) handshakes: Arc<Handshakes>,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub(super) proxies: Arc<Current<Vec<IpNet>>>,
+    /// The networks whose clients are refused.
+    pub(super) denied: Arc<Current<DenyList>>,
     /// The clock.
     pub(super) clock: Clock,
+    /// What is reported for the log.
+    pub(super) journal: Arc<Journal>,
     /// Counts connections.
     pub(super) counters: Arc<FrontCounters>,
 }
@@ -146,7 +154,15 @@ impl Acceptor {
                 Ok((socket, from)) => {
                     // A proxy's own address is not limited: its clients are counted when their addresses are known.
                     let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, &kind));
-                    let Ok(permit) = self.admission.admit(ip, self.clock.now().moment) else {
+                    if ip.is_some_and(|ip| self.denied.get().contains(ip)) {
+                        self.refuse(from, Ending::Denied);
+                        continue;
+                    }
+                    let now = self.clock.now().moment;
+                    let Ok(permit) = self.admission.admit(ip, now) else {
+                        if let Some(ip) = ip {
+                            self.journal.refused(ip, Cause::ConnectionLimit, None, now);
+                        }
                         self.refuse(from, Ending::Crowded);
                         continue;
                     };
@@ -155,7 +171,7 @@ impl Acceptor {
                 }
                 Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
-                    if let Some(times) = exhausted.due(self.clock.now().moment) {
+                    if let Some(times) = exhausted.due(1, self.clock.now().moment) {
                         tracing::warn!(%error, times, "cannot accept connections: raise LimitNOFILE");
                     }
                     sleep(PAUSE).await;
@@ -230,7 +246,14 @@ impl Acceptor {
             return Ok(own);
         }
         let ends = proxy_header::read(socket).await.map_err(|_| Ending::BadHeader)?.unwrap_or(own);
-        permit.claim(ends.client.ip(), self.clock.now().moment).map_err(|_| Ending::Crowded)?;
+        let (client, now) = (ends.client.ip(), self.clock.now().moment);
+        if self.denied.get().contains(client) {
+            return Err(Ending::Denied);
+        }
+        permit.claim(client, now).map_err(|_| {
+            self.journal.refused(client, Cause::ConnectionLimit, None, now);
+            Ending::Crowded
+        })?;
         Ok(ends)
     }
 
@@ -242,8 +265,10 @@ impl Acceptor {
         permit: Permit,
         tls: Arc<ServerConfig>,
     ) -> Result<Identified, Ending> {
-        let peer = ends.client.ip();
-        if !self.handshakes.may_begin(peer, self.clock.now().moment) {
+        let (peer, now) = (ends.client.ip(), self.clock.now().moment);
+        if !self.handshakes.may_begin(peer, now) {
+            self.journal.limit(Limit::Handshakes, now);
+            self.journal.refused(peer, Cause::HandshakeLimit, None, now);
             self.counters.handshake(Handshake::Refused);
             return Err(Ending::TooManyHandshakes);
         }
@@ -252,7 +277,7 @@ impl Acceptor {
         let mut stream = match accepted {
             Ok(stream) => stream,
             Err((error, socket)) => {
-                tracing::debug!(client = %ends.client, %error, "TLS handshake failed");
+                tracing::debug!(client = shown::socket(ends.client), %error, "TLS handshake failed");
                 // In this order: a client may reconnect as soon as it sees that the socket is closed.
                 drop(permit);
                 drop(socket);
@@ -279,7 +304,7 @@ impl Acceptor {
 
     fn refuse(&self, from: SocketAddr, ending: Ending) {
         self.counters.ended(ending);
-        tracing::debug!(client = %from, reason = ending.name(), "connection not served");
+        tracing::debug!(client = shown::socket(from), reason = ending.name(), "connection not served");
     }
 }
 

@@ -11,7 +11,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bounds::net_throttle::NetThrottle;
-use crate::bounds::notice::Notice;
 use crate::bounds::rate::{Rate, SharedBucket};
 use crate::clock::Moment;
 
@@ -23,7 +22,6 @@ pub(super) struct Handshakes {
     spare: SharedBucket,
     /// Of one address, per second.
     allowed: AtomicU64,
-    refused: Notice,
 }
 
 /// Handshakes that may begin at once, in seconds of the rate: a classroom reconnects after its network was down.
@@ -39,7 +37,6 @@ impl Handshakes {
             begun: Mutex::new(NetThrottle::new(rate(per_second))),
             spare: SharedBucket::default(),
             allowed: per_second.into(),
-            refused: Notice::new(),
         }
     }
 
@@ -52,15 +49,7 @@ impl Handshakes {
     /// Whether a client may begin a handshake; counts it if so.
     pub(super) fn may_begin(&self, ip: IpAddr, now: Moment) -> bool {
         let spare = Rate::per_second(self.allowed.load(Ordering::Relaxed).saturating_mul(SPARE));
-        let may = self.begun().take(ip, now).is_ok() || self.spare.take(spare, 1, now);
-        if !may && let Some(times) = self.refused.due(now) {
-            tracing::info!(
-                times,
-                "too many TLS handshakes from one address or network, so some were refused: if many of your users \
-                 share one NAT, raise limits.handshakes_per_ip"
-            );
-        }
-        may
+        self.begun().take(ip, now).is_ok() || self.spare.take(spare, 1, now)
     }
 
     /// A panic elsewhere leaves the buckets as they were.

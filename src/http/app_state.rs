@@ -23,6 +23,7 @@ use crate::http::refusals::Refusals;
 use crate::http::requester::Trust;
 use crate::http::screen::Policy;
 use crate::ice::IceServers;
+use crate::journal::Journal;
 use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
 use crate::sections::http::ApiKey;
@@ -38,6 +39,8 @@ pub(super) struct AppState {
     pub(super) trust: Arc<Current<Trust>>,
     /// The headers of every answer.
     pub(super) policy: Arc<Current<Policy>>,
+    /// What is reported for the log.
+    pub(super) journal: Arc<Journal>,
     /// Logs refused pages.
     pub(super) refusals: Refusals,
     /// The relay, which revokes credentials.
@@ -87,13 +90,21 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 impl AppState {
     /// The initial state. `seed` must be unpredictable: it makes the names of users for whom a backend gives no name.
-    pub(super) fn new(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
+    pub(super) fn new(
+        plan: Plan,
+        relay: Relay,
+        hub: Arc<Hub>,
+        journal: Arc<Journal>,
+        clock: Clock,
+        seed: [u8; 32],
+    ) -> Self {
         let (trust, rules, keys) = split(plan);
         Self {
             clock,
             counters: Arc::default(),
             policy: Arc::new(Current::new(Policy::of(&trust.origins))),
             trust: Arc::new(Current::new(trust)),
+            journal,
             refusals: Refusals::default(),
             rules: Current::new(rules),
             relay,
@@ -149,9 +160,9 @@ impl AppState {
 }
 
 fn split(plan: Plan) -> (Trust, Rules, Vec<ApiKey>) {
-    let Plan { origins, create, credentials, ice, keys, proxies } = plan;
+    let Plan { origins, create, credentials, ice, keys, proxies, denied } = plan;
     let room_tokens = RoomTokens::new(credentials.secrets());
-    (Trust { origins, proxies }, Rules { create, credentials, ice, room_tokens }, keys)
+    (Trust { origins, proxies, denied }, Rules { create, credentials, ice, room_tokens }, keys)
 }
 
 impl Limiter {

@@ -7,11 +7,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 
+use crate::bounds::reached::Limit;
 use crate::http::app_state::AppState;
 use crate::http::keys::{Denied, Shown};
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
+use crate::journal::cause::{Cause, Tried};
 use crate::sections::http::ApiKey;
 
 /// A request with a valid key in its `Authorization` header.
@@ -48,7 +50,8 @@ pub(super) fn shown<'a>(headers: &'a HeaderMap, in_url: Option<&'a str>) -> Opti
 /// Accepts the key if it is valid, within its limits, and allowed on the requester's page.
 pub(super) fn admit(state: &AppState, requester: &Requester, shown: Shown<'_>) -> Result<ApiKey, Problem> {
     let now = state.clock.now().moment;
-    let key = state.keys().admit(shown, requester.ip, now).map_err(refuse)?.clone();
+    let admitted = state.keys().admit(shown, requester.ip, now).cloned();
+    let key = admitted.map_err(|denied| refuse(state, requester, shown, denied))?;
     let allowed = match requester.page {
         PageOf::Nobody | PageOf::Own | PageOf::Allowed | PageOf::Nameless => true,
         PageOf::SomeKey => {
@@ -75,11 +78,29 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn refuse(denied: Denied) -> Problem {
+/// Answers a request whose key is refused, and reports it.
+fn refuse(state: &AppState, requester: &Requester, shown: Shown<'_>, denied: Denied) -> Problem {
+    let now = state.clock.now().moment;
+    let report = |cause, tried| state.journal.refused(requester.ip, cause, tried, now);
     match denied {
-        Denied::Unknown => Problem::new(StatusCode::UNAUTHORIZED, UNKNOWN_KEY),
+        Denied::Unknown => {
+            report(Cause::WrongApiKey, Some(Tried::of(shown.text)));
+            Problem::new(StatusCode::UNAUTHORIZED, UNKNOWN_KEY)
+        }
+        Denied::Guessing(wait) => {
+            report(Cause::WrongApiKey, Some(Tried::of(shown.text)));
+            Problem::too_often(wait)
+        }
+        Denied::TooOften(wait) => {
+            report(Cause::ApiKeyLimit, None);
+            Problem::too_often(wait)
+        }
+        Denied::Spent(wait) => {
+            state.journal.limit(Limit::KeyRequests, now);
+            report(Cause::ApiKeyLimit, None);
+            Problem::too_often(wait)
+        }
         Denied::InUrl => Problem::new(StatusCode::FORBIDDEN, KEY_IN_URL),
-        Denied::TooOften(wait) => Problem::too_often(wait),
     }
 }
 

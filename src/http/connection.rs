@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper::server::conn::{http1, http2};
@@ -25,7 +25,9 @@ use crate::clock::Clock;
 use crate::current::Current;
 use crate::http::bounded_stream::{BoundedStream, Control};
 use crate::http::frames::Frames;
+use crate::http::problem::Problem;
 use crate::http::requester::{Requester, Trust};
+use crate::journal::shown;
 
 /// Serves the connections that the front hands over. Clones are the same server.
 #[derive(Debug, Clone)]
@@ -90,7 +92,7 @@ const LIFETIME: Duration = Duration::from_secs(600);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves `router`, and recognises senders by `trust`.
+    /// Serves `router`. Recognises senders by `trust`, and refuses those that are denied.
     #[must_use]
     pub fn new(router: Router, trust: Arc<Current<Trust>>, clock: Clock) -> Self {
         Self { router, trust, clock, stopped: Arc::default() }
@@ -160,7 +162,7 @@ impl Server {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(client = %peer, error, "HTTP connection failed");
+            tracing::debug!(client = shown::ip(peer), error, "HTTP connection failed");
         }
     }
 
@@ -175,12 +177,18 @@ impl Server {
             permit.renew();
         }
         let mut request = request.map(Body::new);
-        let requester = Requester::of(peer, secure, request.headers(), &self.trust.get());
+        let trust = self.trust.get();
+        let requester = Requester::of(peer, secure, request.headers(), &trust);
+        if trust.denied.contains(requester.ip) {
+            return Ok(Problem::new(StatusCode::FORBIDDEN, DENIED).into_response());
+        }
         request.extensions_mut().insert(requester);
         request.extensions_mut().insert(control);
         self.router.call(request).await
     }
 }
+
+const DENIED: &str = "clients of your network are refused here";
 
 /// Waits until one of two futures is ready.
 async fn either(one: impl Future, other: impl Future) {

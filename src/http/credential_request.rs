@@ -95,6 +95,11 @@ pub(super) fn ttl(asked: Option<u64>, key: &ApiKey) -> Result<Duration, Problem>
     Ok(Duration::from_secs(asked).clamp(KeyTtl::MIN.get(), key.max_ttl.get()))
 }
 
+/// Whether a request of `asked` seconds is cut to the longest lifetime that `key` allows.
+pub(super) fn is_cut(asked: Option<u64>, key: &ApiKey) -> bool {
+    asked.is_some_and(|asked| asked > key.max_ttl.as_secs())
+}
+
 /// Checks a room's name.
 pub(super) fn room(name: String) -> Result<RoomName, Problem> {
     RoomName::try_from(name).map_err(|why| bad(format!("room: invalid name: {why}")))

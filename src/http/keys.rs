@@ -41,8 +41,12 @@ pub enum Denied {
     Unknown,
     /// The key is not allowed in a URL.
     InUrl,
-    /// The key was used too often, or wrong keys were tried too often. With the time until the next try.
+    /// The key is unknown, and the address has tried too many such keys. With the time until the next try.
+    Guessing(Duration),
+    /// The key is public, and this address has used it too often. With the time until the next try.
     TooOften(Duration),
+    /// The key was used as often as the configuration allows. With the time until the next try.
+    Spent(Duration),
 }
 
 /// Requests per minute from one address with a public key. A backend has no such limit, because it asks for all its users.
@@ -84,11 +88,11 @@ impl Keys {
     /// The valid key in a request from `ip`.
     ///
     /// # Errors
-    /// Why the key is refused. Only [`Denied::Unknown`] counts as a wrong key.
+    /// Why the key is refused. Only an unknown key counts as a wrong one.
     pub fn admit(&mut self, shown: Shown<'_>, ip: IpAddr, now: Moment) -> Result<&ApiKey, Denied> {
         let ip = address(ip);
         let Some(index) = self.find(shown.text) else {
-            return Err(self.failures.take(ip, now).map_or_else(Denied::TooOften, |()| Denied::Unknown));
+            return Err(self.failures.take(ip, now).map_or_else(Denied::Guessing, |()| Denied::Unknown));
         };
         if shown.in_url && !self.keys[index].key.allow_query {
             return Err(Denied::InUrl);
@@ -97,7 +101,7 @@ impl Keys {
         if key.is_public() {
             self.visits.take((index, ip), now).map_err(Denied::TooOften)?;
         }
-        if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::TooOften(used.wait(*rate, 1, now))) }
+        if used.take(*rate, 1, now) { Ok(key) } else { Err(Denied::Spent(used.wait(*rate, 1, now))) }
     }
 
     /// Compares every hash, even after a match, so that the time reveals nothing.
@@ -190,7 +194,7 @@ mod tests {
             assert_eq!(show(&mut keys, "a guess", HOME, 0), Err(Denied::Unknown));
         }
         let wait = Duration::from_secs(180);
-        assert_eq!(show(&mut keys, "a guess", HOME, 0), Err(Denied::TooOften(wait)));
+        assert_eq!(show(&mut keys, "a guess", HOME, 0), Err(Denied::Guessing(wait)));
         assert_eq!(show(&mut keys, "a guess", CAFE, 0), Err(Denied::Unknown));
         assert_eq!(show(&mut keys, "key of one", HOME, 0), Ok("one".to_owned()));
         assert_eq!(show(&mut keys, "a guess", HOME, 180), Err(Denied::Unknown));

@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn seen(headers: &HeaderMap, direct: bool) -> PageOf {
-        let trust = Trust { origins: origins(), proxies: Vec::new() };
+        let trust = Trust { origins: origins(), ..Trust::default() };
         Requester::of([127, 0, 0, 1].into(), !direct, headers, &trust).page
     }
 

@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 
+use crate::bounds::denied::DenyList;
 use crate::credentials::Credentials;
 use crate::http::origins::Origins;
 use crate::ice::IceServers;
@@ -22,4 +23,6 @@ pub struct Plan {
     pub keys: Vec<ApiKey>,
     /// The reverse proxies that are trusted to name their clients.
     pub proxies: Vec<IpNet>,
+    /// The networks whose clients are refused.
+    pub denied: DenyList,
 }

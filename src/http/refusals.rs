@@ -19,7 +19,7 @@ const SHOWN: usize = 100;
 impl Refusals {
     /// Logs that a page was refused for its origin.
     pub(super) fn page(&self, requester: &Requester, origins: &Origins, now: Moment) {
-        if requester.page == PageOf::Nobody || self.foreign.due(now).is_none() {
+        if requester.page == PageOf::Nobody || self.foreign.due(1, now).is_none() {
             return;
         }
         let origin: String =

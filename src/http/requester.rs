@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use ipnet::IpNet;
 
+use crate::bounds::denied::DenyList;
 use crate::http::forwarded::{client_address, is_direct};
 use crate::http::origins::{Origins, PageOf};
 use crate::http::problem::Problem;
@@ -19,6 +20,8 @@ pub struct Trust {
     pub origins: Origins,
     /// The reverse proxies that are trusted to name their clients.
     pub proxies: Vec<IpNet>,
+    /// The networks whose clients are refused.
+    pub denied: DenyList,
 }
 
 /// The sender of a request.
@@ -37,7 +40,7 @@ impl Requester {
     /// that trusted proxies wrote into `X-Forwarded-For` count.
     #[must_use]
     pub fn of(peer: IpAddr, secure: bool, headers: &HeaderMap, trust: &Trust) -> Self {
-        let Trust { origins, proxies } = trust;
+        let Trust { origins, proxies, denied: _ } = trust;
         let mut lines = headers.get_all(ORIGIN).iter();
         let origin = lines.next().filter(|_| lines.next().is_none()).cloned();
         let page = if headers.contains_key(ORIGIN) {

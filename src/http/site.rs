@@ -10,6 +10,7 @@ use crate::http::app_state::AppState;
 use crate::http::connection::Server;
 use crate::http::plan::Plan;
 use crate::http::router::router;
+use crate::journal::Journal;
 use crate::observed;
 use crate::relay::Relay;
 use crate::signaling::hub::Hub;
@@ -24,8 +25,15 @@ impl Site {
     /// Starts the site. It revokes credentials at `relay`, and hands WebSockets to `hub`. `seed` must be unpredictable: it
     /// makes the names of users for whom a backend gives no name.
     #[must_use]
-    pub fn start(plan: Plan, relay: Relay, hub: Arc<Hub>, clock: Clock, seed: [u8; 32]) -> Self {
-        let state = Arc::new(AppState::new(plan, relay, hub, clock, seed));
+    pub fn start(
+        plan: Plan,
+        relay: Relay,
+        hub: Arc<Hub>,
+        journal: Arc<Journal>,
+        clock: Clock,
+        seed: [u8; 32],
+    ) -> Self {
+        let state = Arc::new(AppState::new(plan, relay, hub, journal, clock, seed));
         let server = Server::new(router(Arc::clone(&state)), Arc::clone(&state.trust), clock);
         Self { server, state }
     }

@@ -452,7 +452,7 @@ impl<S: Copy + PartialEq> Batch<S> {
     /// # Panics
     /// If the header is longer than [`DATA_HEADER_MAX`] and more than the datagram had in front of `data`, or the padding
     /// longer than [`DATA_PADDING_MAX`].
-    #[inline] // so that a header of four bytes is one store
+    #[inline] // The header's length is then a constant, and its copy one instruction.
     pub fn encapsulate(&mut self, data: Segment, header: &[u8], padding: usize) -> Segment {
         let whole = Segment { start: data.start - header.len(), end: data.end + padding, ..data };
         let buffer = self.buffer(data.slot);

@@ -14,6 +14,7 @@
 //! set_own(own, ports)                     the machine's addresses have changed
 //! apply(settings, peers, fixed, ports)    the configuration has changed
 //! drain()                                 no new allocations are made from now on
+//! deny(networks, now, ports)              clients of these networks are refused from now on
 //! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
 //! may_carry, on_carried                   bytes on such a connection
 //! expire(now, ports)                      ends what has expired; due at next_deadline()
@@ -40,12 +41,12 @@ mod integrity;
 mod lifetimes;
 pub mod limits;
 pub mod nonce;
-pub mod notices;
 mod permission;
 pub mod quotas;
 pub mod readings;
 mod refresh;
 mod reply;
+mod reporting;
 pub mod routes;
 pub mod seam;
 pub mod sessions;
@@ -60,7 +61,10 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng};
 use stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, AttrType};
 
+use crate::bounds::denied::DenyList;
+use crate::bounds::reached::{Limit, Tally};
 use crate::clock::{Moment, Now};
+use crate::journal::{Journal, shown};
 use crate::metrics::Counters;
 use crate::network::address::Transport;
 use crate::outcome::{Ignored, Method, Refusal};
@@ -69,12 +73,11 @@ use crate::relay::address::{ClientPath, ConnectionId, PeerAddr, RelayId};
 use crate::relay::bridges::Bridges;
 use crate::relay::engine::allocation::{AllocationId, Allocations};
 use crate::relay::engine::answers::AnswerBudget;
-use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection};
+use crate::relay::engine::authenticate::{Authenticated, Gate, Rejection, Wrong};
 use crate::relay::engine::bandwidth::Purse;
 use crate::relay::engine::endings::Endings;
 use crate::relay::engine::lifetimes::Due;
 use crate::relay::engine::nonce::Nonces;
-use crate::relay::engine::notices::Notices;
 use crate::relay::engine::quotas::{Lease, Quotas};
 use crate::relay::engine::readings::ReadAt;
 use crate::relay::engine::reply::Attributes;
@@ -92,12 +95,15 @@ pub use settings::{Settings, Shared};
 /// Files of this folder have one `impl` each, for one kind of request or one concern.
 pub struct Engine {
     settings: Arc<Settings>,
+    denied: Arc<DenyList>,
     peers: PeerPolicy,
     nonces: Nonces,
     quotas: Arc<Quotas>,
     purse: Purse,
     answers: Arc<AnswerBudget>,
-    notices: Arc<Notices>,
+    journal: Arc<Journal>,
+    /// The packets that a limit on rates has dropped.
+    over_rate: Tally,
     counters: Arc<Counters>,
     /// Bytes of a challenge, the answer to an unauthenticated client. A request that is at least as long needs no
     /// budget.
@@ -164,11 +170,13 @@ impl Engine {
             challenge_length: reply::challenge_length(shared.settings.credentials.realm()),
             purse: Purse::new(&shared.settings.limits, shared.carried),
             settings: shared.settings,
+            denied: shared.denied,
             peers: shared.peers,
             nonces: shared.nonces,
             quotas: shared.quotas,
             answers: shared.answers,
-            notices: shared.notices,
+            journal: shared.journal,
+            over_rate: Tally::default(),
             counters,
             serial: rng.random(),
             rng,
@@ -193,7 +201,26 @@ impl Engine {
         now: Now,
         ports: &mut impl Ports,
     ) -> Action {
-        let decision = match wire::screen(datagram) {
+        let decision = self.decide_on(path, datagram, now, ports);
+        decision.unwrap_or_else(|ignored| {
+            self.counters.ignored(ignored);
+            tracing::trace!(client = shown::socket(path.client), reason = ignored.name(), "ignored");
+            Action::Ignore(ignored)
+        })
+    }
+
+    /// The same; an error says why the datagram is dropped.
+    fn decide_on(
+        &mut self,
+        path: ClientPath,
+        datagram: &[u8],
+        now: Now,
+        ports: &mut impl Ports,
+    ) -> Result<Action, Ignored> {
+        if self.denied.contains(path.client.ip()) {
+            return Err(Ignored::Denied);
+        }
+        match wire::screen(datagram) {
             Ok(Datagram::ChannelData(channel, payload)) => {
                 self.on_channel_data(path, channel, payload, now.moment, ports).map(Action::ToPeer)
             }
@@ -203,12 +230,7 @@ impl Engine {
                 self.classic_binding(path, datagram, now)
             }
             Err(ignored) => Err(ignored),
-        };
-        decision.unwrap_or_else(|ignored| {
-            self.counters.ignored(ignored);
-            tracing::trace!(client = %path.client, reason = ignored.name(), "ignored");
-            Action::Ignore(ignored)
-        })
+        }
     }
 
     /// The allocations of this shard.
@@ -272,25 +294,33 @@ impl Engine {
             answers: &self.answers,
             holder: holder.map(|allocation| &*allocation.username),
         };
-        let request = match gate.authenticate(path, method, message, now) {
-            Ok(request) => request,
-            Err(Rejection::Ignored(ignored)) => {
-                if ignored == Ignored::GuessBudget {
-                    self.notices.guesses(now.moment);
-                }
-                return Err(ignored);
-            }
-            Err(Rejection::Stranger(refusal)) => {
+        match gate.authenticate(path, method, message, now) {
+            Ok(request) => Ok(self.decide(method, &request, ports)),
+            Err(rejection) => self.on_rejected(path, method, message, rejection, now),
+        }
+    }
+
+    /// Answers a request that did not pass authentication, or ignores it.
+    fn on_rejected(
+        &self,
+        path: ClientPath,
+        method: Method,
+        message: &Message<'_>,
+        rejection: Rejection,
+        now: Now,
+    ) -> Result<Action, Ignored> {
+        self.report_rejected(path, &rejection, now.moment);
+        let refusal = match rejection {
+            Rejection::Ignored(ignored) => return Err(ignored),
+            Rejection::Stranger(refusal) | Rejection::Wrong(Wrong { refusal, .. }) => {
                 if message.length() < self.challenge_length {
                     self.afford_answer(path, now)?;
                 }
-                return Ok(Action::Reply(self.reject(path, method, message, refusal, now)));
+                refusal
             }
-            Err(Rejection::Known(refusal)) => {
-                return Ok(Action::Reply(self.reject(path, method, message, refusal, now)));
-            }
+            Rejection::Known(refusal) => refusal,
         };
-        Ok(self.decide(method, &request, ports))
+        Ok(Action::Reply(self.reject(path, method, message, refusal, now)))
     }
 
     /// Decides about a request whose client has authenticated.
@@ -318,12 +348,10 @@ impl Engine {
             }
             Err(refusal) => {
                 self.counters.refused(method, refusal);
-                if method == Method::Allocate {
-                    let owner = request.account().owner();
-                    self.notices.refused(refusal, &owner, request.now().moment);
-                }
+                self.report_refused(request, refusal);
                 let client = request.path().client;
-                tracing::debug!(%client, method = method.name(), reason = refusal.name(), "refused");
+                let shown = shown::socket(client);
+                tracing::debug!(client = shown, method = method.name(), reason = refusal.name(), "refused");
                 let answer = if refusal == Refusal::Redirected {
                     reply::redirect(message, &self.alternates(client), signer)
                 } else {
@@ -379,9 +407,10 @@ impl Engine {
         self.counters.refused(method, refusal);
         // The first challenge starts every session and is not a failure.
         if refusal == Refusal::Challenge {
-            tracing::trace!(client = %path.client, "first challenge, normal");
+            tracing::trace!(client = shown::socket(path.client), "first challenge, normal");
         } else {
-            tracing::debug!(client = %path.client, method = method.name(), reason = refusal.name(), "refused");
+            let client = shown::socket(path.client);
+            tracing::debug!(client, method = method.name(), reason = refusal.name(), "refused");
         }
         let retry = matches!(refusal.code(), 401 | 438);
         let realm = self.settings.credentials.realm();
@@ -396,7 +425,7 @@ impl Engine {
         if path.is_stream() || self.answers.may_answer(&self.settings.limits, path.client.ip(), now.moment) {
             return Ok(());
         }
-        self.notices.answers(now.moment);
+        self.journal.limit(Limit::Answers, now.moment);
         Err(Ignored::AnswerBudget)
     }
 

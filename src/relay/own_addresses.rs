@@ -63,7 +63,7 @@ impl OwnAddresses {
         let own = match read {
             Ok(own) => own.with(&self.fixed),
             Err(error) => {
-                if let Some(times) = self.unreadable.due(now) {
+                if let Some(times) = self.unreadable.due(1, now) {
                     tracing::warn!(%error, times, "this machine's addresses cannot be read; the last known ones stay \
                         in effect");
                 }

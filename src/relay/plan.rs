@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use crate::bounds::denied::DenyList;
 use crate::network::address::RelayAddress;
 use crate::peers::PeerPolicy;
 use crate::relay::engine::Settings;
@@ -12,6 +13,8 @@ use crate::relay::engine::Settings;
 pub struct Plan {
     /// The users, their limits, and the extensions that it serves.
     pub settings: Settings,
+    /// The networks whose clients are refused.
+    pub denied: DenyList,
     /// Which peers its clients may reach.
     pub peers: PeerPolicy,
     /// Addresses that belong to this machine even if no interface has them.

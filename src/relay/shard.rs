@@ -21,6 +21,7 @@ use mio::{Events, Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::bounds::admission::Admission;
+use crate::bounds::denied::DenyList;
 use crate::clock::{Clock, Moment, Now};
 use crate::metrics::Counters;
 use crate::network::own::Own;
@@ -107,6 +108,8 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Rules {
     pub(super) settings: Arc<Settings>,
+    /// The networks whose clients are refused.
+    pub(super) denied: Arc<DenyList>,
     pub(super) peers: PeerPolicy,
     /// Addresses that belong to this machine even if no interface has them.
     pub(super) fixed: Vec<IpAddr>,
@@ -266,9 +269,10 @@ impl Shard {
                     return false;
                 }
                 Command::Apply(rules) => {
-                    let Rules { settings, peers, fixed } = *rules;
-                    let denied = self.engine.apply(settings, peers, &fixed, &self.ports);
-                    self.end_denied(denied, now);
+                    let Rules { settings, denied, peers, fixed } = *rules;
+                    let connections = self.engine.apply(settings, peers, &fixed, &self.ports);
+                    self.end_denied(connections, now);
+                    self.deny(denied, now);
                 }
                 Command::Listen(sockets) => self.listen(sockets),
                 Command::Retire(everywhere) => self.listeners.retire(&everywhere, now.moment),
@@ -300,6 +304,14 @@ impl Shard {
                 self.end_stream(stream, Ending::Refused, now);
             }
         }
+    }
+
+    /// Clients of these networks are refused from now on. Their allocations and connections end at once.
+    fn deny(&mut self, denied: Arc<DenyList>, now: Now) {
+        for id in self.streams.of_clients(|ip| denied.contains(ip)) {
+            self.end_stream(id, Ending::Denied, now);
+        }
+        self.engine.deny(denied, now.moment, &mut self.ports);
     }
 
     fn listen(&mut self, sockets: Vec<DatagramSocket>) {
@@ -340,7 +352,6 @@ mod tests {
     use crate::relay::engine::answers::AnswerBudget;
     use crate::relay::engine::limits::tests::{generous, settings};
     use crate::relay::engine::nonce::Nonces;
-    use crate::relay::engine::notices::Notices;
     use crate::relay::engine::quotas::Quotas;
     use crate::relay::engine::seam::{Parity, Ports};
     use crate::relay::engine::sessions::{Piece, Wanted};
@@ -358,7 +369,8 @@ mod tests {
             quotas: Arc::new(Quotas::new(Arc::clone(&settings))),
             carried: Arc::default(),
             answers: Arc::new(AnswerBudget::new(2)),
-            notices: Arc::new(Notices::default()),
+            journal: Arc::default(),
+            denied: Arc::default(),
             peers: PeerPolicy::default(),
             settings,
         };

@@ -15,6 +15,7 @@ mod sending;
 mod stream;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -22,6 +23,7 @@ use mio::{Interest, Registry};
 use slab::Slab;
 
 use crate::clock::Moment;
+use crate::journal::shown;
 use crate::metrics::Counters;
 use crate::outcome::Ending;
 use crate::relay::address::{ClientPath, StreamId, Via};
@@ -180,7 +182,18 @@ impl Streams {
         drop(socket);
         self.counters.streams.sub(1);
         self.counters.ended(ending);
-        tracing::debug!(%remote, reason = ending.name(), "connection ended");
+        tracing::debug!(remote = shown::socket(remote), reason = ending.name(), "connection ended");
+    }
+
+    /// The connections of clients whose addresses are such.
+    #[must_use]
+    pub fn of_clients(&self, such: impl Fn(IpAddr) -> bool) -> Vec<StreamId> {
+        let is_such = |stream: &Stream| match stream.role {
+            Role::Client(path) => such(path.client.ip()),
+            // The allocation that such a connection belongs to ends with its client's.
+            Role::Connecting | Role::Unbound | Role::Bridged(_) | Role::Leaving => false,
+        };
+        self.slots.iter().filter(|(_, stream)| is_such(stream)).map(|(id, _)| StreamId(id as u32)).collect()
     }
 
     /// Whether there is something to do at once.

@@ -11,6 +11,8 @@ section! {
         pub level: Level = Level::INFO,
         /// The format of a line.
         pub format: LogFormat = LogFormat::Text,
+        /// How much of a client's address is logged.
+        pub addresses: Addresses = Addresses::None,
     }
 }
 
@@ -21,6 +23,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// How much of an address of a client, or of a client's peer, is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// Nothing.
+    None,
+    /// Its network: a /24 or a /48.
+    Network,
+    /// All of it.
+    Full,
 }
 
 impl Text for Level {
@@ -57,6 +70,27 @@ impl Text for LogFormat {
         match self {
             Self::Text => "text",
             Self::Json => "json",
+        }
+        .to_owned()
+    }
+}
+
+impl Text for Addresses {
+    const EXAMPLE: &'static str = "\"none\", \"network\" or \"full\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "network" => Ok(Self::Network),
+            "full" => Ok(Self::Full),
+            _ => Err(format!("{text:?} is not a choice here: write {}", Self::EXAMPLE)),
+        }
+    }
+    fn write(&self) -> String {
+        match self {
+            Self::None => "none",
+            Self::Network => "network",
+            Self::Full => "full",
         }
         .to_owned()
     }

@@ -15,6 +15,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 use crate::clock::{Clock, Moment, Now};
+use crate::journal::{Journal, shown};
 use crate::life::{self, Denied, Order, Threads};
 use crate::observed::Rooms;
 use crate::observed::room::Room;
@@ -84,13 +85,18 @@ impl Hub {
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
-    pub fn start(plan: Plan, clock: Clock, seed: [u8; 32]) -> Result<Arc<Self>, Denied> {
+    pub fn start(
+        plan: Plan,
+        journal: Arc<Journal>,
+        clock: Clock,
+        seed: [u8; 32],
+    ) -> Result<Arc<Self>, Denied> {
         let most = places(plan.sessions);
         let counters = Arc::<Counters>::default();
         let mut rng = StdRng::from_seed(seed);
         let stand_in = Secret::random(&mut rng);
         let state = State {
-            board: Switchboard::new(plan, Arc::clone(&counters)),
+            board: Switchboard::new(plan, journal, Arc::clone(&counters)),
             rng,
             queues: HashMap::new(),
             opened: 0,
@@ -193,6 +199,11 @@ impl Hub {
             return Err(NoSeat::Server);
         }
         state.board.room_for(ip, now.moment)
+    }
+
+    /// Closes the sockets of clients whose addresses are such, and ends their sessions.
+    pub fn remove(&self, such: impl Fn(IpAddr) -> bool) {
+        self.change(|state, now| state.board.remove(such, now, &mut state.rng));
     }
 
     /// Closes all sockets, and refuses new ones.
@@ -338,7 +349,7 @@ impl SocketHandle {
 
     /// Counts a socket that the server closes.
     pub fn closed(&self, close: Close) {
-        tracing::debug!(client = %self.ip, reason = close.name(), "WebSocket closed");
+        tracing::debug!(client = shown::ip(self.ip), reason = close.name(), "WebSocket closed");
         let _one_writer = self.hub.state();
         self.hub.counters.closed(close);
     }

@@ -15,15 +15,17 @@ use std::time::Duration;
 use rand::{Rng as _, RngCore};
 
 use crate::bounds::client_net::address;
+use crate::bounds::reached::Limit;
 use crate::clock::{Moment, Now};
 use crate::credentials::tag::Tag;
 use crate::ice::IceConfiguration;
+use crate::journal::Journal;
+use crate::journal::cause::Cause;
 use crate::room_token::RoomTokens;
 use crate::signaling::counters::Counters;
 use crate::signaling::frame::Frame;
 use crate::signaling::guesses::Guesses;
 use crate::signaling::joins::Joins;
-use crate::signaling::notices::Notices;
 use crate::signaling::plan::{IceSource, Plan};
 use crate::signaling::post::{Act, Post};
 use crate::signaling::protocol::codes::{Close, ErrorCode};
@@ -64,7 +66,7 @@ pub struct Switchboard {
     rooms: Rooms,
     joins: Joins,
     guesses: Guesses,
-    notices: Notices,
+    journal: Arc<Journal>,
     ice: IceSource,
     tokens: RoomTokens,
     counters: Arc<Counters>,
@@ -95,7 +97,7 @@ const SPREAD: Duration = Duration::from_secs(20);
 impl Switchboard {
     /// No sockets, sessions or rooms yet.
     #[must_use]
-    pub fn new(plan: Plan, counters: Arc<Counters>) -> Self {
+    pub fn new(plan: Plan, journal: Arc<Journal>, counters: Arc<Counters>) -> Self {
         Self {
             sockets: BTreeMap::new(),
             seats: Seats::new(plan.sessions, plan.rooms.sockets_per_ip.get()),
@@ -103,7 +105,7 @@ impl Switchboard {
             joins: Joins::new(plan.rooms.joins_per_minute.get()),
             rooms: Rooms::new(plan.rooms),
             guesses: Guesses::default(),
-            notices: Notices::default(),
+            journal,
             ice: plan.ice,
             tokens: plan.tokens,
             counters,
@@ -143,6 +145,9 @@ impl Switchboard {
         if let Some(crowded) = way.map_or_else(Some, |way| way.map(|(_, crowded)| crowded)) {
             self.crowded(crowded, now.moment);
         }
+        if way.is_err() {
+            self.journal.refused(visit.ip, Cause::SocketLimit, None, now.moment);
+        }
         if let Some((oldest, _)) = way? {
             self.send_away(oldest, &mut step);
         }
@@ -161,7 +166,13 @@ impl Switchboard {
 
     /// Logs that a socket was refused, or admitted by evicting another.
     pub fn crowded(&self, crowded: NoSeat, now: Moment) {
-        self.notices.crowded(crowded, now);
+        match crowded {
+            NoSeat::Address => self.journal.limit(Limit::AddressSockets, now),
+            NoSeat::Network => self.journal.limit(Limit::NetworkSockets, now),
+            NoSeat::Server => self.journal.limit(Limit::Members, now),
+            // The shutdown is logged elsewhere.
+            NoSeat::Draining => {}
+        }
     }
 
     /// Handles a frame from a socket.
@@ -237,6 +248,20 @@ impl Switchboard {
                 Some(ice) => self.say(id, None, ServerMessage::Ice(ice), &mut step),
                 None => self.sessions.get(id).into_iter().for_each(|session| session.renew_at = None),
             }
+        }
+        self.settle(None, now.moment);
+        step.effects
+    }
+
+    /// Closes the sockets of clients whose addresses are such, and ends their sessions.
+    pub fn remove(&mut self, such: impl Fn(IpAddr) -> bool, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
+        let mut step = Step { effects: Vec::new(), now, rng };
+        let removed = self.sockets.iter().filter(|(_, socket)| such(socket.visit.ip));
+        for (id, socket) in removed.map(|(id, socket)| (*id, *socket)).collect::<Vec<_>>() {
+            if let Some(session) = socket.session {
+                self.end(session, LeaveReason::Kicked, &mut step);
+            }
+            self.close(id, Close::Kicked, &mut step);
         }
         self.settle(None, now.moment);
         step.effects

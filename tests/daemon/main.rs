@@ -6,6 +6,7 @@
 mod administering;
 mod administering_sessions;
 mod checking;
+mod denying;
 mod draining;
 mod flooding;
 mod living;

@@ -29,3 +29,5 @@ mod enduring;
 mod document;
 
 mod walking;
+
+mod journaling;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hairpin::clock::{Expiry, Moment, Now, Unix};
 use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::ice::{IceServers, Names, Served};
+use hairpin::journal::Journal;
 use hairpin::observed::room::Room;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
@@ -51,7 +52,8 @@ pub struct World {
     pub board: Switchboard,
     pub now: Now,
     pub counters: Arc<Counters>,
-    rng: StdRng,
+    pub journal: Arc<Journal>,
+    pub rng: StdRng,
     sockets: u64,
     ids: u64,
     /// What each socket was sent and no test has looked at.
@@ -75,12 +77,14 @@ impl World {
 
     pub fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let counters = Arc::new(Counters::default());
+        let journal = Arc::<Journal>::default();
         let mut plan = plan();
         change(&mut plan);
         Self {
-            board: Switchboard::new(plan, Arc::clone(&counters)),
+            board: Switchboard::new(plan, Arc::clone(&journal), Arc::clone(&counters)),
             now: Now { moment: Moment::from_nanos(1_000_000_000), unix: Unix::from_secs(UNIX) },
             counters,
+            journal,
             rng: StdRng::seed_from_u64(1),
             sockets: 0,
             ids: 0,

@@ -8,6 +8,7 @@ pub mod client;
 pub mod daemon;
 pub mod http;
 pub mod http2;
+pub mod logged;
 pub mod process;
 pub mod seeds;
 pub mod session;

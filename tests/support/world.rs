@@ -10,6 +10,7 @@ use std::time::Duration;
 use hairpin::bounds::rate::Rate;
 use hairpin::clock::{Moment, Now, Unix};
 use hairpin::credentials::{CheckExpiry, Credentials};
+use hairpin::journal::Journal;
 use hairpin::metrics::Counters;
 use hairpin::network::address::Transport;
 use hairpin::network::own::Own;
@@ -19,7 +20,6 @@ use hairpin::relay::address::{ClientPath, Family, ListenerId, PeerAddr, RelayId,
 use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
-use hairpin::relay::engine::notices::Notices;
 use hairpin::relay::engine::quotas::Quotas;
 use hairpin::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
 use hairpin::relay::engine::{Action, Encapsulation, Engine, Settings, ShardIndex, Shared, ToClient, ToPeer};
@@ -61,6 +61,7 @@ pub struct World {
     pub counters: Arc<Counters>,
     pub quotas: Arc<Quotas>,
     pub settings: Arc<Settings>,
+    pub journal: Arc<Journal>,
     seeds: Datagrams,
 }
 
@@ -127,19 +128,21 @@ impl World {
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let counters = Arc::new(Counters::default());
+        let journal = Arc::<Journal>::default();
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
             carried: Arc::default(),
             answers: answers.unwrap_or_else(|| Arc::new(AnswerBudget::new(2))),
             settings: Arc::clone(&settings),
-            notices: Arc::new(Notices::default()),
+            journal: Arc::clone(&journal),
+            denied: Arc::default(),
             peers,
         };
         let engine = Engine::new(shared, Arc::clone(&counters), ShardIndex::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: Unix::from_secs(START) };
         let seeds = Datagrams::default();
-        Self { engine, ports: plan.ports, now, counters, quotas, settings, seeds }
+        Self { engine, ports: plan.ports, now, counters, quotas, settings, journal, seeds }
     }
 
     /// A world with one client, and the IPv4 address that it has for an hour.

@@ -37,6 +37,8 @@ mod own_addresses;
 
 mod limiting;
 
+mod journaling;
+
 mod connected;
 
 mod connecting;

@@ -16,7 +16,8 @@ use crate::http::formats::Format;
 use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
-use crate::room_token::Create;
+use crate::journal::cause::Cause;
+use crate::room_token::{Create, TokenError};
 
 /// How long the credential is valid.
 const TTL: Duration = Duration::from_secs(120);
@@ -37,7 +38,12 @@ pub(super) async fn check_ice(
     let token = bearer(&headers).unwrap_or_default();
     // If creating a room needs a token, relaying needs one too.
     let rules = state.rules();
-    if rules.create == Create::Token && rules.room_tokens.check(token, now.unix).is_err() {
+    if rules.create == Create::Token
+        && let Err(error) = rules.room_tokens.check(token, now.unix)
+    {
+        if !token.is_empty() {
+            state.journal.refused(requester.ip, wrong(error), None, now.moment);
+        }
         return Err(Problem::new(StatusCode::UNAUTHORIZED, NO_TOKEN));
     }
     state.admits_new()?;
@@ -48,6 +54,13 @@ pub(super) async fn check_ice(
     let answer = Format::Object.write(&given.ok_or_else(no_server)?);
     state.counters.issued(Endpoint::CheckIce);
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+fn wrong(error: TokenError) -> Cause {
+    match error {
+        TokenError::Expired => Cause::ExpiredToken,
+        TokenError::Invalid => Cause::WrongToken,
+    }
 }
 
 const NO_TOKEN: &str =

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::bounds::reached::Limit;
 use crate::http::app_state::AppState;
 use crate::http::authentication::{self, KeyHolder};
 use crate::http::body::Body;
 use crate::http::counters::Endpoint;
-use crate::http::credential_request::{CredentialQuery, CredentialRequest, ttl};
+use crate::http::credential_request::{CredentialQuery, CredentialRequest, is_cut, ttl};
 use crate::http::formats::Format;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
@@ -75,8 +76,11 @@ pub(super) fn issue(
     let (rules, somebody) = (state.rules(), state.random_user());
     let tag = request.tag(key, &rules.credentials, &somebody)?;
     let (ttl, transports) = (ttl(request.ttl, key)?, request.transports()?);
-    let now = state.clock.now().unix;
-    let given = rules.ice.configuration(&rules.credentials, &tag, now, ttl, transports);
+    let now = state.clock.now();
+    if is_cut(request.ttl, key) {
+        state.journal.limit(Limit::KeyLifetime, now.moment);
+    }
+    let given = rules.ice.configuration(&rules.credentials, &tag, now.unix, ttl, transports);
     let answer = format.write(&given.ok_or_else(no_server)?);
     state.counters.issued(endpoint);
     Ok((StatusCode::OK, Json(answer)))

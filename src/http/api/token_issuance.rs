@@ -8,12 +8,13 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::bounds::reached::Limit;
 use crate::clock::Expiry;
 use crate::http::app_state::AppState;
 use crate::http::authentication::Backend;
 use crate::http::body::Body;
 use crate::http::counters::Endpoint;
-use crate::http::credential_request::{room, ttl};
+use crate::http::credential_request::{is_cut, room, ttl};
 use crate::http::problem::Problem;
 use crate::signaling::protocol::names::RoomName;
 
@@ -34,7 +35,11 @@ pub(super) async fn make(
     Body(request): Body<TokenRequest>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let room = request.room.map(room).transpose()?;
-    let expires_at = Expiry::after(state.clock.now().unix, ttl(request.ttl, &key)?);
+    let now = state.clock.now();
+    let expires_at = Expiry::after(now.unix, ttl(request.ttl, &key)?);
+    if is_cut(request.ttl, &key) {
+        state.journal.limit(Limit::KeyLifetime, now.moment);
+    }
     let token = state.rules().room_tokens.issue(room.as_ref().map(RoomName::as_str), expires_at);
     let token = token.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, NO_SECRET))?;
     state.counters.issued(Endpoint::RoomTokens);

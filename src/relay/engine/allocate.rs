@@ -13,6 +13,7 @@ use turn::proto::{PROTO_TCP, PROTO_UDP, Protocol, rsrvtoken};
 
 use crate::bounds::rate::Bucket;
 use crate::clock::Moment;
+use crate::journal::shown;
 use crate::network::address::Transport;
 use crate::outcome::Refusal;
 use crate::peers::PeerPolicy;
@@ -191,7 +192,8 @@ impl Engine {
         if let Some(allocation) = self.allocations.get(id) {
             self.counters.families(allocation.legs(), None, allocation.families());
         }
-        tracing::debug!(client = %request.path().client, user = ?account.tag(), "allocation opened");
+        let client = shown::socket(request.path().client);
+        tracing::debug!(client, user = ?account.tag(), "allocation opened");
         id
     }
 }

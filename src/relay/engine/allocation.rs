@@ -8,6 +8,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::bounds::rate::Bucket;
+use crate::bounds::reached::Limit;
 use crate::clock::Moment;
 use crate::credentials::Signed;
 use crate::metrics::{Direction, Families, Legs};
@@ -145,8 +146,14 @@ pub struct Meter {
 impl Meter {
     /// Takes a packet from the rates, if they allow it. It does not count the packet: something else may still forbid
     /// it.
-    pub fn take(&mut self, limits: &Limits, bytes: usize, now: Moment) -> bool {
-        self.packet_rate.take(limits.packets, 1, now) && self.byte_rate.take(limits.bytes, bytes as u64, now)
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn take(&mut self, limits: &Limits, bytes: usize, now: Moment) -> Result<(), Limit> {
+        if !self.packet_rate.take(limits.packets, 1, now) {
+            return Err(Limit::Packets);
+        }
+        if self.byte_rate.take(limits.bytes, bytes as u64, now) { Ok(()) } else { Err(Limit::Bits) }
     }
 
     /// Takes bytes of a connection, which can no longer be dropped, and counts them.

@@ -18,6 +18,7 @@ use stun::attributes::{
 
 use crate::clock::Now;
 use crate::credentials::{Account, CheckExpiry, Generation, UserId};
+use crate::journal::cause::{Cause, Tried};
 use crate::outcome::{Ignored, Method, Refusal};
 use crate::relay::address::ClientPath;
 use crate::relay::engine::Settings;
@@ -74,11 +75,26 @@ impl<'a> Authenticated<'a> {
 pub(super) enum Rejection {
     /// An unauthenticated client gets this error, unsigned, if the budget for such answers allows it.
     Stranger(Refusal),
+    /// The same, because its credentials are wrong.
+    Wrong(Wrong),
     /// The client knows the password and gets this error, unsigned. That needs no budget: the answer is at most a third
     /// longer than the request, which has integrity.
     Known(Refusal),
     /// The client gets no answer.
     Ignored(Ignored),
+}
+
+/// Wrong credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// What the client is told.
+    pub(super) refusal: Refusal,
+    /// What the journal says of it.
+    pub(super) cause: Cause,
+    /// For which user they were tried.
+    pub(super) user: Tried,
+    /// Whether the client has proved its address: with a nonce that was sent to it, or by a connection.
+    pub(super) proven: bool,
 }
 
 impl From<Refusal> for Rejection {
@@ -140,7 +156,8 @@ impl Gate<'_> {
             if let Some(guesser) = guesser {
                 self.answers.guessed(limits, guesser, now.moment);
             }
-            return Err(wrong(&account, &claim, realm).into());
+            let proven = fresh || path.is_stream();
+            return Err(Rejection::Wrong(wrong(&account, &claim, realm, proven)));
         };
         if !fresh {
             return Err(Rejection::Known(Refusal::StaleNonce));
@@ -178,14 +195,21 @@ impl Gate<'_> {
     }
 }
 
-fn wrong(account: &Account, claim: &Claim<'_>, realm: &str) -> Refusal {
-    if claim.realm != realm.as_bytes() {
-        Refusal::WrongRealm
-    } else if account.known {
-        Refusal::WrongPassword
+fn wrong(account: &Account, claim: &Claim<'_>, realm: &str, proven: bool) -> Wrong {
+    let (refusal, cause) = if claim.realm != realm.as_bytes() {
+        (Refusal::WrongRealm, Cause::WrongRealm)
+    } else if !account.known {
+        (Refusal::UnknownUser, Cause::UnknownUser)
+    } else if account.expires.is_some() {
+        (Refusal::WrongPassword, Cause::WrongSecret)
     } else {
-        Refusal::UnknownUser
-    }
+        (Refusal::WrongPassword, Cause::WrongPassword)
+    };
+    let user = match claim.user {
+        UserId::Name(name) => Tried::of(name),
+        UserId::Hash(hash) => Tried::of(hash),
+    };
+    Wrong { refusal, cause, user, proven }
 }
 
 /// The longest user name that must be accepted, in bytes, because RFC 5389 allowed it (RFC 8489 §14.3).

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::bounds::rate::{Rate, SharedBucket};
+use crate::bounds::reached::Limit;
 use crate::clock::Moment;
 use crate::metrics::Direction;
 use crate::relay::engine::limits::Limits;
@@ -48,23 +49,32 @@ impl Purse {
         (self.user, self.total) = (limits.user_bytes, limits.total_bytes);
     }
 
-    /// Lets `bytes` of the user with this `share` pass, if the limits allow it.
-    pub fn pass(&mut self, share: &Share, direction: Direction, bytes: usize, now: Moment) -> bool {
+    /// Lets `bytes` of the user with this `share` pass.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn pass(
+        &mut self,
+        share: &Share,
+        direction: Direction,
+        bytes: usize,
+        now: Moment,
+    ) -> Result<(), Limit> {
         let bytes = bytes as u64;
         if self.user.is_some_and(|rate| !share.bucket(direction).take(rate, bytes, now)) {
-            return false;
+            return Err(Limit::UserBits);
         }
-        let Some(rate) = self.total else { return true };
+        let Some(rate) = self.total else { return Ok(()) };
         let left = &mut self.left[direction as usize];
         if *left < bytes {
             let wanted = bytes.max(CHUNK);
             if !self.all.bucket(direction).take(rate, wanted, now) {
-                return false;
+                return Err(Limit::AllBits);
             }
             *left += wanted;
         }
         *left -= bytes;
-        true
+        Ok(())
     }
 
     /// Counts `bytes` that have already been carried.
@@ -75,10 +85,18 @@ impl Purse {
         }
     }
 
-    /// Whether nothing more may be carried now.
+    /// The limit because of which nothing more may be carried now.
     #[must_use]
-    pub fn is_spent(&self, share: &Share, direction: Direction, now: Moment) -> bool {
-        self.buckets(share, direction).any(|(rate, bucket)| bucket.is_spent(rate, now))
+    pub fn spent(&self, share: &Share, direction: Direction, now: Moment) -> Option<Limit> {
+        let Self { user, total, all, left: _ } = self;
+        let is_spent = |rate: &Option<Rate>, bucket: &Share| {
+            rate.is_some_and(|rate| bucket.bucket(direction).is_spent(rate, now))
+        };
+        match (is_spent(user, share), is_spent(total, all)) {
+            (true, _) => Some(Limit::UserBits),
+            (false, true) => Some(Limit::AllBits),
+            (false, false) => None,
+        }
     }
 
     fn buckets<'a>(
@@ -110,7 +128,7 @@ mod tests {
         for millisecond in 0..10_000 {
             let now = Moment::from_nanos(millisecond * 1_000_000);
             for ((purse, share), passed) in shards.iter_mut().zip(&mut passed) {
-                *passed += u64::from(purse.pass(share, Direction::Up, 1000, now));
+                *passed += u64::from(purse.pass(share, Direction::Up, 1000, now).is_ok());
             }
         }
         passed
@@ -123,7 +141,7 @@ mod tests {
     #[test]
     fn a_limit_may_come_and_go_while_packets_pass() {
         let (mut purse, share) = (Purse::new(&generous(), Arc::default()), Share::default());
-        let pass = |purse: &mut Purse| purse.pass(&share, Direction::Up, 1000, Moment::default());
+        let pass = |purse: &mut Purse| purse.pass(&share, Direction::Up, 1000, Moment::default()).is_ok();
         assert!((0..100).all(|_| pass(&mut purse)));
         purse.limit(&of_a_user(Rate::new(1000, SECOND, 1000)));
         assert_eq!([pass(&mut purse), pass(&mut purse)], [true, false]);
@@ -155,7 +173,7 @@ mod tests {
     fn the_directions_are_counted_apart() {
         let rate = Rate::new(1000, SECOND, 1000);
         let (mut purse, share) = (Purse::new(&of_a_user(rate), Arc::default()), Share::default());
-        let mut pass = |direction| purse.pass(&share, direction, 1000, Moment::default());
+        let mut pass = |direction| purse.pass(&share, direction, 1000, Moment::default()).is_ok();
         assert_eq!([pass(Direction::Up), pass(Direction::Up), pass(Direction::Down)], [true, false, true]);
     }
 
@@ -164,7 +182,7 @@ mod tests {
         let rate = Rate::new(1000, SECOND, 1000);
         let (purse, share) = (Purse::new(&of_a_user(rate), Arc::default()), Share::default());
         purse.spend(&share, Direction::Up, 3000, Moment::default());
-        assert!(purse.is_spent(&share, Direction::Up, Moment::default() + SECOND));
-        assert!(!purse.is_spent(&share, Direction::Up, Moment::default() + 3 * SECOND));
+        assert_eq!(purse.spent(&share, Direction::Up, Moment::default() + SECOND), Some(Limit::UserBits));
+        assert_eq!(purse.spent(&share, Direction::Up, Moment::default() + 3 * SECOND), None);
     }
 }

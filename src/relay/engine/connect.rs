@@ -8,6 +8,7 @@
 use rand::Rng;
 use stun::attributes::ATTR_CONNECTION_ID;
 
+use crate::bounds::reached::Limit;
 use crate::clock::Moment;
 use crate::metrics::Direction;
 use crate::network::address::Transport;
@@ -124,7 +125,10 @@ impl Engine {
         let allocation = self.holder(relay).ok_or(Ignored::NoAllocation)?;
         let path = allocation.path;
         allocation.permitted_until(peer.ip()).filter(|until| *until > now).ok_or(Ignored::NoPermission)?;
-        self.afford_connection(relay).map_err(|_| Ignored::Crowded)?;
+        self.afford_connection(relay).map_err(|_| {
+            self.journal.limit(Limit::Channels, now);
+            Ignored::Crowded
+        })?;
         let connection = self.new_connection();
         self.bridges.insert(connection, relay, peer, None);
         Ok((connection, path, wire::connection_attempt(peer, connection, self.rng.random())))
@@ -163,11 +167,15 @@ impl Engine {
     /// Whether a connection may carry more bytes in one direction now. If not, the sender has to wait.
     #[must_use]
     pub fn may_carry(&self, id: ConnectionId, direction: Direction, now: Moment) -> bool {
-        let allocation = self.bridges.relay(id).and_then(|relay| self.holder(relay));
-        allocation.is_some_and(|allocation| {
-            !allocation.meter(direction).is_spent(&self.settings.limits, now)
-                && !self.purse.is_spent(allocation.lease.share(), direction, now)
-        })
+        let Some(allocation) = self.bridges.relay(id).and_then(|relay| self.holder(relay)) else {
+            return false;
+        };
+        let own = allocation.meter(direction).is_spent(&self.settings.limits, now).then_some(Limit::Bits);
+        let spent = own.or_else(|| self.purse.spent(allocation.lease.share(), direction, now));
+        if let Some(limit) = spent {
+            self.journal.limit(limit, now);
+        }
+        spent.is_none()
     }
 
     /// Counts `bytes` that a connection carries.

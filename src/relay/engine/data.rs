@@ -124,9 +124,7 @@ impl Engine {
         let id = self.allocations.by_relay(relay).filter(|_| meant)?;
         let allocation = self.allocations.get_mut(id).filter(|it| it.icmp == IcmpReports::Wanted)?;
         allocation.permitted_until(peer.ip()).filter(|until| *until > now)?;
-        if !allocation.down.take(&self.settings.limits, 0, now) {
-            return None;
-        }
+        allocation.down.take(&self.settings.limits, 0, now).ok()?;
         allocation.down.count(0);
         self.counters.icmp.add(1);
         // Only "packet too big" carries data, the next hop's MTU (RFC 8656 §18.13).
@@ -172,9 +170,10 @@ impl Engine {
         now: Moment,
     ) -> Result<ClientPath, Ignored> {
         let allocation = self.allocations.get_mut(id).ok_or(Ignored::NoAllocation)?;
-        let passes = allocation.meter_mut(direction).take(&self.settings.limits, bytes, now)
-            && self.purse.pass(allocation.lease.share(), direction, bytes, now);
-        if !passes {
+        let taken = allocation.meter_mut(direction).take(&self.settings.limits, bytes, now);
+        let taken = taken.and_then(|()| self.purse.pass(allocation.lease.share(), direction, bytes, now));
+        if let Err(limit) = taken {
+            self.over_rate.hit(limit, self.journal.reached(), now);
             return Err(Ignored::OverRate);
         }
         allocation.meter_mut(direction).count(bytes);

@@ -4,13 +4,18 @@
 //! So a client that makes and ends allocations in a loop writes two lines a minute.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use tracing::field::display;
+
 use crate::clock::Moment;
+use crate::journal::shown;
+use crate::network::address::ClientTransport;
 use crate::outcome::AllocationEnding;
 
 /// What ended allocations have carried.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sum {
     /// How many.
     pub(super) allocations: u64,
@@ -28,6 +33,10 @@ pub(super) struct Sum {
     pub(super) bytes_down: u64,
     /// How many ended for which reason; in the order of [`AllocationEnding::ALL`].
     pub(super) reasons: [u64; AllocationEnding::ALL.len()],
+    /// How many clients used which transport protocol, in the order of [`ClientTransport::ALL`].
+    pub(super) transports: [u64; ClientTransport::ALL.len()],
+    /// The addresses of the clients, as the log shows them; at most [`CLIENTS_MAX`] different ones.
+    pub(super) clients: Vec<String>,
 }
 
 /// The current minute.
@@ -40,6 +49,8 @@ pub(super) struct Endings {
 
 /// The period over which endings are summed up.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
+/// The most addresses in one line.
+const CLIENTS_MAX: usize = 8;
 /// The most users with a line of their own in one minute.
 pub(super) const USERS_MAX: usize = 256;
 
@@ -58,7 +69,7 @@ impl Endings {
             sums.add(sum);
         } else if self.users.len() < USERS_MAX {
             self.users.insert(user.into(), Sum::default());
-            say(user, sum);
+            say(user, &sum);
         } else {
             self.others.add(sum);
         }
@@ -69,16 +80,34 @@ impl Endings {
     pub(super) fn conclude(&mut self) {
         let users = std::mem::take(&mut self.users);
         for (user, sum) in users.iter().filter(|(_, sum)| sum.allocations > 0) {
-            say(user, *sum);
+            say(user, sum);
         }
         let others = std::mem::take(&mut self.others);
         if others.allocations > 0 {
-            say("(others)", others);
+            say("(others)", &others);
         }
     }
 }
 
 impl Sum {
+    /// Its client used this transport protocol from this address.
+    #[must_use]
+    pub(super) fn of_client(mut self, transport: ClientTransport, client: SocketAddr) -> Self {
+        self.transports[transport as usize] = self.allocations;
+        self.clients = shown::socket(client).into_iter().map(|shown| shown.to_string()).collect();
+        self
+    }
+
+    /// The transport protocols of the clients.
+    fn transport(&self) -> String {
+        counted(ClientTransport::ALL.map(ClientTransport::name).into_iter().zip(self.transports))
+    }
+
+    /// The reasons.
+    fn reason(&self) -> String {
+        counted(AllocationEnding::ALL.map(AllocationEnding::name).into_iter().zip(self.reasons))
+    }
+
     fn add(&mut self, other: Self) {
         self.allocations += other.allocations;
         self.seconds += other.seconds;
@@ -88,22 +117,28 @@ impl Sum {
         self.packets_down += other.packets_down;
         self.bytes_down += other.bytes_down;
         self.reasons.iter_mut().zip(other.reasons).for_each(|(count, more)| *count += more);
-    }
-
-    /// The reason, if all ended for the same one; otherwise each with its count.
-    fn reason(&self) -> String {
-        let counts = AllocationEnding::ALL.into_iter().zip(self.reasons).filter(|(_, count)| *count > 0);
-        let counts: Vec<_> = counts.map(|(ending, count)| (ending.name(), count)).collect();
-        match counts[..] {
-            [(only, _)] => only.to_owned(),
-            _ => counts.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(","),
+        self.transports.iter_mut().zip(other.transports).for_each(|(count, more)| *count += more);
+        for client in other.clients {
+            if self.clients.len() < CLIENTS_MAX && !self.clients.contains(&client) {
+                self.clients.push(client);
+            }
         }
     }
 }
 
-fn say(user: &str, sum: Sum) {
-    let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down, reasons: _ } = sum;
-    let reason = sum.reason();
+/// The name, if all have the same one; otherwise each with its count.
+fn counted(counts: impl Iterator<Item = (&'static str, u64)>) -> String {
+    let counts: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+    match counts[..] {
+        [(only, _)] => only.to_owned(),
+        _ => counts.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>().join(","),
+    }
+}
+
+fn say(user: &str, sum: &Sum) {
+    let Sum { allocations, seconds, peers, packets_up, bytes_up, packets_down, bytes_down, .. } = *sum;
+    let client = (!sum.clients.is_empty()).then(|| display(sum.clients.join(",")));
+    let (transport, reason) = (display(sum.transport()), sum.reason());
     let (text, allocations) = match allocations {
         1 => ("allocation ended", None),
         more => ("allocations ended within a minute", Some(more)),
@@ -111,6 +146,8 @@ fn say(user: &str, sum: Sum) {
     tracing::info!(
         ?user,
         allocations,
+        transport,
+        client,
         seconds,
         peers,
         packets_up,
@@ -130,7 +167,12 @@ mod tests {
     use crate::outcome::AllocationEnding::{Deleted, Expired, Kicked};
 
     fn one(bytes_up: u64) -> Sum {
-        Sum { allocations: 1, bytes_up, ..Sum::default() }
+        one_over(bytes_up, ClientTransport::Udp)
+    }
+
+    fn one_over(bytes_up: u64, transport: ClientTransport) -> Sum {
+        let client = SocketAddr::from(([203, 0, 113, 1], 5000));
+        Sum { allocations: 1, bytes_up, ..Sum::default() }.of_client(transport, client)
     }
 
     #[test]
@@ -143,7 +185,7 @@ mod tests {
         for bytes in 2..=1000 {
             assert_eq!(endings.add("alice", Expired, one(bytes), Moment::default()), None);
         }
-        let sum = endings.users["alice"];
+        let sum = &endings.users["alice"];
         assert_eq!((sum.allocations, sum.bytes_up, sum.reason()), (999, 500_499, "expired".to_owned()));
         endings.conclude();
         assert!(endings.users.is_empty());
@@ -155,8 +197,12 @@ mod tests {
         let log = tracing_subscriber::fmt().with_ansi(false).with_writer(Arc::new(writer)).finish();
         tracing::subscriber::with_default(log, || {
             let mut endings = Endings::default();
-            for (bytes, ending) in [(1, Expired), (2, Kicked), (3, Deleted)] {
-                let _ = endings.add("alice", ending, one(bytes), Moment::default());
+            for (bytes, ending, transport) in [
+                (1, Expired, ClientTransport::Udp),
+                (2, Kicked, ClientTransport::Tls),
+                (3, Deleted, ClientTransport::Tcp),
+            ] {
+                let _ = endings.add("alice", ending, one_over(bytes, transport), Moment::default());
             }
             endings.conclude();
         });
@@ -164,10 +210,17 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         let [first, others] = lines[..] else { panic!("{text}") };
         assert!(
-            first.contains("allocation ended user=\"alice\" seconds=0 ") && first.contains(" bytes_up=1 ")
+            first.contains("allocation ended user=\"alice\" transport=udp seconds=0 ")
+                && first.contains(" bytes_up=1 ")
         );
         assert!(first.contains(" reason=\"expired\""), "{text}");
-        assert!(others.contains("allocations ended within a minute user=\"alice\" allocations=2 "), "{text}");
+        assert!(
+            others.contains(
+                "allocations ended within a minute user=\"alice\" allocations=2 transport=tcp:1,tls:1 "
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("203.0.113"), "no address is shown unless it is configured: {text}");
         assert!(others.contains(" bytes_up=5 "), "{text}");
         assert!(others.contains(" reason=\"deleted:1,kicked:1\""), "{text}");
     }

@@ -3,8 +3,10 @@
 //! One table holds a deadline for each allocation and for each reserved port. Permissions and channels carry their own
 //! expiry, which is checked when they are used.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bounds::denied::DenyList;
 use crate::clock::Moment;
 use crate::outcome::AllocationEnding;
 use crate::relay::address::{ClientPath, Family, RelayId};
@@ -41,6 +43,15 @@ impl Engine {
         let revoked = self.allocations.iter().filter(|(_, allocation)| *allocation.username == *username);
         for id in revoked.map(|(id, _)| id).collect::<Vec<_>>() {
             self.end(id, AllocationEnding::Revoked, now, ports);
+        }
+    }
+
+    /// Clients of these networks are refused from now on: their datagrams are dropped, and their allocations end at once.
+    pub fn deny(&mut self, denied: Arc<DenyList>, now: Moment, ports: &mut impl Ports) {
+        self.denied = denied;
+        let denied = self.allocations.iter().filter(|(_, it)| self.denied.contains(it.path.client.ip()));
+        for id in denied.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.end(id, AllocationEnding::Denied, now, ports);
         }
     }
 
@@ -165,6 +176,7 @@ impl Engine {
             bytes_down: down.bytes,
             ..Sum::default()
         };
+        let sum = sum.of_client(ended.path.transport(), ended.path.client);
         if let Some(over) = self.endings.add(user, ending, sum, now) {
             self.deadlines.insert((over, Due::Endings));
         }

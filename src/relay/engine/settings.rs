@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::bounds::denied::DenyList;
 use crate::credentials::Credentials;
+use crate::journal::Journal;
 use crate::peers::PeerPolicy;
 use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::bandwidth::Share;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
-use crate::relay::engine::notices::Notices;
 use crate::relay::engine::quotas::Quotas;
 
 /// What the configuration decides.
@@ -35,6 +36,8 @@ pub struct Settings {
 pub struct Shared {
     /// What the configuration decides.
     pub settings: Arc<Settings>,
+    /// The networks whose clients are refused.
+    pub denied: Arc<DenyList>,
     /// Which peers clients may reach. Each engine has its own copy, in which [`super::Engine::set_own`] replaces this
     /// machine's addresses.
     pub peers: PeerPolicy,
@@ -46,6 +49,6 @@ pub struct Shared {
     pub carried: Arc<Share>,
     /// The budget of unauthenticated answers.
     pub answers: Arc<AnswerBudget>,
-    /// The log lines about limits that were reached.
-    pub notices: Arc<Notices>,
+    /// What is reported for the log.
+    pub journal: Arc<Journal>,
 }

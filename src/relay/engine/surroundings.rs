@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::clock::Moment;
+use crate::journal::shown;
 use crate::network::address::Transport;
 use crate::network::own::Own;
 use crate::outcome::Refusal;
@@ -69,7 +70,7 @@ impl Engine {
         ports: &impl Ports,
     ) -> Result<(), Refusal> {
         let verdict = self.peers.judge_ip(ip, transport, ports.is_relay_ip(ip));
-        verdict.map_err(|denial| deny(&ip, denial))
+        verdict.map_err(|denial| deny(ip, denial))
     }
 
     /// Whether a channel to `peer`, or a connection with it, is allowed.
@@ -79,7 +80,7 @@ impl Engine {
         transport: Transport,
         ports: &impl Ports,
     ) -> Result<(), Refusal> {
-        self.judge(peer, transport, ports).map_err(|denial| deny(&peer.0, denial))
+        self.judge(peer, transport, ports).map_err(|denial| deny(peer.ip(), denial))
     }
 
     /// Judges data for `peer`.
@@ -113,7 +114,7 @@ impl Engine {
     }
 }
 
-fn deny(peer: &dyn std::fmt::Display, denial: Denial) -> Refusal {
-    tracing::debug!(%peer, reason = denial.name(), "peer denied");
+fn deny(peer: IpAddr, denial: Denial) -> Refusal {
+    tracing::debug!(peer = shown::ip(peer), reason = denial.name(), "peer denied");
     Refusal::PeerDenied
 }

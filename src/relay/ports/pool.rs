@@ -89,7 +89,7 @@ impl PortPool {
     ) -> Result<BoundPort, NoPort> {
         let found = self.find(transport, family, parity, rng);
         if !matches!(found, Ok(Some(_)))
-            && let Some(times) = self.notice.due(self.clock.now().moment)
+            && let Some(times) = self.notice.due(1, self.clock.now().moment)
         {
             let reason = found.as_ref().err().map_or_else(|| "all are taken".to_owned(), ToString::to_string);
             tracing::warn!(

@@ -1,6 +1,7 @@
 //! Serves TCP and TLS connections: processes what they received, and ends them.
 
 use crate::clock::Now;
+use crate::journal::shown;
 use crate::outcome::{Ending, Method, Refusal};
 use crate::relay::address::{ClientPath, StreamId};
 use crate::relay::datagrams::Segment;
@@ -58,7 +59,8 @@ impl Shard {
             Action::Bind(connection, answer) => self.bind(id, connection, &answer),
             Action::HandOver(owner, refusal) if !self.hand_over(id, owner, now) => {
                 let (method, reason) = (Method::ConnectionBind, Refusal::BadRequest);
-                tracing::debug!(client = %path.client, method = method.name(), reason = reason.name(), "refused");
+                let client = shown::socket(path.client);
+                tracing::debug!(client, method = method.name(), reason = reason.name(), "refused");
                 self.counters.refused(method, reason);
                 self.streams.answer(id, &refusal, false);
             }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::bounds::rate::Rate;
+use crate::bounds::reached::Limit;
 use crate::clock::{Now, Unix};
+use crate::journal::cause::Cause;
 use crate::room_token::TokenError;
 use crate::secret::{Digest, Secret};
 use crate::signaling::heartbeat::{DEAD, PING};
@@ -69,7 +71,10 @@ impl Switchboard {
     ) -> Result<Begun, Unwelcome> {
         let unauthorized = |code: ErrorCode| (RequestError::from(code), Some(Close::Unauthorized));
         let pass = match token {
-            Some(token) => Some(self.pass(token, step.now).map_err(unauthorized)?),
+            Some(token) => {
+                let pass = self.pass(token, step.now);
+                Some(pass.inspect_err(|code| self.report(*code, visit, step.now)).map_err(unauthorized)?)
+            }
             None if visit.needs_token => return Err(unauthorized(ErrorCode::Unauthorized)),
             None => None,
         };
@@ -80,8 +85,17 @@ impl Switchboard {
             self.send_away(oldest, step);
         }
         let begun = self.sessions.begin(socket, visit.ip, pass, step.rng);
-        let (session, token) = begun.ok_or((ErrorCode::ServerFull.into(), Some(Close::Full)))?;
+        let Some((session, token)) = begun else {
+            self.journal.limit(Limit::Members, step.now.moment);
+            return Err((ErrorCode::ServerFull.into(), Some(Close::Full)));
+        };
         Ok((session, token, false))
+    }
+
+    /// Reports a client with a wrong or expired token.
+    fn report(&self, code: ErrorCode, visit: Visit, now: Now) {
+        let cause = if code == ErrorCode::TokenExpired { Cause::ExpiredToken } else { Cause::WrongToken };
+        self.journal.refused(visit.ip, cause, None, now.moment);
     }
 
     /// What a room token allows. A token for an invalid room name is refused.

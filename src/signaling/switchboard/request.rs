@@ -4,9 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::bounds::rate::Rate;
+use crate::bounds::reached::Limit;
 use crate::clock::Moment;
 use crate::credentials::tag::Pseudonym;
+use crate::journal::cause::{Cause, Tried};
+use crate::journal::shown;
+use crate::secret::Secret;
 use crate::signaling::guesses::{Guesser, Wrong};
+use crate::signaling::joins::Held;
 use crate::signaling::post::Post;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::names::{PeerId, SessionId};
@@ -92,12 +97,19 @@ impl Switchboard {
         joined.inspect_err(|error| {
             let room = self.ice.credentials.pseudonym(join.room.as_str());
             let room = room.as_ref().map(Pseudonym::as_str);
-            tracing::debug!(client = %ip, room, reason = error.code.name(), "join refused");
+            tracing::debug!(client = shown::ip(ip), room, reason = error.code.name(), "join refused");
             self.counters.refused(error.code);
+            let tried = || Some(Tried::of((join.room.as_str(), join.key.as_ref().map(Secret::reveal))));
             if error.code == ErrorCode::BadKey {
                 self.guesses.count(guesser, &join.room, Wrong::Key, now);
+                self.journal.refused(ip, Cause::WrongRoomKey, tried(), now);
             } else if error.code == ErrorCode::RoomNotFound {
                 self.guesses.count(guesser, &join.room, Wrong::NameOrKey, now);
+                self.journal.refused(ip, Cause::UnknownRoom, tried(), now);
+            } else if error.code == ErrorCode::RoomFull {
+                self.journal.limit(Limit::Capacity, now);
+            } else if error.code == ErrorCode::ServerFull {
+                self.journal.limit(Limit::Members, now);
             }
         })
     }
@@ -113,13 +125,19 @@ impl Switchboard {
         let later = |wait| Err(RequestError::later(ErrorCode::RateLimited, wait));
         let wait = self.guesses.wait(guesser, &join.room, now);
         if !wait.is_zero() && !self.rooms.is_creator(join) {
-            self.notices.guessed(now);
+            self.journal.refused(ip, Cause::RoomGuessLimit, None, now);
             return later(wait);
         }
         let session = self.sessions.get(id).ok_or(ErrorCode::Internal)?;
         let taken = self.joins.take(&mut session.joins, ip, now);
         taken.or_else(|(held, wait)| {
-            self.notices.held(held, now);
+            match held {
+                // One session's limit concerns nobody else, and no key raises it.
+                Held::Session => {}
+                Held::Address => self.journal.limit(Limit::AddressJoins, now),
+                Held::Network => self.journal.limit(Limit::NetworkJoins, now),
+            }
+            self.journal.refused(ip, Cause::JoinLimit, None, now);
             later(wait)
         })
     }
