@@ -274,6 +274,7 @@ mod tests {
         ("listen.tls", "where it listens"),
         ("listen.rfc3489", "a switch"),
         ("listen.proxies", "whom it trusts"),
+        ("listen.takeover", "a switch"),
         ("http.keys.id", "a name"),
         ("http.keys.hash", "a secret"),
         ("http.keys.origins", "whom it trusts: http/refusals.rs names it"),
