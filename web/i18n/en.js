@@ -352,7 +352,7 @@ export default {
   "admin.limit.allocations": "Sessions",
   "admin.limit.connections": "Connections",
   "admin.limit.files": "Open files",
-  "admin.limit.refused": "refused since the start",
+  "admin.limit.refused": "refused {count} times",
   "admin.used": "Used",
   "admin.share": "Share",
   "admin.machine": "Certificate and machine",

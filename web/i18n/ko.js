@@ -353,7 +353,7 @@ export default {
   "admin.limit.allocations": "세션",
   "admin.limit.connections": "연결",
   "admin.limit.files": "열린 파일",
-  "admin.limit.refused": "시작 후 거절한 수",
+  "admin.limit.refused": "{count}번 거절",
   "admin.used": "사용 중",
   "admin.share": "비율",
   "admin.machine": "인증서와 서버",

@@ -19,6 +19,8 @@ const PERIOD = 5_000;
 const DAY = 86_400;
 /** Rows of a table; the rest is summed. */
 const ROWS = 8;
+/** Address families as people write them. @type {Record<string, string>} */
+const FAMILIES = { ipv4: "IPv4", ipv6: "IPv6", both: "IPv4 + IPv6" };
 /** From this share on, a limit is near. */
 const NEAR = 0.8;
 
@@ -97,7 +99,9 @@ export class Status {
       return [dot(say(make("span"), name), line), rate(now), rate(average), rate(most)];
     };
     this.#chart("throughput", [up, down], { least: 1_000_000, write: rate, name: "admin.throughput.plot", values: { up: rate(summary(up).now), down: rate(summary(down).now) } });
-    return card("admin.throughput", this.#charts.throughput.element, table(["", "admin.now", "admin.average", "admin.most"], [row("admin.up", "first", up), row("admin.down", "second", down)]));
+    const rows = table(["", "admin.now", "admin.average", "admin.most"], [row("admin.up", "first", up), row("admin.down", "second", down)]);
+    rows.classList.add("averages");
+    return card("admin.throughput", this.#charts.throughput.element, rows);
   }
 
   /** @param {Picture} picture */
@@ -140,7 +144,7 @@ export class Status {
    * @param {{ least: number, write: (value: number) => string, name: Key, values: import("../wire/i18n.js").Values }} options
    */
   #chart(which, lines, options) {
-    const now = this.#picture?.samples.at(-1)?.time ?? 0;
+    const now = this.#picture?.samples.at(-1)?.time ?? Math.floor(Date.now() / 1000);
     this.#charts[which].draw(lines, { now, from: clock(now - 3600), until: clock(now), ...options });
   }
 }
@@ -161,7 +165,7 @@ function room(observed) {
     return [say(make("span"), /** @type {Key} */ (`admin.limit.${what}`)), `${number(used)} / ${number(most)}`, meter(part, share(part), part > NEAR)];
   });
   const quotas = causes(observed).filter(({ reason }) => /quota|rate|capacity/.test(reason));
-  rows.push(...quotas.slice(0, ROWS / 2).map(({ reason, count }) => [words(reason), number(count), say(make("span", "soft"), "admin.limit.refused")]));
+  rows.push(...quotas.slice(0, ROWS / 2).map(({ reason, count }) => [words(reason), say(make("span", "soft"), "admin.limit.refused", { count: number(count) }), ""]));
   return card("admin.limits", table(["admin.what", "admin.used", "admin.share"], rows));
 }
 
@@ -209,7 +213,7 @@ function meter(part, words, isNear = false) {
 }
 
 /** @param {{ transport: string, peer_transport: string, family: string }} held */
-const kind = ({ transport, peer_transport, family }) => `${transport.toUpperCase()} → ${peer_transport.toUpperCase()}, ${family}`;
+const kind = ({ transport, peer_transport, family }) => `${transport.toUpperCase()} → ${peer_transport.toUpperCase()}, ${FAMILIES[family] ?? family}`;
 /** A reason as the metrics name it. @param {string} reason */
 const words = (reason) => reason.replaceAll("_", " ");
 /** @param {number} value */
