@@ -29,7 +29,7 @@ pub(super) fn read() -> Vec<Source> {
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
             waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             sources.push(Source::read(&path));
         }
     }
