@@ -12,6 +12,7 @@ mod reload;
 mod rooms;
 mod router;
 mod sessions;
+mod usage;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,6 +41,7 @@ use crate::observed::Observed;
 use crate::observed::history::PERIOD;
 use crate::relay::Relay;
 use crate::signaling::hub::Hub;
+use crate::usage::Usage;
 
 /// What can be asked of the daemon as a whole.
 pub trait Administered: Send + Sync + 'static {
@@ -69,6 +71,8 @@ pub trait Administered: Send + Sync + 'static {
     /// # Errors
     /// Why nothing has changed.
     fn reload(&self) -> Result<Report, String>;
+    /// The usage service.
+    fn usage(&self) -> &Usage;
 }
 
 /// What a reload of the configuration has changed.

@@ -16,6 +16,7 @@ mod signals;
 mod status;
 mod supervisor;
 mod table;
+mod usage;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -65,6 +66,8 @@ enum Command {
     Drain(AdminArguments),
     /// Changes the shared secrets.
     Secret(secret::Arguments),
+    /// Shows what each user of a running daemon has used.
+    Usage(usage::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,6 +33,7 @@ use crate::sections::reading::{Fault, Reading, Unread};
 use crate::sections::relay::Relay;
 use crate::sections::rooms::Rooms;
 use crate::sections::tls::Tls;
+use crate::sections::usage::Usage;
 use crate::sections::value::FromToml as _;
 
 pub use error::{ConfigError, Source};
@@ -62,6 +63,8 @@ pub struct Config {
     pub admin: Admin,
     /// What is logged.
     pub log: Log,
+    /// Whether the use of each user is stored.
+    pub usage: Usage,
     /// Where all this is written, for later errors.
     pub source: Source,
 }
@@ -125,6 +128,7 @@ impl Config {
             limits,
             admin,
             log,
+            usage,
             source: _,
         } = self;
         json!({
@@ -139,6 +143,7 @@ impl Config {
             "limits": limits.to_json(),
             "admin": admin.to_json(),
             "log": log.to_json(),
+            "usage": usage.to_json(),
         })
     }
 
@@ -157,6 +162,7 @@ impl Config {
             limits,
             admin,
             log,
+            usage,
             source: _,
         } = self;
         let sections = [
@@ -171,6 +177,7 @@ impl Config {
             ("limits", limits.changes(&other.limits)),
             ("admin", admin.changes(&other.admin)),
             ("log", log.changes(&other.log)),
+            ("usage", usage.changes(&other.usage)),
         ];
         let dotted = |(section, keys): (&str, Vec<&str>)| {
             keys.into_iter().map(|key| format!("{section}.{key}")).collect::<Vec<_>>()
@@ -211,6 +218,7 @@ impl Draft {
             limits: keys.read("limits").unwrap_or_default(),
             admin: keys.read("admin").unwrap_or_default(),
             log: keys.read("log").unwrap_or_default(),
+            usage: keys.read("usage").unwrap_or_default(),
             source: Source::default(),
         };
         keys.finish();

@@ -103,7 +103,7 @@ pub struct Account {
 }
 
 /// The user whose quotas are charged. A static user and a tag of the same name are two owners.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// What kind of user it is.
     pub kind: OwnerKind,
@@ -113,7 +113,7 @@ pub struct Owner {
 }
 
 /// The kind of an [`Owner`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OwnerKind {
     /// One of `credentials.users`.
     Static,

@@ -51,6 +51,7 @@ use crate::relay::datagrams::DatagramSocket;
 use crate::secret::Secret;
 use crate::sections::admin::AdminAddress;
 use crate::signaling::hub::Hub;
+use crate::usage::Usage;
 
 pub use error::StartError;
 pub use reload::NotReloaded;
@@ -71,6 +72,7 @@ struct Services {
     front: Front,
     renewal: Renewal,
     minutes: Minutes,
+    usage: Usage,
     lifecycle: Mutex<Lifecycle>,
     /// Wakes the one that waits for a drain to begin.
     draining: Notify,
@@ -158,14 +160,16 @@ impl Daemon {
         plan::connections(config, &found).say(&config.limits, &found.resources);
         say(config, &plans);
 
-        let Plans { relay, rooms, site, front, admin } = plans;
+        let Plans { relay, rooms, site, front, admin, usage } = plans;
         let administration = Arc::new(Current::new(admin));
         let certificates = Arc::new(certificates.unwrap_or_default());
         let admission = Arc::new(Admission::new(front.connections));
         let journal = Arc::<Journal>::default();
         let told = || Arc::clone(&journal);
         let minutes = Minutes::start(told(), clock)?;
-        let relay = Relay::start(relay, sockets, Arc::clone(&admission), told(), clock, seed()?)?;
+        let usage = Usage::start(usage, clock)?;
+        let reports = (told(), Arc::clone(usage.ledger()));
+        let relay = Relay::start(relay, sockets, Arc::clone(&admission), reports, clock, seed()?)?;
         let hub = Hub::start(rooms, told(), clock, seed()?)?;
         let site = Site::start(site, relay.clone(), Arc::clone(&hub), told(), clock, seed()?);
         let doors = doors(&site, tcp_sockets, tls_sockets, http_sockets);
@@ -180,6 +184,7 @@ impl Daemon {
             front,
             renewal,
             minutes,
+            usage,
             lifecycle: Mutex::new(Lifecycle::Serving),
             draining: Notify::new(),
             addresses: Current::new(found.addresses.clone()),
@@ -190,11 +195,7 @@ impl Daemon {
             clock,
             started: clock.now().unix,
         });
-        let admin = if admin_sockets.is_empty() {
-            None
-        } else {
-            Some(Admin::start(administration, admin_sockets, Arc::clone(&services) as Arc<_>, clock)?)
-        };
+        let admin = admin_service(administration, admin_sockets, &services, clock)?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve();
         }
@@ -259,8 +260,8 @@ impl Daemon {
         self.services.observe()
     }
 
-    /// Whether every thread of every service answers within `patience`. The thread that renews certificates is not asked;
-    /// [`Self::failed`] returns if it ends.
+    /// Whether every thread of every service answers within `patience`. The threads that read and write files are not
+    /// asked; [`Self::failed`] returns if one ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         let Services { relay, hub, site, front, minutes, .. } = &*self.services;
         let admin = async {
@@ -282,20 +283,21 @@ impl Daemon {
 
     /// Waits until a thread ends by itself, which is always a bug.
     pub async fn failed(&self) {
-        let Services { relay, hub, front, renewal, minutes, .. } = &*self.services;
+        let Services { relay, hub, front, renewal, minutes, usage, .. } = &*self.services;
         tokio::select! {
             () = relay.failed() => {}
             () = hub.failed() => {}
             () = front.failed() => {}
             () = minutes.failed() => {}
             () = renewal.failed() => {}
+            () = usage.failed() => {}
             () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
         }
     }
 
     /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
     pub fn stop(&self) {
-        let Services { relay, hub, site, front, renewal, minutes, .. } = &*self.services;
+        let Services { relay, hub, site, front, renewal, minutes, usage, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
         renewal.stop();
         // Before the relay, because a shard that hangs must not keep the members of rooms waiting; and before the front,
@@ -305,6 +307,8 @@ impl Daemon {
         site.stop();
         front.stop();
         minutes.stop();
+        // After the relay, whose shards tell at their end what was used.
+        usage.stop();
         if let Some(admin) = &self.admin {
             admin.stop();
         }
@@ -337,6 +341,7 @@ impl Administered for Services {
             site: self.site.snapshot(),
             front: self.front.snapshot(),
             certificates: self.renewal.snapshot(),
+            usage: self.usage.snapshot(),
             reloads: self.reloads.snapshot(),
             log_lines_lost: log::lost(),
             process: process::process(),
@@ -366,6 +371,10 @@ impl Administered for Services {
     fn drain(&self) {
         self.start_draining();
     }
+
+    fn usage(&self) -> &Usage {
+        &self.usage
+    }
 }
 
 /// Says what the operator should know of what the configuration became on this machine.
@@ -387,6 +396,19 @@ fn say(config: &Config, plans: &Plans) {
             "this machine's own networks are closed to clients: {networks}; peers.allow can open them"
         );
     }
+}
+
+/// The admin service, if it has a socket.
+fn admin_service(
+    plan: Arc<Current<admin::Plan>>,
+    sockets: Vec<admin::listen::Socket>,
+    services: &Arc<Services>,
+    clock: Clock,
+) -> Result<Option<Admin>, StartError> {
+    if sockets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Admin::start(plan, sockets, Arc::clone(services) as Arc<_>, clock)?))
 }
 
 /// The doors of the front, with what is served at each of them.

@@ -23,6 +23,7 @@
 //! | secrets, which are never logged | [`secret`] |
 //! | reading of regular files | [`files`] |
 //! | invisible characters | [`unseen`] |
+//! | what each user used on each day | [`usage`] |
 //! | enums whose variants have labels | `labels` |
 //! | the time | [`clock`] |
 //!
@@ -59,3 +60,4 @@ pub mod secret;
 pub mod sections;
 pub mod signaling;
 pub mod unseen;
+pub mod usage;

@@ -104,6 +104,17 @@ struct Traffic {
     bytes: Counter,
 }
 
+/// The refusals of one method.
+#[derive(Debug)]
+struct Refused([Counter; Refusal::ALL.len()]);
+
+impl Default for Refused {
+    /// The standard library has this for arrays of at most 32.
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
 /// A value for each pair of transport protocols.
 type OfLegs<T> = [[T; Transport::ALL.len()]; ClientTransport::ALL.len()];
 
@@ -111,7 +122,7 @@ type OfLegs<T> = [[T; Transport::ALL.len()]; ClientTransport::ALL.len()];
 #[derive(Debug, Default)]
 pub struct Counters {
     success: [Counter; Method::ALL.len()],
-    refused: [[Counter; Refusal::ALL.len()]; Method::ALL.len()],
+    refused: [Refused; Method::ALL.len()],
     ignored: [Counter; Ignored::ALL.len()],
     ended: [Counter; Ending::ALL.len()],
     relayed: OfLegs<[[Traffic; Family::ALL.len()]; Direction::ALL.len()]>,
@@ -137,7 +148,7 @@ impl Counters {
 
     /// A request was refused.
     pub fn refused(&self, method: Method, refusal: Refusal) {
-        self.refused[method as usize][refusal as usize].add(1);
+        self.refused[method as usize].0[refusal as usize].add(1);
     }
 
     /// A datagram was dropped.
@@ -183,7 +194,7 @@ impl Counters {
     /// How many requests of `method` were refused for `refusal`.
     #[must_use]
     pub fn refusals(&self, method: Method, refusal: Refusal) -> u64 {
-        self.refused[method as usize][refusal as usize].get()
+        self.refused[method as usize].0[refusal as usize].get()
     }
 
     /// How many datagrams were dropped for `reason`.

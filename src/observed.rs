@@ -31,6 +31,8 @@ pub struct Observed {
     pub front: Front,
     /// The certificates, if there are any.
     pub certificates: Option<Certificates>,
+    /// The usage service.
+    pub usage: Usage,
     /// The reloads of the configuration.
     pub reloads: Reloads,
     /// Lines of the log that were lost, because nobody read the log or it could not be written.
@@ -282,4 +284,17 @@ pub struct Process {
     pub open_files: u64,
     /// The most open files that are allowed.
     pub most_files: u64,
+}
+
+/// The usage service. Counters are since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Usage {
+    /// Whether usage is stored.
+    pub stores: bool,
+    /// Users with something that is not written yet.
+    pub users_unwritten: u64,
+    /// How long ago the last write succeeded.
+    pub seconds_behind: u64,
+    /// Writes that failed.
+    pub failures: u64,
 }

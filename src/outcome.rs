@@ -75,6 +75,8 @@ labels! {
         NetworkQuota = "network_quota",
         /// The user, or the client's address, makes new allocations too fast.
         AllocationRate = "allocation_rate",
+        /// The user has carried the maximum number of bytes of one day.
+        DailyBytes = "daily_bytes",
         /// The server has the maximum number of allocations.
         ServerQuota = "server_quota",
         /// No relay port is free.
@@ -121,7 +123,11 @@ impl Refusal {
             Self::FamilyMismatch => 443,
             Self::ConnectionExists => 446,
             Self::ConnectionFailed => 447,
-            Self::UserQuota | Self::AddressQuota | Self::NetworkQuota | Self::AllocationRate => 486,
+            Self::UserQuota
+            | Self::AddressQuota
+            | Self::NetworkQuota
+            | Self::AllocationRate
+            | Self::DailyBytes => 486,
             Self::ServerQuota
             | Self::NoPorts
             | Self::UnknownToken

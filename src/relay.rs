@@ -53,6 +53,7 @@ use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
+use crate::usage::ledger::Ledger;
 
 pub use plan::Plan;
 pub use shard::Kept;
@@ -81,7 +82,7 @@ struct Running {
 
 impl Relay {
     /// Starts a shard for each list in `sockets`, on which it listens for clients. `seed` must be unpredictable:
-    /// nonces, ports and tokens come from it.
+    /// nonces, ports and tokens come from it. What users use is added to `usage`.
     ///
     /// # Errors
     /// If the operating system refuses a poll or a thread.
@@ -89,7 +90,7 @@ impl Relay {
         plan: Plan,
         sockets: Vec<Vec<DatagramSocket>>,
         admission: Arc<Admission>,
-        journal: Arc<Journal>,
+        (journal, usage): (Arc<Journal>, Arc<Ledger>),
         clock: Clock,
         seed: [u8; 32],
     ) -> Result<Self, Denied> {
@@ -105,6 +106,7 @@ impl Relay {
                 carried: Arc::default(),
                 answers: Arc::new(AnswerBudget::new(seeds.random())),
                 journal,
+                usage,
                 settings: Arc::clone(&settings),
                 denied: Arc::new(denied),
                 peers,

@@ -69,4 +69,5 @@ pub mod reading;
 pub mod relay;
 pub mod rooms;
 pub mod tls;
+pub mod usage;
 pub mod value;

@@ -34,6 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api_key", &["credentials", "secret"]),
     ("room_token", &["clock", "secret"]),
     ("ice", &["clock", "credentials", "network", "secret"]),
+    ("usage", &["bounds", "clock", "credentials", "life", "metrics", "observed"]),
     // What `config.toml` says: its sections, and all of it.
     (
         "sections",
@@ -67,6 +68,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "outcome",
             "peers",
             "sections",
+            "usage",
         ],
     ),
     (
@@ -124,7 +126,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "admin",
-        &["api_key", "bounds", "clock", "credentials", "current", "life", "network", "observed", "sections"],
+        &[
+            "api_key",
+            "bounds",
+            "clock",
+            "credentials",
+            "current",
+            "life",
+            "network",
+            "observed",
+            "sections",
+            "usage",
+        ],
     ),
     // What puts the parts together, and what starts it.
     (
@@ -152,6 +165,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "secret",
             "sections",
             "signaling",
+            "usage",
         ],
     ),
     (
@@ -170,6 +184,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "secret",
             "sections",
             "unseen",
+            "usage",
         ],
     ),
 ];
@@ -202,6 +217,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stun", &["src/relay/wire.rs", "src/relay/wire/", "src/relay/engine.rs", "src/relay/engine/"]),
     ("turn", &["src/relay/engine.rs", "src/relay/engine/"]),
     ("webrtc_util", &["src/network/interfaces.rs"]),
+    ("rusqlite", &["src/usage/store.rs"]),
     ("axum", &["src/admin/", "src/http.rs", "src/http/", "src/signaling/socket.rs"]),
 ];
 

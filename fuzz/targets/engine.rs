@@ -163,7 +163,7 @@ impl Run {
     fn finish(mut self) {
         self.world.pass(HOURS);
         LAST.set(Some(self.world.now.moment));
-        self.world.engine.conclude();
+        self.world.engine.conclude(self.world.now.moment);
         assert_eq!(self.world.allocations(), 0, "every allocation ends");
         assert_eq!(self.world.ports.free(), self.world.ports.size(), "every port is free again");
         assert_eq!(self.world.quotas.total(), 0, "nothing counts on a quota any more");

@@ -129,7 +129,8 @@ fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) ->
         addresses: Vec::new(),
         ports: 1..=2,
     };
-    Relay::start(plan, Vec::new(), Arc::clone(admission), Arc::default(), clock, [2; 32]).expect("a thread starts")
+    Relay::start(plan, Vec::new(), Arc::clone(admission), Default::default(), clock, [2; 32])
+        .expect("a thread starts")
 }
 
 fn key(id: &str, text: &str) -> ApiKey {

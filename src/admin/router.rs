@@ -9,7 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::admin::authorize::{Token, authorize};
 use crate::admin::observe::History;
-use crate::admin::{Administered, drain, observe, reload, rooms, sessions};
+use crate::admin::{Administered, drain, observe, reload, rooms, sessions, usage};
 use crate::current::Current;
 use crate::http::assets;
 use crate::http::origins::Origins;
@@ -32,6 +32,7 @@ pub(super) fn router(daemon: Daemon, history: History, token: Token) -> Router {
         .merge(rooms::routes())
         .merge(reload::routes())
         .merge(drain::routes())
+        .merge(usage::routes())
         .fallback(async || Problem::of(StatusCode::NOT_FOUND))
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -33,6 +33,8 @@ labels! {
         Bits = "limits.bits_per_second",
         /// Bits of one user.
         UserBits = "limits.bits_per_second_per_user",
+        /// Bytes of one user in one day.
+        UserDay = "limits.bytes_per_user_per_day",
         /// Bits of all allocations.
         AllBits = "limits.bits_per_second_total",
         /// Error answers to unauthenticated clients.
@@ -178,6 +180,11 @@ const TEXTS: [(Limit, &str); Limit::ALL.len()] = [
         Limit::UserBits,
         "a user's allocations together send or receive more than allowed, so packets are dropped, or a TCP \
          connection is slowed down: raise limits.bits_per_second_per_user",
+    ),
+    (
+        Limit::UserDay,
+        "a user has carried the bytes of one day, so new allocations and refreshes are refused (486) until \
+         midnight UTC: raise limits.bytes_per_user_per_day",
     ),
     (
         Limit::AllBits,

@@ -199,6 +199,14 @@ fn a_network_that_may_less_than_one_address_in_it_is_doubtful() {
 }
 
 #[test]
+fn a_limit_of_one_day_that_a_restart_forgets_is_doubtful() {
+    let warnings = |text: &str| parse(text).unwrap().warnings(None).join("\n");
+    let limit = "[limits]\nbytes_per_user_per_day = 1000000000\n";
+    assert!(warnings(limit).contains("a restart forgets what users have carried today: set usage.path"));
+    assert_eq!(warnings(&format!("{limit}[usage]\npath = \"auto\"")), "");
+}
+
+#[test]
 fn limits_that_are_too_low_for_a_full_room_are_doubtful() {
     let warnings = |text: &str| parse(text).unwrap().warnings(None).join("\n");
     let low = warnings("[rooms]\ncapacity = 8\n[limits]\nallocations_per_user = 16\nallocations_per_ip = 64");
@@ -498,6 +506,13 @@ fn the_text_of_a_file_is_judged_without_another_file_and_no_secret_is_made_in_it
 /// A file, how its error starts, and what else it says.
 const MISTAKES: &[(&str, (&str, &str))] = &[
     ("[listen]\nudq = []", ("config.toml:2: listen.udq: ", "unknown")),
+    ("[usage]\npath = \"usage.db\"", ("config.toml:2: usage.path: ", "begins with /")),
+    ("[usage]\npath = \"/var/lib/\"", ("config.toml:2: usage.path: ", "\"/var/lib/hairpin/usage.db\"")),
+    ("[usage]\ndays = 0", ("config.toml:2: usage.days: ", "from 1 to 3650")),
+    (
+        "[limits]\nbytes_per_user_per_day = \"1 GB\"",
+        ("config.toml:2: limits.bytes_per_user_per_day: ", "\"off\" or a whole number"),
+    ),
     ("[lisen]", ("config.toml:1: lisen: ", "unknown")),
     ("\n[listen]\nudp = [\"3478\"]", ("config.toml:3: listen.udp: ", "\"0.0.0.0:3478\"")),
     ("[listen]\nudp = []\ntcp = []", ("config.toml:2: listen.udp: ", "at least one")),

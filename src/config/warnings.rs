@@ -11,6 +11,7 @@ use crate::ice::Served;
 use crate::network::own::Own;
 use crate::peers::PeerPolicy;
 use crate::sections::listen::Listen;
+use crate::sections::usage::UsagePath;
 
 /// Three URLs and two address families.
 const ALLOCATIONS_OF_CONNECTION: u32 = 6;
@@ -44,6 +45,13 @@ impl Config {
             );
         }
         warnings.extend(self.deny_warnings());
+        if self.limits.bytes_per_user_per_day.0.is_some() && self.usage.path == UsagePath::Off {
+            warnings.push(
+                "limits.bytes_per_user_per_day: a restart forgets what users have carried today: set usage.path to \
+                 keep it"
+                    .to_owned(),
+            );
+        }
         warnings.extend(self.room_warnings());
         warnings.extend(self.network_warnings());
         warnings.extend(self.ice_warnings());

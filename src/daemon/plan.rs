@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::admin;
@@ -30,7 +31,9 @@ use crate::secret::Secret;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits as LimitsConfig;
 use crate::sections::number::Count;
+use crate::sections::usage::UsagePath;
 use crate::signaling::{self, IceSource};
+use crate::usage;
 
 /// What was found out before the plans can be made.
 #[derive(Debug, Clone)]
@@ -55,6 +58,7 @@ pub(super) struct Plans {
     pub(super) site: http::Plan,
     pub(super) front: front::Plan,
     pub(super) admin: admin::Plan,
+    pub(super) usage: usage::Plan,
 }
 
 /// Makes the plans.
@@ -72,6 +76,7 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
             handshakes_per_ip: config.limits.handshakes_per_ip.get(),
         },
         admin: admin::Plan { token: config.admin.token_hash },
+        usage: usage(config),
     }
 }
 
@@ -191,6 +196,21 @@ fn bytes(bits_per_second: NonZeroU64) -> Rate {
     let bits_per_second = bits_per_second.get();
     let burst = (bits_per_second / 8).max(u64::from(u16::MAX) + CHUNK);
     Rate::new(bits_per_second.div_ceil(8), Duration::from_secs(1), burst)
+}
+
+fn usage(config: &Config) -> usage::Plan {
+    let path = match &config.usage.path {
+        UsagePath::Off => None,
+        UsagePath::Auto => Some(state_directory().join("usage.db")),
+        UsagePath::File(path) => Some(path.clone()),
+    };
+    let limit = config.limits.bytes_per_user_per_day.0.is_some();
+    usage::Plan { path, days: config.usage.days.get(), limit }
+}
+
+/// What systemd makes by `StateDirectory=hairpin`. It names it to the service; without systemd it is the same place.
+fn state_directory() -> PathBuf {
+    std::env::var_os("STATE_DIRECTORY").map_or_else(|| "/var/lib/hairpin".into(), PathBuf::from)
 }
 
 fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> signaling::Plan {

@@ -133,9 +133,10 @@ impl Services {
         if connections != plan::connections(&effective.config, &effective.found) {
             connections.say(&config.limits, &found.resources);
         }
-        let Plans { relay, rooms, site, front, admin } = plans;
+        let Plans { relay, rooms, site, front, admin, usage } = plans;
         let Moved { listeners, udp, tcp, tls, http, closed, closed_udp } = moved;
         // In this order: what the site issues is accepted by the relay already.
+        self.usage.apply(usage);
         self.relay.apply(relay);
         self.relay.listen(udp);
         self.relay.retire(&closed_udp);

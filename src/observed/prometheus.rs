@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::observed::prometheus::text::{Label, Text};
 use crate::observed::{
-    Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site,
+    Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site, Usage,
 };
 
 /// All numbers of a daemon, in the text exposition format, version 0.0.4.
@@ -26,6 +26,7 @@ pub fn render(observed: &Observed) -> String {
         site,
         front,
         certificates,
+        usage,
         reloads,
         log_lines_lost,
         process,
@@ -45,6 +46,9 @@ pub fn render(observed: &Observed) -> String {
     render_messages(&mut text, rooms);
     if let Some(certificates) = certificates {
         render_certificates(&mut text, certificates);
+    }
+    if usage.stores {
+        render_usage(&mut text, usage);
     }
     render_reloads(&mut text, reloads);
     let help = "Lines of the log that were lost, because nobody read them or they could not be written.";
@@ -197,6 +201,12 @@ fn render_certificates(text: &mut Text, certificates: &Certificates) {
         .each("outcome", [("taken", taken), ("refused", refused)]);
     let help = "When the first certificate expires, as a Unix time.";
     text.gauge("hairpin_certificate_expiry_timestamp_seconds", help).value(expiry);
+}
+
+fn render_usage(text: &mut Text, usage: &Usage) {
+    let Usage { stores: _, users_unwritten: _, seconds_behind, failures } = *usage;
+    text.gauge("hairpin_usage_behind_seconds", "How long ago usage was last written.").value(seconds_behind);
+    text.counter("hairpin_usage_write_failures_total", "Writes of usage that failed.").value(failures);
 }
 
 fn render_reloads(text: &mut Text, reloads: &Reloads) {

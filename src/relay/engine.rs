@@ -18,7 +18,7 @@
 //! on_connected, on_attempt, on_hung_up    a TCP connection with a peer begins or ends (RFC 6062)
 //! may_carry, on_carried                   bytes on such a connection
 //! expire(now, ports)                      ends what has expired; due at next_deadline()
-//! conclude()                              the daemon stops
+//! conclude(now)                           the daemon stops
 //! ```
 //!
 //! The caller carries out the decisions, and calls [`Engine::expire`] no later than [`Engine::next_deadline`].
@@ -52,6 +52,7 @@ pub mod seam;
 pub mod sessions;
 mod settings;
 mod surroundings;
+pub mod usage;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -83,7 +84,9 @@ use crate::relay::engine::readings::ReadAt;
 use crate::relay::engine::reply::Attributes;
 use crate::relay::engine::routes::Routes;
 use crate::relay::engine::seam::{Ports, ReservationToken};
+use crate::relay::engine::usage::Visits;
 use crate::relay::wire::{self, Class, Datagram, Message};
+use crate::usage::ledger::Ledger;
 
 pub use connect::ShardIndex;
 pub use data::{Encapsulation, ToClient, ToPeer};
@@ -119,6 +122,8 @@ pub struct Engine {
     /// the id of an earlier daemon's session names none of this one.
     serial: u32,
     endings: Endings,
+    usage: Arc<Ledger>,
+    visits: Visits,
     /// Reserved ports count against the quotas of the clients that reserved them, for as long as they can be held.
     reservations: HashMap<ReservationToken, Lease>,
     /// The TCP connections with peers.
@@ -186,6 +191,8 @@ impl Engine {
             next_sweep: Moment::default(),
             read_at: ReadAt::default(),
             endings: Endings::default(),
+            usage: shared.usage,
+            visits: Visits::default(),
             reservations: HashMap::new(),
             bridges: Bridges::default(),
             shard,

@@ -288,7 +288,7 @@ impl Shard {
                 Command::Keep(report) => self.keep_clients(report),
                 Command::Stray(client, server, datagram) => self.on_stray(client, server, &datagram, now),
                 Command::Stop => {
-                    self.engine.conclude();
+                    self.engine.conclude(now.moment);
                     return true;
                 }
             }
@@ -371,6 +371,7 @@ mod tests {
             answers: Arc::new(AnswerBudget::new(2)),
             journal: Arc::default(),
             denied: Arc::default(),
+            usage: Arc::default(),
             peers: PeerPolicy::default(),
             settings,
         };

@@ -45,6 +45,8 @@ section! {
         pub bits_per_second_per_user: Off<NonZeroU64> = Off(None),
         /// Bits of payload of all allocations together, each second and direction.
         pub bits_per_second_total: Off<NonZeroU64> = Off(None),
+        /// Bytes of payload of one user, in both directions together, each day in UTC.
+        pub bytes_per_user_per_day: Off<NonZeroU64> = Off(None),
         /// Unauthenticated errors to one address, each second in the long run.
         pub answers_per_ip: Count = Count::of::<10>(),
         /// Unauthenticated errors to one address, at once.

@@ -19,3 +19,4 @@ mod starting;
 mod support;
 mod taking_over;
 mod turn_crate;
+mod using;

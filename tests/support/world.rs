@@ -24,6 +24,7 @@ use hairpin::relay::engine::quotas::Quotas;
 use hairpin::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
 use hairpin::relay::engine::{Action, Encapsulation, Engine, Settings, ShardIndex, Shared, ToClient, ToPeer};
 use hairpin::secret::Secret;
+use hairpin::usage::ledger::{Ledger, Purpose};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -49,6 +50,8 @@ pub struct Plan {
     pub rfc3489: bool,
     pub tcp: bool,
     pub alternates: Vec<SocketAddr>,
+    /// What the ledger of usage is kept for.
+    pub usage: Purpose,
     /// The budget of another world, which is a megabyte to make.
     pub answers: Option<Arc<AnswerBudget>>,
 }
@@ -62,6 +65,8 @@ pub struct World {
     pub quotas: Arc<Quotas>,
     pub settings: Arc<Settings>,
     pub journal: Arc<Journal>,
+    /// What users have used.
+    pub usage: Arc<Ledger>,
     seeds: Datagrams,
 }
 
@@ -83,6 +88,7 @@ impl Default for Plan {
             rfc3489: false,
             tcp: false,
             alternates: Vec::new(),
+            usage: Purpose::default(),
             answers: None,
         }
     }
@@ -129,6 +135,7 @@ impl World {
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let counters = Arc::new(Counters::default());
         let journal = Arc::<Journal>::default();
+        let usage = Arc::new(Ledger::new(plan.usage));
         let shared = Shared {
             nonces: Nonces::new([1; 32], settings.credentials.offers_user_hash()),
             quotas: Arc::clone(&quotas),
@@ -137,12 +144,13 @@ impl World {
             settings: Arc::clone(&settings),
             journal: Arc::clone(&journal),
             denied: Arc::default(),
+            usage: Arc::clone(&usage),
             peers,
         };
         let engine = Engine::new(shared, Arc::clone(&counters), ShardIndex::ALONE, [3; 32]);
         let now = Now { moment: Moment::default() + Duration::from_secs(1000), unix: Unix::from_secs(START) };
         let seeds = Datagrams::default();
-        Self { engine, ports: plan.ports, now, counters, quotas, settings, journal, seeds }
+        Self { engine, ports: plan.ports, now, counters, quotas, settings, journal, usage, seeds }
     }
 
     /// A world with one client, and the IPv4 address that it has for an hour.

@@ -39,6 +39,8 @@ mod limiting;
 
 mod journaling;
 
+mod using;
+
 mod connected;
 
 mod connecting;

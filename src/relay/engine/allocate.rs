@@ -27,6 +27,8 @@ use crate::relay::engine::readings::Readings;
 use crate::relay::engine::reply::{Attributes, mapped, raw};
 use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
 use crate::relay::wire::Message;
+use crate::sections::limits::Limits as Configured;
+use crate::usage::ledger::Used;
 
 /// What an Allocate asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +84,7 @@ impl Engine {
         if matches!(wanted, Wanted::Stream(_)) && !request.path().is_stream() {
             return Err(Refusal::BadRequest);
         }
-        let lifetime = lifetime(request)?;
+        let lifetime = lifetime(request, &self.settings.limits.configured)?;
         if PeerPolicy::is_tunnel(request.path().client.ip()) {
             return Err(Refusal::ClientDenied);
         }
@@ -93,6 +95,7 @@ impl Engine {
         }
         let now = request.now().moment;
         let owner = request.account().owner();
+        self.check_day(&owner, request.now().unix)?;
         let admit = || self.quotas.admit(&owner, request.path().client.ip(), now);
         let lease = admit()?;
         // A reserved port counts too. Otherwise a client that keeps deleting its allocations could reserve every port.
@@ -183,11 +186,13 @@ impl Engine {
             up: Meter::default(),
             down: Meter::default(),
             readings: Readings::default(),
+            told: Used::default(),
             since: now,
             deadline,
         });
         self.deadlines.insert((deadline, Due::Allocation(id)));
         self.expect_sweep(now);
+        self.expect_visit(now);
         self.counters.allocations.add(1);
         if let Some(allocation) = self.allocations.get(id) {
             self.counters.families(allocation.legs(), None, allocation.families());
@@ -276,12 +281,14 @@ fn read_family(number: u8) -> Result<Family, Refusal> {
         .ok_or(Refusal::FamilyUnsupported)
 }
 
-/// The lifetime that is granted for LIFETIME (RFC 8656 §7.2), in seconds.
-pub(super) fn lifetime(request: &Authenticated<'_>) -> Result<u32, Refusal> {
+/// The lifetime that is granted for LIFETIME (RFC 8656 §7.2), in seconds. If users have a limit for one day, it is the
+/// shortest that the RFC allows, because a session goes on until its next Refresh when the limit is reached.
+pub(super) fn lifetime(request: &Authenticated<'_>, limits: &Configured) -> Result<u32, Refusal> {
+    let most = if limits.bytes_per_user_per_day.0.is_some() { DEFAULT_LIFETIME } else { MAX_LIFETIME };
     let asked = request.message().value(ATTR_LIFETIME)?.map_or(DEFAULT_LIFETIME, u32::from_be_bytes);
     let longest = request.account().longest(request.now().unix);
-    let longest = longest.and_then(|longest| u32::try_from(longest.as_secs()).ok()).unwrap_or(MAX_LIFETIME);
-    Ok(asked.clamp(DEFAULT_LIFETIME, MAX_LIFETIME).min(longest))
+    let longest = longest.and_then(|longest| u32::try_from(longest.as_secs()).ok()).unwrap_or(most);
+    Ok(asked.clamp(DEFAULT_LIFETIME, most).min(longest))
 }
 
 /// When an address expires that is granted `lifetime` seconds now.

@@ -18,6 +18,7 @@ use crate::relay::engine::limits::Limits;
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::readings::Readings;
 use crate::relay::engine::seam::{OpenPort, ReservationToken};
+use crate::usage::ledger::Used;
 
 /// How long a permission lasts (RFC 8656 §9).
 pub const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
@@ -81,6 +82,8 @@ pub struct Allocation {
     pub down: Meter,
     /// What both directions had carried at the last two sweeps.
     pub readings: Readings,
+    /// What the ledger of usage knows of it.
+    pub told: Used,
     /// When it was made.
     pub since: Moment,
     /// Its entry in the deadline table.
@@ -304,6 +307,17 @@ impl Allocations {
     /// Every allocation, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (AllocationId, &mut Allocation)> {
         self.slots.iter_mut().map(|(key, allocation)| (AllocationId(key), allocation))
+    }
+
+    /// How many places the table has. Each allocation stays in its place.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.slots.capacity()
+    }
+
+    /// The allocation in a place, if there is one, to change.
+    pub fn at(&mut self, place: usize) -> Option<&mut Allocation> {
+        self.slots.get_mut(place)
     }
 
     /// How many there are.

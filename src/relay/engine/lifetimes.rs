@@ -22,6 +22,7 @@ pub(super) enum Due {
     Reservation(ReservationToken),
     Sweep,
     Endings,
+    Usage,
 }
 
 /// How long a reserved port is held for its token (RFC 8656 §7.2 requires at least 30 s).
@@ -75,13 +76,15 @@ impl Engine {
                 }
                 Due::Sweep => self.sweep(now, ports),
                 Due::Endings => self.endings.conclude(),
+                Due::Usage => self.visit(now),
             }
         }
     }
 
-    /// The daemon stops: writes the log lines that were still to come.
-    pub fn conclude(&mut self) {
+    /// The daemon stops: writes the log lines that were still to come, and tells the ledger what allocations have used.
+    pub fn conclude(&mut self, now: Moment) {
         self.endings.conclude();
+        self.tell_all(now);
     }
 
     /// Sets an allocation's deadline to the first expiry of its relayed addresses.
@@ -157,7 +160,8 @@ impl Engine {
     }
 
     fn close(&mut self, id: AllocationId, ending: AllocationEnding, now: Moment) {
-        let Some(ended) = self.allocations.remove(id) else { return };
+        let Some(mut ended) = self.allocations.remove(id) else { return };
+        self.tell_last(&mut ended, now);
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
         let (up, down) = (ended.up, ended.down);

@@ -166,6 +166,12 @@ impl Lease {
         self.holding.evicted.load(Ordering::Relaxed)
     }
 
+    /// The user whose quotas it counts against.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.holding.owner
+    }
+
     /// The bandwidth that the user's allocations use together.
     #[must_use]
     pub fn share(&self) -> &Share {

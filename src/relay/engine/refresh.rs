@@ -22,7 +22,10 @@ impl Engine {
         let message = request.message();
         let family = message.value::<4>(ATTR_REQUESTED_ADDRESS_FAMILY)?.map(|value| value[0]);
         let ends = message.value(ATTR_LIFETIME)?.map(u32::from_be_bytes) == Some(0);
-        let lifetime = if ends { 0 } else { lifetime(request)? };
+        let lifetime = if ends { 0 } else { lifetime(request, &self.settings.limits.configured)? };
+        if !ends {
+            self.check_day(&request.account().owner(), request.now().unix)?;
+        }
         let now = request.now().moment;
 
         let allocation = self.allocations.get_mut(id).ok_or(Refusal::AllocationMismatch)?;

@@ -50,6 +50,7 @@ impl Engine {
 const fn limit(refusal: Refusal) -> Option<Limit> {
     match refusal {
         Refusal::UserQuota => Some(Limit::UserAllocations),
+        Refusal::DailyBytes => Some(Limit::UserDay),
         Refusal::AddressQuota => Some(Limit::AddressAllocations),
         Refusal::NetworkQuota => Some(Limit::NetworkAllocations),
         Refusal::AllocationRate => Some(Limit::NewAllocations),
@@ -89,9 +90,11 @@ const fn cause(refusal: Refusal) -> Option<Cause> {
     match refusal {
         Refusal::Expired => Some(Cause::ExpiredCredential),
         Refusal::Revoked => Some(Cause::RevokedCredential),
-        Refusal::UserQuota | Refusal::AddressQuota | Refusal::NetworkQuota | Refusal::AllocationRate => {
-            Some(Cause::Quota)
-        }
+        Refusal::UserQuota
+        | Refusal::AddressQuota
+        | Refusal::NetworkQuota
+        | Refusal::AllocationRate
+        | Refusal::DailyBytes => Some(Cause::Quota),
         Refusal::ServerQuota | Refusal::NoPorts => Some(Cause::ServerFull),
         Refusal::Permissions | Refusal::Channels | Refusal::PeerRate => Some(Cause::AllocationLimit),
         Refusal::Challenge

@@ -12,6 +12,7 @@ use crate::relay::engine::bandwidth::Share;
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::quotas::Quotas;
+use crate::usage::ledger::Ledger;
 
 /// What the configuration decides.
 #[derive(Debug)]
@@ -51,4 +52,6 @@ pub struct Shared {
     pub answers: Arc<AnswerBudget>,
     /// What is reported for the log.
     pub journal: Arc<Journal>,
+    /// What users have used.
+    pub usage: Arc<Ledger>,
 }
