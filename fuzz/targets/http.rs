@@ -119,8 +119,14 @@ impl Place {
 /// A relay without a shard: credentials are revoked at it, and nothing else.
 fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) -> Relay {
     let credentials = credentials.clone();
-    let settings =
-        Settings { credentials, limits: generous(), rfc5766_channels: false, rfc3489: false, tcp: false };
+    let settings = Settings {
+        credentials,
+        limits: generous(),
+        rfc5766_channels: false,
+        rfc3489: false,
+        tcp: false,
+        alternates: Vec::new(),
+    };
     let plan = relay::Plan {
         settings,
         denied: DenyList::default(),

@@ -11,6 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net;
+use std::thread;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -34,9 +35,12 @@ pub(super) struct Predecessor(net::UnixStream);
 pub(super) struct Successor(#[expect(dead_code, reason = "it is only dropped")] UnixStream);
 
 impl Predecessor {
-    /// The daemon that drains at this address, if there is one.
+    /// The daemon of the same user that drains at this address, if there is one. Everybody on this machine can have the name;
+    /// but beside another user's sockets, this daemon must not share an address.
     pub(super) fn at(address: SocketAddr) -> Option<Self> {
-        net::UnixStream::connect_addr(&name(address).ok()?).ok().map(Self)
+        let stream = net::UnixStream::connect_addr(&name(address).ok()?).ok()?;
+        let is_own = is_of_own_user(&stream).unwrap_or(false);
+        is_own.then_some(Self(stream))
     }
 
     /// Reports that this daemon serves, and waits until the draining one has closed its TCP listeners.
@@ -72,7 +76,7 @@ impl Offer {
     /// # Errors
     /// If the kernel refuses a socket.
     pub(super) async fn successor(self) -> io::Result<Successor> {
-        let own = UnixStream::pair()?.0.peer_cred()?.uid();
+        let own = own_user()?;
         loop {
             let (mut stream, _) = self.0.accept().await?;
             // Everybody on this machine can connect. Of another user's daemon nothing is expected.
@@ -85,6 +89,26 @@ impl Offer {
             }
         }
     }
+}
+
+/// Whether the other end belongs to the user that this process runs as. Asks on a thread, because tokio must not be entered
+/// twice on one, and std cannot ask.
+fn is_of_own_user(stream: &net::UnixStream) -> io::Result<bool> {
+    stream.set_nonblocking(true)?;
+    let copy = stream.try_clone()?;
+    let ask = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        let _entered = runtime.enter();
+        Ok(UnixStream::from_std(copy)?.peer_cred()?.uid() == own_user()?)
+    };
+    let asked = thread::Builder::new().spawn(ask)?.join().unwrap_or(Ok(false));
+    stream.set_nonblocking(false)?;
+    asked
+}
+
+/// The user that this process runs as.
+fn own_user() -> io::Result<u32> {
+    Ok(UnixStream::pair()?.0.peer_cred()?.uid())
 }
 
 fn name(address: SocketAddr) -> io::Result<net::SocketAddr> {
