@@ -21,7 +21,7 @@ CONFIG, SECRET = "etc/hairpin/config.toml", "etc/hairpin/secret"
 ADMIN_SOCKET = "/run/hairpin/admin.sock"
 CONFIGURATION_ERROR = 78  # EX_CONFIG of sysexits.h
 NOT_ACTIVE = 3  # what `systemctl status` returns for such a unit
-STARTED, RELOADED, STOPPED = r"hairpin \S+ serves STUN and TURN on ", r"SIGHUP|read again", r"stopping reason="
+STARTED, RELOADED, STOPPED = r"hairpin \S+ serves STUN and TURN on ", r"the configuration was read again", r"stopping reason="
 SECONDS_BETWEEN_PACKETS = 0.002
 RUNS = {"ActiveState": "active", "SubState": "running"}
 
@@ -73,17 +73,55 @@ def test_it_stops_starts_and_restarts_when_told_and_status_says_so(machine):
     assert answers(machine)
 
 
-def test_a_reload_under_traffic_loses_no_packet(machine):
+def test_a_reload_under_traffic_counts_for_what_is_new_and_loses_no_packet(machine):
     before, began = machine.pid, machine.cursor()
+    config = (machine.root / CONFIG).read_text()
     with traffic(machine) as flow:
-        for reloads in (1, 2, 3):
-            flow.goes_on()
+        flow.goes_on()
+        # when: the user may have no more than the two allocations that there are
+        with machine.changed(CONFIG, config.replace("allocations_per_user = 100", "allocations_per_user = 2")):
             machine.systemctl("reload", UNIT)
-            wait_until(lambda: len(matching(RELOADED, machine.logged(began))) == reloads, 5, "it logs the reload")
+            logs(machine, began, "read again: changed limits.allocations_per_user")
+            flow.goes_on()
+            # then
+            with client(machine) as third, pytest.raises(Refused, match="486"):
+                third.allocate()
+
+        # and when it is as before
+        began = machine.cursor()
+        machine.systemctl("reload", UNIT)
+        logs(machine, began, "read again: changed limits.allocations_per_user")
+        with client(machine) as third:
+            third.allocate()
+            third.end()
         flow.goes_on()
 
     assert flow.lost() == []
     assert machine.pid == before
+
+
+def test_a_reload_of_an_invalid_configuration_changes_nothing_and_the_journal_has_its_line(machine):
+    before, began = machine.pid, machine.cursor()
+    config, line = invalid(machine)
+    with traffic(machine) as flow, machine.changed(CONFIG, config):
+        machine.systemctl("reload", UNIT, check=False)
+        logs(machine, began, rf"not reloaded.*config\.toml:{line}: .*relm")
+        flow.goes_on()
+
+    assert flow.lost() == []
+    assert machine.pid == before
+
+
+@pytest.mark.parametrize("machine", ["trixie"], indirect=True)
+def test_since_systemd_253_a_reload_can_wait_until_the_daemon_says_that_it_is_over(machine):
+    with machine.drop_in("[Service]\nType=notify-reload\nExecReload=\n"):
+        before, began = machine.pid, machine.cursor()
+
+        machine.systemctl("reload", UNIT)
+
+        assert machine.show("ActiveState", "SubState") == RUNS
+        logs(machine, began, RELOADED)
+        assert machine.pid == before
 
 
 def test_a_daemon_that_hangs_is_noticed_by_the_watchdog_and_replaced(machine):
@@ -122,7 +160,7 @@ def test_the_journal_has_a_line_for_the_start_one_for_the_reload_and_no_address_
         stranger.allocate()
 
     machine.systemctl("reload", UNIT)
-    wait_until(lambda: matching(RELOADED, machine.logged(began)), 5, "it logs the reload")
+    logs(machine, began, RELOADED)
     machine.systemctl("stop", UNIT)
 
     entries = [entry for entry in machine.journal(began) if entry["SYSLOG_IDENTIFIER"] == "hairpin"]
@@ -134,9 +172,8 @@ def test_the_journal_has_a_line_for_the_start_one_for_the_reload_and_no_address_
 
 
 def test_an_invalid_configuration_is_not_tried_again_and_status_shows_its_line(machine):
-    config = (machine.root / CONFIG).read_text()
-    line = 1 + config[: config.index("realm = ")].count("\n")
-    with machine.changed(CONFIG, config.replace("realm = ", "relm = ", 1)):
+    config, line = invalid(machine)
+    with machine.changed(CONFIG, config):
         assert machine.systemctl("restart", UNIT, check=False).returncode != 0
 
         # failed, and not activating (auto-restart)
@@ -169,6 +206,17 @@ def test_the_unit_is_confined_to_an_exposure_of_1_5_or_less(machine):
 
 def matching(pattern, lines):
     return [line for line in lines if re.search(pattern, line)]
+
+
+def logs(machine, began, pattern):
+    """Waits until the daemon has logged this."""
+    wait_until(lambda: matching(pattern, machine.logged(began)), 5, f"it logs {pattern}")
+
+
+def invalid(machine):
+    """The machine's configuration with a mistake, and its line."""
+    config = (machine.root / CONFIG).read_text()
+    return config.replace("realm = ", "relm = ", 1), 1 + config[: config.index("realm = ")].count("\n")
 
 
 def client(machine, secret=None):
