@@ -11,10 +11,12 @@ use std::time::Duration;
 use hairpin::bounds::rate::Rate;
 use hairpin::clock::Moment;
 use hairpin::metrics::{self, Families};
+use hairpin::observed::session::Summary;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
 use hairpin::relay::engine::allocation::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::seam::Ports as _;
+use hairpin::relay::engine::sessions::Wanted;
 use hairpin::relay::engine::{Action, Encapsulation, ToPeer};
 use hairpin::relay::wire::Icmp;
 use hairpin::secret::Secret;
@@ -81,6 +83,8 @@ enum Op {
     Icmp(usize, usize, u8),
     /// Time passes; at times nobody looks at the clock until it has.
     Pass(u64, bool),
+    /// An administrator ends what the client has.
+    Kick(usize),
     WrongPassword(usize),
     /// The last request, with a byte changed.
     Tampered(usize, Index, u8),
@@ -111,6 +115,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => (who.clone(), peer.clone()).prop_map(|(who, peer)| Op::PeerSends(who, peer)),
         2 => (who.clone(), peer, 0..13_u8).prop_map(|(who, peer, kind)| Op::Icmp(who, peer, kind)),
         6 => (seconds, any::<bool>()).prop_map(|(seconds, late)| Op::Pass(seconds, late)),
+        1 => who.clone().prop_map(Op::Kick),
         1 => who.clone().prop_map(Op::WrongPassword),
         2 => (who.clone(), any::<Index>(), 1..=255_u8).prop_map(|(who, at, flip)| Op::Tampered(who, at, flip)),
         1 => (who, prop::collection::vec(any::<u8>(), 0..80), any::<bool>())
@@ -170,6 +175,7 @@ impl Run {
             Op::PeerSends(who, peer) => self.peer_sends(who, peer),
             Op::Icmp(who, peer, kind) => self.icmp(who, peer, kind),
             Op::Pass(seconds, late) => self.pass(seconds, late),
+            Op::Kick(who) => self.kick(who),
             Op::WrongPassword(who) => self.wrong_password(who),
             Op::Tampered(who, at, flip) => self.tampered(who, at, flip),
             Op::Garbage(who, bytes, stun) => self.garbage(who, bytes, stun),
@@ -311,6 +317,23 @@ impl Run {
         self.clients.iter_mut().for_each(|client| client.challenge(&mut self.world));
     }
 
+    fn kick(&mut self, who: usize) {
+        let client = self.clients[who].path.client;
+        let sessions = self.sessions();
+        let Some(session) = sessions.iter().find(|session| session.client == client) else { return };
+        let World { engine, ports, now, .. } = &mut self.world;
+        assert!(engine.end_session(session.id, now.moment, ports).is_some());
+        assert!(engine.end_session(session.id, now.moment, ports).is_none());
+        self.granted[who % PATHS] = Granted::default();
+    }
+
+    /// What an administrator sees.
+    fn sessions(&self) -> Vec<Summary> {
+        let piece = self.world.engine.sessions(&Wanted::default(), 0, self.world.now.moment);
+        assert_eq!(piece.next, None);
+        piece.sessions.into_iter().map(|(_, session)| session).collect()
+    }
+
     fn wrong_password(&mut self, who: usize) {
         let before = self.snapshot();
         let mut stranger = self.clients[who].clone();
@@ -421,6 +444,8 @@ impl Run {
         let live = allocations.iter().filter(|a| !a.lease.is_evicted());
         assert_eq!(quotas.total(), live.clone().count() + self.reservations.len());
         assert!(quotas.total() <= 3);
+        let clients = live.clone().map(|allocation| allocation.path.client);
+        assert!(clients.eq(self.sessions().iter().map(|session| session.client)));
         assert!(
             ["alice", "bob", "carol"].iter().all(|tag| live.clone().filter(|a| *a.tag == **tag).count() <= 2)
         );
