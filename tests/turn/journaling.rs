@@ -65,28 +65,28 @@ const CASES: &[Case] = &[
     (
         "limits.allocations_per_user",
         |plan| plan.limits.configured.allocations_per_user = Count::of::<1>(),
-        |world| allocate(world, &[(address(1, 1), "alice"), (address(2, 1), "alice")]),
+        |world| allocate(world, &[(address(1, 5000), "alice"), (address(2, 5000), "alice")]),
     ),
     (
         "limits.allocations_per_ip",
         |plan| plan.limits.allocations_per_ip = 1,
-        |world| allocate(world, &[(address(1, 1), "alice"), (address(1, 2), "bob")]),
+        |world| allocate(world, &[(address(1, 5000), "alice"), (address(1, 5001), "bob")]),
     ),
     (
         "limits.allocations",
         |plan| plan.limits.allocations_per_network = 1,
-        |world| allocate(world, &[(address(1, 1), "alice"), (address(1, 2), "bob")]),
+        |world| allocate(world, &[(address(1, 5000), "alice"), (address(1, 5001), "bob")]),
     ),
     (
         "limits.allocations",
         |plan| plan.limits.allocations = 1,
-        |world| allocate(world, &[(address(1, 1), "alice"), (address(2, 1), "bob")]),
+        |world| allocate(world, &[(address(1, 5000), "alice"), (address(2, 5000), "bob")]),
     ),
     (
         "limits.allocations_per_user",
         |plan| plan.limits.configured.allocations_per_user = Count::of::<32>(),
         |world| {
-            for port in 1..40 {
+            for port in 5000..5040 {
                 let mut client = world.client(&address(1, port), "alice");
                 let _ = client.try_allocate(world, |request| request);
                 client.refresh(world, Some(0));
