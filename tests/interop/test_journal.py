@@ -20,6 +20,8 @@ pytestmark = pytest.mark.hairpin_only
 CLASSROOM, OVER_UDP, OVER_TCP = "127.0.1.7", "127.0.9.7", "127.0.8.7"
 # What a reverse proxy on this machine says of its client.
 AT_THE_API, BACKEND = "203.0.113.9", "198.51.100.4"
+# Nobody listens there; a port below 1024 would be no peer.
+PEER = Address("127.0.0.1", 40009)
 PASSWORD = "a password that is long enough"
 
 
@@ -174,8 +176,8 @@ def test_a_client_cannot_have_another_one_banned_by_the_name_that_it_chooses(tmp
             username, password = servers.credential(tag=f"{name}\n{name}\n{n}")
             with relay.client(CLASSROOM, username, password) as client:
                 client.allocate()
-                client.permit(Address("127.0.0.1", 9))
-                client.send(Address("127.0.0.1", 9), b"so that its end is logged")
+                client.permit(PEER)
+                client.send(PEER, b"so that its end is logged")
 
     log = play(Relay("full", 'level = "trace"'), tmp_path, boast)
 
@@ -192,8 +194,8 @@ def test_the_end_of_an_allocation_says_its_transport_and_its_client(tmp_path, ad
         for over in ("udp", "tcp"):
             with relay.client(CLASSROOM, *servers.credential(tag=f"over-{over}"), over) as turn:
                 turn.allocate()
-                turn.permit(Address("127.0.0.1", 9))
-                turn.send(Address("127.0.0.1", 9), b"something")
+                turn.permit(PEER)
+                turn.send(PEER, b"something")
                 turn._authenticated(Method.REFRESH, [(Attribute.LIFETIME, bytes(4))])
 
     log = play(Relay(addresses), tmp_path, relay_something).read_text()

@@ -86,7 +86,7 @@ const CASES: &[Case] = &[
         "limits.allocations_per_user",
         |plan| plan.limits.configured.allocations_per_user = Count::of::<32>(),
         |world| {
-            for port in 5000..5040 {
+            for port in 5001..5040 {
                 let mut client = world.client(&address(1, port), "alice");
                 let _ = client.try_allocate(world, |request| request);
                 client.refresh(world, Some(0));
@@ -133,7 +133,7 @@ const CASES: &[Case] = &[
     ("limits.packets_per_second", |plan| plan.limits.packets = Rate::per_second(1), flood),
     ("limits.bits_per_second", |plan| plan.limits.bytes = Rate::per_second(1000), flood),
     ("limits.bits_per_second_per_user", |plan| plan.limits.user_bytes = Some(Rate::per_second(1000)), flood),
-    ("limits.bits_per_second_total", |plan| plan.limits.total_bytes = Some(Rate::per_second(20_000)), flood),
+    ("limits.bits_per_second_total", |plan| plan.limits.total_bytes = Some(Rate::per_second(1000)), flood),
     (
         "limits.answers_per_ip_burst",
         |plan| plan.limits.answers_per_ip = Rate::per_second(1),
