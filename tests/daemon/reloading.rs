@@ -141,7 +141,9 @@ fn secrets_and_users_come_and_go() {
         (users, site.refused("bob", "another password of the tests")),
         (vec!["credentials.users".to_owned()], None)
     );
-    of_first.client.permit(of_first.peer.local_addr().unwrap_or(site.call.relayed));
+    let peer = of_first.peer.local_addr().unwrap();
+    let request = of_first.client.request(CREATE_PERMISSION).peer(&peer.to_string());
+    assert_eq!(of_first.client.ask(request).code(), Some(401), "its secret is gone");
     site.stop();
 }
 
@@ -384,8 +386,8 @@ fn a_broken_file_changes_nothing_and_the_log_says_line_and_reason() {
         (String::from("nonsense"), "broken.toml:1: "),
     ] {
         service.write(&broken);
-        let line = service.process.line("ERROR");
-        assert!(line.contains("the old one stays in effect") && line.contains(expected), "{line}");
+        let line = service.process.line(expected);
+        assert!(line.contains("ERROR") && line.contains("the old one stays in effect"), "{line}");
         assert!(line.contains("broken.toml:"), "{line}");
         call.goes_on();
     }
