@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::labels::labels;
 use crate::network::address::{ClientTransport, Family, Transport};
 use crate::observed::{self, Coded, Flow, Held, Relayed, Reloads, Requests};
-use crate::outcome::{Ending, Ignored, Method, Refusal};
+use crate::outcome::{AllocationEnding, Ending, Ignored, Method, Refusal};
 
 /// One number with a single writer and any number of readers.
 #[derive(Debug, Default)]
@@ -128,6 +128,7 @@ pub struct Counters {
     relayed: OfLegs<[[Traffic; Family::ALL.len()]; Direction::ALL.len()]>,
     held: OfLegs<[Counter; Families::ALL.len()]>,
     overflowed: [Counter; SocketKind::ALL.len()],
+    concluded: [Counter; AllocationEnding::ALL.len()],
     /// Live allocations.
     pub allocations: Counter,
     /// Permissions of live allocations, including those that have expired and are not removed yet.
@@ -178,6 +179,11 @@ impl Counters {
         if let Some(after) = after {
             held[after as usize].add(1);
         }
+    }
+
+    /// An allocation ended.
+    pub fn concluded(&self, ending: AllocationEnding) {
+        self.concluded[ending as usize].add(1);
     }
 
     /// The kernel dropped `datagrams` datagrams because the receive buffer of a socket was full.
@@ -284,6 +290,10 @@ pub fn relay(shards: &[Arc<Counters>], most_allocations: u64) -> observed::Relay
         allocations: shards.iter().map(|shard| shard.allocations.get()).collect(),
         held: held(shards),
         most_allocations,
+        concluded: AllocationEnding::ALL
+            .into_iter()
+            .map(|ending| (ending.name(), sum(&|shard| shard.concluded[ending as usize].get())))
+            .collect(),
         permissions: sum(&|shard| shard.permissions.get()),
         channels: sum(&|shard| shard.channels.get()),
         connections: sum(&|shard| shard.streams.get()),

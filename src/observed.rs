@@ -63,6 +63,8 @@ pub struct Relay {
     pub held: Vec<Held>,
     /// The most allocations that the configuration allows.
     pub most_allocations: u64,
+    /// Allocations that ended, by reason.
+    pub concluded: BTreeMap<&'static str, u64>,
     /// Permissions of live allocations, including those that have expired and are not removed yet.
     pub permissions: u64,
     /// Channels of live allocations, including those that are only reserved.
@@ -172,6 +174,8 @@ pub struct Rooms {
     pub members: u64,
     /// Sessions, including those without a socket.
     pub sessions: u64,
+    /// The most sessions that are allowed.
+    pub most_sessions: u64,
     /// Open WebSockets.
     pub sockets: u64,
     /// Messages received from clients, by type.

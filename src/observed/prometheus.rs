@@ -79,6 +79,8 @@ fn render_allocations(text: &mut Text, relay: &Relay) {
         secrets.with(&[("generation", &generation.to_string())], count);
     }
     secrets.with(&[("generation", "removed")], relay.secrets.removed);
+    text.counter("hairpin_allocations_ended_total", "Allocations that ended.")
+        .each("reason", counts(&relay.concluded));
     text.gauge("hairpin_permissions", "Permissions of live allocations.").value(relay.permissions);
     text.gauge("hairpin_channels", "Channels of live allocations, bound or reserved.").value(relay.channels);
     let mut answers = text.counter("hairpin_answers_total", "Answers to STUN and TURN requests.");
@@ -171,6 +173,8 @@ fn render_rooms(text: &mut Text, rooms: &Rooms) {
         .value(rooms.members);
     text.gauge("hairpin_signaling_sessions", "Signaling sessions, including resumable ones.")
         .value(rooms.sessions);
+    text.gauge("hairpin_signaling_sessions_limit", "The most signaling sessions that are allowed.")
+        .value(rooms.most_sessions);
     text.gauge("hairpin_websockets", "Open WebSockets.").value(rooms.sockets);
     text.counter("hairpin_websockets_opened_total", "WebSockets that were opened.").value(rooms.opened);
     text.counter(

@@ -15,6 +15,8 @@ pub struct Counters {
     pub members: Counter,
     /// Sessions, including those without a socket.
     pub sessions: Counter,
+    /// The most sessions that are allowed.
+    pub most_sessions: Counter,
     /// Open sockets.
     pub sockets: Counter,
     /// Sockets that were opened.
@@ -86,6 +88,7 @@ impl Counters {
             rooms: self.rooms.get(),
             members: self.members.get(),
             sessions: self.sessions.get(),
+            most_sessions: self.most_sessions.get(),
             sockets: self.sockets.get(),
             received: ClientKind::ALL.map(|it| (it.name(), self.received[it as usize].get())).into(),
             sent: ServerKind::ALL.map(|it| (it.name(), self.sent[it as usize].get())).into(),

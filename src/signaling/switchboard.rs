@@ -98,6 +98,7 @@ impl Switchboard {
     /// No sockets, sessions or rooms yet.
     #[must_use]
     pub fn new(plan: Plan, journal: Arc<Journal>, counters: Arc<Counters>) -> Self {
+        counters.most_sessions.set(plan.sessions as u64);
         Self {
             sockets: BTreeMap::new(),
             seats: Seats::new(plan.sessions, plan.rooms.sockets_per_ip.get()),
@@ -119,6 +120,7 @@ impl Switchboard {
         let Plan { rooms, sessions, ice, tokens } = plan;
         self.seats.limit(sessions, rooms.sockets_per_ip.get());
         self.sessions.limit(sessions);
+        self.counters.most_sessions.set(sessions as u64);
         self.joins.limit(rooms.joins_per_minute.get());
         self.rooms.apply(rooms);
         self.tokens = tokens;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hairpin::metrics;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::PeerAddr;
 
@@ -285,4 +286,23 @@ fn the_allocations_of_a_revoked_credential_end_at_once_and_no_others() {
     assert_eq!(other.refresh(&mut world, None).code(), None);
     world.revoke(&one.username);
     assert_eq!(world.allocations(), 1, "once is enough");
+}
+
+#[test]
+fn an_allocation_that_ends_is_counted_by_its_reason_and_leaves_no_gauge_behind() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    client.bind(&mut world, 0x4000, V4_PEER);
+    client.refresh(&mut world, Some(0));
+    client.allocate_dual(&mut world);
+    client.permit(&mut world, &[V4_PEER]);
+    world.revoke(&client.username);
+    world.client("203.0.113.1:5001", "bob").allocate(&mut world);
+    world.pass(600);
+
+    let counted = metrics::relay(std::slice::from_ref(&world.counters), 0);
+    let ended = counted.concluded.iter().filter(|(_, count)| **count > 0);
+    let ended: Vec<_> = ended.map(|(reason, count)| (*reason, *count)).collect();
+    assert_eq!(ended, [("deleted", 1), ("expired", 1), ("revoked", 1)]);
+    assert!(counted.held.iter().all(|held| held.count == 0));
+    assert_eq!((counted.permissions, counted.channels), (0, 0));
 }

@@ -164,6 +164,7 @@ impl Engine {
         self.tell_last(&mut ended, now);
         self.deadlines.remove(&(ended.deadline, Due::Allocation(id)));
         self.counters.allocations.sub(1);
+        self.counters.concluded(ending);
         let (up, down) = (ended.up, ended.down);
         let (user, seconds) = (&ended.tag, now.since(ended.since).as_secs());
         if up.packets + down.packets == 0 {
