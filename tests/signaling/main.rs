@@ -16,6 +16,8 @@ mod rooms;
 
 mod sessions;
 
+mod reloading;
+
 mod invariants;
 
 mod neighbours;
