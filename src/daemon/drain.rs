@@ -33,6 +33,8 @@ impl Daemon {
 
     /// Waits until no allocation is left.
     pub async fn emptied(&self) {
+        // When all shards have answered, none makes a new allocation any more.
+        self.services.relay.clients().await;
         let mut look = tokio::time::interval(LOOK);
         while self.services.relay.snapshot().allocations.iter().any(|count| *count > 0) {
             look.tick().await;
