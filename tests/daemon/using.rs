@@ -6,9 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use hairpin::clock::{Clock, Moment};
+use hairpin::daemon::Daemon;
+use hairpin::sections::usage::UsagePath;
 use serde_json::Value;
 
-use crate::support::daemon::{Client, PATIENCE, config_text, peer, receive};
+use crate::support::daemon::{Client, PATIENCE, config, config_text, peer, receive};
 use crate::support::process::Process;
 use crate::support::session::Turn;
 use crate::support::stun::{ALLOCATE, LIFETIME, REFRESH, REQUESTED_TRANSPORT, channel_data};
@@ -177,6 +179,25 @@ fn a_full_disk_ends_nothing_and_what_was_used_is_written_when_there_is_room_agai
     until(PATIENCE, || folder.usage(&[]).2 == Some(0));
     let [sessions, _, up, down] = folder.of_alice();
     assert_eq!([sessions, up, down], [1, 2000, 1000]);
+}
+
+#[test]
+fn a_reload_begins_and_ends_to_store_usage() {
+    let folder = Folder::new("reloaded");
+    let mut wanted = config("38880-38899", &["127.0.0.1:0"]);
+    let daemon = Daemon::start(&wanted, Clock::start()).unwrap();
+    let stores = |daemon: &Daemon| daemon.snapshot().usage.stores;
+    assert!(!stores(&daemon));
+
+    wanted.usage.path = UsagePath::File(folder.file());
+    let report = daemon.reload(&wanted).unwrap();
+    assert_eq!((report.changed, report.needs_restart), (vec!["usage.path".to_owned()], Vec::new()));
+    until(PATIENCE, || stores(&daemon) && folder.file().exists());
+
+    wanted.usage.path = UsagePath::Off;
+    daemon.reload(&wanted).unwrap();
+    until(PATIENCE, || !stores(&daemon));
+    daemon.stop();
 }
 
 #[test]
