@@ -24,7 +24,7 @@ const USUAL: u32 = 1000;
 /// The most entries of one response: some 2 MB.
 const MOST: u32 = 10_000;
 /// How long a response waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The query of the URL.
 #[derive(Debug, Default, Deserialize)]

@@ -74,6 +74,10 @@ impl AdminArguments {
         }
         let said = |key| json.as_ref()?.get(key)?.as_str();
         let reason = said("detail").or(said("title")).map_or_else(|| status.to_string(), str::to_owned);
+        // The daemon did not finish in time, or cannot do it at the moment: that is no refusal.
+        if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::SERVICE_UNAVAILABLE) {
+            return Err(Failure::system(format!("{address}: {reason}")));
+        }
         Err(Failure::refused(reason))
     }
 

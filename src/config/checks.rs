@@ -133,6 +133,12 @@ impl Config {
                 mistakes.add("admin.listen", reason);
             }
         }
+        let named =
+            listen.0.iter().flatten().any(|address| address.tcp().is_none_or(|address| address.port() != 0));
+        if self.listen.takeover && named && mistakes.know(&["admin.listen", "listen.takeover"]) {
+            let reason = "with listen.takeover two daemons run at once, and only one can have this address: write \"auto\"";
+            mistakes.add("admin.listen", reason);
+        }
         let known = mistakes.know(&["admin.listen", "admin.token_hash"]);
         if !addresses.is_empty() && token_hash.is_none() && known {
             let reason = "over TCP a token is required: run `hairpin admin-token`, and write the line that it prints \

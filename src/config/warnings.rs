@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::ice::Served;
 use crate::network::own::Own;
 use crate::peers::PeerPolicy;
+use crate::sections::admin::AdminAddress;
 use crate::sections::listen::Listen;
 use crate::sections::usage::UsagePath;
 
@@ -40,9 +41,19 @@ impl Config {
         }
         if !self.relay.alternates.is_empty() && self.relay.drain_timeout.get().is_zero() {
             warnings.push(
-                "relay.alternates: no client is sent there, because relay.drain_timeout is \"0s\": raise it"
+                "relay.alternates: only `hairpin drain` sends clients there, because relay.drain_timeout is \"0s\" and so a \
+                 stop does not wait"
                     .to_owned(),
             );
+        }
+        let open = |address: &SocketAddr| !address.ip().is_loopback();
+        let mut administrators = self.admin.listen.0.iter().flatten().filter_map(AdminAddress::tcp);
+        if let Some(address) = administrators.find(open) {
+            warnings.push(format!(
+                "admin.listen: {address} is plain HTTP, so whoever can read the network sees the token: write \
+                 \"127.0.0.1:{}\", and use an SSH tunnel or a VPN",
+                address.port()
+            ));
         }
         warnings.extend(self.deny_warnings());
         if self.limits.bytes_per_user_per_day.0.is_some() && self.usage.path == UsagePath::Off {

@@ -17,6 +17,7 @@ use crate::daemon::plan::{self, Found, Plans};
 use crate::daemon::{Effective, Listeners, Services, StartError, doors, say, seed};
 use crate::log;
 use crate::network::interfaces;
+use crate::observed::Lifecycle;
 use crate::relay::datagrams::DatagramSocket;
 use crate::secret::Secret;
 use crate::sections::listen::includes;
@@ -111,8 +112,9 @@ impl Services {
             let place = error.key().map(|key| wanted.source.place(key)).unwrap_or_default();
             NotReloaded::Start(place, error)
         };
+        let is_serving = *self.lifecycle() == Lifecycle::Serving;
         let (config, needs_restart) =
-            without_what_needs_a_restart(&effective, &self.relay.retiring(), wanted);
+            without_what_needs_a_restart(&effective, &self.relay.retiring(), is_serving, wanted);
         let changed = effective.config.changes(&config);
         // From here to the plans, everything that can fail; after them, nothing can.
         let certificates = (config.tls != effective.config.tls).then(|| self.load(&config)).transpose();
@@ -146,13 +148,14 @@ impl Services {
         // No client of a denied network can come any more, and those that are there leave.
         let denied = DenyList::new(&config.clients.deny);
         self.hub.remove(|ip| denied.contains(ip));
-        self.front.open(doors(&self.site, tcp, tls, http));
-        self.front.close(closed);
-        self.administration.set(admin);
+        // New doors may be for TLS.
         match certificates {
             Some(certificates) => self.renewal.replace(&certificates),
             None => self.renewal.reload(),
         }
+        self.front.open(doors(&self.site, tcp, tls, http));
+        self.front.close(closed);
+        self.administration.set(admin);
         self.addresses.set(found.addresses.clone());
         self.effective.set(Effective { config, found, listeners });
         Ok(Report { changed, needs_restart })
@@ -187,6 +190,7 @@ impl Services {
 fn without_what_needs_a_restart(
     effective: &Effective,
     retiring: &[SocketAddr],
+    is_serving: bool,
     wanted: &Config,
 ) -> (Config, Vec<String>) {
     let Effective { config: old, listeners, .. } = effective;
@@ -198,13 +202,20 @@ fn without_what_needs_a_restart(
     // A client cannot change its realm within a session.
     config.credentials.realm = old.credentials.realm.clone();
     config.admin.listen = old.admin.listen.clone();
+    // Where the listener stays open over TCP, its token stays, too.
+    config.admin.token_hash = wanted.admin.token_hash.or(old.admin.token_hash);
     // The open listeners were bound with or without it.
     config.listen.takeover = old.listen.takeover;
     let open_udp = listeners.udp.iter().map(|listener| listener.actual).chain(retiring.iter().copied());
-    if meets(&new_ones(&listeners.udp, &config.listen.udp), open_udp) {
+    // New clients belong to the next daemon, not to one that drains.
+    if !is_serving || meets(&new_ones(&listeners.udp, &config.listen.udp), open_udp) {
         config.listen.udp = old.listen.udp.clone();
     }
-    if overlap(listeners, &config) {
+    if !is_serving || overlap(listeners, &config) {
+        // What stays open for TLS keeps its certificate.
+        if wanted.tls.certificate.0.is_empty() {
+            config.tls = old.tls.clone();
+        }
         config.listen.tcp = old.listen.tcp.clone();
         config.listen.tls = old.listen.tls.clone();
         config.http.listen = old.http.listen.clone();

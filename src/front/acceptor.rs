@@ -174,7 +174,10 @@ impl Acceptor {
                     if let Some(times) = exhausted.due(1, self.clock.now().moment) {
                         tracing::warn!(%error, times, "cannot accept connections: raise LimitNOFILE");
                     }
-                    sleep(PAUSE).await;
+                    tokio::select! {
+                        _ = &mut closing => return,
+                        () = sleep(PAUSE) => {}
+                    }
                 }
             }
         }
@@ -229,7 +232,9 @@ impl Acceptor {
             Some(tls) if matches!(kind, Kind::Tls(_)) || speaks_tls(&socket).await? => {
                 self.identify_in_tls(socket, ends, permit, tls).await
             }
-            _ => turn(socket, None, ends, since, permit),
+            // The last certificate was taken away a moment ago. A client that speaks TLS must not be answered without it.
+            None if matches!(kind, Kind::Tls(_)) => Err(Ending::BadHandshake),
+            Some(_) | None => turn(socket, None, ends, since, permit),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Moves usage from the ledger to the store, and reports it: the thread of the usage service.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -63,8 +64,8 @@ pub(super) struct Keeper {
     counted: Arc<Counted>,
     /// The open store; `None` if there is none, or if it could not be used.
     store: Option<Store>,
-    /// Whether the ledger has what users carried today before the daemon started.
-    restored: bool,
+    /// The files from which the ledger has what users carried today before the daemon started.
+    restored: BTreeSet<PathBuf>,
     written: Moment,
     next_write: Moment,
     next_prune: Moment,
@@ -89,7 +90,7 @@ impl Keeper {
             ledger,
             counted,
             store: None,
-            restored: false,
+            restored: BTreeSet::new(),
             written: now.moment,
             next_write: now.moment,
             next_prune: now.moment + FIRST_PRUNING,
@@ -146,8 +147,8 @@ impl Keeper {
         if plan.path != self.plan.path {
             self.store = None;
         }
-        if plan.path != self.plan.path || !plan.limit {
-            self.restored = false;
+        if !plan.limit {
+            self.restored.clear();
         }
         self.ledger.keep_for(plan.purpose());
         self.plan = plan;
@@ -210,11 +211,11 @@ impl Keeper {
     /// carried today before the daemon started.
     fn open(&mut self, path: &Path, now: Now) -> Result<&mut Store, StoreError> {
         let store = self.store.take().map_or_else(|| Store::open(path), Ok)?;
-        if self.plan.limit && !self.restored {
+        if self.plan.limit && !self.restored.contains(path) {
             let today = Day::of(now.unix);
             self.ledger.turn(now.unix);
             self.ledger.restore(today, store.carried(today, RESTORED)?);
-            self.restored = true;
+            self.restored.insert(path.to_owned());
         }
         Ok(self.store.insert(store))
     }

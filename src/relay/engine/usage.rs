@@ -87,21 +87,21 @@ impl Engine {
 
     /// Tells the ledger of an allocation that has ended.
     pub(super) fn tell_last(&self, ended: &mut Allocation, now: Moment) {
+        let news = ended.news(now);
         if self.usage.is_kept() {
-            let news = ended.news(now);
             self.usage.adding().add(ended.lease.owner(), news);
         }
     }
 
     fn tell(&mut self, places: Range<usize>, now: Moment) {
-        if !self.usage.is_kept() {
-            return;
-        }
-        let mut adding = self.usage.adding();
+        // What is used while nobody counts is told to nobody later, when a reload has somebody count.
+        let mut adding = self.usage.is_kept().then(|| self.usage.adding());
         for place in places {
             let Some(allocation) = self.allocations.at(place) else { continue };
             let news = allocation.news(now);
-            adding.add(allocation.lease.owner(), news);
+            if let Some(adding) = &mut adding {
+                adding.add(allocation.lease.owner(), news);
+            }
         }
     }
 }

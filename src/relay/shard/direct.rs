@@ -12,6 +12,7 @@ use slab::Slab;
 use tokio::sync::oneshot;
 
 use crate::clock::Now;
+use crate::journal::shown;
 use crate::metrics::SocketKind;
 use crate::relay::address::{ClientPath, DirectId, ListenerId, Via};
 use crate::relay::datagrams::DatagramSocket;
@@ -86,7 +87,7 @@ impl Direct {
                 self.kept.clients += 1;
             }
             Err(error) => {
-                tracing::debug!(%error, client = %path.client, "no socket of its own");
+                tracing::debug!(%error, client = shown::socket(path.client), "no socket of its own");
                 self.kept.lost += 1;
             }
         }

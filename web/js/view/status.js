@@ -66,7 +66,7 @@ export class Status {
   #fail(error) {
     const isClosed = error instanceof Refused && error.status === 401;
     html("summary").dataset.mood = isClosed ? "fair" : "bad";
-    say(html("summary-text"), isClosed ? "admin.closed" : "admin.silent");
+    say(html("summary-text"), isClosed ? "admin.closed" : this.#picture ? "admin.silent" : "admin.unreachable");
     html("login").hidden = !isClosed;
     html("token-wrong").hidden = !isClosed || !this.#admin.token;
     if (isClosed) html("cards").replaceChildren();
@@ -176,7 +176,7 @@ function certificate({ certificates, process, started }) {
   const rows = [];
   if (certificates) {
     const days = Math.floor((certificates.expiry - now) / DAY);
-    const left = say(make("span", days < 7 ? "wrong" : ""), "admin.days", { count: number(days) });
+    const left = days < 0 ? say(make("span", "wrong"), "admin.expired") : say(make("span", days < 7 ? "wrong" : ""), "admin.days", { count: days });
     rows.push([say(make("span"), "admin.certificate"), left], [say(make("span"), "admin.certificate.refused"), number(certificates.refused)]);
   } else {
     rows.push([say(make("span"), "admin.certificate"), say(make("span", "soft"), "admin.certificate.none")]);
