@@ -17,7 +17,7 @@ fn show(token: &Secret) -> String {
     let (token, hash) = (token.reveal(), KeyHash::of(token.reveal()));
     format!(
         "The token, which is shown only once. Give it to whoever administers the daemon over TCP:\n\n    {token}\n\n\
-         Lines for config.toml, in place of its section [admin]. Then restart Hairpin, because a reload does not open the \
+         Lines for config.toml, in place of its section for administrators. Then restart Hairpin, because a reload does not open the \
          port:\n\n[admin]\nlisten = [\"/run/hairpin/admin.sock\", \"127.0.0.1:9090\"]\ntoken_hash = \"{hash}\"\n"
     )
 }

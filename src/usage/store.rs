@@ -382,7 +382,7 @@ impl StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                 "another program holds it: close what has it open (`fuser` shows it)"
             }
-            Some(_) | None => "check its disk",
+            Some(_) | None => "check its disk, which may be full or broken",
         }
     }
 }
