@@ -128,9 +128,7 @@ impl Quotas {
         }
         if let Err(refusal) = ledger.room(owner, most, ip) {
             let idle = ledger.idle_near(owner, ip, refusal, now).ok_or(refusal)?;
-            ledger.evict(&idle);
-            // The evicted allocation may not have freed the quota that was reached.
-            ledger.room(owner, most, ip)?;
+            ledger.evict_for(&idle, owner, most, ip)?;
         }
         if ledger.total >= limits.allocations as usize {
             let idle = ledger.spare(owner, ip, now).ok_or(Refusal::ServerQuota)?;
@@ -261,6 +259,32 @@ impl Ledger {
         holding
     }
 
+    /// Evicts an allocation, if that makes room for a new one. After a limit was lowered, it may not.
+    fn evict_for(
+        &mut self,
+        idle: &Arc<Holding>,
+        owner: &Owner,
+        most: u32,
+        ip: IpAddr,
+    ) -> Result<(), Refusal> {
+        self.release(idle);
+        if let Err(refusal) = self.room(owner, most, ip) {
+            self.hold(Arc::clone(idle));
+            return Err(refusal);
+        }
+        idle.evicted.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts an allocation.
+    fn hold(&mut self, holding: Arc<Holding>) {
+        self.former.remove(&holding.owner);
+        self.total += 1;
+        self.addresses.count(holding.ip);
+        let empty = || User { share: Arc::clone(&holding.share), held: Vec::new() };
+        self.users.entry(holding.owner.clone()).or_insert_with(empty).held.push(holding);
+    }
+
     /// Removes a holding from all counts; its shard closes the allocation.
     fn evict(&mut self, holding: &Arc<Holding>) {
         holding.evicted.store(true, Ordering::Relaxed);
@@ -362,7 +386,11 @@ mod tests {
         let held = [(); 2].map(|()| quotas.admit(&tag("alice"), HOME, at(0)).unwrap());
         quotas.apply(settings(Limits { configured: of_user(1), ..generous() }));
         assert!(held.iter().all(|lease| !lease.is_evicted()));
-        assert_eq!(quotas.admit(&tag("alice"), HOME, at(0)).unwrap_err(), Refusal::UserQuota);
+        for second in [0, 100, 200] {
+            assert_eq!(quotas.admit(&tag("alice"), HOME, at(second)).unwrap_err(), Refusal::UserQuota);
+        }
+        assert!(held.iter().all(|lease| !lease.is_evicted()), "idle ones neither: it would make no room");
+        assert_eq!(quotas.total(), 2);
         quotas.apply(settings(Limits { configured: of_user(3), allocations_per_ip: 2, ..generous() }));
         assert_eq!(quotas.admit(&tag("alice"), HOME, at(0)).unwrap_err(), Refusal::AddressQuota);
         assert!(quotas.admit(&tag("alice"), CAFE, at(0)).is_ok());
