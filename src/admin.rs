@@ -1,7 +1,7 @@
 //! The admin service: what an administrator sees of the daemon and does to it, over HTTP, on listeners of its own.
 //!
 //! It has its own thread and its own bounds, so that it answers while the public listeners are full. Requests over TCP must
-//! show a token ([`authorize`]); a Unix socket belongs to its owner alone ([`listen`]). Nothing here is reachable through the
+//! show a token (`authorize.rs`); a Unix socket belongs to its owner alone ([`listen`]). Nothing here is reachable through the
 //! public router. Each group of routes is one file: it asks the daemon through [`Administered`].
 
 mod authorize;

@@ -115,7 +115,7 @@ impl Switchboard {
     }
 
     /// Another plan holds from now on. Whoever is there stays, whatever the new limits are. If members would get other ICE
-    /// servers or credentials now, they are sent them within [`SPREAD`].
+    /// servers or credentials now, they are sent them within `SPREAD`.
     pub fn apply(&mut self, plan: Plan, now: Moment) {
         let Plan { rooms, sessions, ice, tokens } = plan;
         self.seats.limit(sessions, rooms.sockets_per_ip.get());
