@@ -4,6 +4,7 @@ import re
 import secrets
 import shutil
 import socket
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -96,13 +97,15 @@ def classroom(relay):
         assert relay.is_refused(CLASSROOM, *servers.credential(expires_in=-5, tag=f"pupil{n}")) == 401
         # the backend makes credentials from a secret that this daemon does not have
         assert relay.is_refused(CLASSROOM, *servers.credential(tag=f"pupil{n}", secret="another secret")) == 401
-    with relay.client(CLASSROOM, "pupil", PASSWORD) as before:
+    with ExitStack() as open_clients:
+        before = open_clients.enter_context(relay.client(CLASSROOM, "pupil", PASSWORD))
         before.allocate()
         for n in range(30):
-            with relay.client(CLASSROOM, *servers.credential(tag=f"pupil{n}")) as client:
-                client.nonce, client.realm = before.nonce, before.realm
-                client.key = long_term_key(client.username, client.realm.decode(), client.password)
-                client.allocate()
+            # each stays open: the port of a closed one can be given out again, and its allocation is still there
+            client = open_clients.enter_context(relay.client(CLASSROOM, *servers.credential(tag=f"pupil{n}")))
+            client.nonce, client.realm = before.nonce, before.realm
+            client.key = long_term_key(client.username, client.realm.decode(), client.password)
+            client.allocate()
     # a backend whose key was replaced goes on asking with the old one
     for _ in range(40):
         assert relay.ask(BACKEND, "hairpin_the-key-before-this-one").status in (401, 429)
