@@ -75,6 +75,8 @@ pub struct Switchboard {
 
 #[derive(Debug, Clone, Copy)]
 struct OpenSocket {
+    /// The whole address; what counts as one address is in `visit`.
+    from: IpAddr,
     visit: Visit,
     session: Option<SessionId>,
 }
@@ -142,7 +144,8 @@ impl Switchboard {
         rng: &mut dyn RngCore,
     ) -> Result<Vec<Effect>, NoSeat> {
         let mut step = Step { effects: Vec::new(), now, rng };
-        let visit = Visit { ip: address(visit.ip), ..visit };
+        let from = visit.ip;
+        let visit = Visit { ip: address(from), ..visit };
         let way = self.seats.way(visit.ip, now.moment);
         if let Some(crowded) = way.map_or_else(Some, |way| way.map(|(_, crowded)| crowded)) {
             self.crowded(crowded, now.moment);
@@ -154,7 +157,7 @@ impl Switchboard {
             self.send_away(oldest, &mut step);
         }
         self.seats.take(socket, visit.ip, now.moment);
-        self.sockets.insert(socket, OpenSocket { visit, session: None });
+        self.sockets.insert(socket, OpenSocket { from, visit, session: None });
         Ok(step.effects)
     }
 
@@ -187,7 +190,7 @@ impl Switchboard {
     ) -> Vec<Effect> {
         let mut step = Step { effects: Vec::new(), now, rng };
         // Frames on a socket that is being closed are ignored.
-        let Some(OpenSocket { visit, session }) = self.sockets.get(&socket).copied() else {
+        let Some(OpenSocket { visit, session, .. }) = self.sockets.get(&socket).copied() else {
             return step.effects;
         };
         self.counters.received(heard.as_ref().map_or(ClientKind::Invalid, |request| request.message.kind()));
@@ -258,7 +261,7 @@ impl Switchboard {
     /// Closes the sockets of clients whose addresses are such, and ends their sessions.
     pub fn remove(&mut self, such: impl Fn(IpAddr) -> bool, now: Now, rng: &mut dyn RngCore) -> Vec<Effect> {
         let mut step = Step { effects: Vec::new(), now, rng };
-        let removed = self.sockets.iter().filter(|(_, socket)| such(socket.visit.ip));
+        let removed = self.sockets.iter().filter(|(_, socket)| such(socket.from));
         for (id, socket) in removed.map(|(id, socket)| (*id, *socket)).collect::<Vec<_>>() {
             if let Some(session) = socket.session {
                 self.end(session, LeaveReason::Kicked, &mut step);

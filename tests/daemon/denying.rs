@@ -49,6 +49,16 @@ fn refused(daemon: &Daemon) -> (u64, u64) {
     (observed.relay.ignored["denied"], observed.front.ended["denied"] + observed.relay.ended["denied"])
 }
 
+/// A member of the room "garden", as a reverse proxy names its address.
+fn member(daemon: &Daemon, client: (&'static str, &'static str)) -> WebSocket {
+    let mut headers = headers(SITE);
+    headers.push(client);
+    let mut socket = WebSocket::try_open(Http::of(daemon), &headers).unwrap();
+    socket.ask(json!({"t": "hello", "v": [1]}));
+    assert_eq!(socket.ask(json!({"t": "join", "room": "garden"}))["t"], "joined");
+    socket
+}
+
 /// Checks that clients of the networks are refused, and their neighbours served.
 fn check(daemon: &Daemon) {
     let (datagrams, connections) = refused(daemon);
@@ -82,15 +92,8 @@ fn what_a_network_has_ends_when_it_is_denied_by_a_reload() {
     over_udp.allocate();
     over_tcp.allocate();
     neighbour.allocate();
-    let member = |client| {
-        let mut headers = headers(SITE);
-        headers.push(client);
-        let mut socket = WebSocket::try_open(Http::of(&daemon), &headers).unwrap();
-        socket.ask(json!({"t": "hello", "v": [1]}));
-        assert_eq!(socket.ask(json!({"t": "join", "room": "garden"}))["t"], "joined");
-        socket
-    };
-    let (mut denied, mut other) = (member(DENIED_BEHIND_A_PROXY), member(NEIGHBOUR_BEHIND_A_PROXY));
+    let [mut denied, mut other] =
+        [DENIED_BEHIND_A_PROXY, NEIGHBOUR_BEHIND_A_PROXY].map(|client| member(&daemon, client));
 
     daemon.reload(&config(PORTS, networks())).unwrap();
 
@@ -104,4 +107,18 @@ fn what_a_network_has_ends_when_it_is_denied_by_a_reload() {
 
     daemon.reload(&config(PORTS, Vec::new())).unwrap();
     Client::of(&daemon, DENIED).allocate();
+}
+
+/// Limits count a whole /64 as one client.
+#[test]
+fn one_address_of_an_ipv6_network_can_be_denied_and_the_others_stay() {
+    const PORTS: &str = "37000-37009";
+    let daemon = start(PORTS, Vec::new());
+    let [mut denied, mut other] =
+        ["2001:db8:1::7", "2001:db8:1::8"].map(|client| member(&daemon, ("X-Forwarded-For", client)));
+
+    daemon.reload(&config(PORTS, vec!["2001:db8:1::7/128".parse().unwrap()])).unwrap();
+
+    assert_eq!(denied.end().0, Some(4403));
+    assert_eq!(other.hear_of("peer_left")["reason"], "kicked");
 }
