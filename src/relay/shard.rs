@@ -215,7 +215,7 @@ impl Shard {
                 return Ok(());
             }
             self.retry_accepting(now);
-            self.keep_some_clients();
+            self.keep_some_clients(now.moment);
             self.read_listeners(now);
             self.read_direct(now);
             self.read_streams(now);
@@ -228,6 +228,7 @@ impl Shard {
             self.end_orphans(now);
             self.release_listeners(now);
             self.ports.reap();
+            self.look_for_ended(now.moment);
             self.direct.reap();
         }
     }
@@ -241,7 +242,12 @@ impl Shard {
             return Some(Duration::ZERO);
         }
         let rare = self.starved.0.min(self.listeners.look_at());
-        let deadlines = [self.engine.next_deadline(), self.streams.next_deadline(), Some(rare)];
+        let deadlines = [
+            self.engine.next_deadline(),
+            self.streams.next_deadline(),
+            self.direct.next_deadline(),
+            Some(rare),
+        ];
         let deadline = deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)?;
         Some(deadline.since(self.clock.now().moment))
     }

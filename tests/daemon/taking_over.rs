@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::support::daemon::{Client, config_text, peer};
-use crate::support::process::Process;
+use crate::support::process::{Process, file};
 use crate::support::session::Turn;
 use crate::support::stream::{Client as Stream, eventually, padded_channel_data};
 use crate::support::stun::{LIFETIME, REFRESH, channel_data};
@@ -16,12 +16,15 @@ const CHANNEL: u16 = 0x4000;
 const CALLS: usize = 24;
 const PACKETS_MIN: u64 = 10;
 
-/// A daemon that listens here, and may take these addresses over.
-fn daemon(name: &str, ports: &str, udp: SocketAddr, tcp: SocketAddr) -> Process {
-    let config = config_text(ports, &[&udp.to_string()])
+/// The configuration of a daemon that listens here, and may take these addresses over.
+fn config(ports: &str, udp: SocketAddr, tcp: SocketAddr) -> String {
+    config_text(ports, &[&udp.to_string()])
         .replace("tcp = [\"127.0.0.1:0\", \"[::1]:0\"]", &format!("tcp = [\"{tcp}\"]\ntakeover = true"))
-        .replace("threads = 2", "threads = 2\ndrain_timeout = \"1h\"");
-    Process::start(name, &config)
+        .replace("threads = 2", "threads = 2\ndrain_timeout = \"1h\"")
+}
+
+fn daemon(name: &str, ports: &str, udp: SocketAddr, tcp: SocketAddr) -> Process {
+    Process::start(name, &config(ports, udp, tcp))
 }
 
 /// A peer that sends everything back, until the test ends.
@@ -136,12 +139,32 @@ fn no_packet_is_lost_over_ipv6() {
 }
 
 #[test]
+fn a_client_whose_allocation_is_ended_for_it_belongs_to_the_next_daemon() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let text = config("24320-24339", any, any);
+    let old = Process::start("silent-old.toml", &text);
+    let [mut silent, mut other] =
+        ["127.0.9.7", "127.0.8.7"].map(|ip| Client::to(old.udp[0], ip.parse().unwrap()));
+    silent.allocate();
+    other.allocate();
+    old.signal("TERM");
+    old.line("another daemon may take over the listen addresses");
+    assert!(is_kept(&silent) && is_kept(&other));
+
+    file("silent-old.toml", &(text + "[clients]\ndeny = [\"127.0.9.0/24\"]\n"));
+    old.hang_up();
+
+    eventually("the old daemon lets go of the client", || !is_kept(&silent));
+    assert!(is_kept(&other));
+}
+
+#[test]
 fn a_daemon_that_serves_is_not_taken_over() {
     let any = "127.0.0.1:0".parse().unwrap();
     let old = daemon("serving-old.toml", "24300-24309", any, any);
     let config =
         config_text("24310-24319", &[&old.udp[0].to_string()]).replace("udp =", "takeover = true\nudp =");
-    let config = crate::support::process::file("serving-new.toml", &config);
+    let config = file("serving-new.toml", &config);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hairpin"));
     let output = command.args(["--config", &config]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mio::{Interest, Registry};
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::clock::Now;
+use crate::clock::{Moment, Now};
 use crate::journal::shown;
 use crate::metrics::SocketKind;
 use crate::relay::address::{ClientPath, DirectId, ListenerId, Via};
@@ -30,6 +31,8 @@ pub(super) struct Direct {
     readable: Ready<DirectId>,
     /// The sockets whose allocations have ended. What waits to be sent by them goes first.
     ended: Vec<DirectId>,
+    /// When to look for such sockets; `None` while there are no sockets.
+    look_at: Option<Moment>,
     /// The clients that are still to be given a socket.
     waiting: Vec<ClientPath>,
     kept: Kept,
@@ -50,11 +53,19 @@ const MADE_A_ROUND: usize = 32;
 /// Sockets that are read between two reads of the listeners, and datagrams that each may deliver in that time.
 const READ_A_ROUND: usize = 16;
 const TURN: usize = 16;
+/// How often sockets are looked for whose allocations have ended. Until such a socket is closed, what its client sends does
+/// not reach the other process.
+const LOOKING: Duration = Duration::from_secs(1);
 
 impl Direct {
     /// Whether a shard must not wait for events: there is more to do.
     pub(super) fn is_busy(&self) -> bool {
         !self.waiting.is_empty() || !self.readable.is_empty()
+    }
+
+    /// When there is something to do next.
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.look_at
     }
 
     /// A socket has an event.
@@ -126,11 +137,15 @@ impl Shard {
     }
 
     /// Gives some of the waiting clients their sockets.
-    pub(super) fn keep_some_clients(&mut self) {
+    pub(super) fn keep_some_clients(&mut self, now: Moment) {
         let direct = &mut self.direct;
         let some = direct.waiting.len().saturating_sub(MADE_A_ROUND);
         for path in direct.waiting.split_off(some) {
-            direct.open(path, self.poll.registry());
+            // The allocation may have ended since the client was put on the list.
+            if self.engine.allocations().by_path(&path).is_some() {
+                direct.open(path, self.poll.registry());
+                direct.look_at.get_or_insert(now + LOOKING);
+            }
         }
         if direct.waiting.is_empty()
             && let Some(report) = direct.report.take()
@@ -169,6 +184,19 @@ impl Shard {
                 self.direct.ended.push(id);
             }
         }
+    }
+
+    /// Finds, once in a while, the sockets whose allocations have ended though their clients sent nothing: those that have
+    /// expired, or were ended by an administrator.
+    pub(super) fn look_for_ended(&mut self, now: Moment) {
+        let direct = &mut self.direct;
+        if direct.look_at.is_none_or(|at| now < at) {
+            return;
+        }
+        let allocations = self.engine.allocations();
+        let ended = direct.by_path.iter().filter(|(path, _)| allocations.by_path(path).is_none());
+        direct.ended.extend(ended.map(|(_, id)| *id));
+        direct.look_at = (!direct.by_path.is_empty()).then(|| now + LOOKING);
     }
 
     /// Between its bind and its connect, a socket receives what other clients send, too. Their shards get it from here.
