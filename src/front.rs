@@ -10,8 +10,10 @@ mod door;
 mod handshakes;
 mod proxy_header;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -58,6 +60,12 @@ pub struct Plan {
     pub handshakes_per_ip: u32,
 }
 
+/// How long it may take until listeners are closed.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// Reports that listeners are closed, when its last copy is dropped.
+type Closed = std::sync::mpsc::Sender<Infallible>;
+
 /// An order to the front's thread.
 #[derive(Debug)]
 enum Order {
@@ -65,8 +73,8 @@ enum Order {
     Ping(Ping),
     /// Accept connections at these doors too.
     Open(Vec<Door>),
-    /// Accept no more connections at these addresses. Those that were accepted stay.
-    Close(Vec<SocketAddr>),
+    /// Close the listeners at these addresses, and report it. Accepted connections stay.
+    Close(Vec<SocketAddr>, Closed),
     /// End.
     Stop,
 }
@@ -121,9 +129,15 @@ impl Front {
         let _ = self.orders.send(Order::Open(doors));
     }
 
-    /// Accepts no more connections at these addresses. Those that were accepted stay.
+    /// Closes the listeners at these addresses, and returns when they are closed, at most a second later. Accepted connections
+    /// stay. Not to be called in a runtime, because it blocks.
     pub fn close(&self, addresses: Vec<SocketAddr>) {
-        let _ = self.orders.send(Order::Close(addresses));
+        let (open, closed) = std::sync::mpsc::channel();
+        // If the thread has ended, so have its listeners, and the order is dropped here.
+        let _ = self.orders.send(Order::Close(addresses, open));
+        if closed.recv_timeout(CLOSING) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the front is too busy to close its listeners at once");
+        }
     }
 
     /// Whether the front's thread answers within `patience`.

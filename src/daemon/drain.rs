@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::spawn_blocking;
 
 use crate::daemon::takeover::{self, Offer};
 use crate::daemon::{Addresses, Daemon, Services};
@@ -68,9 +71,9 @@ impl Daemon {
         let successor = offer.successor().await?;
         let addresses = self.addresses();
         let Addresses { tcp, tls, http, .. } = &*addresses;
-        self.services.front.close([tcp.as_slice(), tls, http].concat());
-        // The front obeys in order: when it answers, its listeners are closed.
-        self.services.front.is_alive(LOOK).await;
+        let (services, closed) = (Arc::clone(&self.services), [tcp.as_slice(), tls, http].concat());
+        // If the runtime ends, nobody waits any more.
+        let _ = spawn_blocking(move || services.front.close(closed)).await;
         tracing::info!("another daemon has taken over the listen addresses");
         drop(successor);
         Ok(())

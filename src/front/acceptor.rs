@@ -1,6 +1,7 @@
 //! Accepts connections at every door, and identifies each client's address and protocol.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,9 +26,9 @@ use crate::certificates::{Alpn, Certificates};
 use crate::clock::{Clock, Moment};
 use crate::current::Current;
 use crate::front::counters::{FrontCounters, Handshake, Identity};
-use crate::front::door::{Door, Kind};
+use crate::front::door::{BACKLOG, Door, Kind};
 use crate::front::proxy_header::Ends;
-use crate::front::{Handshakes, Order, proxy_header};
+use crate::front::{Closed, Handshakes, Order, proxy_header};
 use crate::http::connection::{self, Protocol};
 use crate::journal::cause::Cause;
 use crate::journal::{Journal, shown};
@@ -101,9 +102,12 @@ impl Acceptor {
                                 tracing::error!(%error, "cannot wait for connections at a new address");
                             }
                         },
-                        Some(Order::Close(addresses)) => {
-                            addresses.iter().for_each(|address| drop(open.remove(address)));
-                        }
+                        Some(Order::Close(addresses, closed)) => for address in addresses {
+                            if let Some(door) = open.remove(&address) {
+                                // If its task has ended, it is closed already.
+                                let _ = door.send(closed.clone());
+                            }
+                        },
                         Some(Order::Stop) | None => return Ok(()),
                     },
                     Some(ended) = duties.join_next() => match ended {
@@ -116,12 +120,12 @@ impl Acceptor {
         })
     }
 
-    /// Accepts connections at a door, until its sender is dropped.
+    /// Accepts connections at a door, until its sender is used.
     fn open(
         self: &Arc<Self>,
         Door { socket, kind }: Door,
         duties: &mut JoinSet<()>,
-        open: &mut HashMap<SocketAddr, oneshot::Sender<()>>,
+        open: &mut HashMap<SocketAddr, oneshot::Sender<Closed>>,
     ) -> io::Result<()> {
         let address = socket.local_addr()?;
         let (close, closing) = oneshot::channel();
@@ -141,46 +145,70 @@ impl Acceptor {
         }
     }
 
-    /// Accepts connections at one door until it is closed. Connections that wait then are accepted first.
-    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind, mut closing: oneshot::Receiver<()>) {
+    /// Accepts connections at one door until it is closed.
+    async fn accept(self: Arc<Self>, listener: TcpListener, kind: Kind, closing: oneshot::Receiver<Closed>) {
+        let closed = tokio::select! {
+            biased;
+            closed = closing => closed,
+            never = self.accept_all(&listener, &kind) => match never {},
+        };
+        if let Err(error) = self.accept_last(listener, &kind) {
+            tracing::debug!(%error, "connections that waited at a closed listener are lost");
+        }
+        drop(closed);
+    }
+
+    /// Accepts connections.
+    async fn accept_all(self: &Arc<Self>, listener: &TcpListener, kind: &Kind) -> Infallible {
         let exhausted = Notice::new();
         loop {
-            let accepted = tokio::select! {
-                biased;
-                accepted = listener.accept() => accepted,
-                _ = &mut closing => return,
-            };
-            match accepted {
-                Ok((socket, from)) => {
-                    // A proxy's own address is not limited: its clients are counted when their addresses are known.
-                    let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, &kind));
-                    if ip.is_some_and(|ip| self.denied.get().contains(ip)) {
-                        self.refuse(from, Ending::Denied);
-                        continue;
-                    }
-                    let now = self.clock.now().moment;
-                    let Ok(permit) = self.admission.admit(ip, now) else {
-                        if let Some(ip) = ip {
-                            self.journal.refused(ip, Cause::ConnectionLimit, None, now);
-                        }
-                        self.refuse(from, Ending::Crowded);
-                        continue;
-                    };
-                    let (acceptor, kind) = (Arc::clone(&self), kind.clone());
-                    tokio::spawn(async move { acceptor.welcome(socket, from, permit, &kind).await });
-                }
+            match listener.accept().await {
+                Ok((socket, from)) => self.admit(socket, from, kind),
                 Err(error) if tcp::is_of_one_connection(&error) => {}
                 Err(error) => {
                     if let Some(times) = exhausted.due(1, self.clock.now().moment) {
                         tracing::warn!(%error, times, "cannot accept connections: raise LimitNOFILE");
                     }
-                    tokio::select! {
-                        _ = &mut closing => return,
-                        () = sleep(PAUSE) => {}
-                    }
+                    sleep(PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Accepts the connections that wait, and closes the listener, which would reset them. Clients that go on connecting
+    /// cannot keep it open.
+    fn accept_last(self: &Arc<Self>, listener: TcpListener, kind: &Kind) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        for _ in 0..BACKLOG {
+            match listener.accept() {
+                Ok((socket, from)) => {
+                    socket.set_nonblocking(true)?;
+                    self.admit(TcpStream::from_std(socket)?, from, kind);
+                }
+                Err(error) if tcp::is_of_one_connection(&error) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves a new connection, unless its client is denied or has too many.
+    fn admit(self: &Arc<Self>, socket: TcpStream, from: SocketAddr, kind: &Kind) {
+        // A proxy's own address is not limited: its clients are counted when their addresses are known.
+        let ip = Some(from.ip()).filter(|ip| !self.is_proxy(*ip, kind));
+        if ip.is_some_and(|ip| self.denied.get().contains(ip)) {
+            return self.refuse(from, Ending::Denied);
+        }
+        let now = self.clock.now().moment;
+        let Ok(permit) = self.admission.admit(ip, now) else {
+            if let Some(ip) = ip {
+                self.journal.refused(ip, Cause::ConnectionLimit, None, now);
+            }
+            return self.refuse(from, Ending::Crowded);
+        };
+        let (acceptor, kind) = (Arc::clone(self), kind.clone());
+        tokio::spawn(async move { acceptor.welcome(socket, from, permit, &kind).await });
     }
 
     /// Identifies a connection within [`FIRST_MESSAGE`], and hands it to the relay or serves it.

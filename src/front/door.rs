@@ -27,7 +27,7 @@ pub enum Kind {
 }
 
 /// At most this many connections wait to be accepted; the kernel may allow fewer.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 
 impl Door {
     /// Listens at an address.

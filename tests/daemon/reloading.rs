@@ -239,8 +239,29 @@ fn listeners_open_and_close_and_connections_stay() {
     assert_eq!(site.daemon.addresses().http, [free]);
     assert_eq!(Http::to(free).get("/healthz").status, 200);
     assert_eq!(before.get("/healthz").status, 200, "what was open stays open");
-    eventually("the old one is closed", || TcpStream::connect(old).is_err());
+    assert!(TcpStream::connect(old).is_err(), "the old one is closed when the reload is over");
     assert_eq!(site.daemon.addresses().tcp.len(), 1);
+    for listen in [vec![], vec![free], vec![], vec![free]] {
+        assert_eq!(site.change(|config| config.http.listen = listen), ["http.listen"]);
+    }
+    site.stop();
+}
+
+#[test]
+fn a_daemon_that_drains_opens_nothing_new() {
+    let site = Site::new("23280-23289", |_| {});
+    let (before, mut wanted) = (site.daemon.addresses(), site.config.clone());
+    site.daemon.drain();
+    wanted.http.listen = vec![free_address()];
+    wanted.listen.udp = vec![UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()];
+    wanted.limits.permissions = Count::of::<1>();
+
+    let report = site.daemon.reload(&wanted).unwrap();
+
+    assert_eq!(report.changed, ["limits.permissions"]);
+    assert_eq!(report.needs_restart, ["listen.udp", "http.listen"]);
+    let after = site.daemon.addresses();
+    assert_eq!((&after.udp, &after.http), (&before.udp, &before.http));
     site.stop();
 }
 
@@ -335,9 +356,17 @@ fn certificates_and_proxies_change_for_new_connections() {
         config.listen.tls = tls;
     });
     assert_eq!(changed, ["tls.certificate", "tls.key"]);
+    assert_eq!(shown().as_ref(), Some(&first));
+
+    // No new address can be opened, because one includes the other; so the old ones stay, and with them TLS.
+    let mut wanted = site.config.clone();
+    let tcp = site.daemon.addresses().tcp[0];
+    wanted.listen.tcp = vec![SocketAddr::new([0, 0, 0, 0].into(), tcp.port())];
+    (wanted.listen.tls, wanted.tls) = Default::default();
+    let needs_restart = site.daemon.reload(&wanted).unwrap().needs_restart;
+    assert_eq!(needs_restart, ["listen.tcp", "listen.tls", "tls.certificate", "tls.key"]);
     assert_eq!(shown(), Some(first));
 
-    let tcp = site.daemon.addresses().tcp[0];
     site.change(|config| config.listen.proxies = vec!["127.0.0.0/8".parse().unwrap()]);
     let mut bare = connect(tcp);
     bare.write_all(b"no PROXY header, but a line of some other protocol\r\n").unwrap();
@@ -449,7 +478,7 @@ fn a_hundred_reloads_leave_nothing_behind() {
     assert_eq!(after_ten, Some(count("task")), "threads");
     service.write(&service.text);
     service.process.line("the configuration was read again: changed");
-    eventually("listeners are closed", || TcpStream::connect(http).is_err());
+    assert!(TcpStream::connect(http).is_err(), "listeners are closed");
     let files = count("fd");
     service.write(&service.text.replace("listen = []", &format!("listen = [\"{http}\"]")));
     service.process.line("changed http.listen");
