@@ -57,13 +57,15 @@ impl Journal {
     /// Logs the counts of a minute that is over.
     pub fn tick(&self, now: Moment) {
         let due = self.refusals().due(now);
-        due.into_iter().for_each(write);
+        if let Some(minute) = due {
+            write(minute.report());
+        }
     }
 
     /// Logs what was counted so far.
     pub fn conclude(&self) {
-        let report = self.refusals().conclude();
-        write(report);
+        let minute = std::mem::take(&mut *self.refusals());
+        write(minute.report());
     }
 
     /// The counts are consistent between any two statements, so a panic elsewhere does no harm.

@@ -76,15 +76,15 @@ impl Refusals {
         self.unproven += 1;
     }
 
-    /// The report of the minute, if it is over.
-    pub(super) fn due(&mut self, now: Moment) -> Option<Report> {
+    /// Takes the minute out, if it is over. Another one begins with the next refusal.
+    pub(super) fn due(&mut self, now: Moment) -> Option<Self> {
         self.ends.filter(|ends| *ends <= now)?;
-        Some(self.conclude())
+        Some(std::mem::take(self))
     }
 
-    /// The report of what has been counted so far; another minute begins with the next refusal.
-    pub(super) fn conclude(&mut self) -> Report {
-        let Self { ends: _, counts, beyond, unproven } = std::mem::take(self);
+    /// The report of what has been counted. It sorts all counts, so nobody should have to wait for it.
+    pub(super) fn report(self) -> Report {
+        let Self { ends: _, counts, beyond, unproven } = self;
         let mut sums = BTreeMap::<(Cause, IpAddr), u64>::new();
         for ((client, cause), Count { times, tried }) in counts {
             let cause = if tried.len() >= MANY { cause.if_many() } else { cause };
@@ -119,19 +119,19 @@ mod tests {
         for one in all {
             refusals.add(SCHOOL, cause, Some(Tried::of(one)), at(5));
         }
-        refusals.conclude().lines.into_iter().map(|line| (line.cause, line.count)).collect()
+        refusals.report().lines.into_iter().map(|line| (line.cause, line.count)).collect()
     }
 
     #[test]
     fn a_minute_begins_with_the_first_refusal_and_is_reported_once() {
         let mut refusals = Refusals::default();
-        assert_eq!(refusals.due(at(1000)), None);
+        assert!(refusals.due(at(1000)).is_none());
         refusals.add(SCHOOL, Cause::Quota, None, at(1000));
         refusals.add(SCHOOL, Cause::Quota, None, at(1059));
-        assert_eq!(refusals.due(at(1059)), None);
+        assert!(refusals.due(at(1059)).is_none());
         let lines = vec![Line { client: SCHOOL, cause: Cause::Quota, count: 2 }];
-        assert_eq!(refusals.due(at(1060)), Some(Report { lines, ..Report::default() }));
-        assert_eq!(refusals.due(at(1200)), None);
+        assert_eq!(refusals.due(at(1060)).unwrap().report(), Report { lines, ..Report::default() });
+        assert!(refusals.due(at(1200)).is_none());
     }
 
     #[test]
@@ -162,14 +162,14 @@ mod tests {
             refusals.add(SCHOOL, Cause::WrongPassword, Some(Tried::of(name)), at(5));
         }
         let lines = vec![Line { client: SCHOOL, cause: Cause::GuessingPasswords, count: 40 }];
-        assert_eq!(refusals.conclude().lines, lines);
+        assert_eq!(refusals.report().lines, lines);
     }
 
     #[test]
     fn a_spoofed_address_is_counted_for_nobody() {
         let mut refusals = Refusals::default();
         (0..1000).for_each(|_| refusals.add_unproven(at(5)));
-        assert_eq!(refusals.due(at(65)), Some(Report { unproven: 1000, ..Report::default() }));
+        assert_eq!(refusals.report(), Report { unproven: 1000, ..Report::default() });
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         }
         assert_eq!(refusals.counts.len(), COUNTS_MAX);
 
-        let report = refusals.conclude();
+        let report = refusals.report();
 
         let lines: u64 = report.lines.iter().map(|line| line.count).sum();
         assert_eq!((report.lines.len(), lines + report.others), (LINES_MAX, 2_000_020));

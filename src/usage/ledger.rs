@@ -68,12 +68,24 @@ pub struct Adding<'a> {
 #[derive(Debug, Default)]
 struct Books {
     today: Day,
-    unwritten: Pages,
-    /// The weight of the users in `unwritten`.
-    unwritten_weight: usize,
-    carried: BTreeMap<Owner, u64>,
-    /// The weight of the users in `carried`.
-    carried_weight: usize,
+    unwritten: Unwritten,
+    carried: Carried,
+}
+
+/// What is to be written to the store.
+#[derive(Debug, Default)]
+struct Unwritten {
+    pages: Pages,
+    /// The weight of all users in it.
+    weight: usize,
+}
+
+/// What each user has carried today, in bytes.
+#[derive(Debug, Default)]
+struct Carried {
+    users: BTreeMap<Owner, u64>,
+    /// The weight of all users in it.
+    weight: usize,
 }
 
 /// The bound of each of the two tables, in bytes.
@@ -129,12 +141,11 @@ impl Ledger {
         self.stores.store(purpose.store, Ordering::Relaxed);
         self.limits.store(purpose.limit, Ordering::Relaxed);
         let mut books = self.books();
-        if !purpose.store {
-            books.take();
-        }
-        if !purpose.limit {
-            books.forget_carried();
-        }
+        let unwritten = (!purpose.store).then(|| std::mem::take(&mut books.unwritten));
+        let carried = (!purpose.limit).then(|| std::mem::take(&mut books.carried));
+        // Freeing them takes some milliseconds, for which no shard must wait.
+        drop(books);
+        drop((unwritten, carried));
     }
 
     /// Whether it is kept for anything. If not, nothing need be added.
@@ -145,7 +156,8 @@ impl Ledger {
 
     /// It is `now`. What is added from now on counts for that day.
     pub fn turn(&self, now: Unix) {
-        self.books().turn(Day::of(now));
+        let yesterday = self.books().turn(Day::of(now));
+        drop(yesterday);
     }
 
     /// Opens the ledger to add to it. All others wait until it is dropped.
@@ -158,43 +170,47 @@ impl Ledger {
     /// What `owner` has carried on the day of `now`, as far as it was added.
     #[must_use]
     pub fn carried(&self, owner: &Owner, now: Unix) -> u64 {
-        let mut books = self.books();
-        books.turn(Day::of(now));
-        books.carried.get(owner).copied().unwrap_or(0)
+        self.turn(now);
+        self.books().carried.users.get(owner).copied().unwrap_or(0)
     }
 
     /// Adds what the store says of `day`, for the limit: what users carried before the daemon was started again.
     pub fn restore(&self, day: Day, carried: impl IntoIterator<Item = (Owner, u64)>) {
-        let mut books = self.books();
-        if books.today != day {
-            return;
-        }
         for (owner, bytes) in carried {
-            books.carry(&owner, bytes);
+            // Opened for each user, so that shards need not wait for all of them.
+            let mut books = self.books();
+            if books.today == day {
+                books.carried.add(&owner, bytes);
+            }
         }
     }
 
     /// Takes out everything that is to be written.
     #[must_use]
     pub fn take(&self) -> Pages {
-        self.books().take()
+        std::mem::take(&mut self.books().unwritten).pages
     }
 
     /// Puts back what could not be written.
     pub fn give_back(&self, pages: Pages) {
-        let mut books = self.books();
-        for (day, page) in pages {
-            for (owner, used) in &page.users {
-                books.write(day, owner, *used);
+        let mut all = Unwritten::from(pages);
+        loop {
+            // Shards wait only while the two are exchanged, not while they are added up.
+            let mut books = self.books();
+            if books.unwritten.pages.is_empty() {
+                books.unwritten = all;
+                return;
             }
-            books.unwritten.entry(day).or_default().others.add(page.others);
+            let newer = std::mem::take(&mut books.unwritten);
+            drop(books);
+            all.add_all(newer.pages);
         }
     }
 
     /// How many users have something that is to be written.
     #[must_use]
     pub fn unwritten(&self) -> usize {
-        self.books().unwritten.values().map(|page| page.users.len()).sum()
+        self.books().unwritten.pages.values().map(|page| page.users.len()).sum()
     }
 
     /// The sums are right between any two statements, so a panic elsewhere does no harm.
@@ -211,72 +227,85 @@ impl Adding<'_> {
         }
         if self.purpose.store {
             let today = self.books.today;
-            self.books.write(today, owner, used);
+            self.books.unwritten.add(today, owner, used);
         }
         if self.purpose.limit {
-            self.books.carry(owner, used.bytes());
+            self.books.carried.add(owner, used.bytes());
         }
     }
 }
 
 impl Books {
-    fn turn(&mut self, day: Day) {
-        if self.today != day {
-            self.today = day;
-            self.forget_carried();
+    /// Begins `day`, if it is another one than before. Returns what users had carried, which the caller drops when the
+    /// ledger is closed.
+    fn turn(&mut self, day: Day) -> Carried {
+        if self.today == day {
+            return Carried::default();
         }
+        self.today = day;
+        std::mem::take(&mut self.carried)
     }
+}
 
-    fn forget_carried(&mut self) {
-        self.carried.clear();
-        self.carried_weight = 0;
-    }
-
-    fn take(&mut self) -> Pages {
-        self.unwritten_weight = 0;
-        std::mem::take(&mut self.unwritten)
-    }
-
-    fn write(&mut self, day: Day, owner: &Owner, used: Used) {
+impl Unwritten {
+    fn add(&mut self, day: Day, owner: &Owner, used: Used) {
         let shared = account(owner);
         let owner = shared.as_ref().unwrap_or(owner);
-        let page = self.unwritten.entry(day).or_default();
+        let page = self.pages.entry(day).or_default();
         if let Some(sum) = page.users.get_mut(owner) {
             sum.add(used);
-        } else if self.unwritten_weight + weight(owner) <= WEIGHT_MAX {
-            self.unwritten_weight += weight(owner);
+        } else if self.weight + weight(owner) <= WEIGHT_MAX {
+            self.weight += weight(owner);
             page.users.insert(owner.clone(), used);
         } else {
             page.others.add(used);
         }
     }
 
-    fn carry(&mut self, owner: &Owner, bytes: u64) {
-        if let Some(sum) = self.carried.get_mut(owner) {
+    fn add_all(&mut self, pages: Pages) {
+        for (day, page) in pages {
+            for (owner, used) in &page.users {
+                self.add(day, owner, *used);
+            }
+            self.pages.entry(day).or_default().others.add(page.others);
+        }
+    }
+}
+
+impl From<Pages> for Unwritten {
+    fn from(pages: Pages) -> Self {
+        let weight = pages.values().flat_map(|page| page.users.keys()).map(weight).sum();
+        Self { pages, weight }
+    }
+}
+
+impl Carried {
+    fn add(&mut self, owner: &Owner, bytes: u64) {
+        if let Some(sum) = self.users.get_mut(owner) {
             *sum = sum.saturating_add(bytes);
             return;
         }
         if bytes == 0 {
             return;
         }
-        if self.carried_weight + weight(owner) > WEIGHT_MAX {
+        if self.weight + weight(owner) > WEIGHT_MAX {
             self.forget_a_quarter();
         }
-        self.carried_weight += weight(owner);
-        self.carried.insert(owner.clone(), bytes);
+        self.weight += weight(owner);
+        self.users.insert(owner.clone(), bytes);
     }
 
     /// Forgets the quarter of the users who carried the least. At the bound, that is once in some ten thousand users.
     fn forget_a_quarter(&mut self) {
-        let mut all: Vec<u64> = self.carried.values().copied().collect();
+        let mut all: Vec<u64> = self.users.values().copied().collect();
         if all.is_empty() {
             return;
         }
         let quarter = all.len() / 4;
         let (_, least, _) = all.select_nth_unstable(quarter);
         let least = *least;
-        self.carried.retain(|_, bytes| *bytes > least);
-        self.carried_weight = self.carried.keys().map(weight).sum();
+        self.users.retain(|_, bytes| *bytes > least);
+        self.weight = self.users.keys().map(weight).sum();
     }
 }
 
@@ -440,8 +469,8 @@ mod tests {
         }
         ledger.add([(&tag("shop.0"), bytes(1)), (&tag("shop.new"), bytes(1))]);
 
-        assert!(ledger.books().unwritten_weight <= WEIGHT_MAX && ledger.unwritten() < most);
-        assert!(ledger.books().carried_weight <= WEIGHT_MAX && ledger.books().carried.len() < most);
+        assert!(ledger.books().unwritten.weight <= WEIGHT_MAX && ledger.unwritten() < most);
+        assert!(ledger.books().carried.weight <= WEIGHT_MAX && ledger.books().carried.users.len() < most);
         let page = ledger.take().remove(&Day::of(NOON)).unwrap();
         assert_eq!(page.users[&tag("shop.0")], bytes(2), "who is known has a row of their own");
         let sum: u64 = page.users.values().map(Used::bytes).sum();
