@@ -16,7 +16,7 @@ mod plan;
 mod store;
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -41,25 +41,35 @@ pub struct Usage {
     threads: Threads,
 }
 
-/// How long [`Usage::stop`] waits for the last write. A file system may hang.
+/// How long [`Usage::start`] waits until the store is open. A file system may hang.
+const START_PATIENCE: Duration = Duration::from_secs(3);
+/// How long [`Usage::stop`] waits for the last write.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Usage {
     /// Opens the store of `plan`, if it has one, and reads what users have carried today. If the store cannot be used, the
-    /// log says so, and it is tried again.
+    /// log says so, and it is tried again. If it does not answer, this returns without it: serving must not wait for a file
+    /// system that hangs.
     ///
     /// # Errors
     /// If the operating system refuses to create its thread.
     pub fn start(plan: Plan, clock: Clock) -> Result<Self, Denied> {
         let ledger = Arc::new(Ledger::new(plan.purpose()));
         let counted = Arc::<Counted>::default();
-        let keeper = Keeper::new(plan, Arc::clone(&ledger), Arc::clone(&counted), clock.now());
+        let (kept, counts) = (Arc::clone(&ledger), Arc::clone(&counted));
         let (orders, inbox) = channel();
+        let (opened, opening) = channel();
         let threads = Threads::default();
         threads.spawn("usage".to_owned(), move || {
+            let keeper = Keeper::new(plan, kept, counts, clock.now());
+            // If the receiver is gone, nobody waits any more.
+            let _ = opened.send(());
             keeper.run(&inbox, clock);
             Ok(())
         })?;
+        if opening.recv_timeout(START_PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the store of usage does not answer: the daemon serves without it until it does");
+        }
         Ok(Self { orders, ledger, counted, clock, threads })
     }
 

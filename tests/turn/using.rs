@@ -183,3 +183,19 @@ fn a_ledger_that_is_kept_for_nothing_is_told_nothing() {
     client.refresh(&mut world, Some(0));
     assert!(taken(&world).is_empty());
 }
+
+#[test]
+fn what_a_session_used_before_a_reload_keeps_the_ledger_is_never_told() {
+    let mut world = World::new();
+    let mut client = world.client("203.0.113.1:5000", "alice");
+    client.allocate(&mut world);
+    carry(&mut world, &mut client, 5);
+    world.pass(PERIOD.as_secs());
+
+    world.usage.keep_for(Purpose { store: true, limit: true });
+    world.relayed(client.path, &channel_data(CHANNEL, &[7; 1000]));
+    world.pass(PERIOD.as_secs());
+
+    let since = Used { sessions: 0, seconds: 20, bytes_up: 1000, bytes_down: 0 };
+    assert_eq!(taken(&world), [("alice".to_owned(), since)]);
+}
