@@ -126,11 +126,16 @@ impl Quotas {
         if ledger.is_too_fast(owner, most, ip, now) {
             return Err(Refusal::AllocationRate);
         }
+        let total = limits.allocations as usize;
+        if ledger.total > total {
+            // The limit was lowered. Evicting one would end it and make no room.
+            return Err(Refusal::ServerQuota);
+        }
         if let Err(refusal) = ledger.room(owner, most, ip) {
             let idle = ledger.idle_near(owner, ip, refusal, now).ok_or(refusal)?;
             ledger.evict_for(&idle, owner, most, ip)?;
         }
-        if ledger.total >= limits.allocations as usize {
+        if ledger.total >= total {
             let idle = ledger.spare(owner, ip, now).ok_or(Refusal::ServerQuota)?;
             ledger.evict(&idle);
         }
@@ -397,6 +402,11 @@ mod tests {
         quotas.apply(settings(Limits { configured: of_user(9), allocations: 2, ..generous() }));
         assert_eq!(quotas.admit(&tag("alice"), CAFE, at(0)).unwrap_err(), Refusal::ServerQuota);
         assert_eq!(quotas.total(), 2);
+        quotas.apply(settings(Limits { allocations: 1, ..generous() }));
+        for second in [300, 400] {
+            assert_eq!(quotas.admit(&tag("bob"), CAFE, at(second)).unwrap_err(), Refusal::ServerQuota);
+        }
+        assert!(held.iter().all(|lease| !lease.is_evicted()), "idle ones neither, as above");
     }
 
     #[test]
