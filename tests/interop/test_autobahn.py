@@ -15,7 +15,7 @@ import servers
 
 pytestmark = pytest.mark.hairpin_only
 
-ECHO = servers.ROOT / "target/debug/examples/websocket_echo"  # cargo test builds it
+ECHO = servers.ROOT / "target/debug/examples/websocket_echo"
 LIBRARY = servers.ROOT / "target/autobahn"
 RUN = f"import site; site.addsitedir({str(LIBRARY)!r}); from autobahntestsuite.wstest import run; run()"
 LIMIT = 120
@@ -38,6 +38,7 @@ def cases(tmp_path_factory):
     python = python2()
     if not python:
         pytest.skip("there is no Python 2.7, which Autobahn needs: pyenv install 2.7.18")
+    subprocess.run(["cargo", "build", "--quiet", "--example", ECHO.name], cwd=servers.ROOT, check=True)
     directory = tmp_path_factory.mktemp("autobahn")
     install(python)
     port = servers.free_port()
