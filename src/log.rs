@@ -5,6 +5,7 @@
 //! neither fill a disk nor stall a thread that relays.
 
 mod bound;
+mod priority;
 mod queue;
 mod writer;
 
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, Full, Json, Writer as Buffer};
 use tracing_subscriber::fmt::{self, FmtContext, FormatEvent, FormatFields, MakeWriter};
@@ -69,8 +70,10 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
     let (levels, handle) = reload::Layer::new(levels(config.level));
     let json = Arc::new(AtomicBool::new(config.format == LogFormat::Json));
     let gate = Gate { bound, queue: Arc::clone(&queue), clock };
+    let lines = Lines { queue: Arc::clone(&queue), marked: priority::is_read() };
+    let last = lines.clone();
     let layer = fmt::layer()
-        .with_writer(Lines(Arc::clone(&queue)))
+        .with_writer(lines)
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
         .event_format(Bounded {
@@ -83,8 +86,7 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
     // There is one log in a process, and this is it.
     let _ = DIALS.set(Dials { levels: handle, json });
     let _ = QUEUE.set(Arc::clone(&queue));
-    let last = Arc::clone(&queue);
-    std::panic::set_hook(Box::new(move |panic| last.push(describe(panic).as_bytes())));
+    std::panic::set_hook(Box::new(move |panic| last.push(Level::ERROR, describe(panic).as_bytes())));
     Ok(Log { queue })
 }
 
@@ -109,13 +111,15 @@ fn levels(level: Level) -> Targets {
     Targets::new().with_target("hairpin", level).with_default(Level::ERROR)
 }
 
-/// Writes to standard error when there is no log (any more). Waits at most `LAST_PATIENCE`.
+/// Writes an error to standard error when there is no log (any more). Waits at most `LAST_PATIENCE`.
 pub fn last_words(text: String) {
+    let text =
+        if priority::is_read() { priority::marked(Level::ERROR, text.as_bytes()) } else { text.into_bytes() };
     let (said, heard) = mpsc::channel();
     // On a separate thread, because the write may block forever. Without a thread the message is lost.
     let speaker = thread::Builder::new().spawn(move || {
         // If standard error cannot be written, the failure cannot be reported either.
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(&text);
         let _ = said.send(());
     });
     if speaker.is_ok() {
@@ -145,14 +149,35 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     format!("thread {name:?} panicked{place}: {why}\n{backtrace}")
 }
 
-/// Writes formatted lines into the queue.
+/// Puts formatted lines into the queue.
 #[derive(Debug, Clone)]
-struct Lines(Arc<Queue>);
+struct Lines {
+    queue: Arc<Queue>,
+    /// Whether the reader wants the priority of each line.
+    marked: bool,
+}
 
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line);
-        Ok(line.len())
+/// The lines of one event, as they are formatted.
+#[derive(Debug)]
+struct Entry<'a> {
+    lines: &'a Lines,
+    level: Level,
+}
+
+impl Lines {
+    fn push(&self, level: Level, text: &[u8]) {
+        if self.marked {
+            self.queue.push(&priority::marked(level, text));
+        } else {
+            self.queue.push(text);
+        }
+    }
+}
+
+impl io::Write for Entry<'_> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.lines.push(self.level, text);
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -161,10 +186,14 @@ impl io::Write for Lines {
 }
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
+    type Writer = Entry<'a>;
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+    fn make_writer(&'a self) -> Entry<'a> {
+        Entry { lines: self, level: Level::INFO }
+    }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Entry<'a> {
+        Entry { lines: self, level: *event.level() }
     }
 }
 

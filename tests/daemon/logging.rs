@@ -47,10 +47,20 @@ fn is_served(server: SocketAddr) -> bool {
     client.exchange(&request.0).address(XOR_MAPPED_ADDRESS) == client.socket.local_addr().unwrap()
 }
 
-/// F1
+/// How many lines of the log are lost, as administrators see it.
+fn lines_lost(admin: &str) -> u64 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+    let output = command.args(["status", "--json", "--admin", admin]).output().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    status["log_lines_lost"].as_u64().unwrap()
+}
+
+/// F1, R19
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_says_later_what_it_missed() {
-    let mut process = Process::start("unread.toml", &talkative("22000-22099", "127.0.0.1:0"));
+    let admin = format!("{}.sock", file("unread", ""));
+    let config = talkative("22000-22099", "127.0.0.1:0") + &format!("[admin]\nlisten = [{admin:?}]\n");
+    let mut process = Process::start("unread.toml", &config);
     let server = process.udp[0];
     let mut client = Client::to(server, [127, 0, 0, 1].into());
     let relayed = client.allocate();
@@ -67,6 +77,7 @@ fn a_log_that_nobody_reads_stops_nothing_and_says_later_what_it_missed() {
         peer.send_to(b"down", relayed).unwrap();
         assert_eq!(client.receive(), channel_data(CHANNEL, b"down"));
     }
+    assert!(lines_lost(&admin) > 0);
     process.read_on();
     let missed = process.line("log lines were lost");
     assert!(missed.contains("WARN") && missed.contains("lost="), "{missed}");
@@ -88,6 +99,52 @@ fn what_is_lost_is_said_at_the_end_if_somebody_reads_then() {
     process.read_on();
     process.line("log lines were lost");
     assert!(process.end(END).is_some_and(|status| status.success()));
+}
+
+/// Starts a daemon that takes `stream` for the journal, and has it say an error, a warning and what is normal.
+fn three_lines(name: &str, ports: &str, stream: &str, log: &str) -> [String; 3] {
+    let script = format!("export JOURNAL_STREAM={stream}; exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_hairpin")]);
+    let good = config_text(ports, &["127.0.0.1:0"]) + log;
+    let process = Process::run(name, &good, shell);
+    file(name, &good.replace("loopback = true", "loopback = maybe"));
+    process.hang_up();
+    let error = process.line("not reloaded");
+    process.signal("USR1");
+    let warning = process.line("SIGUSR1 is ignored");
+    file(name, &good);
+    process.hang_up();
+    [error, warning, process.line("read again")]
+}
+
+/// So that `journalctl -p warning` leaves out what is normal (sd-daemon(3)).
+#[test]
+fn the_journal_is_told_the_priority_of_each_line_and_nobody_else_is() {
+    let (this, another) = ("$(stat -Lc %d:%i /proc/self/fd/2)", "1:2");
+    for (name, log, begins) in [
+        ("priorities.toml", "[log]\nformat = \"text\"\n", "2"),
+        ("priorities-json.toml", "[log]\nformat = \"json\"\n", "{"),
+    ] {
+        let lines = three_lines(name, "22940-22949", this, log);
+        for (line, priority) in lines.iter().zip(["<3>", "<4>", "<6>"]) {
+            assert!(line.strip_prefix(priority).is_some_and(|line| line.starts_with(begins)), "{line}");
+        }
+        let lines = three_lines(name, "22940-22949", another, log);
+        assert!(lines.iter().all(|line| line.starts_with(begins)), "{lines:?}");
+    }
+}
+
+/// The reason for which a start fails is an error of the journal's, too.
+#[test]
+fn the_journal_is_told_the_priority_of_the_last_words() {
+    let config = file("last-words.toml", "[listen]\nudq = []\ntcq = []\n");
+    let script = "export JOURNAL_STREAM=$(stat -Lc %d:%i /proc/self/fd/2); exec \"$0\" --config \"$1\"";
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-c", script, env!("CARGO_BIN_EXE_hairpin"), &config]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(said.lines().all(|line| line.starts_with("<3>hairpin: ")), "{said}");
 }
 
 /// Starts a daemon that says what it says to `stderr`, and waits until it serves.
