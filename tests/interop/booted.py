@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import natlab
 from notify import NotifySocket
+from scrape import Scrape
 from servers import HAIRPIN, ROOT
 from stun import Address
 from turn_client import TurnClient
@@ -136,15 +138,32 @@ class Machine:
     def cursor(self):
         """The end of the journal, for `journal`."""
         self.run("journalctl", "--sync")
-        return self._journal("--lines=1")[-1]["__CURSOR"]
+        seconds, micros = divmod(int(self._journal("--lines=1")[-1]["__REALTIME_TIMESTAMP"]) + 1, 1_000_000)
+        return f"@{seconds}.{micros:06}"
 
-    def journal(self, after=None):
+    def journal(self, after=None, priority="debug"):
         """The unit's entries in the journal: what the daemon logged, and what systemd says of it."""
-        return self._journal(f"--unit={UNIT}", *([f"--after-cursor={after}"] if after else []))
+        # not --after-cursor: in systemd 252 it leaves out the first entry if that of the cursor is of another unit
+        return self._journal(f"--unit={UNIT}", f"--priority={priority}", *([f"--since={after}"] if after else []))
 
-    def logged(self, after=None):
-        """What the daemon itself logged."""
-        return [entry["MESSAGE"] for entry in self.journal(after) if entry["SYSLOG_IDENTIFIER"] == "hairpin"]
+    def logged(self, after=None, priority="debug"):
+        """What the daemon itself logged, of this priority or a higher one."""
+        return [entry["MESSAGE"] for entry in self.journal(after, priority) if entry["SYSLOG_IDENTIFIER"] == "hairpin"]
+
+    def metric(self, name, **labels):
+        """The value of a metric of the daemon."""
+        admin = Path("/proc", self._first_process(), "root/run/hairpin/admin.sock")
+        return Scrape(admin).total(name, **labels)
+
+    @contextmanager
+    def stopped(self, unit):
+        """The main process of a unit does nothing meanwhile. What then needs it must not be asked for."""
+        process = self.systemctl("show", unit, "--property=MainPID", "--value").stdout.strip()
+        self.run("sh", "-c", f"kill -s STOP {process}")
+        try:
+            yield
+        finally:
+            self.run("sh", "-c", f"kill -s CONT {process}")
 
     @contextmanager
     def drop_in(self, text):
@@ -189,14 +208,19 @@ class Machine:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(patience)
-        self.process.kill()
-        self.process.wait()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+            # with it goes the whole container
+            os.kill(int(self._first_process()), signal.SIGKILL)
 
     def _wait_until_booted(self):
         try:
             self.notify.wait_for("READY=1", BOOT_LIMIT, lambda: self.process.poll() is None)
         except TimeoutError as error:
             raise RuntimeError("\n".join([f"the container has not booted: {error}", *self._console_lines()])) from None
+        # nspawn goes on telling what the container does. It would wait for us to read that, and heed no signal meanwhile.
+        self.notify.close()
 
     def _first_process(self):
         """The container's first process, by its number on this machine."""
@@ -211,6 +235,14 @@ def readme_commands():
     text = (ROOT / "README.md").read_text()
     found = re.search(r"\*\*Build and install\*\*.*?```sh\n(.*?)```", text, re.DOTALL)
     assert found, "the README no longer has the step that this test runs"
+    return found[1]
+
+
+def update_commands():
+    """The commands of docs/operating.md, "An update without a gap"."""
+    text = (ROOT / "docs/operating.md").read_text()
+    found = re.search(r"### An update without a gap\n.*?```sh\n(.*?)```", text, re.DOTALL)
+    assert found, "the document no longer has the commands that this test runs"
     return found[1]
 
 

@@ -2,27 +2,31 @@
 
 import json
 import re
-import struct
-import threading
+import socket
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
 import booted
+import natlab
 import servers
-from booted import CLIENT, UNIT, wait_until
+from booted import ADDRESS, CLIENT, UNIT, wait_until
+from flow import CHANNEL, Flow
 from turn_client import Refused
 
 pytestmark = pytest.mark.hairpin_only
 
-CHANNEL = 0x4000
 CONFIG, SECRET = "etc/hairpin/config.toml", "etc/hairpin/secret"
 ADMIN_SOCKET = "/run/hairpin/admin.sock"
+# two instances of the template unit that docs/operating.md describes
+OLD, NEW = ("hairpin@a", "/run/hairpin-a/admin.sock"), ("hairpin@b", "/run/hairpin-b/admin.sock")
+AS_HAIRPIN = ("runuser", "--user=hairpin", "--")
 CONFIGURATION_ERROR = 78  # EX_CONFIG of sysexits.h
+REFUSED = 1
 NOT_ACTIVE = 3  # what `systemctl status` returns for such a unit
 STARTED, RELOADED, STOPPED = r"hairpin \S+ serves STUN and TURN on ", r"the configuration was read again", r"stopping reason="
-SECONDS_BETWEEN_PACKETS = 0.002
 RUNS = {"ActiveState": "active", "SubState": "running"}
 
 
@@ -100,16 +104,118 @@ def test_a_reload_under_traffic_counts_for_what_is_new_and_loses_no_packet(machi
     assert machine.pid == before
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """A configuration that is not accepted: a text in place of another, and what is said of it."""
+
+    right: str
+    wrong: str
+    said: str
+
+
+MISTAKES = [
+    Mistake("[relay]", "[relay", r"config\.toml:{line}: "),
+    Mistake("realm = ", "relm = ", r"config\.toml:{line}: credentials\.relm: "),
+    Mistake("allow = []", 'allow = ["10.1.0.0/33"]', r"config\.toml:{line}: peers\.allow: .*10\.1\.0\.0/33"),
+    Mistake('"/etc/hairpin/secret"', '"/etc/shadow"', r"config\.toml:{line}: credentials\.secrets_file: .* cannot be read"),
+]
+
+
 def test_a_reload_of_an_invalid_configuration_changes_nothing_and_the_journal_has_its_line(machine):
-    before, began = machine.pid, machine.cursor()
-    config, line = invalid(machine)
-    with traffic(machine) as flow, machine.changed(CONFIG, config):
-        machine.systemctl("reload", UNIT, check=False)
-        logs(machine, began, rf"not reloaded.*config\.toml:{line}: .*relm")
-        flow.goes_on()
+    before, bad = machine.pid, machine.metric("hairpin_reloads_total", outcome="bad")
+    with traffic(machine) as flow:
+        for number, mistake in enumerate(MISTAKES, 1):
+            began = machine.cursor()
+            config, line = with_mistake(machine, mistake)
+            with machine.changed(CONFIG, config):
+                machine.systemctl("reload", UNIT, check=False)
+                logs(machine, began, "not reloaded.*" + mistake.said.format(line=line))
+                checked = machine.run(*AS_HAIRPIN, "hairpin", "check-config", f"/{CONFIG}", check=False)
+
+            flow.goes_on()
+            assert len(machine.logged(began, priority="err")) == 1
+            assert machine.metric("hairpin_reloads_total", outcome="bad") == bad + number
+            assert checked.returncode == CONFIGURATION_ERROR, mistake
+            assert re.search(mistake.said.format(line=line), checked.stderr), checked.stderr
 
     assert flow.lost() == []
     assert machine.pid == before
+
+
+def test_a_reload_that_wants_a_port_of_another_program_changes_nothing_and_the_journal_names_it(machine):
+    before, began = machine.pid, machine.cursor()
+    config = (machine.root / CONFIG).read_text()
+    with traffic(machine) as flow, listener(machine) as taken:
+        wanted = config.replace('tcp = ["0.0.0.0:3478"', f'tcp = ["{taken}", "0.0.0.0:3478"')
+        with machine.changed(CONFIG, wanted.replace("allocations_per_user = 100", "allocations_per_user = 2")):
+            machine.systemctl("reload", UNIT, check=False)
+            logs(machine, began, rf"not reloaded.*config\.toml:\d+: listen\.tcp: .*{re.escape(taken)}")
+            flow.goes_on()
+        # nothing of it is in force
+        with client(machine) as third:
+            third.allocate()
+            third.end()
+
+    assert flow.lost() == []
+    assert len(machine.logged(began, priority="err")) == 1
+    assert machine.pid == before
+
+
+def test_hairpin_reload_says_what_has_changed(machine):
+    config = (machine.root / CONFIG).read_text()
+    with machine.changed(CONFIG, config.replace("allocations_per_user = 100", "allocations_per_user = 2")):
+        assert machine.run("hairpin", "reload").stdout == "changed: limits.allocations_per_user\n"
+        assert machine.run("hairpin", "reload").stdout == "changed: nothing\n"
+    broken, line = with_mistake(machine, MISTAKES[1])
+    with machine.changed(CONFIG, broken):
+        refused = machine.run("hairpin", "reload", check=False)
+        assert refused.returncode == REFUSED
+        assert re.search(MISTAKES[1].said.format(line=line), refused.stderr), refused.stderr
+
+    assert machine.run("hairpin", "reload").stdout == "changed: limits.allocations_per_user\n"
+
+
+def test_hairpin_drain_refuses_new_clients_and_ends_the_service_after_the_last_call(machine):
+    with traffic(machine) as flow:
+        assert machine.run("hairpin", "drain").stdout.startswith("draining: 2 allocations go on")
+
+        assert json.loads(machine.run("hairpin", "status", "--json").stdout)["lifecycle"] == "draining"
+        with client(machine) as late, pytest.raises(Refused, match="508"):
+            late.allocate()
+        flow.goes_on()
+
+    assert flow.lost() == []
+    ended = {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
+    wait_until(lambda: machine.show(*ended) == ended, 5, "systemd has seen it end")
+
+
+def test_an_update_as_the_documentation_says_loses_no_packet_and_the_new_instance_serves_new_clients(machine):
+    config = (machine.root / CONFIG).read_text()
+    machine.systemctl("stop", UNIT)
+    with machine.changed(CONFIG, config.replace("takeover = false", "takeover = true")), instances(machine):
+        (old, old_admin), (new, new_admin) = OLD, NEW
+        began = machine.cursor()
+        machine.systemctl("enable", "--now", old)
+        with traffic(machine) as flow:
+            flow.goes_on()
+
+            machine.run("sh", "-c", f"set -e\n{booted.update_commands()}")
+
+            flow.goes_on()
+            with client(machine) as late:
+                late.allocate()
+                assert [allocations(machine, admin) for admin in (old_admin, new_admin)] == [2, 1]
+                late.end()
+            flow.goes_on()
+
+        assert flow.lost() == []
+        wait_until(lambda: state(machine, "is-active", old) == "inactive", 5, "the old one ends after its last call")
+        assert [state(machine, "is-enabled", name) for name in (old, new)] == ["disabled", "enabled"]
+        with client(machine) as later:
+            later.allocate()
+            later.end()
+        log = machine.run("journalctl", "--unit=hairpin@*", "--output=cat", f"--since={began}").stdout
+        assert len(re.findall(STARTED, log)) == 2, log
 
 
 @pytest.mark.parametrize("machine", ["trixie"], indirect=True)
@@ -171,8 +277,43 @@ def test_the_journal_has_a_line_for_the_start_one_for_the_reload_and_no_address_
     assert not matching(re.escape(CLIENT), lines), lines
 
 
+def test_journalctl_shows_what_needs_attention_and_leaves_out_what_is_normal(machine):
+    began = machine.cursor()
+    config, _ = with_mistake(machine, MISTAKES[1])
+    with machine.changed(CONFIG, config):
+        machine.systemctl("reload", UNIT, check=False)
+        logs(machine, began, "not reloaded")
+    machine.signal("USR1")
+    machine.systemctl("reload", UNIT)
+    logs(machine, began, RELOADED)
+
+    warnings, errors = (machine.logged(began, priority) for priority in ("warning", "err"))
+    assert [len(matching("not reloaded", lines)) for lines in (warnings, errors)] == [1, 1]
+    assert [len(matching("SIGUSR1 is ignored", lines)) for lines in (warnings, errors)] == [1, 0]
+    assert len(warnings) == 2, warnings
+    # the marks are for journald alone
+    assert not matching(r"^<\d>", machine.logged(began))
+
+
+@pytest.mark.parametrize("machine", ["bookworm"], indirect=True)
+def test_a_journald_that_has_stopped_costs_lines_of_the_log_and_no_packet(machine):
+    config = (machine.root / CONFIG).read_text().replace('level = "info"', 'level = "debug"')
+    config = re.sub(r"(allocations_per_(?:user|ip)) = \S+", r"\1 = 10000", config)
+    began = machine.cursor()
+    with machine.changed(CONFIG, config):
+        machine.systemctl("reload", UNIT)
+        logs(machine, began, RELOADED)
+        with traffic(machine) as flow, machine.stopped("systemd-journald.service"):
+            wait_until(lambda: talk(machine) and lost_lines(machine) > 0, 20, "more is logged than can wait")
+            flow.goes_on()
+
+        logs(machine, began, "log lines were lost")
+        assert flow.lost() == []
+    machine.systemctl("reload", UNIT)
+
+
 def test_an_invalid_configuration_is_not_tried_again_and_status_shows_its_line(machine):
-    config, line = invalid(machine)
+    config, line = with_mistake(machine, MISTAKES[1])
     with machine.changed(CONFIG, config):
         assert machine.systemctl("restart", UNIT, check=False).returncode != 0
 
@@ -213,10 +354,11 @@ def logs(machine, began, pattern):
     wait_until(lambda: matching(pattern, machine.logged(began)), 5, f"it logs {pattern}")
 
 
-def invalid(machine):
+def with_mistake(machine, mistake):
     """The machine's configuration with a mistake, and its line."""
     config = (machine.root / CONFIG).read_text()
-    return config.replace("realm = ", "relm = ", 1), 1 + config[: config.index("realm = ")].count("\n")
+    at = config.index(f"\n{mistake.right}") + 1 if mistake.right[0] != '"' else config.index(mistake.right)
+    return config[:at] + mistake.wrong + config[at + len(mistake.right) :], 1 + config[:at].count("\n")
 
 
 def client(machine, secret=None):
@@ -234,6 +376,56 @@ def answers(machine, wait=1):
             return False
 
 
+def state(machine, question, unit):
+    """What `systemctl is-active` and its like say."""
+    return machine.systemctl(question, unit, check=False).stdout.strip()
+
+
+def allocations(machine, admin):
+    """Live allocations of the instance with this admin socket."""
+    return sum(json.loads(machine.run("hairpin", "status", "--json", "--admin", admin).stdout)["relay"]["allocations"])
+
+
+def lost_lines(machine):
+    return machine.metric("hairpin_log_lines_lost_total")
+
+
+def talk(machine):
+    """Has the daemon log about a megabyte, at the level debug."""
+    secret = (machine.root / SECRET).read_text().strip()
+    with machine.client(*servers.credential(tag="\x7f" * 480, secret=secret)) as client:
+        for _ in range(160):
+            client.allocate()
+            client.end()
+    return True
+
+
+@contextmanager
+def listener(machine):
+    """Another program of this machine that listens at a TCP port; its address as the configuration writes it."""
+    with natlab.inside(machine.network):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with sock:
+        sock.bind((ADDRESS, 0))
+        sock.listen()
+        yield f"{ADDRESS}:{sock.getsockname()[1]}"
+
+
+@contextmanager
+def instances(machine):
+    """The template unit, as docs/operating.md describes it."""
+    units = machine.root / "etc/systemd/system"
+    template = units / "hairpin@.service"
+    template.write_text((units / UNIT).read_text().replace("RuntimeDirectory=hairpin\n", "RuntimeDirectory=hairpin-%i\n"))
+    machine.systemctl("daemon-reload")
+    try:
+        yield
+    finally:
+        machine.systemctl("disable", "--now", OLD[0], NEW[0])
+        template.unlink()
+        machine.systemctl("daemon-reload")
+
+
 @contextmanager
 def traffic(machine):
     """Two clients, of whom one sends to the other without a pause, through both of their relays."""
@@ -246,44 +438,3 @@ def traffic(machine):
             yield flow
         alice.end()
         bob.end()
-
-
-class Flow:
-    """Numbered packets from `alice` to `bob`, until it is left."""
-
-    def __init__(self, alice, bob):
-        self.alice, self.bob = alice, bob
-        self.sent, self.arrived = 0, set()
-        self.over = threading.Event()
-        self.threads = [threading.Thread(target=act) for act in (self._send, self._receive)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def goes_on(self):
-        """Waits until more packets have arrived."""
-        before = len(self.arrived)
-        wait_until(lambda: len(self.arrived) >= before + 100, 10, "a hundred more packets arrive")
-
-    def lost(self):
-        return sorted(set(range(self.sent)) - self.arrived)
-
-    def _send(self):
-        while not self.over.wait(SECONDS_BETWEEN_PACKETS):
-            self.alice.send_on_channel(CHANNEL, struct.pack("!I", self.sent))
-            self.sent += 1
-
-    def _receive(self):
-        while not self.over.is_set() or self.lost():
-            try:
-                self.arrived.add(struct.unpack("!I", self.bob.receive(1).data)[0])
-            except TimeoutError:
-                if self.over.is_set():
-                    return
