@@ -11,6 +11,7 @@ mod draining;
 mod flooding;
 mod living;
 mod logging;
+mod ports;
 mod reloading;
 mod serving;
 mod sessions;

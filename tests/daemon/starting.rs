@@ -106,6 +106,35 @@ fn the_log_says_how_many_connections_there_may_be_and_what_bounds_them() {
     }
 }
 
+/// R13
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_it_is_said_if_that_is_too_few() {
+    let raised = |ports: &str| {
+        let file = scratch("raised.toml", &config_text(ports, &["127.0.0.1:0"]));
+        let mut shell = Command::new("sh");
+        let script = "ulimit -Sn 64 && ulimit -Hn 256 && exec \"$0\" --config \"$1\"";
+        shell.args(["-c", script, env!("CARGO_BIN_EXE_hairpin"), &file]).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let mut said = String::new();
+        for line in lines.take_while(|line| !line.contains("serves STUN and TURN on ")) {
+            said += &line;
+        }
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+        assert_eq!(files.split_whitespace().take(2).collect::<Vec<_>>(), ["256", "256"]);
+        said
+    };
+    // Each port on two addresses, and a hundred files for the daemon itself.
+    assert!(!raised("20900-20909").contains("raise LimitNOFILE"));
+    let said = raised("20900-20999");
+    assert!(
+        said.contains("WARN") && said.contains("limit=256 needed=300") && said.contains("raise LimitNOFILE")
+    );
+}
+
 /// Otherwise IPv4 clients would be told that they are `::ffff:a.b.c.d`, which is no address of theirs.
 #[test]
 fn a_listener_on_all_ipv6_addresses_leaves_ipv4_alone() {

@@ -196,7 +196,7 @@ fn where_files_are_few_a_crowd_leaves_those_that_relays_need() {
 /// C11, R13: allocations may have every file that there is.
 #[test]
 fn without_open_files_the_daemon_waits_and_serves_whom_it_has() {
-    const FILES: usize = 300;
+    const FILES: usize = 256;
     let daemon = Process::start_with_files(
         "starving.toml",
         &config_text("34000-34499", &["127.0.0.1:0"]),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hairpin::clock::Unix;
 use hairpin::metrics;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::PeerAddr;
@@ -10,7 +11,7 @@ use crate::support::client::Client;
 use crate::support::stun::{
     CHANNEL_BIND, CREATE_PERMISSION, LIFETIME, MESSAGE_INTEGRITY, Message, REFRESH, REQUESTED_ADDRESS_FAMILY,
 };
-use crate::support::world::{World, path};
+use crate::support::world::{START, World, path};
 
 const V4_PEER: &str = "1.1.1.1:9000";
 const V6_PEER: &str = "[2606:4700::1111]:9000";
@@ -56,6 +57,28 @@ fn a_refresh_prolongs_from_now_and_nothing_ends_early() {
     assert_eq!(world.allocations(), 1);
     world.pass(1);
     assert_eq!((world.allocations(), world.quotas.total(), world.ports.open.len()), (0, 0, 0));
+}
+
+/// R17: of all that a client has, only its credential ends on a date.
+#[test]
+fn setting_the_wall_clock_ends_no_allocation_early_or_late_and_makes_no_nonce_stale() {
+    const HOUR: u64 = 3600;
+    const YEAR_2040: u64 = 2_208_988_800;
+    for date in [0, START - HOUR, START + HOUR, YEAR_2040] {
+        let mut world = World::new();
+        let mut client = world.client("203.0.113.1:5000", "alice");
+        let relayed = client.allocate(&mut world);
+        world.pass(100);
+
+        world.now.unix = Unix::from_secs(date);
+
+        assert_eq!(client.bind(&mut world, 0x4000, V4_PEER), None, "{date}: the nonce is not stale");
+        world.pass(499);
+        assert_eq!(world.allocations(), 1, "{date}");
+        assert!(world.arrives_on_channel(relayed, V4_PEER, 0x4000), "{date}");
+        world.pass(1);
+        assert_eq!(world.allocations(), 0, "{date}");
+    }
 }
 
 #[test]
