@@ -127,7 +127,7 @@ fn each(
         match bind(*address) {
             Ok(actual) => bound.push(Bound { wanted: *address, actual }),
             Err(error) if is_family_missing(*address, &error) && among > 1 => {
-                tracing::warn!(%address, "this machine has no IPv6; serving only IPv4");
+                tracing::warn!(key, %address, "this machine has no IPv6; serving only IPv4");
             }
             Err(error) => return Err(StartError::Listen(key, *address, error)),
         }

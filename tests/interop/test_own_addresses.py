@@ -1,9 +1,6 @@
 """No client reaches the server's own machine or its neighbours, whatever its addresses become, but what is opened."""
 
-import ctypes
-import platform
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -13,6 +10,7 @@ import pytest
 
 import natlab
 import servers
+from deny_family import deny_family
 from natlab import Lab
 from stun import Address
 from turn_client import DEFAULT_WAIT, TCP, Refused, TurnClient
@@ -277,32 +275,7 @@ def test_a_server_that_cannot_know_its_addresses_does_not_start(tmp_path):
     (tmp_path / "config.toml").write_text(servers.Plan().hairpin_config())
     command = [servers.HAIRPIN, "--config", tmp_path / "config.toml"]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=10, preexec_fn=_deny_netlink)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10, preexec_fn=lambda: deny_family(socket.AF_NETLINK))
 
     assert done.returncode == EX_OSERR
     assert "cannot read this machine's own addresses" in done.stderr and "AF_NETLINK" in done.stderr
-
-
-def _deny_netlink():
-    """As systemd does by RestrictAddressFamilies: a socket of AF_NETLINK is EAFNOSUPPORT."""
-    number_of_socket = {"x86_64": 41, "aarch64": 198}[platform.machine()]
-    load, equal, answer = 0x20, 0x15, 0x06
-    allow, deny = 0x7FFF0000, 0x00050000 | 97
-    number_at, first_argument_at = 0, 16
-    program = b"".join(
-        struct.pack("HBBI", *instruction)
-        for instruction in [
-            (load, 0, 0, number_at),
-            (equal, 0, 3, number_of_socket),
-            (load, 0, 0, first_argument_at),
-            (equal, 0, 1, socket.AF_NETLINK),
-            (answer, 0, 0, deny),
-            (answer, 0, 0, allow),
-        ]
-    )
-    buffer = ctypes.create_string_buffer(program, len(program))
-    filter_ = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    no_new_privileges, set_seccomp, mode_filter = 38, 22, 2
-    assert libc.prctl(no_new_privileges, 1, 0, 0, 0) == 0
-    assert libc.prctl(set_seccomp, mode_filter, filter_, 0, 0) == 0, ctypes.get_errno()

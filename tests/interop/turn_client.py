@@ -40,7 +40,7 @@ class TurnClient:
         self.sock, self.server = sock, server
         self.username, self.password = username, password
         self.realm = self.nonce = self.key = None
-        self.mapped = self.relayed = self.all_relayed = None
+        self.mapped = self.relayed = self.all_relayed = self.address_error = None
         self.transport = transports.over(sock, server)
         self.waits = self.transport.waits
         self.waiting = deque()
@@ -91,6 +91,7 @@ class TurnClient:
         self.mapped = response.get_address(Attribute.XOR_MAPPED_ADDRESS)
         self.all_relayed = response.get_addresses(Attribute.XOR_RELAYED_ADDRESS)
         self.relayed = self.all_relayed[0]
+        self.address_error = _address_error(response.get(Attribute.ADDRESS_ERROR_CODE))
         return self.relayed
 
     def permit(self, *peers):
@@ -188,6 +189,13 @@ class TurnClient:
 def with_tls(sock):
     """TLS on a connection to the server under test, whose certificate must hold."""
     return certificate.client_context().wrap_socket(sock, server_hostname=certificate.NAME)
+
+
+def _address_error(value):
+    """RFC 8656 §18.12: the family of which there is no address, and the code that says why."""
+    if value is None:
+        return None
+    return next(family for family, number in FAMILIES.items() if number[0] == value[0]), value[2] * 100 + value[3]
 
 
 def _from_indication(message):
