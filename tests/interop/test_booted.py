@@ -27,6 +27,8 @@ CONFIGURATION_ERROR = 78  # EX_CONFIG of sysexits.h
 REFUSED = 1
 NOT_ACTIVE = 3  # what `systemctl status` returns for such a unit
 STARTED, RELOADED, STOPPED = r"hairpin \S+ serves STUN and TURN on ", r"the configuration was read again", r"stopping reason="
+SECONDS_TO_STOP = 1
+ENDED = {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
 RUNS = {"ActiveState": "active", "SubState": "running"}
 
 
@@ -185,8 +187,25 @@ def test_hairpin_drain_refuses_new_clients_and_ends_the_service_after_the_last_c
         flow.goes_on()
 
     assert flow.lost() == []
-    ended = {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0", "NRestarts": "0"}
-    wait_until(lambda: machine.show(*ended) == ended, 5, "systemd has seen it end")
+    wait_until(lambda: machine.show(*ENDED) == ENDED, 5, "systemd has seen it end")
+
+
+def test_a_stop_waits_for_the_last_call_longer_than_timeout_stop_sec(machine):
+    config = (machine.root / CONFIG).read_text().replace('drain_timeout = "0s"', 'drain_timeout = "1h"')
+    with machine.drop_in(f"[Service]\nTimeoutStopSec={SECONDS_TO_STOP}\n"), machine.changed(CONFIG, config):
+        began = machine.cursor()
+        machine.systemctl("reload", UNIT)
+        logs(machine, began, RELOADED)
+        with traffic(machine) as flow:
+            machine.systemctl("stop", "--no-block", UNIT)
+
+            too_late = time.monotonic() + 2 * SECONDS_TO_STOP
+            while time.monotonic() < too_late:
+                flow.goes_on()
+            assert machine.show("ActiveState", "SubState") == {"ActiveState": "deactivating", "SubState": "stop-sigterm"}
+
+        assert flow.lost() == []
+        wait_until(lambda: machine.show(*ENDED) == ENDED, 5, "systemd has seen it end")
 
 
 def test_an_update_as_the_documentation_says_loses_no_packet_and_the_new_instance_serves_new_clients(machine):
