@@ -1,15 +1,17 @@
 //! Holds the certificates for TLS clients, and replaces them without a restart.
 
 mod alpn;
+mod challenges;
 mod error;
 mod pair;
 mod renewal;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
@@ -17,10 +19,11 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 
 use pair::Pair;
 
-use crate::clock::{Expiry, Unix};
+use crate::clock::{Expiry, Unix, Validity};
 use crate::current::Current;
 
 pub use alpn::Alpn;
+pub use challenges::Challenges;
 pub use error::{CertificateError, Fault};
 pub use renewal::Renewal;
 pub use watch::{PERIOD, Stamps, Watch};
@@ -41,6 +44,7 @@ pub struct Files {
 pub struct Certificates {
     loaded: Mutex<Loaded>,
     current: Current<Option<Arc<ServerConfig>>>,
+    challenges: Arc<Challenges>,
 }
 
 /// What was read.
@@ -49,6 +53,18 @@ struct Loaded {
     /// The host names that must be in a certificate.
     names: Vec<String>,
     pairs: Vec<Arc<Pair>>,
+    /// The file with the certificate that an authority issues, which may come later.
+    issued: Option<PathBuf>,
+}
+
+/// The certificate that an authority has issued to this daemon.
+#[derive(Debug)]
+pub struct Issued {
+    /// When it is valid.
+    pub validity: Validity,
+    /// The certificate, without its chain.
+    pub certificate: CertificateDer<'static>,
+    pair: Arc<Pair>,
 }
 
 /// The outcome of a reload. If nothing was taken and nothing refused, nothing had changed.
@@ -80,8 +96,39 @@ impl Certificates {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let current = Current::new(server_config(&pairs));
-        Ok(Self { loaded: Mutex::new(Loaded { names: names.to_owned(), pairs }), current })
+        let loaded = Loaded { names: names.to_owned(), pairs, issued: None };
+        let challenges = Arc::default();
+        let current = Current::new(server_config(&loaded, &challenges));
+        Ok(Self { loaded: Mutex::new(loaded), current, challenges })
+    }
+
+    /// Also uses the certificate, chain and key in `file`, which an authority issues. The file may come later; until then
+    /// TLS clients are refused unless there are other certificates. A file that cannot be used is one that will be replaced.
+    #[must_use]
+    pub fn with_issued(self, file: PathBuf) -> Self {
+        {
+            let mut loaded = self.loaded();
+            loaded.pairs.extend(Pair::load(&Files::of_one(&file)).ok().map(Arc::new));
+            loaded.issued = Some(file);
+            self.current.set(server_config(&loaded, &self.challenges));
+        }
+        self
+    }
+
+    /// What answers the challenges of an authority.
+    #[must_use]
+    pub fn challenges(&self) -> &Arc<Challenges> {
+        &self.challenges
+    }
+
+    /// The certificate that an authority has issued, if there is one.
+    #[must_use]
+    pub fn issued(&self) -> Option<Issued> {
+        let loaded = self.loaded();
+        let file = loaded.issued.as_ref()?;
+        let pair = loaded.pairs.iter().find(|pair| pair.files.certificate == *file)?;
+        let certificate = pair.certified.cert.first()?.clone();
+        Some(Issued { validity: pair.validity(), certificate, pair: Arc::clone(pair) })
     }
 
     /// The TLS configuration for a new connection; `None` if there are no certificates.
@@ -100,7 +147,7 @@ impl Certificates {
     pub fn replace(&self, others: &Self) {
         let others = others.loaded().clone();
         let mut loaded = self.loaded();
-        self.current.set(server_config(&others.pairs));
+        self.current.set(server_config(&others, &self.challenges));
         *loaded = others;
     }
 
@@ -110,7 +157,16 @@ impl Certificates {
         let mut loaded = self.loaded();
         let mut reloaded = Reloaded::default();
         let mut new = loaded.pairs.clone();
-        for pair in &mut new {
+        if let Some(file) = loaded.awaited() {
+            match Pair::load(&Files::of_one(file)) {
+                Ok(pair) => {
+                    new.push(Arc::new(pair));
+                    reloaded.taken += 1;
+                }
+                Err(errors) => reloaded.refused.extend(errors),
+            }
+        }
+        for pair in &mut new[..loaded.pairs.len()] {
             match pair.successor(now) {
                 Ok(Some(successor)) => {
                     *pair = Arc::new(successor);
@@ -129,8 +185,8 @@ impl Certificates {
             reloaded.refused.extend(errors);
             return reloaded;
         }
-        self.current.set(server_config(&new));
         loaded.pairs = new;
+        self.current.set(server_config(&loaded, &self.challenges));
         reloaded
     }
 
@@ -164,11 +220,35 @@ impl Certificates {
     #[must_use]
     pub fn stamps(&self) -> Stamps {
         let loaded = self.loaded();
-        Stamps::of(loaded.pairs.iter().flat_map(|pair| [&pair.files.certificate, &pair.files.key]))
+        let named = loaded.pairs.iter().flat_map(|pair| [&pair.files.certificate, &pair.files.key]);
+        Stamps::of(named.chain(&loaded.issued))
     }
 
     fn loaded(&self) -> MutexGuard<'_, Loaded> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Files {
+    /// A file that has the certificate, its chain and its key.
+    fn of_one(file: &Path) -> Self {
+        Self { certificate: file.to_owned(), key: file.to_owned() }
+    }
+}
+
+impl Loaded {
+    /// The file with a certificate that was not there the last time.
+    fn awaited(&self) -> Option<&PathBuf> {
+        let is_new = |file: &&PathBuf| self.pairs.iter().all(|pair| pair.files.certificate != **file);
+        self.issued.as_ref().filter(is_new).filter(|file| file.exists())
+    }
+}
+
+impl Issued {
+    /// Whether it is for `name`, a host name or an IP address.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        self.pair.covers(name)
     }
 }
 
@@ -184,17 +264,19 @@ fn uncovered(pairs: &[Arc<Pair>], names: &[String]) -> Vec<CertificateError> {
     names.map(error).collect()
 }
 
-fn server_config(pairs: &[Arc<Pair>]) -> Option<Arc<ServerConfig>> {
-    if pairs.is_empty() {
+fn server_config(loaded: &Loaded, challenges: &Arc<Challenges>) -> Option<Arc<ServerConfig>> {
+    if loaded.pairs.is_empty() && loaded.issued.is_none() {
         return None;
     }
+    let pairs = loaded.pairs.clone();
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let mut config = builder
         .with_protocol_versions(VERSIONS)
         .expect("ring has cipher suites for both")
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(ByName(pairs.to_vec())));
-    config.alpn_protocols = Alpn::ALL.iter().map(|protocol| protocol.id().to_vec()).collect();
+        .with_cert_resolver(Arc::new(ByName { pairs, challenges: Arc::clone(challenges) }));
+    let offered = Alpn::ALL.iter().filter(|protocol| **protocol != Alpn::Acme || loaded.issued.is_some());
+    config.alpn_protocols = offered.map(|protocol| protocol.id().to_vec()).collect();
     // A resumed session would never get a new certificate, and the server would hold state for unauthenticated clients.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -206,16 +288,24 @@ const VERSIONS: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 /// Chooses the first certificate that covers the client's SNI. Clients with an unknown or missing SNI get the first
 /// certificate: a client that connects to an IP address and does not verify is served, and one that verifies reports it.
 #[derive(Debug)]
-struct ByName(Vec<Arc<Pair>>);
+struct ByName {
+    pairs: Vec<Arc<Pair>>,
+    challenges: Arc<Challenges>,
+}
 
 impl ByName {
     fn choose(&self, name: Option<&str>) -> Option<&Arc<Pair>> {
-        name.and_then(|name| self.0.iter().find(|pair| pair.covers(name))).or(self.0.first())
+        name.and_then(|name| self.pairs.iter().find(|pair| pair.covers(name))).or(self.pairs.first())
     }
 }
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // An authority that verifies a name offers this protocol and no other (RFC 8737 §3).
+        let is_challenge = hello.alpn().is_some_and(|mut offered| offered.all(|id| id == Alpn::Acme.id()));
+        if is_challenge {
+            return self.challenges.certificate(hello.server_name()?);
+        }
         self.choose(hello.server_name()).map(|pair| Arc::clone(&pair.certified))
     }
 }
@@ -417,7 +507,7 @@ mod tests {
             folder.pair("late", &["late.wild.example", "late.example"]),
         ];
         let certificates = Certificates::load(&files, &[]).unwrap();
-        let by_name = ByName(certificates.loaded().pairs.clone());
+        let by_name = ByName { pairs: certificates.loaded().pairs.clone(), challenges: Arc::default() };
         for (asked, chosen) in [
             (None, 0),
             (Some("first.example"), 0),
@@ -466,12 +556,22 @@ mod tests {
         name: &'static str,
         version: &'static SupportedProtocolVersion,
     ) -> Result<ClientConnection, rustls::Error> {
+        handshake_for(Alpn::Turn, server, trusted, name, version)
+    }
+
+    fn handshake_for(
+        protocol: Alpn,
+        server: &Arc<ServerConfig>,
+        trusted: &Files,
+        name: &'static str,
+        version: &'static SupportedProtocolVersion,
+    ) -> Result<ClientConnection, rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&trusted.certificate).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&[version]).unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
-        config.alpn_protocols = vec![b"stun.turn".to_vec()];
+        config.alpn_protocols = vec![protocol.id().to_vec()];
         let mut client = ClientConnection::new(Arc::new(config), name.try_into().unwrap())?;
         let mut server = ServerConnection::new(Arc::clone(server))?;
         for _ in 0..4 {
@@ -535,6 +635,49 @@ mod tests {
 
         folder.pair("a", &["a.example"]);
         assert_eq!(certificates.reload(NOW).taken, 1);
+    }
+
+    #[test]
+    fn a_certificate_that_an_authority_issues_may_come_later() {
+        let folder = Folder::new("issued");
+        let pair = folder.pair("a", &["a.example", "192.0.2.1"]);
+        let file = folder.0.join("issued.pem");
+        let certificates = Certificates::default().with_issued(file.clone());
+        let accepted = || handshake(&certificates.current().unwrap(), &pair, "a.example", &TLS13).is_ok();
+        assert!(!accepted() && certificates.issued().is_none());
+        let stamps = certificates.stamps();
+
+        let text = [&pair.certificate, &pair.key].map(|file| fs::read_to_string(file).unwrap()).concat();
+        folder.file("issued.pem", &text);
+
+        assert_ne!(certificates.stamps(), stamps);
+        assert_eq!(certificates.reload(NOW).taken, 1);
+        assert!(accepted());
+        let issued = certificates.issued().unwrap();
+        assert!(issued.covers("a.example") && issued.covers("192.0.2.1") && !issued.covers("b.example"));
+        assert_eq!(certificates.reload(NOW).taken, 0);
+        assert!(Certificates::default().with_issued(file).issued().is_some(), "after a restart");
+        folder.file("issued.pem", "");
+        assert!(Certificates::default().with_issued(folder.0.join("issued.pem")).issued().is_none());
+    }
+
+    #[test]
+    fn only_an_authority_gets_the_certificate_of_a_challenge() {
+        let folder = Folder::new("challenge");
+        let (own, challenge) = (folder.pair("own", &["a.example"]), folder.pair("challenge", &["a.example"]));
+        let certificates =
+            Certificates::load(std::slice::from_ref(&own), &[]).unwrap().with_issued(folder.0.join("none"));
+        let certified = Pair::load(&challenge).unwrap().certified;
+        let server = certificates.current().unwrap();
+        let verify = || handshake_for(Alpn::Acme, &server, &challenge, "a.example", &TLS13).is_ok();
+        assert!(!verify(), "nothing is offered");
+
+        certificates.challenges().offer_certificate("a.example", (*certified).clone());
+
+        assert!(verify());
+        assert!(handshake(&server, &own, "a.example", &TLS13).is_ok());
+        certificates.challenges().withdraw();
+        assert!(!verify());
     }
 
     #[test]

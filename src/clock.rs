@@ -130,6 +130,15 @@ impl fmt::Display for Expiry {
     }
 }
 
+/// When a certificate is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// Its first second.
+    pub begin: Unix,
+    /// Its last second.
+    pub end: Unix,
+}
+
 /// Both clocks, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {

@@ -260,12 +260,13 @@ impl Draft {
     }
 
     fn read_certificates(&mut self) -> Option<Certificates> {
-        let Tls { certificate, key, names: _ } = &self.config.tls;
-        let known = self.is_toml && self.unread.leaves(&["tls.certificate", "tls.key", "tls.names"]);
+        let Tls { certificate, key, names: _, acme: _ } = &self.config.tls;
+        let known =
+            self.is_toml && self.unread.leaves(&["tls.certificate", "tls.key", "tls.names", "tls.acme"]);
         if !known || certificate.0.len() != key.0.len() {
             return None;
         }
-        match self.config.tls.load() {
+        match self.config.tls.load(&files::state_directory()) {
             Ok(certificates) => certificates,
             Err(errors) => {
                 errors.iter().for_each(|error| self.wrong(error.key(), error.to_string()));

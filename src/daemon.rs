@@ -24,6 +24,7 @@ use rand::rngs::OsRng;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use crate::acme::Acme;
 use crate::admin::{self, Admin, Administered, Report};
 use crate::bounds::admission::Admission;
 use crate::certificates::{Certificates, Renewal};
@@ -31,10 +32,11 @@ use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::credentials::{Credentials, RevokeError};
 use crate::current::Current;
-use crate::daemon::listen::{Bound, Way};
+use crate::daemon::listen::{Bound, Opened, Way};
 use crate::daemon::plan::{Found, Plans};
 use crate::daemon::resources::Resources;
 use crate::daemon::takeover::Predecessor;
+use crate::files::state_directory;
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
 use crate::journal::Journal;
@@ -71,6 +73,7 @@ struct Services {
     site: Site,
     front: Front,
     renewal: Renewal,
+    acme: Acme,
     minutes: Minutes,
     usage: Usage,
     lifecycle: Mutex<Lifecycle>,
@@ -127,7 +130,7 @@ impl Daemon {
     /// # Errors
     /// What cannot be had, in words for the operator.
     pub fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
-        let certificates = config.tls.load().map_err(StartError::Certificates)?;
+        let certificates = config.tls.load(&state_directory()).map_err(StartError::Certificates)?;
         Self::start_with(config, certificates, clock)
     }
 
@@ -145,14 +148,8 @@ impl Daemon {
         let own = interfaces::own().map_err(StartError::Blind)?;
         let relay_addresses = relay_addresses(config, &own.addresses)?;
         let shards = config.relay.threads.0.map_or_else(cores, |threads| threads.get() as usize);
-        let (udp, sockets) = listen::udp(&config.listen.udp, config.listen.udp.len(), shards, way)?;
-        let tcp = |key, addresses: &[SocketAddr]| listen::tcp(key, addresses, addresses.len(), way);
-        let (http, http_sockets) = tcp("http.listen", &config.http.listen)?;
-        let (tls, tls_sockets) = tcp("listen.tls", &config.listen.tls)?;
-        let (tcp, tcp_sockets) = tcp("listen.tcp", &config.listen.tcp)?;
-        let (admin, admin_sockets) = listen::admin(&config.admin.listen)?;
+        let Opened { listeners, sockets, admin } = listen::all(config, shards, way)?;
         let resources = Resources::take(plan::relay_sockets(config, relay_addresses.len()));
-        let listeners = Listeners { udp, tcp, tls, http };
         let addresses = listeners.addresses(relay_addresses, config.relay.ports.clone(), admin);
         let secret = (!config.credentials.is_configured()).then(seed).transpose()?.map(Secret::from_random);
         let found = Found { addresses, own, resources, secret, former: None };
@@ -160,7 +157,7 @@ impl Daemon {
         plan::connections(config, &found).say(&config.limits, &found.resources);
         say(config, &plans);
 
-        let Plans { relay, rooms, site, front, admin, usage } = plans;
+        let Plans { relay, rooms, site, front, admin, usage, acme } = plans;
         let administration = Arc::new(Current::new(admin));
         let certificates = Arc::new(certificates.unwrap_or_default());
         let admission = Arc::new(Admission::new(front.connections));
@@ -169,20 +166,23 @@ impl Daemon {
         let minutes = Minutes::start(told(), clock)?;
         let usage = Usage::start(usage, clock)?;
         let reports = (told(), Arc::clone(usage.ledger()));
-        let relay = Relay::start(relay, sockets, Arc::clone(&admission), reports, clock, seed()?)?;
+        let relay = Relay::start(relay, sockets.udp, Arc::clone(&admission), reports, clock, seed()?)?;
         let hub = Hub::start(rooms, told(), clock, seed()?)?;
-        let site = Site::start(site, relay.clone(), Arc::clone(&hub), told(), clock, seed()?);
-        let doors = doors(&site, tcp_sockets, tls_sockets, http_sockets);
+        let neighbours = (relay.clone(), Arc::clone(&hub), Arc::clone(certificates.challenges()));
+        let site = Site::start(site, neighbours, told(), clock, seed()?);
+        let doors = doors(&site, sockets.tcp, sockets.tls, sockets.http);
         let shared = (admission, Arc::clone(&certificates));
         let front = Front::start(front, doors, relay.clone(), shared, told(), clock)?;
         let metrics = Metrics::new(relay.counters().to_vec(), Arc::clone(front.counters()));
         let renewal = Renewal::start(Arc::clone(&certificates), clock)?;
+        let acme = Acme::start(acme, Arc::clone(&certificates), renewal.reloader(), clock, seed()?)?;
         let services = Arc::new(Services {
             relay,
             hub,
             site,
             front,
             renewal,
+            acme,
             minutes,
             usage,
             lifecycle: Mutex::new(Lifecycle::Serving),
@@ -195,7 +195,7 @@ impl Daemon {
             clock,
             started: clock.now().unix,
         });
-        let admin = admin_service(administration, admin_sockets, &services, clock)?;
+        let admin = admin_service(administration, sockets.admin, &services, clock)?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve();
         }
@@ -283,13 +283,14 @@ impl Daemon {
 
     /// Waits until a thread ends by itself, which is always a bug.
     pub async fn failed(&self) {
-        let Services { relay, hub, front, renewal, minutes, usage, .. } = &*self.services;
+        let Services { relay, hub, front, renewal, acme, minutes, usage, .. } = &*self.services;
         tokio::select! {
             () = relay.failed() => {}
             () = hub.failed() => {}
             () = front.failed() => {}
             () = minutes.failed() => {}
             () = renewal.failed() => {}
+            () = acme.failed() => {}
             () = usage.failed() => {}
             () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
         }
@@ -297,8 +298,9 @@ impl Daemon {
 
     /// Ends every service, and closes every socket. Members of rooms are told, and have a second to hear it.
     pub fn stop(&self) {
-        let Services { relay, hub, site, front, renewal, minutes, usage, .. } = &*self.services;
+        let Services { relay, hub, site, front, renewal, acme, minutes, usage, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
+        acme.stop();
         renewal.stop();
         // Before the relay, because a shard that hangs must not keep the members of rooms waiting; and before the front,
         // whose thread carries the goodbyes of the hub.
@@ -341,6 +343,7 @@ impl Administered for Services {
             site: self.site.snapshot(),
             front: self.front.snapshot(),
             certificates: self.renewal.snapshot(),
+            acme: self.acme.snapshot(),
             usage: self.usage.snapshot(),
             reloads: self.reloads.snapshot(),
             log_lines_lost: log::lost(),

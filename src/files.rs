@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 /// The longest file that is read: many times the size of any certificate or configuration.
 const LENGTH_MAX: u64 = 1 << 20;
 
+/// What systemd makes by `StateDirectory=hairpin`. It names it to the service; without systemd it is the same place.
+#[must_use]
+pub fn state_directory() -> PathBuf {
+    std::env::var_os("STATE_DIRECTORY").map_or_else(|| "/var/lib/hairpin".into(), PathBuf::from)
+}
+
 /// Opens a regular file. Symlinks are followed.
 ///
 /// # Errors

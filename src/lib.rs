@@ -6,7 +6,7 @@
 //! | the command line | [`cli`] |
 //! | `config.toml` | [`config`]; its keys and their types: [`sections`] |
 //! | credentials for the relay | [`credentials`] |
-//! | certificates for TLS clients | [`certificates`] |
+//! | certificates for TLS clients | [`certificates`]; from an authority: [`acme`] |
 //! | TCP and TLS connections | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
 //! | pages, the API, the WebSocket for rooms | [`http`] |
@@ -30,6 +30,7 @@
 //! To read the code, begin with [`relay`], follow a datagram through `relay/shard.rs` into [`relay::engine`], and come
 //! back to [`daemon`] to see how the parts are put together. ARCHITECTURE.md gives the reasons for the design.
 
+pub mod acme;
 pub mod admin;
 pub mod api_key;
 pub mod bounds;

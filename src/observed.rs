@@ -31,6 +31,8 @@ pub struct Observed {
     pub front: Front,
     /// The certificates, if there are any.
     pub certificates: Option<Certificates>,
+    /// The orders at a certificate authority, if `tls.acme` wants any.
+    pub acme: Option<Acme>,
     /// The usage service.
     pub usage: Usage,
     /// The reloads of the configuration.
@@ -258,6 +260,21 @@ pub struct Certificates {
     pub taken: u64,
     /// New certificates that were refused. The old ones stayed in use.
     pub refused: u64,
+}
+
+/// The certificates that an authority has been asked for. Counters are since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Acme {
+    /// Certificates that were issued.
+    pub issued: u64,
+    /// Orders that failed.
+    pub failed: u64,
+    /// Orders that have failed since the last one that succeeded.
+    pub failures: u64,
+    /// When the next order is due, in seconds since the Unix epoch.
+    pub next: u64,
+    /// Why the last order failed, in the words of the authority; absent if it succeeded.
+    pub problem: Option<String>,
 }
 
 /// The reloads of the configuration since the start.

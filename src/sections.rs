@@ -56,6 +56,7 @@ macro_rules! section {
     };
 }
 
+pub mod acme;
 pub mod admin;
 pub mod clients;
 pub mod credentials;

@@ -53,6 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["certificates", "files", "ice", "network", "origin", "peers", "secret", "sections"]),
     ("journal", &["bounds", "clock", "labels", "life", "sections"]),
     ("log", &["bounds", "clock", "journal", "sections"]),
+    ("acme", &["certificates", "clock", "files", "life", "metrics", "observed", "origin", "sections"]),
     // The services. None uses another, except for the items in [`EXCEPTIONS`].
     (
         "relay",
@@ -143,6 +144,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
+            "acme",
             "admin",
             "bounds",
             "certificates",
@@ -150,6 +152,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "credentials",
             "current",
+            "files",
             "front",
             "http",
             "ice",
@@ -197,6 +200,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("http", "signaling::seats::NoSeat", "why the hub has no place for a WebSocket: the response says it"),
     ("http", "signaling::protocol::FRAME_MAX", "the largest message of a WebSocket, which axum enforces"),
     ("http", "signaling::protocol::names::RoomName", "the API names rooms as clients do"),
+    ("http", "certificates::Challenges", "a certificate authority asks for some of them over HTTP"),
     ("http", "relay::Relay", "revoking a credential ends its allocations"),
     ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
     ("front", "relay::Relay", "a connection that speaks TURN is handed to the relay"),
@@ -292,6 +296,7 @@ const VALUES: &[&str] = &[
     "clock::Moment",
     "clock::Now",
     "clock::Unix",
+    "clock::Validity",
     "sections::http::ApiKey",
     "sections::number::Count",
 ];

@@ -11,11 +11,13 @@ pub enum Alpn {
     Http2,
     /// HTTP/1.1 (RFC 7301 §6).
     Http1,
+    /// The challenge of a certificate authority (RFC 8737 §3), which is over after the handshake.
+    Acme,
 }
 
 impl Alpn {
     /// All protocols, in the order of the server's preference: the first one that the client offers is chosen.
-    pub const ALL: [Self; 4] = [Self::Turn, Self::NatDiscovery, Self::Http2, Self::Http1];
+    pub const ALL: [Self; 5] = [Self::Turn, Self::NatDiscovery, Self::Http2, Self::Http1, Self::Acme];
 
     /// The identification sequence.
     #[must_use]
@@ -25,6 +27,7 @@ impl Alpn {
             Self::NatDiscovery => b"stun.nat-discovery",
             Self::Http2 => b"h2",
             Self::Http1 => b"http/1.1",
+            Self::Acme => b"acme-tls/1",
         }
     }
 

@@ -20,7 +20,7 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::time::ASN1Time;
 
 use crate::certificates::{CertificateError, Fault, Files};
-use crate::clock::{Expiry, Unix};
+use crate::clock::{Expiry, Unix, Validity};
 use crate::files;
 
 /// A certificate with its chain and its key.
@@ -82,6 +82,11 @@ impl Pair {
         let leaf = self.certified.end_entity_cert().and_then(ParsedCertificate::try_from);
         let (Ok(leaf), Ok(name)) = (leaf, ServerName::try_from(name)) else { return false };
         verify_server_name(&leaf, &name).is_ok()
+    }
+
+    /// When it is valid.
+    pub(super) fn validity(&self) -> Validity {
+        Validity { begin: unix(self.begin), end: unix(self.end) }
     }
 
     /// When it expires.

@@ -15,11 +15,13 @@ pub struct Renewal {
     certificates: Arc<Certificates>,
     orders: Sender<Order>,
     counted: Arc<Counted>,
+    reader: Arc<Reader>,
     threads: Threads,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
+    Look,
     Reload,
     Replaced,
     Stop,
@@ -49,19 +51,34 @@ impl Renewal {
         let counted = Arc::<Counted>::default();
         counted.expiry.set(certificates.expiry().last().as_secs());
         let (orders, inbox) = channel();
-        let reader = Reader { certificates: Arc::clone(&certificates), counted: Arc::clone(&counted), clock };
+        let reader = Arc::new(Reader {
+            certificates: Arc::clone(&certificates),
+            counted: Arc::clone(&counted),
+            clock,
+        });
         let threads = Threads::default();
+        let thread = Arc::clone(&reader);
         threads.spawn("certificates".to_owned(), move || {
-            reader.run(&inbox);
+            thread.run(&inbox);
             Ok(())
         })?;
-        Ok(Self { certificates, orders, counted, threads })
+        Ok(Self { certificates, orders, counted, reader, threads })
     }
 
     /// Has the thread read the files again and log the outcome.
     pub fn reload(&self) {
         // If the thread has ended, `failed` says so.
         let _ = self.orders.send(Order::Reload);
+    }
+
+    /// Reads the files again and logs the outcome, on the thread that calls it.
+    pub fn reloader(&self) -> impl Fn() + Send + use<> {
+        let (orders, reader) = (self.orders.clone(), Arc::clone(&self.reader));
+        move || {
+            reader.reload(Cause::Request);
+            // Without a certificate the thread did not look for changes. If it has ended, `failed` says so.
+            let _ = orders.send(Order::Look);
+        }
     }
 
     /// Uses other certificates, which were read from other files, from now on.
@@ -96,6 +113,7 @@ impl Renewal {
 }
 
 /// The thread's state.
+#[derive(Debug)]
 struct Reader {
     certificates: Arc<Certificates>,
     counted: Arc<Counted>,
@@ -121,6 +139,7 @@ impl Reader {
                     }
                     look = self.clock.now().moment + PERIOD;
                 }
+                Ok(Order::Look) => {}
                 Ok(Order::Reload) => {
                     watch.judged(self.certificates.stamps());
                     self.reload(Cause::Request);

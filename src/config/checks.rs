@@ -74,13 +74,15 @@ impl Config {
     }
 
     fn check_tls(&self, mistakes: &mut Mistakes<'_>) {
-        let Tls { certificate, key, names } = &self.tls;
+        let Tls { certificate, key, names, acme } = &self.tls;
+        self.check_acme(mistakes);
         if !mistakes.know(&["tls.certificate", "tls.key"]) {
             return;
         }
         let (certificates, keys) = (certificate.0.len(), key.0.len());
-        if certificates == 0 && keys == 0 && !self.listen.tls.is_empty() {
-            let reason = "there is no certificate for it: name its files in tls.certificate and tls.key";
+        if certificates == 0 && keys == 0 && !acme.is_on() && !self.listen.tls.is_empty() {
+            let reason = "there is no certificate for it: name the host in tls.acme.names, or the files of a certificate \
+                          in tls.certificate and tls.key";
             mistakes.add("listen.tls", reason);
         }
         if keys == 0 && certificates > 0 {
@@ -93,9 +95,27 @@ impl Config {
             );
             mistakes.add("tls.key", reason);
         }
-        if certificates == 0 && !names.is_empty() {
+        if certificates == 0 && !acme.is_on() && !names.is_empty() {
             let reason = "there is no certificate: name tls.certificate and tls.key, or remove the names";
             mistakes.add("tls.names", reason);
+        }
+    }
+
+    fn check_acme(&self, mistakes: &mut Mistakes<'_>) {
+        let acme = &self.tls.acme;
+        if !acme.is_on() {
+            return;
+        }
+        if !acme.accept_terms && mistakes.know(&["tls.acme.accept_terms"]) {
+            let reason = "the certificate authority asks for your consent to its terms: read them, and write \
+                          accept_terms = true in [tls.acme]";
+            mistakes.add("tls.acme.names", reason);
+        }
+        let known = mistakes.know(&["listen.tcp", "listen.tls"]);
+        if known && self.listen.tcp.is_empty() && self.listen.tls.is_empty() {
+            let reason =
+                "no client sees the certificate: name addresses in listen.tls, such as \"0.0.0.0:443\"";
+            mistakes.add("tls.acme.names", reason);
         }
     }
 

@@ -548,6 +548,19 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
         ("config.toml:2: tls.key: ", "there are 1 keys and 2 certificates"),
     ),
     ("[tls]\nnames = [\"a.example\"]", ("config.toml:2: tls.names: ", "no certificate")),
+    ("[tls.acme]\nnames = [\"a.example\"]", ("config.toml:2: tls.acme.names: ", "accept_terms = true")),
+    (
+        "[tls.acme]\nnames = [\"a.example\"]\naccept_terms = true\ndirectory = \"http://a.example\"",
+        ("config.toml:4: tls.acme.directory: ", "\"letsencrypt-staging\""),
+    ),
+    (
+        "[tls.acme]\nnames = [\"*.a.example\"]\naccept_terms = true",
+        ("config.toml:2: tls.acme.names: ", "is not a host name"),
+    ),
+    (
+        "[listen]\ntcp = []\n[tls.acme]\nnames = [\"a.example\"]\naccept_terms = true",
+        ("config.toml:4: tls.acme.names: ", "listen.tls"),
+    ),
     (
         "[tls]\nnames = [\"\"]\ncertificate = \"a\"\nkey = \"b\"",
         ("config.toml:2: tls.names: ", "\"\" is not a host name"),

@@ -189,7 +189,7 @@ impl Config {
     fn ice_warnings(&self) -> Vec<String> {
         let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
         let relay = self.relay.addresses.0.as_deref().unwrap_or_default();
-        let served = Served { udp, tcp, tls, tls_on_tcp: !self.tls.certificate.0.is_empty(), relay };
+        let served = Served { udp, tcp, tls, tls_on_tcp: self.tls.is_on(), relay };
         self.ice_servers(&served).warnings().to_vec()
     }
 

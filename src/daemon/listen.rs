@@ -5,11 +5,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use crate::admin::listen::Socket;
+use crate::config::Config;
+use crate::daemon::Listeners;
 use crate::daemon::error::StartError;
 use crate::front::Door;
 use crate::network::tcp::Sharing;
 use crate::relay::datagrams::DatagramSocket;
 use crate::sections::admin::AdminAddress;
+use crate::sections::listen::Listen;
 use crate::sections::value::Auto;
 
 /// A listener: where the configuration wants it, and where it is. Only a port 0 in the configuration makes a difference.
@@ -47,6 +50,46 @@ impl Way {
             Self::TakeOver => Sharing::Beside,
         }
     }
+}
+
+/// What is bound when the daemon starts.
+pub(super) struct Opened {
+    pub(super) listeners: Listeners,
+    pub(super) sockets: Sockets,
+    /// Where administrators reach the daemon.
+    pub(super) admin: Vec<AdminAddress>,
+}
+
+/// The sockets of the listeners.
+pub(super) struct Sockets {
+    /// Those of each shard.
+    pub(super) udp: Vec<Vec<DatagramSocket>>,
+    pub(super) tcp: Vec<TcpListener>,
+    pub(super) tls: Vec<TcpListener>,
+    pub(super) http: Vec<TcpListener>,
+    pub(super) admin: Vec<Socket>,
+}
+
+/// Binds every address of a configuration.
+pub(super) fn all(config: &Config, shards: usize, way: Way) -> Result<Opened, StartError> {
+    let Listen { udp, tcp, tls, .. } = &config.listen;
+    let stream = |key, addresses: &[SocketAddr]| self::tcp(key, addresses, addresses.len(), way);
+    let (udp, udp_sockets) = self::udp(udp, udp.len(), shards, way)?;
+    let (http, http_sockets) = stream("http.listen", &config.http.listen)?;
+    let (tls, tls_sockets) = stream("listen.tls", tls)?;
+    let (tcp, tcp_sockets) = stream("listen.tcp", tcp)?;
+    let (admin, admin_sockets) = self::admin(&config.admin.listen)?;
+    Ok(Opened {
+        listeners: Listeners { udp, tcp, tls, http },
+        sockets: Sockets {
+            udp: udp_sockets,
+            tcp: tcp_sockets,
+            tls: tls_sockets,
+            http: http_sockets,
+            admin: admin_sockets,
+        },
+        admin,
+    })
 }
 
 /// Binds every one of `addresses`, which are the new ones of the `among` that `listen.udp` names, once for each of `threads`

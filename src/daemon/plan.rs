@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU64;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::acme;
 use crate::admin;
 use crate::bounds::denied::DenyList;
 use crate::bounds::rate::Rate;
@@ -16,6 +16,7 @@ use crate::credentials::Credentials;
 use crate::daemon::Addresses;
 use crate::daemon::resources::{Connections, Resources};
 use crate::daemon::takeover::CLIENTS_MAX;
+use crate::files::state_directory;
 use crate::front;
 use crate::http::{self, origins::Origins};
 use crate::ice::{IceServers, Served};
@@ -59,6 +60,7 @@ pub(super) struct Plans {
     pub(super) front: front::Plan,
     pub(super) admin: admin::Plan,
     pub(super) usage: usage::Plan,
+    pub(super) acme: acme::Plan,
 }
 
 /// Makes the plans.
@@ -77,6 +79,7 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
         },
         admin: admin::Plan { token: config.admin.token_hash },
         usage: usage(config),
+        acme: acme(config, &found.addresses),
     }
 }
 
@@ -105,7 +108,7 @@ pub(super) fn connections(config: &Config, found: &Found) -> Connections {
 
 fn ice(config: &Config, addresses: &Addresses) -> IceServers {
     let Addresses { udp, tcp, tls, relay, http: _, ports: _, admin: _ } = addresses;
-    let tls_on_tcp = !config.tls.certificate.0.is_empty();
+    let tls_on_tcp = config.tls.is_on();
     config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp, relay })
 }
 
@@ -208,9 +211,11 @@ fn usage(config: &Config) -> usage::Plan {
     usage::Plan { path, days: config.usage.days.get(), limit }
 }
 
-/// What systemd makes by `StateDirectory=hairpin`. It names it to the service; without systemd it is the same place.
-fn state_directory() -> PathBuf {
-    std::env::var_os("STATE_DIRECTORY").map_or_else(|| "/var/lib/hairpin".into(), PathBuf::from)
+fn acme(config: &Config, addresses: &Addresses) -> acme::Plan {
+    let section = config.tls.acme.clone();
+    let files = section.files(&state_directory());
+    let Addresses { tcp, tls, http, .. } = addresses;
+    acme::Plan { section, files, tls: !tcp.is_empty() || !tls.is_empty(), http: !http.is_empty() }
 }
 
 fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> signaling::Plan {

@@ -15,6 +15,7 @@ use crate::config::{Config, ConfigError};
 use crate::daemon::listen::{self, Bound, Way};
 use crate::daemon::plan::{self, Found, Plans};
 use crate::daemon::{Effective, Listeners, Services, StartError, doors, say, seed};
+use crate::files;
 use crate::log;
 use crate::network::interfaces;
 use crate::observed::Lifecycle;
@@ -135,7 +136,7 @@ impl Services {
         if connections != plan::connections(&effective.config, &effective.found) {
             connections.say(&config.limits, &found.resources);
         }
-        let Plans { relay, rooms, site, front, admin, usage } = plans;
+        let Plans { relay, rooms, site, front, admin, usage, acme } = plans;
         let Moved { listeners, udp, tcp, tls, http, closed, closed_udp } = moved;
         // In this order: what the site issues is accepted by the relay already.
         self.usage.apply(usage);
@@ -153,6 +154,7 @@ impl Services {
             Some(certificates) => self.renewal.replace(&certificates),
             None => self.renewal.reload(),
         }
+        self.acme.apply(acme);
         self.front.open(doors(&self.site, tcp, tls, http));
         self.front.close(closed);
         self.administration.set(admin);
@@ -163,7 +165,8 @@ impl Services {
 
     /// Reads other certificates. One that has expired does not replace one that may not have.
     fn load(&self, config: &Config) -> Result<Certificates, StartError> {
-        let certificates = config.tls.load().map_err(StartError::Certificates)?.unwrap_or_default();
+        let certificates =
+            config.tls.load(&files::state_directory()).map_err(StartError::Certificates)?.unwrap_or_default();
         let invalid = certificates.invalid(self.clock.now().unix);
         if invalid.is_empty() { Ok(certificates) } else { Err(StartError::Certificates(invalid)) }
     }
@@ -213,7 +216,7 @@ fn without_what_needs_a_restart(
     }
     if !is_serving || overlap(listeners, &config) {
         // What stays open for TLS keeps its certificate.
-        if wanted.tls.certificate.0.is_empty() {
+        if !wanted.tls.is_on() {
             config.tls = old.tls.clone();
         }
         config.listen.tcp = old.listen.tcp.clone();

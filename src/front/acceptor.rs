@@ -375,6 +375,7 @@ async fn protocol(stream: &mut TlsStream<TcpStream>) -> Result<Option<Protocol>,
         Some(Alpn::Http2) => return Ok(Some(Protocol::Http2)),
         Some(Alpn::Http1) => return Ok(Some(Protocol::Http1)),
         Some(Alpn::Turn | Alpn::NatDiscovery) => return Ok(None),
+        Some(Alpn::Acme) => return Err(Ending::Closed),
         None => {}
     }
     let first = stream.fill_buf().await.map_err(gone)?.first().ok_or(Ending::Closed)?;

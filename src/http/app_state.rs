@@ -12,6 +12,7 @@ use rand::{RngCore as _, SeedableRng as _};
 
 use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
+use crate::certificates::Challenges;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::current::Current;
@@ -47,6 +48,8 @@ pub(super) struct AppState {
     pub(super) relay: Relay,
     /// The rooms.
     pub(super) hub: Arc<Hub>,
+    /// What a certificate authority asks for.
+    pub(super) challenges: Arc<Challenges>,
     /// Limits how often each address and each network tests the connection.
     pub(super) checks: Limiter,
     /// Limits how often each address and each network asks whether it may open a WebSocket.
@@ -92,8 +95,7 @@ impl AppState {
     /// The initial state. `seed` must be unpredictable: it makes the names of users for whom a backend gives no name.
     pub(super) fn new(
         plan: Plan,
-        relay: Relay,
-        hub: Arc<Hub>,
+        (relay, hub, challenges): (Relay, Arc<Hub>, Arc<Challenges>),
         journal: Arc<Journal>,
         clock: Clock,
         seed: [u8; 32],
@@ -109,6 +111,7 @@ impl AppState {
             rules: Current::new(rules),
             relay,
             hub,
+            challenges,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
             draining: AtomicBool::new(false),

@@ -16,6 +16,8 @@ labels! {
         Ready = "/readyz",
         /// The WebSocket of the rooms.
         WebSocket = "/ws",
+        /// The challenge of a certificate authority.
+        Challenge = "/.well-known/acme-challenge/{token}",
         /// Credentials by draft-uberti-behave-turn-rest.
         Turn = "/turn",
         /// The same.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -24,6 +24,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/ws", get(websocket::upgrade))
+        .route("/.well-known/acme-challenge/{token}", get(challenge))
         .merge(assets::routes())
         .merge(api::routes())
         .fallback(assets::not_found)
@@ -46,6 +47,11 @@ async fn count(State(state): State<Arc<AppState>>, request: Request, next: Next)
     let response = next.run(request).await;
     state.counters.answered(route, response.status().as_u16(), state.clock.now().moment.since(begun));
     response
+}
+
+/// Answers a certificate authority that verifies a name (RFC 8555 §8.3).
+async fn challenge(State(state): State<Arc<AppState>>, Path(token): Path<String>) -> Result<String, Problem> {
+    state.challenges.key_authorization(&token).ok_or_else(|| Problem::of(StatusCode::NOT_FOUND))
 }
 
 /// Whether new clients may come. Load balancers ask this; whoever restarts daemons that hang asks `/healthz`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::certificates::Challenges;
 use crate::clock::Clock;
 use crate::http::app_state::AppState;
 use crate::http::connection::Server;
@@ -22,18 +23,17 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts the site. It revokes credentials at `relay`, and hands WebSockets to `hub`. `seed` must be unpredictable: it
-    /// makes the names of users for whom a backend gives no name.
+    /// Starts the site. It revokes credentials at the relay, hands WebSockets to the hub, and answers the challenges of a
+    /// certificate authority. `seed` must be unpredictable: it makes the names of users for whom a backend gives no name.
     #[must_use]
     pub fn start(
         plan: Plan,
-        relay: Relay,
-        hub: Arc<Hub>,
+        neighbours: (Relay, Arc<Hub>, Arc<Challenges>),
         journal: Arc<Journal>,
         clock: Clock,
         seed: [u8; 32],
     ) -> Self {
-        let state = Arc::new(AppState::new(plan, relay, hub, journal, clock, seed));
+        let state = Arc::new(AppState::new(plan, neighbours, journal, clock, seed));
         let server = Server::new(router(Arc::clone(&state)), Arc::clone(&state.trust), clock);
         Self { server, state }
     }

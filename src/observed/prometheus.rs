@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use crate::observed::prometheus::text::{Label, Text};
 use crate::observed::{
-    Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site, Usage,
+    Acme, Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site,
+    Usage,
 };
 
 /// All numbers of a daemon, in the text exposition format, version 0.0.4.
@@ -26,6 +27,7 @@ pub fn render(observed: &Observed) -> String {
         site,
         front,
         certificates,
+        acme,
         usage,
         reloads,
         log_lines_lost,
@@ -46,6 +48,9 @@ pub fn render(observed: &Observed) -> String {
     render_messages(&mut text, rooms);
     if let Some(certificates) = certificates {
         render_certificates(&mut text, certificates);
+    }
+    if let Some(acme) = acme {
+        render_acme(&mut text, acme);
     }
     if usage.stores {
         render_usage(&mut text, usage);
@@ -205,6 +210,16 @@ fn render_certificates(text: &mut Text, certificates: &Certificates) {
         .each("outcome", [("taken", taken), ("refused", refused)]);
     let help = "When the first certificate expires, as a Unix time.";
     text.gauge("hairpin_certificate_expiry_timestamp_seconds", help).value(expiry);
+}
+
+fn render_acme(text: &mut Text, acme: &Acme) {
+    let Acme { issued, failed, failures, next, problem: _ } = acme;
+    text.counter("hairpin_acme_orders_total", "Orders at the certificate authority.")
+        .each("outcome", [("issued", *issued), ("failed", *failed)]);
+    let help = "Orders that have failed since the last one that succeeded.";
+    text.gauge("hairpin_acme_failures", help).value(*failures);
+    let help = "When the next order at the certificate authority is due, as a Unix time.";
+    text.gauge("hairpin_acme_next_order_timestamp_seconds", help).value(*next);
 }
 
 fn render_usage(text: &mut Text, usage: &Usage) {

@@ -1,12 +1,13 @@
 //! `[tls]`: the certificates that TLS clients see.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use toml::de::DeValue;
 
 use crate::certificates::{CertificateError, Certificates, Files};
 use crate::origin::host::HostName;
+use crate::sections::acme::Acme;
 use crate::sections::reading::{Place, kind};
 use crate::sections::value::FromToml;
 
@@ -19,16 +20,24 @@ section! {
         pub key: OneOrMore = OneOrMore(Vec::new()),
         /// The host names that clients use; each must be in a certificate.
         pub names: Vec<HostName> = Vec::new(),
+        /// The certificate that Hairpin gets by itself.
+        pub acme: Acme = Acme::default(),
     }
 }
 
 impl Tls {
-    /// Reads the certificates, if any are named.
+    /// Whether there is a certificate, or will be one.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.certificate.0.is_empty() || self.acme.is_on()
+    }
+
+    /// Reads the certificates, if there are or will be any. `state` is the folder that "auto" is in.
     ///
     /// # Errors
     /// Which files cannot be used, and why; at least one.
-    pub fn load(&self) -> Result<Option<Certificates>, Vec<CertificateError>> {
-        if self.certificate.0.is_empty() {
+    pub fn load(&self, state: &Path) -> Result<Option<Certificates>, Vec<CertificateError>> {
+        if !self.is_on() {
             return Ok(None);
         }
         let pair = |(certificate, key): (&PathBuf, &PathBuf)| Files {
@@ -36,13 +45,20 @@ impl Tls {
             key: key.clone(),
         };
         let files: Vec<Files> = self.certificate.0.iter().zip(&self.key.0).map(pair).collect();
-        Certificates::load(&files, &self.names()).map(Some)
+        // The certificate that an authority issues may come later, so its names are not looked for.
+        let named = self.names.iter().filter(|name| !self.acme.names.contains(name));
+        let names: Vec<String> = named.map(|name| name.as_str().to_owned()).collect();
+        let certificates = Certificates::load(&files, &names)?;
+        if !self.acme.is_on() {
+            return Ok(Some(certificates));
+        }
+        Ok(Some(certificates.with_issued(self.acme.files(state).certificate)))
     }
 
     /// The host names that clients use.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.names.iter().map(|name| name.as_str().to_owned()).collect()
+        self.names.iter().chain(&self.acme.names).map(|name| name.as_str().to_owned()).collect()
     }
 }
 

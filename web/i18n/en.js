@@ -361,6 +361,7 @@ export default {
   "admin.certificate": "Certificate",
   "admin.certificate.none": "none",
   "admin.certificate.refused": "New certificates rejected",
+  "admin.acme": "Last order failed",
   "admin.days": { one: "valid for {count} more day", other: "valid for {count} more days" },
   "admin.expired": "expired",
   "admin.memory": "Memory",

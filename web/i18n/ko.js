@@ -362,6 +362,7 @@ export default {
   "admin.certificate": "인증서",
   "admin.certificate.none": "없음",
   "admin.certificate.refused": "거절한 새 인증서",
+  "admin.acme": "지난 발급 요청이 실패했어요",
   "admin.days": "{count}일 더 유효해요",
   "admin.expired": "만료됐어요",
   "admin.memory": "메모리",

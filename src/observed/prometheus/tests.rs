@@ -96,6 +96,7 @@ fn busy() -> Observed {
         site: site(),
         front: front(),
         certificates: Some(Certificates { expiry: 1_790_812_800, refused: 2, taken: 0 }),
+        acme: Some(Acme { issued: 2, failed: 5, failures: 1, next: 1_790_000_300, problem: None }),
         usage: Usage { stores: true, users_unwritten: 3, seconds_behind: 90, failures: 4 },
         reloads: Reloads { good: 3, bad: 1, last: 1_790_000_100, last_good: false },
         log_lines_lost: 12,

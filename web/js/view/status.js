@@ -170,17 +170,18 @@ function room(observed) {
 }
 
 /** @param {Observed} observed */
-function certificate({ certificates, process, started }) {
+function certificate({ certificates, acme, process, started }) {
   const now = Math.floor(Date.now() / 1000);
   /** @type {(Node | string)[][]} */
   const rows = [];
   if (certificates) {
     const days = Math.floor((certificates.expiry - now) / DAY);
-    const left = days < 0 ? say(make("span", "wrong"), "admin.expired") : say(make("span", days < 7 ? "wrong" : ""), "admin.days", { count: days });
+    const left = days < 0 ? say(make("span", "wrong"), "admin.expired") : say(make("span", days < 7 && acme?.failures !== 0 ? "wrong" : ""), "admin.days", { count: days });
     rows.push([say(make("span"), "admin.certificate"), left], [say(make("span"), "admin.certificate.refused"), number(certificates.refused)]);
   } else {
     rows.push([say(make("span"), "admin.certificate"), say(make("span", "soft"), "admin.certificate.none")]);
   }
+  if (acme?.problem) rows.push([say(make("span"), "admin.acme"), make("span", "wrong", acme.problem)]);
   if (process) {
     const cpu = process.cpu_ms / 1000 / Math.max(1, now - started);
     rows.push([say(make("span"), "admin.memory"), size(process.resident_bytes)], [say(make("span"), "admin.cpu"), share(cpu)]);

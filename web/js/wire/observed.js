@@ -19,6 +19,7 @@
  * @property {{ rooms: number, members: number, sockets: number, joins_refused: Record<string, number> }} rooms
  * @property {{ connections: number, most_connections: number }} front
  * @property {{ expiry: number, taken: number, refused: number } | null} certificates
+ * @property {{ failures: number, next: number, problem: string | null } | null} acme
  * @property {{ cpu_ms: number, resident_bytes: number, open_files: number, most_files: number } | null} process
  */
 

@@ -1,0 +1,118 @@
+"""Debian's pebble, which `tests/run prepare` unpacks: Let's Encrypt's certificate authority for tests."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import certificate
+import servers
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARIES = Path(os.environ.get("PEBBLE", ROOT / "target/peers/pebble")) / "usr/bin"
+START_LIMIT = 10
+
+
+class Pebble:
+    """An authority on loopback that verifies names at `http_port` and `tls_port`, and looks them up in a DNS of its own, where
+    each leads to 127.0.0.1."""
+
+    def __init__(self, directory, http_port, tls_port, lifetime, environment):
+        self.directory = directory
+        self.port, self.management = servers.free_port(), servers.free_port()
+        self.dns, self.dns_management = servers.free_port(), servers.free_port()
+        self.http_port, self.tls_port, self.lifetime = http_port, tls_port, lifetime
+        self.environment = environment
+        self.log_file = directory / "pebble.log"
+        self.process = None
+        self.names = self._run(
+            ["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", ""]
+            + ["-tlsalpn01", "", "-dns01", f"127.0.0.1:{self.dns}", "-management", f"127.0.0.1:{self.dns_management}"]
+        )
+
+    @property
+    def acme(self):
+        """The lines of `[tls.acme]` for it."""
+        return (
+            f'directory = "https://127.0.0.1:{self.port}/dir"\nroots = "{certificate.made().chain}"\n'
+            f'accept_terms = true\nfolder = "{self.directory}/acme"\n'
+        )
+
+    def start(self):
+        made = certificate.made()
+        configuration = {
+            "listenAddress": f"127.0.0.1:{self.port}",
+            "managementListenAddress": f"127.0.0.1:{self.management}",
+            "certificate": str(made.chain),
+            "privateKey": str(made.key),
+            "httpPort": self.http_port,
+            "tlsPort": self.tls_port,
+            "certificateValidityPeriod": self.lifetime,
+        }
+        file = self.directory / "pebble.json"
+        file.write_text(json.dumps({"pebble": configuration}))
+        self.process = self._run(["pebble", "-config", file, "-dnsserver", f"127.0.0.1:{self.dns}"])
+        _wait_for(self.port, self.process)
+        _wait_for(self.management, self.process)
+        _wait_for(self.dns_management, self.names)
+
+    def stop(self):
+        for process in (self.process, self.names):
+            if process is not None:
+                process.kill()
+                process.wait()
+
+    def lead(self, name, address):
+        """From now on the DNS says that `name` is at `address`."""
+        body = json.dumps({"host": f"{name}.", "addresses": [address]}).encode()
+        urllib.request.urlopen(f"http://127.0.0.1:{self.dns_management}/add-a", body, timeout=5).close()
+
+    def trust(self):
+        """For a client that believes what this authority has issued."""
+        url = f"https://127.0.0.1:{self.management}/roots/0"
+        with urllib.request.urlopen(url, timeout=5, context=certificate.client_context()) as root:
+            context = ssl.create_default_context(cadata=root.read().decode())
+        # what lives for seconds only is no certificate of a web server, and need not look like one
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+
+    def log(self):
+        return self.log_file.read_text(errors="replace")
+
+    def _run(self, command):
+        with open(self.log_file, "ab") as log:
+            return subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", BINARIES / command[0], *command[1:]],
+                cwd=self.directory,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PEBBLE_VA_NOSLEEP": "1", **self.environment},
+            )
+
+
+@contextmanager
+def running(directory, http_port, tls_port, lifetime=90 * 24 * 3600, is_down=False, **environment):
+    """An authority whose certificates live for `lifetime` seconds."""
+    authority = Pebble(directory, http_port, tls_port, lifetime, environment)
+    try:
+        if not is_down:
+            authority.start()
+        yield authority
+    finally:
+        authority.stop()
+
+
+def _wait_for(port, process):
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end:
+        assert process.poll() is None, "pebble has ended"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"nobody listens on port {port}")
