@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use hairpin::secret::Secret;
 
-use crate::support::daemon::{Client, config_text, peer, receive};
+use crate::support::daemon::{Call, Client, config_text, peer};
 use crate::support::process::{Process, ended, file};
 use crate::support::session::Turn;
-use crate::support::stun::{BINDING, LIFETIME, REFRESH, XOR_MAPPED_ADDRESS, channel_data};
+use crate::support::stun::{BINDING, LIFETIME, REFRESH, XOR_MAPPED_ADDRESS};
 
 const SECRET: &str = "6f0c1d3a8b5e4f7096a2c4d8e1b3f507";
-const CHANNEL: u16 = 0x4000;
 /// How long the end may take.
 const END: Duration = Duration::from_secs(3);
 
@@ -47,6 +46,13 @@ fn is_served(server: SocketAddr) -> bool {
     client.exchange(&request.0).address(XOR_MAPPED_ADDRESS) == client.socket.local_addr().unwrap()
 }
 
+/// A socket for administrators, and the section of a configuration that names it.
+fn admin(name: &str) -> (String, String) {
+    let socket = format!("{}.sock", file(name, ""));
+    let section = format!("[admin]\nlisten = [{socket:?}]\n");
+    (socket, section)
+}
+
 /// How many lines of the log are lost, as administrators see it.
 fn lines_lost(admin: &str) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
@@ -58,24 +64,17 @@ fn lines_lost(admin: &str) -> u64 {
 /// F1, R19
 #[test]
 fn a_log_that_nobody_reads_stops_nothing_and_says_later_what_it_missed() {
-    let admin = format!("{}.sock", file("unread", ""));
-    let config = talkative("22000-22099", "127.0.0.1:0") + &format!("[admin]\nlisten = [{admin:?}]\n");
-    let mut process = Process::start("unread.toml", &config);
+    let (admin, section) = admin("unread");
+    let mut process = Process::start("unread.toml", &(talkative("22000-22099", "127.0.0.1:0") + &section));
     let server = process.udp[0];
-    let mut client = Client::to(server, [127, 0, 0, 1].into());
-    let relayed = client.allocate();
-    let peer = peer([127, 0, 0, 1].into());
-    client.bind(CHANNEL, peer.local_addr().unwrap());
+    let call = Call::begin(Client::to(server, [127, 0, 0, 1].into()));
 
     process.stop_reading();
     fill_the_log(server);
 
     for _ in 0..20 {
         assert!(is_served(server));
-        client.send(&channel_data(CHANNEL, b"up"));
-        assert_eq!(receive(&peer), (b"up".to_vec(), relayed));
-        peer.send_to(b"down", relayed).unwrap();
-        assert_eq!(client.receive(), channel_data(CHANNEL, b"down"));
+        call.goes_on();
     }
     assert!(lines_lost(&admin) > 0);
     process.read_on();
@@ -147,15 +146,6 @@ fn the_journal_is_told_the_priority_of_the_last_words() {
     assert!(said.lines().all(|line| line.starts_with("<3>hairpin: ")), "{said}");
 }
 
-/// Starts a daemon that says what it says to `stderr`, and waits until it serves.
-fn start_into(stderr: impl Into<Stdio>, name: &str, ports: &str, server: SocketAddr) -> Child {
-    let config = file(name, &talkative(ports, &server.to_string()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
-    let child = command.args(["--config", &config]).stderr(stderr).spawn().unwrap();
-    wait_for(server);
-    child
-}
-
 /// Until it listens, the kernel says that nobody does.
 fn wait_for(server: SocketAddr) {
     let socket = peer([127, 0, 0, 1].into());
@@ -179,19 +169,27 @@ fn end(child: &mut Child) {
     assert!(status.expect("it ends").success());
 }
 
-/// F1
+/// F1, R19
 #[test]
 fn a_full_disk_and_a_closed_pipe_stop_nothing() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (reader, closed) = std::io::pipe().unwrap();
     drop(reader);
-    for (stderr, name, port) in
-        [(Stdio::from(full), "full.toml", 22_290), (Stdio::from(closed), "closed.toml", 22_291)]
+    for (stderr, name, port) in [(Stdio::from(full), "full", 22_290), (Stdio::from(closed), "closed", 22_291)]
     {
         let server = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut child = start_into(stderr, name, "22200-22289", server);
+        let (admin, section) = admin(name);
+        let config = talkative("22200-22289", &server.to_string()) + &section;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        command.args(["--config", &file(&format!("{name}.toml"), &config)]);
+        let mut child = command.stderr(stderr).spawn().unwrap();
+        wait_for(server);
+        let call = Call::begin(Client::to(server, [127, 0, 0, 1].into()));
         fill_the_log(server);
         assert!(is_served(server));
+        call.goes_on();
+        assert!(lines_lost(&admin) > 0, "{name}");
+        drop(call);
         end(&mut child);
     }
 }

@@ -23,42 +23,18 @@ use hairpin::sections::value::Auto;
 use rustls::version::TLS13;
 
 use crate::support::certificate::Folder;
-use crate::support::daemon::{Client, PATIENCE, config, config_text, peer, receive};
+use crate::support::daemon::{CHANNEL, Call, Client, PATIENCE, config, config_text};
 use crate::support::http::Http;
 use crate::support::process::{Process, ended, file};
 use crate::support::session::Turn;
 use crate::support::stream::{Connection, connect, eventually, tls_config};
 use crate::support::stun::{BINDING, CREATE_PERMISSION, LIFETIME, REFRESH, channel_data};
 
-const CHANNEL: u16 = 0x4000;
 const SECRETS: [&str; 3] = [
     "6f0c1d3a8b5e4f7096a2c4d8e1b3f507",
     "0b1f6d29c4e87a3350d9f2816ce4ab97",
     "e47ab2905d13c86ff8026e91b7d5430c",
 ];
-
-/// A call that began before the reloads.
-struct Call {
-    client: Client,
-    peer: UdpSocket,
-    relayed: SocketAddr,
-}
-
-impl Call {
-    fn begin(mut client: Client) -> Self {
-        let relayed = client.allocate();
-        let peer = peer([127, 0, 0, 1].into());
-        client.bind(CHANNEL, peer.local_addr().unwrap());
-        Self { client, peer, relayed }
-    }
-
-    fn goes_on(&self) {
-        self.client.send(&channel_data(CHANNEL, b"up"));
-        assert_eq!(receive(&self.peer).0, b"up");
-        self.peer.send_to(b"down", self.relayed).unwrap();
-        assert_eq!(self.client.receive(), channel_data(CHANNEL, b"down"));
-    }
-}
 
 /// A daemon, its configuration, and a call that goes on whatever is changed.
 struct Site {

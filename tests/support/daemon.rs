@@ -13,6 +13,7 @@ use super::certificate::Folder;
 use super::session::{Session, Turn};
 use super::stun::{
     ALLOCATE, Builder, Message, REQUESTED_ADDRESS_FAMILY, REQUESTED_TRANSPORT, XOR_RELAYED_ADDRESS,
+    channel_data,
 };
 
 /// Two shards whatever the machine has, so that clients meet across them.
@@ -134,6 +135,33 @@ impl Client {
         let (datagram, from) = receive(&self.socket);
         assert_eq!(from, self.server);
         datagram
+    }
+}
+
+/// A client whose packets go to a peer and back.
+pub struct Call {
+    pub client: Client,
+    pub peer: UdpSocket,
+    pub relayed: SocketAddr,
+}
+
+/// The channel of every call.
+pub const CHANNEL: u16 = 0x4000;
+
+impl Call {
+    pub fn begin(mut client: Client) -> Self {
+        let relayed = client.allocate();
+        let peer = peer([127, 0, 0, 1].into());
+        client.bind(CHANNEL, peer.local_addr().unwrap());
+        Self { client, peer, relayed }
+    }
+
+    /// One packet up, and one down.
+    pub fn goes_on(&self) {
+        self.client.send(&channel_data(CHANNEL, b"up"));
+        assert_eq!(receive(&self.peer), (b"up".to_vec(), self.relayed));
+        self.peer.send_to(b"down", self.relayed).unwrap();
+        assert_eq!(self.client.receive(), channel_data(CHANNEL, b"down"));
     }
 }
 
