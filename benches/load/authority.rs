@@ -56,6 +56,18 @@ impl Authority {
     }
 }
 
+/// Puts a key that does not match the certificate into a folder.
+pub fn mismatch(folder: &Path) -> Outcome<()> {
+    Ok(fs::write(folder.join(KEY), KeyPair::generate()?.serialize_pem())?)
+}
+
+/// Leaves only the beginning of the certificate's file.
+pub fn truncate(folder: &Path) -> Outcome<()> {
+    let file = folder.join(CERTIFICATE);
+    let text = fs::read_to_string(&file)?;
+    Ok(fs::write(file, &text[..text.len() / 4])?)
+}
+
 /// A client that trusts what the authority in this file has issued.
 pub fn client_of(file: &Path) -> Outcome<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();

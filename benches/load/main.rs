@@ -3,20 +3,23 @@
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
 mod args;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod authority;
 mod flows;
 mod host;
 mod idle;
-#[allow(dead_code, reason = "benches/streams uses all of it")]
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod link;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod net;
 mod report;
 mod sample;
 mod server;
-#[allow(dead_code, reason = "benches/streams uses all of it")]
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod stream;
 mod stub;
 mod stun;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod turn;
 
 use std::path::Path;

@@ -7,7 +7,7 @@ use std::iter::{Cycle, Skip, Take};
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{mem, ptr};
 
 /// Below the range from which the kernel and the servers take theirs.
@@ -213,12 +213,18 @@ impl Poller {
 
     /// The indices of the readable sockets, without waiting.
     pub fn ready(&mut self) -> io::Result<&[usize]> {
+        self.ready_within(Duration::ZERO)
+    }
+
+    /// The indices of the readable sockets, as soon as there are any.
+    pub fn ready_within(&mut self, time: Duration) -> io::Result<&[usize]> {
+        let time = libc::c_int::try_from(time.as_millis()).expect("a short time");
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST_READY];
         let room = libc::c_int::try_from(MOST_READY).expect("a small constant");
         let epoll = self.epoll.as_raw_fd();
         // SAFETY: the kernel writes at most `room` events.
         let count =
-            uninterrupted(|| checked(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, 0) }))?;
+            uninterrupted(|| checked(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), room, time) }))?;
         self.ready.clear();
         for event in &events[..count] {
             self.ready.push(usize::try_from(event.u64).expect("an index that we registered"));

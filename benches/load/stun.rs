@@ -18,6 +18,7 @@ pub enum Method {
     Binding = 0x0001,
     Allocate = 0x0003,
     Refresh = 0x0004,
+    CreatePermission = 0x0008,
     ChannelBind = 0x0009,
 }
 

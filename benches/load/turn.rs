@@ -1,4 +1,4 @@
-//! The client's side of TURN: allocate, bind a channel, release (RFC 8656), one request at a time.
+//! The client's side of TURN: allocate, bind a channel, refresh, release (RFC 8656), one request at a time.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddrV4, UdpSocket};
@@ -56,6 +56,18 @@ impl Credential {
     }
 }
 
+/// The server has refused a request with this code.
+#[derive(Debug)]
+pub struct Refused(pub u16);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "the server answered with error {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// One client of the server: its way there, and what the server challenged it with.
 pub struct Session {
     pub link: Link,
@@ -92,6 +104,15 @@ impl Session {
         self.request(Method::ChannelBind, &attributes, credential).map(drop)
     }
 
+    pub fn permit(&mut self, peer: SocketAddrV4, credential: &Credential) -> Outcome<()> {
+        let attributes: [(u16, &[u8]); 1] = [(XOR_PEER_ADDRESS, &xor_address(peer))];
+        self.request(Method::CreatePermission, &attributes, credential).map(drop)
+    }
+
+    pub fn refresh(&mut self, credential: &Credential) -> Outcome<()> {
+        self.request(Method::Refresh, &[], credential).map(drop)
+    }
+
     pub fn release(&mut self, credential: &Credential) -> Outcome<()> {
         self.request(Method::Refresh, &[(LIFETIME, &[0; 4])], credential).map(drop)
     }
@@ -122,7 +143,8 @@ impl Session {
             match response.error_code() {
                 Some(UNAUTHORIZED) if self.challenge.is_none() => {}
                 Some(STALE_NONCE) => {}
-                _ => return Err(format!("the server answered {response}").into()),
+                Some(code) => return Err(Refused(code).into()),
+                None => return Err(format!("the server answered {response}").into()),
             }
             self.adopt_challenge(&response, credential)?;
         }

@@ -30,6 +30,8 @@ pub struct Door {
 pub struct Daemon {
     child: Child,
     trust: Arc<ClientConfig>,
+    /// Goes after the daemon.
+    _folder: Folder,
 }
 
 impl Daemon {
@@ -41,7 +43,8 @@ impl Daemon {
         authority.introduce(&trusted)?;
         authority.renew(folder.path(), 1)?;
         let (config, trust) = (config(folder.path(), capacity), client_of(&trusted)?);
-        Ok(Self { child: Child::start(folder, &config, "pages, credentials and rooms")?, trust })
+        let child = Child::start(&folder, "daemon", &config, "pages, credentials and rooms")?;
+        Ok(Self { child, trust, _folder: folder })
     }
 
     pub fn pid(&self) -> u32 {

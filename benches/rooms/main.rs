@@ -5,8 +5,10 @@
 #![allow(unreachable_pub, reason = "a program: every item is for its own modules")]
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/authority.rs"]
 mod authority;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/child.rs"]
 mod child;
 mod daemon;

@@ -1,8 +1,7 @@
 //! A daemon with certificates, and clients of it over UDP, TCP and TLS.
 
 use std::net::{SocketAddrV4, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,10 +24,10 @@ const CHANNEL: u16 = 0x4000;
 
 pub struct Daemon {
     child: Child,
-    folder: PathBuf,
-    authority: Authority,
     trust: Arc<ClientConfig>,
     credential: Credential,
+    /// Goes after the daemon.
+    _folder: Folder,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -53,15 +52,15 @@ impl Daemon {
     pub fn start(threads: &str) -> Outcome<Self> {
         raise_file_limit(OPEN_FILES)?;
         let folder = Folder::new("streams")?;
-        let path = folder.path().to_owned();
+        let path = folder.path();
         let trusted = path.join("authority.pem");
         let authority = Authority::new()?;
         authority.introduce(&trusted)?;
-        authority.renew(&path, 1)?;
+        authority.renew(path, 1)?;
         let trust = client_of(&trusted)?;
         let credential = Credential::issue(SECRET, SystemTime::now())?;
-        let child = Child::start(folder, &config(&path, threads), "serves STUN and TURN")?;
-        Ok(Self { child, folder: path, authority, trust, credential })
+        let child = Child::start(&folder, "daemon", &config(path, threads), "serves STUN and TURN")?;
+        Ok(Self { child, trust, credential, _folder: folder })
     }
 
     pub fn pid(&self) -> u32 {
@@ -85,13 +84,9 @@ impl Daemon {
                 Link::Datagrams(socket)
             }
             Transport::Tcp => Link::Stream(Box::new(Stream::tcp(Self::address())?)),
-            Transport::Tls => Link::Stream(Box::new(self.handshake()?)),
+            Transport::Tls => Link::Stream(Box::new(Stream::tls(Self::address(), &self.trust)?)),
         };
         Ok(Session::new(link))
-    }
-
-    pub fn handshake(&self) -> Outcome<Stream> {
-        Stream::tls(Self::address(), &self.trust)
     }
 
     pub fn allocate(&self, session: &mut Session) -> Outcome<SocketAddrV4> {
@@ -104,16 +99,6 @@ impl Daemon {
         let relayed = self.allocate(&mut session)?;
         session.bind_channel(CHANNEL, peer, &self.credential)?;
         Ok((session, relayed))
-    }
-
-    /// Puts a new certificate in place of the old one.
-    pub fn renew_certificate(&self, serial: u64) -> Outcome<()> {
-        self.authority.renew(&self.folder, serial)
-    }
-
-    pub fn hang_up(&self) -> Outcome<()> {
-        Command::new("kill").args(["-HUP", &self.pid().to_string()]).status()?;
-        Ok(())
     }
 }
 

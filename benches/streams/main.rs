@@ -5,13 +5,16 @@
 #![allow(unreachable_pub, reason = "a program: every item is for its own modules")]
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/authority.rs"]
 mod authority;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/child.rs"]
 mod child;
 mod daemon;
 mod echo;
 mod idle;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/link.rs"]
 mod link;
 #[allow(dead_code, reason = "benches/load uses all of it")]
@@ -26,12 +29,13 @@ mod report;
 #[path = "../load/server.rs"]
 mod server;
 mod slow;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod spread;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 #[path = "../load/stream.rs"]
 mod stream;
 #[path = "../load/stun.rs"]
 mod stun;
-mod swap;
 #[allow(dead_code, reason = "benches/load uses all of it")]
 #[path = "../load/turn.rs"]
 mod turn;
@@ -45,7 +49,6 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 const USAGE: &str = "\
 usage: cargo bench --bench streams -- NAME
   idle   memory of the daemon for each idle TCP and TLS client            CLIENTS=2000
-  swap   500 TLS clients and 50 handshakes/s while the certificate swaps  CLIENTS=500 SWAPS=20
   slow   latency of others while one client does not read                 ROUNDS=5 MEGABYTES=1000 MEGABITS=400
 The cost of a packet is measured beside coturn: TRANSPORT=tls benches/run, and TRANSPORT=tcp.";
 
@@ -54,7 +57,6 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     let result = match (words.next().as_deref(), words.next()) {
         (Some("idle"), None) => idle::measure(),
-        (Some("swap"), None) => swap::measure(),
         (Some("slow"), None) => slow::measure(),
         // `cargo bench` starts every bench without arguments; that must not look like a failure.
         (None, _) => {

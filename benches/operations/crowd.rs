@@ -1,0 +1,237 @@
+//! Measures round trips of many allocations, while administrators watch and while they do not.
+
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::call::{Call, channel_data, payload};
+use crate::echo::Echo;
+use crate::http;
+use crate::link::Link;
+use crate::net::{Inbox, Poller};
+use crate::report::Times;
+use crate::site::{Site, Transport};
+use crate::spread::Spread;
+use crate::table::Table;
+use crate::{Outcome, knob};
+
+const PACKET: usize = 160;
+const SCRAPES: Duration = Duration::from_secs(1);
+/// How long after the last packet another may still arrive.
+const DRAIN: Duration = Duration::from_millis(500);
+const NOTICE: Duration = Duration::from_millis(50);
+/// No allocation is refreshed, so all must be over before one expires.
+const LONGEST: Duration = Duration::from_secs(500);
+const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
+
+pub fn measure(table: &mut Table) -> Outcome<()> {
+    let (allocations, rate, rounds, seconds) =
+        (knob("ALLOCATIONS", 10_000)?, knob("RATE", 5000)?, knob("ROUNDS", 5)?, knob("SECONDS", 10)?);
+    let site = Site::new(u64::from(allocations) + 1024)?;
+    let daemon = site.start("daemon", 0)?;
+    let echo = Echo::open()?;
+    let begun = Instant::now();
+    let crowd = Crowd::open(&site, &echo, allocations, rate)?;
+    let opened = begun.elapsed();
+    let admin = site.folder.admin("daemon");
+    let echo_over = AtomicBool::new(false);
+    let [mut alone, mut watched] = [Seen::default(), Seen::default()];
+    thread::scope(|scope| {
+        let echoing = scope.spawn(|| echo.run(&echo_over));
+        let measured = (0..=rounds).try_for_each(|round| {
+            // Each way comes first in every other round; round 0 warms up.
+            let order = if round % 2 == 0 { [false, true] } else { [true, false] };
+            order.into_iter().try_for_each(|watch| {
+                let sample = crowd.sample(Duration::from_secs(seconds), watch.then_some(&*admin))?;
+                let seen = if watch { &mut watched } else { &mut alone };
+                if round > 0 { seen.add(sample) } else { Ok(()) }
+            })
+        });
+        echo_over.store(true, Ordering::Relaxed);
+        echoing.join().expect("the echo does not panic").and(measured)
+    })?;
+    if begun.elapsed() > LONGEST {
+        return Err("allocations may have expired: take fewer or shorter rounds".into());
+    }
+    drop(daemon);
+    table.title(format!(
+        "crowd: {allocations} allocations over UDP, {rate} packets/s among them, {rounds} rounds of {seconds} s each way"
+    ));
+    table.note("allocated in", format!("{:.1} s", opened.as_secs_f64()));
+    report(table, &alone, &watched);
+    Ok(())
+}
+
+/// Round trips in milliseconds, and what administrators did meanwhile.
+#[derive(Default)]
+struct Seen {
+    percentiles: [Spread; 3],
+    sent: u64,
+    lost: u64,
+    scrapes: Spread,
+    lists: Spread,
+}
+
+struct Sample {
+    times: Times,
+    sent: u64,
+    received: u64,
+    watched: Watched,
+}
+
+/// How long each took, in milliseconds.
+#[derive(Default)]
+struct Watched {
+    scrapes: Vec<f64>,
+    lists: Vec<f64>,
+}
+
+impl Seen {
+    fn add(&mut self, mut sample: Sample) -> Outcome<()> {
+        for (spread, (_, per_mille)) in self.percentiles.iter_mut().zip(PERCENTILES) {
+            spread.push(sample.times.percentile(per_mille) / 1000.0);
+        }
+        self.sent += sample.sent;
+        self.lost += sample.sent - sample.received;
+        sample.watched.scrapes.into_iter().for_each(|time| self.scrapes.push(time));
+        sample.watched.lists.into_iter().for_each(|time| self.lists.push(time));
+        Ok(())
+    }
+}
+
+/// Clients with a channel each, which take turns.
+struct Crowd {
+    sockets: Vec<UdpSocket>,
+    interval: Duration,
+    epoch: Instant,
+}
+
+impl Crowd {
+    fn open(site: &Site, echo: &Echo, count: u32, rate: u32) -> Outcome<Self> {
+        let mut sockets = Vec::new();
+        for _ in 0..count {
+            let call = Call::begin(site, Transport::Udp, echo.address()?)?;
+            let Link::Datagrams(socket) = call.session.link else { unreachable!("a call over UDP") };
+            sockets.push(socket);
+        }
+        Ok(Self { sockets, interval: Duration::from_secs(1) / rate, epoch: Instant::now() })
+    }
+
+    fn sample(&self, time: Duration, admin: Option<&Path>) -> Outcome<Sample> {
+        let (start, over, all_in) = (self.now(), AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let receiving = scope.spawn(|| self.receive(start, &all_in));
+            let scraping = scope.spawn(|| admin.map_or(Ok(Vec::new()), |admin| scrape(admin, &over)));
+            let listing = scope.spawn(|| admin.map_or(Ok(Vec::new()), |admin| list(admin, &over)));
+            let sent = self.send(time);
+            over.store(true, Ordering::Relaxed);
+            let [scrapes, lists] = [scraping, listing].map(|thread| thread.join().expect("nobody panics"));
+            thread::sleep(DRAIN);
+            all_in.store(true, Ordering::Relaxed);
+            let (times, received) = receiving.join().expect("nobody panics")?;
+            let watched = Watched { scrapes: scrapes?, lists: lists? };
+            Ok(Sample { times, sent: sent?, received, watched })
+        })
+    }
+
+    /// On an absolute schedule, and each packet when it is due.
+    fn send(&self, time: Duration) -> Outcome<u64> {
+        let start = Instant::now();
+        let mut sent = 0_u32;
+        for socket in self.sockets.iter().cycle() {
+            let due = self.interval * sent;
+            if due >= time {
+                break;
+            }
+            thread::sleep(due.saturating_sub(start.elapsed()));
+            let mut packet = [0; PACKET];
+            packet[..8].copy_from_slice(&self.now().to_be_bytes());
+            socket.send(&channel_data(&packet))?;
+            sent += 1;
+        }
+        Ok(u64::from(sent))
+    }
+
+    fn receive(&self, start: u64, over: &AtomicBool) -> Outcome<(Times, u64)> {
+        let mut poller = Poller::new(self.sockets.iter())?;
+        let (mut inbox, mut times, mut received) = (Inbox::new(), Times::with_room_for(1 << 20), 0);
+        while !over.load(Ordering::Relaxed) {
+            for &index in poller.ready_within(NOTICE)? {
+                let count = inbox.fill(&self.sockets[index])?;
+                for datagram in 0..count {
+                    let stamp = payload(inbox.datagram(datagram).0).and_then(|payload| payload.first_chunk());
+                    let sent_at = stamp.map_or(0, |stamp| u64::from_be_bytes(*stamp));
+                    // What an earlier sample has given up waiting for is lost.
+                    if sent_at >= start {
+                        times.push(self.now() - sent_at);
+                        received += 1;
+                    }
+                }
+            }
+        }
+        Ok((times, received))
+    }
+
+    /// Nanoseconds since it was opened.
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// `GET /metrics` every second, as Prometheus does at its fastest.
+fn scrape(admin: &Path, over: &AtomicBool) -> Outcome<Vec<f64>> {
+    let (mut times, mut due) = (Vec::new(), Instant::now());
+    while !over.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        let answer = http::ask_admin(admin, "GET /metrics")?;
+        if answer.status != 200 || !answer.body.contains("hairpin_allocations") {
+            return Err("the daemon does not tell its metrics".into());
+        }
+        times.push(milliseconds(start.elapsed()));
+        due += SCRAPES;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    Ok(times)
+}
+
+/// `hairpin sessions`, one after the other.
+fn list(admin: &Path, over: &AtomicBool) -> Outcome<Vec<f64>> {
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let start = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
+        let status = command.args(["sessions", "--admin"]).arg(admin).stdout(Stdio::null()).status()?;
+        if !status.success() {
+            return Err("the daemon does not list its sessions".into());
+        }
+        times.push(milliseconds(start.elapsed()));
+    }
+    Ok(times)
+}
+
+fn report(table: &mut Table, alone: &Seen, watched: &Seen) {
+    for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {
+        let (without, with) = (&alone.percentiles[index], &watched.percentiles[index]);
+        table.note(format!("{name} without, ms"), without.to_string());
+        table.note(format!("{name} with scrapes and lists, ms"), with.to_string());
+        let more = with.median() - without.median();
+        let (what, figure) = (format!("{name} moves by"), format!("{more:+.2} ms"));
+        if name == "p99" {
+            table.figure(what, figure, "1 ms", more <= 1.0);
+        } else {
+            table.note(what, figure);
+        }
+    }
+    for (name, seen) in [("without", alone), ("with", watched)] {
+        table.note(format!("packets lost {name}"), format!("{} of {}", seen.lost, seen.sent));
+    }
+    table.note("scrapes", format!("{}, ms: {}", watched.scrapes.len(), watched.scrapes));
+    table.note("hairpin sessions", format!("{}, ms: {}", watched.lists.len(), watched.lists));
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
