@@ -25,6 +25,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 const NOTICE: Duration = Duration::from_millis(50);
 /// No allocation is refreshed, so all must be over before one expires.
 const LONGEST: Duration = Duration::from_secs(500);
+/// The codes with which commands end.
+const SUCCESS: i32 = 0;
+const UNREACHABLE: i32 = 71;
 const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
 
 pub fn measure(table: &mut Table) -> Outcome<()> {
@@ -34,20 +37,24 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
     let daemon = site.start("daemon", 0)?;
     let echo = Echo::open()?;
     let begun = Instant::now();
-    let crowd = Crowd::open(&site, &echo, allocations, rate)?;
+    let pause = Duration::from_millis(knob("PAUSE", 0)?);
+    let crowd = Crowd::open(&site, &echo, allocations, rate, pause)?;
     let opened = begun.elapsed();
-    let admin = site.folder.admin("daemon");
+    let (admin, nobody) = (site.folder.admin("daemon"), site.folder.admin("nobody"));
+    let ways = [Way::Alone, Way::Beside(&nobody), Way::Watched(&admin)];
     let echo_over = AtomicBool::new(false);
-    let [mut alone, mut watched] = [Seen::default(), Seen::default()];
+    let mut seen: [Seen; 3] = Default::default();
     thread::scope(|scope| {
         let echoing = scope.spawn(|| echo.run(&echo_over));
         let measured = (0..=rounds).try_for_each(|round| {
-            // Each way comes first in every other round; round 0 warms up.
-            let order = if round % 2 == 0 { [false, true] } else { [true, false] };
-            order.into_iter().try_for_each(|watch| {
-                let sample = crowd.sample(Duration::from_secs(seconds), watch.then_some(&*admin))?;
-                let seen = if watch { &mut watched } else { &mut alone };
-                if round > 0 { seen.add(sample) } else { Ok(()) }
+            (0..ways.len()).try_for_each(|turn| {
+                let index = (round + turn) % ways.len();
+                let sample = crowd.sample(Duration::from_secs(seconds), ways[index])?;
+                // Round 0 warms up.
+                if round > 0 {
+                    seen[index].add(sample);
+                }
+                Ok(())
             })
         });
         echo_over.store(true, Ordering::Relaxed);
@@ -61,8 +68,17 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
         "crowd: {allocations} allocations over UDP, {rate} packets/s among them, {rounds} rounds of {seconds} s each way"
     ));
     table.note("allocated in", format!("{:.1} s", opened.as_secs_f64()));
-    report(table, &alone, &watched);
+    report(table, &seen);
     Ok(())
+}
+
+/// What goes on beside the packets.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Alone,
+    /// Commands that reach nobody: they take the processor, but nothing of the daemon.
+    Beside(&'a Path),
+    Watched(&'a Path),
 }
 
 /// Round trips in milliseconds, and what administrators did meanwhile.
@@ -90,7 +106,7 @@ struct Watched {
 }
 
 impl Seen {
-    fn add(&mut self, mut sample: Sample) -> Outcome<()> {
+    fn add(&mut self, mut sample: Sample) {
         for (spread, (_, per_mille)) in self.percentiles.iter_mut().zip(PERCENTILES) {
             spread.push(sample.times.percentile(per_mille) / 1000.0);
         }
@@ -98,7 +114,6 @@ impl Seen {
         self.lost += sample.sent - sample.received;
         sample.watched.scrapes.into_iter().for_each(|time| self.scrapes.push(time));
         sample.watched.lists.into_iter().for_each(|time| self.lists.push(time));
-        Ok(())
     }
 }
 
@@ -106,26 +121,35 @@ impl Seen {
 struct Crowd {
     sockets: Vec<UdpSocket>,
     interval: Duration,
+    /// Between two commands.
+    pause: Duration,
     epoch: Instant,
 }
 
 impl Crowd {
-    fn open(site: &Site, echo: &Echo, count: u32, rate: u32) -> Outcome<Self> {
+    fn open(site: &Site, echo: &Echo, count: u32, rate: u32, pause: Duration) -> Outcome<Self> {
         let mut sockets = Vec::new();
         for _ in 0..count {
             let call = Call::begin(site, Transport::Udp, echo.address()?)?;
             let Link::Datagrams(socket) = call.session.link else { unreachable!("a call over UDP") };
             sockets.push(socket);
         }
-        Ok(Self { sockets, interval: Duration::from_secs(1) / rate, epoch: Instant::now() })
+        Ok(Self { sockets, interval: Duration::from_secs(1) / rate, pause, epoch: Instant::now() })
     }
 
-    fn sample(&self, time: Duration, admin: Option<&Path>) -> Outcome<Sample> {
+    fn sample(&self, time: Duration, way: Way) -> Outcome<Sample> {
         let (start, over, all_in) = (self.now(), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
             let receiving = scope.spawn(|| self.receive(start, &all_in));
-            let scraping = scope.spawn(|| admin.map_or(Ok(Vec::new()), |admin| scrape(admin, &over)));
-            let listing = scope.spawn(|| admin.map_or(Ok(Vec::new()), |admin| list(admin, &over)));
+            let scraping = scope.spawn(|| match way {
+                Way::Alone | Way::Beside(_) => Ok(Vec::new()),
+                Way::Watched(admin) => scrape(admin, &over),
+            });
+            let listing = scope.spawn(|| match way {
+                Way::Alone => Ok(Vec::new()),
+                Way::Beside(nobody) => list(nobody, UNREACHABLE, self.pause, &over),
+                Way::Watched(admin) => list(admin, SUCCESS, self.pause, &over),
+            });
             let sent = self.send(time);
             over.store(true, Ordering::Relaxed);
             let [scrapes, lists] = [scraping, listing].map(|thread| thread.join().expect("nobody panics"));
@@ -197,39 +221,46 @@ fn scrape(admin: &Path, over: &AtomicBool) -> Outcome<Vec<f64>> {
     Ok(times)
 }
 
-/// `hairpin sessions`, one after the other.
-fn list(admin: &Path, over: &AtomicBool) -> Outcome<Vec<f64>> {
+/// `hairpin sessions`, one after the other, which each end with this code.
+fn list(admin: &Path, code: i32, pause: Duration, over: &AtomicBool) -> Outcome<Vec<f64>> {
     let mut times = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let start = Instant::now();
         let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
-        let status = command.args(["sessions", "--admin"]).arg(admin).stdout(Stdio::null()).status()?;
-        if !status.success() {
-            return Err("the daemon does not list its sessions".into());
+        command.args(["sessions", "--admin"]).arg(admin).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.status()?;
+        if status.code() != Some(code) {
+            return Err(format!("hairpin sessions: {status}").into());
         }
         times.push(milliseconds(start.elapsed()));
+        thread::sleep(pause);
     }
     Ok(times)
 }
 
-fn report(table: &mut Table, alone: &Seen, watched: &Seen) {
+fn report(table: &mut Table, [alone, beside, watched]: &[Seen; 3]) {
     for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {
-        let (without, with) = (&alone.percentiles[index], &watched.percentiles[index]);
-        table.note(format!("{name} without, ms"), without.to_string());
-        table.note(format!("{name} with scrapes and lists, ms"), with.to_string());
-        let more = with.median() - without.median();
-        let (what, figure) = (format!("{name} moves by"), format!("{more:+.2} ms"));
-        if name == "p99" {
-            table.figure(what, figure, "1 ms", more <= 1.0);
-        } else {
-            table.note(what, figure);
+        let [alone, beside, watched] = [alone, beside, watched].map(|seen| &seen.percentiles[index]);
+        table.note(format!("{name} alone, ms"), alone.to_string());
+        table.note(format!("{name} beside commands that reach nobody, ms"), beside.to_string());
+        table.note(format!("{name} with scrapes and lists, ms"), watched.to_string());
+        for (than, other) in [("alone", alone), ("beside the commands", beside)] {
+            let more = watched.median() - other.median();
+            let (what, figure) = (format!("{name} is higher than {than} by"), format!("{more:+.2} ms"));
+            if name == "p99" {
+                table.figure(what, figure, "1 ms", more <= 1.0);
+            } else {
+                table.note(what, figure);
+            }
         }
     }
-    for (name, seen) in [("without", alone), ("with", watched)] {
-        table.note(format!("packets lost {name}"), format!("{} of {}", seen.lost, seen.sent));
-    }
+    let (lost, sent) = [alone, beside, watched]
+        .iter()
+        .fold((0, 0), |(lost, sent), seen| (lost + seen.lost, sent + seen.sent));
+    table.note("packets lost", format!("{lost} of {sent}"));
     table.note("scrapes", format!("{}, ms: {}", watched.scrapes.len(), watched.scrapes));
     table.note("hairpin sessions", format!("{}, ms: {}", watched.lists.len(), watched.lists));
+    table.note("commands that reach nobody", format!("{}, ms: {}", beside.lists.len(), beside.lists));
 }
 
 fn milliseconds(time: Duration) -> f64 {
