@@ -121,14 +121,14 @@ impl Failure {
     }
 }
 
-/// The configuration in a file, or the embedded default.
+/// The configuration in a file, or the embedded default, and in the environment.
 fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    file.map_or_else(|| Ok(Config::default()), |file| Config::load(file).map_err(Failure::config))
+    Config::load(file).map_err(Failure::config)
 }
 
 /// Like [`load`], but also checks the configuration and loads its certificates, which must exist at start.
 fn examine(file: Option<&Path>) -> Result<(Config, Option<Certificates>), Failure> {
-    file.map_or_else(|| Ok((Config::default(), None)), |file| Config::examine(file).map_err(Failure::config))
+    Config::examine(file).map_err(Failure::config)
 }
 
 /// Prints a command's result. This can fail: the reader may have closed the pipe, or a disk may be full.

@@ -4,6 +4,7 @@
 //! guessed, and nothing is only warned about that would not work.
 
 mod checks;
+mod environment;
 mod error;
 mod secrets_file;
 mod warnings;
@@ -16,6 +17,7 @@ use toml::de::{DeTable, Error};
 
 use crate::certificates::Certificates;
 use crate::config::checks::{Mistakes, WEAK};
+use crate::config::environment::{Environment, Missing, Settings};
 use crate::files;
 use crate::ice::{IceServers, Names, Served};
 use crate::origin::Origin;
@@ -80,12 +82,13 @@ struct Draft {
 }
 
 impl Config {
-    /// Reads and checks a file, and the secrets file that it names.
+    /// Reads and checks a file, the secrets file that it names, and the environment. Without a file, every key that the
+    /// environment does not set has its default.
     ///
     /// # Errors
     /// Everything that is wrong, where, and what to write.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let mut draft = Draft::read(&read_file(path)?, path);
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut draft = Draft::of(path)?;
         draft.check();
         draft.read_secrets_file();
         draft.finish()
@@ -95,20 +98,21 @@ impl Config {
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn examine(path: &Path) -> Result<(Self, Option<Certificates>), ConfigError> {
-        let mut draft = Draft::read(&read_file(path)?, path);
+    pub fn examine(path: Option<&Path>) -> Result<(Self, Option<Certificates>), ConfigError> {
+        let mut draft = Draft::of(path)?;
         draft.check();
         draft.read_secrets_file();
         let certificates = draft.read_certificates();
         draft.finish().map(|config| (config, certificates))
     }
 
-    /// Checks the text of the file `path`. Reads no file: if the text names a secrets file, there are no secrets yet.
+    /// Checks the text of the file `path`. Reads no file and no environment: if the text names a secrets file, there are no
+    /// secrets yet.
     ///
     /// # Errors
     /// As [`Self::load`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let mut draft = Draft::read(text, path);
+        let mut draft = Draft::read(text, path, &Environment::default());
         draft.check();
         draft.finish()
     }
@@ -199,12 +203,33 @@ impl Config {
 }
 
 impl Draft {
+    /// Reads a file, if there is one, and the environment of this process.
+    fn of(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = path.map(read_file).transpose()?.unwrap_or_default();
+        let variables = std::env::vars_os();
+        let variables =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        Ok(Self::read(&text, path.unwrap_or(Path::new("")), &Environment::new(variables)))
+    }
+
     /// Reads a text. If it is not TOML, only the values in front of the first fault are judged: behind that, nobody knows
-    /// what belongs where.
-    fn read(text: &str, path: &Path) -> Self {
-        let (document, broken) = DeTable::parse_recoverable(text);
+    /// what belongs where. What the environment sets is read as if it stood in lines behind the text.
+    fn read(text: &str, path: &Path, environment: &Environment) -> Self {
+        let Settings { text: settings, names } = environment.settings();
+        let all = format!("{text}\n{settings}");
+        let behind = " ".repeat(text.len()) + &all[text.len()..];
+        let (mut document, mut broken) = DeTable::parse_recoverable(text);
+        let (settings, wrong) = DeTable::parse_recoverable(&behind);
+        broken.extend(wrong);
         let end = broken.iter().map(start).min().unwrap_or(usize::MAX);
-        let mut reading = Reading::new(text, end);
+        let mut reading = Reading::new(&all, end);
+        for Missing { key, at, name } in environment.fill_in(document.get_mut()) {
+            reading.unread.add(&key);
+            let reason =
+                format!("there is no environment variable {name}: set it, or write $${{ for a plain ${{");
+            reading.faults.push(Fault { line: Some(reading.line(at)), key, reason });
+        }
+        environment::merge(document.get_mut(), settings.into_inner());
         let mut keys = reading.keys(document.get_ref());
         let mut config = Config {
             listen: keys.read("listen").unwrap_or_default(),
@@ -225,7 +250,7 @@ impl Draft {
         let syntax = syntax(&reading, &broken);
         let Reading { mut faults, unread, lines, .. } = reading;
         faults.extend(syntax);
-        config.source = Source::new(path, lines);
+        config.source = Source::new(path, lines, (all[..=text.len()].matches('\n').count() + 1, names));
         Self { config, faults, unread, is_toml: broken.is_empty() }
     }
 

@@ -13,20 +13,27 @@ use crate::sections::reading::Fault;
 pub struct Source {
     path: PathBuf,
     lines: BTreeMap<String, usize>,
+    /// The first line that an environment variable stands for, and the variable of each such line.
+    environment: (usize, Vec<String>),
 }
 
 /// Everything that is wrong with a configuration. Each fault is shown in a line of its own, as `file:line: key: reason`,
 /// in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    file: PathBuf,
+    source: Source,
     faults: Vec<Fault>,
 }
 
 impl Source {
-    /// The file, with the line of each dotted key that it has.
-    pub(super) fn new(path: &Path, lines: BTreeMap<String, usize>) -> Self {
-        Self { path: path.to_owned(), lines }
+    /// The file, with the line of each dotted key that it has. Behind it, from the first line of `environment` on, each line
+    /// is what a variable sets.
+    pub(super) fn new(
+        path: &Path,
+        lines: BTreeMap<String, usize>,
+        environment: (usize, Vec<String>),
+    ) -> Self {
+        Self { path: path.to_owned(), lines, environment }
     }
 
     /// The file; empty if there is none.
@@ -35,11 +42,18 @@ impl Source {
         &self.path
     }
 
-    /// Where a key is, as an error begins: `file:line: key: `. Empty for a key that is not in the file.
+    /// Where a key is, as an error begins: `file:line: key: ` or `VARIABLE: key: `. Empty for a key that is in neither.
     #[must_use]
     pub fn place(&self, key: &str) -> String {
         let line = self.lines.get(key);
-        line.map(|line| format!("{}:{line}: {key}: ", self.path.display())).unwrap_or_default()
+        line.map(|line| format!("{}: {key}: ", self.at(*line))).unwrap_or_default()
+    }
+
+    /// The file with a line, or the variable that stands for it.
+    fn at(&self, line: usize) -> String {
+        let (first, names) = &self.environment;
+        let name = line.checked_sub(*first).and_then(|index| names.get(index));
+        name.cloned().unwrap_or_else(|| format!("{}:{line}", self.path.display()))
     }
 
     /// What is wrong with a key, at the line of the key.
@@ -52,13 +66,14 @@ impl ConfigError {
     pub(super) fn new(source: &Source, mut faults: Vec<Fault>) -> Self {
         // What stands nowhere in the file comes last.
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
-        Self { file: source.path.clone(), faults }
+        Self { source: source.clone(), faults }
     }
 
     pub(super) fn unreadable(file: &Path, error: &io::Error) -> Self {
         let reason =
             format!("cannot be read ({error}): check the path, and that the daemon's user may read it");
-        Self { file: file.to_owned(), faults: vec![Fault { line: None, key: String::new(), reason }] }
+        let source = Source { path: file.to_owned(), ..Source::default() };
+        Self { source, faults: vec![Fault { line: None, key: String::new(), reason }] }
     }
 }
 
@@ -66,14 +81,10 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, Fault { line, key, reason }) in self.faults.iter().enumerate() {
             let end = if index == 0 { "" } else { "\n" };
-            write!(f, "{end}{}", self.file.display())?;
-            if let Some(line) = line {
-                write!(f, ":{line}")?;
-            }
-            if !key.is_empty() {
-                write!(f, ": {key}")?;
-            }
-            write!(f, ": {reason}")?;
+            let file = self.source.path.display().to_string();
+            let place = line.map_or(file, |line| self.source.at(line));
+            let parts = [&place, key, reason].into_iter().filter(|part| !part.is_empty());
+            write!(f, "{end}{}", parts.cloned().collect::<Vec<_>>().join(": "))?;
         }
         Ok(())
     }

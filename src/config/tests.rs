@@ -82,7 +82,7 @@ fn no_secret_is_shown_of_a_configuration() {
 
 /// Judges a text as [`Config::load`] judges what it reads.
 fn parse(text: &str) -> Result<Config, String> {
-    let mut draft = Draft::read(text, Path::new("config.toml"));
+    let mut draft = Draft::read(text, Path::new("config.toml"), &Environment::default());
     draft.check();
     draft.read_secrets_file();
     draft.finish().map_err(|error| error.to_string())
@@ -689,3 +689,58 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
     ("[log]\nlevel = ", ("config.toml:2: ", "")),
     ("a = 1\na = 2", ("config.toml:2: ", "duplicate")),
 ];
+
+/// The configuration of a file and of environment variables.
+fn with_environment(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut draft = Draft::read(text, Path::new("config.toml"), &Environment::new(variables));
+    draft.check();
+    draft.finish().map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_environment_sets_every_key_and_comes_before_the_file() {
+    let text =
+        "[relay]\nports = \"50000-50999\"\n[credentials]\nrealm = \"${REALM}\"\n[limits]\npermissions = 7";
+    let config = with_environment(
+        text,
+        &[
+            ("REALM", "example.org"),
+            ("HAIRPIN_RELAY__PORTS", "60000-60099"),
+            ("HAIRPIN_LIMITS__ALLOCATIONS_PER_USER", "3"),
+            ("HAIRPIN_LISTEN__UDP", "[\"127.0.0.1:3478\"]"),
+            ("HAIRPIN_CREDENTIALS__USERS__ALICE", "wonderland wonderland"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.relay.ports, 60_000..=60_099);
+    assert_eq!(config.credentials.realm.as_str(), "example.org");
+    assert_eq!((config.limits.permissions.get(), config.limits.allocations_per_user.get()), (7, 3));
+    assert_eq!(config.listen.udp, ["127.0.0.1:3478".parse().unwrap()]);
+    assert!(config.credentials.users.contains_key("alice"));
+}
+
+#[test]
+fn a_mistake_in_the_environment_names_the_variable() {
+    let text = "[limits]\npermissions = 0\n[log]\nlevel = \"${LEVEL}\"\n";
+    let error = with_environment(
+        text,
+        &[
+            ("HAIRPIN_LIMITS__CHANNELS", "many"),
+            ("HAIRPIN_LIMITS__ALLOCATION", "3"),
+            ("HAIRPIN_LISTEN__TLS", "[\"0.0.0.0:443\"]"),
+        ],
+    )
+    .unwrap_err();
+    let lines: Vec<&str> = error.lines().collect();
+    for (line, expected) in lines.iter().zip([
+        "config.toml:2: limits.permissions: ",
+        "config.toml:4: log.level: there is no environment variable LEVEL",
+        "HAIRPIN_LIMITS__ALLOCATION: limits.allocation: unknown key",
+        "HAIRPIN_LIMITS__CHANNELS: limits.channels: ",
+        "HAIRPIN_LISTEN__TLS: listen.tls: there is no certificate",
+    ]) {
+        assert!(line.starts_with(expected), "{error}");
+    }
+    assert_eq!(lines.len(), 5, "{error}");
+}

@@ -57,7 +57,7 @@ impl Services {
             return Err(NotReloaded::NoFile);
         }
         // The certificates are read to find out whether they can be used.
-        let examined = Config::examine(&path).map_err(NotReloaded::Config);
+        let examined = Config::examine(Some(&path)).map_err(NotReloaded::Config);
         let report = examined.and_then(|(config, _)| self.replace(&config));
         self.conclude(&report, Some(&path));
         report
