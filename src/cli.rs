@@ -4,6 +4,7 @@ mod admin_client;
 mod admin_token;
 mod api_key;
 mod check_config;
+mod completions;
 mod credential;
 mod drain;
 mod kick;
@@ -68,6 +69,11 @@ enum Command {
     Secret(secret::Arguments),
     /// Shows what each user of a running daemon has used.
     Usage(usage::Arguments),
+    /// Prints the completions for a shell.
+    Completions(completions::Arguments),
+    /// Writes the manual pages.
+    #[command(hide = true)]
+    Man(completions::ManArguments),
 }
 
 /// Runs the command that the arguments name.
@@ -88,6 +94,8 @@ pub fn run() -> ExitCode {
         Command::Drain(arguments) => drain::run(&arguments),
         Command::Secret(arguments) => secret::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => completions::man(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -52,12 +52,25 @@ def missing(release):
 @contextmanager
 def machine(release, directory):
     """A machine that has booted with Hairpin installed and enabled."""
-    with _root(release, directory) as root, _network(release) as network, _cgroup(release) as cgroup:
-        with Machine(root, network, cgroup, directory / "first boot") as it:
+    with _parts(release, directory) as parts:
+        with Machine(*parts, directory / "first boot") as it:
             it.install_as_the_readme_says()
             it.power_off()
-        with Machine(root, network, cgroup, directory / "second boot") as it:
+        with Machine(*parts, directory / "second boot") as it:
             yield it
+
+
+@contextmanager
+def bare_machine(release, directory):
+    """A machine that has booted without Hairpin."""
+    with _parts(release, directory) as parts, Machine(*parts, directory / "boot") as it:
+        yield it
+
+
+@contextmanager
+def _parts(release, directory):
+    with _root(release, directory) as root, _network(release) as network, _cgroup(release) as cgroup:
+        yield root, network, cgroup
 
 
 class Machine:

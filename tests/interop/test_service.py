@@ -15,7 +15,7 @@ from turn_client import TurnClient
 MANY_ADDRESSES = ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
 CONFIGURATION_ERROR = 78  # EX_CONFIG of sysexits.h
 UNIT = ROOT / "systemd/hairpin.service"
-INSTALLED = "/usr/local/bin/hairpin"
+INSTALLED = "ExecStart=hairpin "
 
 hairpin_only = pytest.mark.hairpin_only
 
@@ -169,7 +169,7 @@ def unit(tmp_path):
     """A copy of our unit, whose binary exists wherever the tests run."""
     binary = HAIRPIN if HAIRPIN.exists() else "/bin/true"
     copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text().replace(INSTALLED, str(binary)))
+    copy.write_text(UNIT.read_text().replace(INSTALLED, f"ExecStart={binary} "))
     return copy
 
 
