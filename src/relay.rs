@@ -75,8 +75,9 @@ struct Running {
     given_up: Mutex<Vec<Arc<Retirement>>>,
     /// How many connections have been given to shards.
     adopted: AtomicUsize,
-    /// Held while a list of sessions is put together.
-    listing: tokio::sync::Mutex<()>,
+    /// Held while a list of sessions is put together, and while the shards rest from it.
+    listing: Arc<tokio::sync::Mutex<()>>,
+    clock: Clock,
     threads: Threads,
 }
 
@@ -146,7 +147,8 @@ impl Relay {
             counters,
             given_up: Mutex::default(),
             adopted: AtomicUsize::new(0),
-            listing: tokio::sync::Mutex::default(),
+            listing: Arc::default(),
+            clock,
             threads,
         })))
     }
