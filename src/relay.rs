@@ -75,9 +75,8 @@ struct Running {
     given_up: Mutex<Vec<Arc<Retirement>>>,
     /// How many connections have been given to shards.
     adopted: AtomicUsize,
-    /// Held while a list of sessions is put together, and while the shards rest from it.
-    listing: Arc<tokio::sync::Mutex<()>>,
-    clock: Clock,
+    /// Held while a list of sessions is put together.
+    listing: tokio::sync::Mutex<()>,
     threads: Threads,
 }
 
@@ -147,8 +146,7 @@ impl Relay {
             counters,
             given_up: Mutex::default(),
             adopted: AtomicUsize::new(0),
-            listing: Arc::default(),
-            clock,
+            listing: tokio::sync::Mutex::default(),
             threads,
         })))
     }
