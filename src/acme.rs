@@ -49,13 +49,14 @@ pub struct Plan {
     pub files: Files,
     /// Whether a listener accepts TLS, so that the authority can verify names there.
     pub tls: bool,
-    /// Whether a listener accepts HTTP without TLS.
+    /// Whether a listener that others reach accepts HTTP without TLS.
     pub http: bool,
 }
 
 #[derive(Debug)]
 enum Order {
     Apply(Box<Plan>),
+    Drain,
     Stop,
 }
 
@@ -117,6 +118,11 @@ impl Acme {
         let _ = self.orders.send(Order::Apply(Box::new(plan)));
     }
 
+    /// Orders nothing any more: another daemon may have taken over the listeners, where the authority verifies names.
+    pub fn drain(&self) {
+        let _ = self.orders.send(Order::Drain);
+    }
+
     /// What became of the orders; `None` if no certificate is wanted.
     #[must_use]
     pub fn snapshot(&self) -> Option<observed::Acme> {
@@ -176,6 +182,7 @@ impl Client {
                         self.schedule = Schedule::default();
                         self.ask_at = Unix::default();
                     }
+                    Some(Order::Drain) => self.plan.section.names.clear(),
                     Some(Order::Stop) | None => return Ok(()),
                 }
             }

@@ -190,16 +190,22 @@ impl Certificates {
         reloaded
     }
 
-    /// The certificates that are not valid at `now`.
+    /// Whether one of them is for `name`, a host name or an IP address.
     #[must_use]
-    pub fn invalid(&self, now: Unix) -> Vec<CertificateError> {
-        self.loaded().pairs.iter().filter_map(|pair| pair.invalid(now)).collect()
+    pub fn cover(&self, name: &str) -> bool {
+        self.loaded().pairs.iter().any(|pair| pair.covers(name))
     }
 
-    /// Warnings about certificates and keys that can be used, but are probably mistakes.
+    /// The certificates of the operator that are not valid at `now`.
+    #[must_use]
+    pub fn invalid(&self, now: Unix) -> Vec<CertificateError> {
+        self.loaded().own().filter_map(|pair| pair.invalid(now)).collect()
+    }
+
+    /// Warnings about certificates and keys of the operator that can be used, but are probably mistakes.
     #[must_use]
     pub fn warnings(&self, now: Unix) -> Vec<String> {
-        self.loaded().pairs.iter().flat_map(|pair| pair.warnings(now)).collect()
+        self.loaded().own().flat_map(|pair| pair.warnings(now)).collect()
     }
 
     /// When the first certificate expires; the Unix epoch if there is none.
@@ -212,7 +218,7 @@ impl Certificates {
     #[must_use]
     pub fn closed_keys(&self) -> Vec<PathBuf> {
         let loaded = self.loaded();
-        let closed = loaded.pairs.iter().filter(|pair| !pair.is_key_public());
+        let closed = loaded.own().filter(|pair| !pair.is_key_public());
         closed.map(|pair| pair.files.key.clone()).collect()
     }
 
@@ -237,6 +243,11 @@ impl Files {
 }
 
 impl Loaded {
+    /// The certificates of the operator. The one that an authority issues is the daemon's own business.
+    fn own(&self) -> impl Iterator<Item = &Arc<Pair>> {
+        self.pairs.iter().filter(|pair| Some(&pair.files.certificate) != self.issued.as_ref())
+    }
+
     /// The file with a certificate that was not there the last time.
     fn awaited(&self) -> Option<&PathBuf> {
         let is_new = |file: &&PathBuf| self.pairs.iter().all(|pair| pair.files.certificate != **file);
@@ -656,7 +667,10 @@ mod tests {
         let issued = certificates.issued().unwrap();
         assert!(issued.covers("a.example") && issued.covers("192.0.2.1") && !issued.covers("b.example"));
         assert_eq!(certificates.reload(NOW).taken, 0);
-        assert!(Certificates::default().with_issued(file).issued().is_some(), "after a restart");
+        let again = Certificates::default().with_issued(file);
+        assert!(again.issued().is_some(), "after a restart");
+        let late = Unix::from_secs(5_000_000_000);
+        assert!(again.invalid(late).is_empty() && again.warnings(late).is_empty(), "nobody else renews it");
         folder.file("issued.pem", "");
         assert!(Certificates::default().with_issued(folder.0.join("issued.pem")).issued().is_none());
     }

@@ -114,6 +114,7 @@ impl Services {
         self.relay.drain();
         self.site.drain();
         self.hub.drain();
+        self.acme.drain();
         self.draining.notify_one();
     }
 }

@@ -154,7 +154,9 @@ impl Services {
             Some(certificates) => self.renewal.replace(&certificates),
             None => self.renewal.reload(),
         }
-        self.acme.apply(acme);
+        if is_serving {
+            self.acme.apply(acme);
+        }
         self.front.open(doors(&self.site, tcp, tls, http));
         self.front.close(closed);
         self.administration.set(admin);
