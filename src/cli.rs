@@ -6,6 +6,7 @@ mod api_key;
 mod check_config;
 mod completions;
 mod credential;
+mod demo;
 mod drain;
 mod kick;
 mod reload;
@@ -45,6 +46,8 @@ struct Arguments {
 enum Command {
     /// Runs the daemon (the default).
     Serve(serve::Arguments),
+    /// Runs a call page for the devices in the same network, to try it.
+    Demo(demo::Arguments),
     /// Checks a configuration file and starts nothing.
     CheckConfig(check_config::Arguments),
     /// Makes a time-limited credential and prints it as JSON.
@@ -82,6 +85,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),
         Command::ApiKey(arguments) => api_key::run(&arguments),

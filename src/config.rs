@@ -192,6 +192,9 @@ impl Config {
     /// The URLs by which browsers reach what is `served`.
     #[must_use]
     pub fn ice_servers(&self, served: &Served<'_>) -> IceServers {
+        if !self.http.ice_urls.is_empty() {
+            return IceServers::stated(&self.http.ice_urls);
+        }
         let public_url_host = self.http.public_url.as_ref().map(Origin::host);
         let names = Names {
             ice_host: self.http.ice_host.as_ref().map(HostName::as_str),

@@ -3,7 +3,9 @@
 //! The URLs are built once, at start, from the addresses that the daemon listens on. They obey the limits of browsers.
 //! A `turns:` URL has a host name, because Firefox silently ignores one with an IP address. No URL has a port that
 //! browsers block, because one such URL makes Firefox reject the whole list. There are at most four URLs, because every
-//! further URL makes every connection start later.
+//! further URL makes every connection start later. An operator may state other URLs, and is told if browsers refuse one.
+
+mod url;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +18,8 @@ use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials};
 use crate::network::address::RelayAddress;
 use crate::secret::Secret;
+
+pub use url::{EXAMPLES, IceUrl};
 
 /// The addresses that the daemon listens on and relays from, with the ports that were bound.
 #[derive(Debug, Clone, Copy)]
@@ -58,9 +62,8 @@ pub enum Transport {
 /// The URLs of this daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IceServers {
-    /// At most one.
-    stun: Option<String>,
-    /// At most one for each transport, in the order that a client should try them.
+    stun: Vec<String>,
+    /// In the order that a client should try them.
     turn: Vec<(Transport, String)>,
     warnings: Vec<String>,
 }
@@ -114,12 +117,26 @@ const BAD: &[u16] = &[
 ];
 
 impl IceServers {
+    /// The URLs that the operator states, for clients that come through a port map or a router that chooses by the server
+    /// name. No listener says anything about those.
+    #[must_use]
+    pub fn stated(urls: &[IceUrl]) -> Self {
+        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings: Vec::new() };
+        for url in urls {
+            match url.transport {
+                Some(transport) => servers.turn.push((transport, url.as_str().to_owned())),
+                None => servers.stun.push(url.as_str().to_owned()),
+            }
+        }
+        servers
+    }
+
     /// The URLs of the listeners in `served`, with the best of `names` as host. Without a name, the host is the address that
     /// clients most likely see.
     #[must_use]
     pub fn new(served: &Served<'_>, names: &Names<'_>) -> Self {
         let stated = stated(names);
-        let mut servers = Self { stun: None, turn: Vec::new(), warnings: blocked_ports(served) };
+        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings: blocked_ports(served) };
         if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
             servers.warnings.push(NAMELESS.to_owned());
         }
@@ -132,7 +149,7 @@ impl IceServers {
         let tcp = pick(served.tcp.iter().filter(there), USUAL);
         let shared = if served.tls_on_tcp { served.tcp } else { &[] };
         let tls = pick(served.tls.iter().chain(shared).filter(there), HTTPS);
-        servers.stun = udp.map(|port| format!("stun:{host}:{port}"));
+        servers.stun.extend(udp.map(|port| format!("stun:{host}:{port}")));
         let mut turn = |transport, url: Option<String>| servers.turn.extend(url.map(|url| (transport, url)));
         turn(Transport::Udp, udp.map(|port| format!("turn:{host}:{port}?transport=udp")));
         turn(Transport::Tcp, tcp.map(|port| format!("turn:{host}:{port}?transport=tcp")));
@@ -171,11 +188,16 @@ impl IceServers {
         }
         let issued = credentials.issue(tag, Expiry::after(now, ttl), now)?;
         let Credential { username, password, expires } = issued;
-        let stun = self.stun.iter().filter(|_| transports.is_none_or(|some| some.contains(&Transport::Udp)));
-        let stun = stun.map(|url| IceServer { urls: vec![url.clone()], username: None, credential: None });
+        let by_udp = transports.is_none_or(|some| some.contains(&Transport::Udp));
+        let stun = (by_udp && !self.stun.is_empty()).then(|| self.stun.clone());
+        let stun = stun.map(|urls| IceServer { urls, username: None, credential: None });
         let turn = IceServer { urls, username: Some(username), credential: Some(password) };
         let ttl = expires.left(now).as_secs();
-        Some(IceConfiguration { ice_servers: stun.chain([turn]).collect(), ttl, expires_at: expires })
+        Some(IceConfiguration {
+            ice_servers: stun.into_iter().chain([turn]).collect(),
+            ttl,
+            expires_at: expires,
+        })
     }
 }
 
@@ -319,6 +341,29 @@ mod tests {
     const HTTPS_EVERYWHERE: &[&str] = &["0.0.0.0:443", "[::]:443"];
 
     #[test]
+    fn the_urls_that_the_operator_states_take_the_place_of_all_others() {
+        let urls = [
+            "turns:turn.example.org:443",
+            "stun:a.example:3478",
+            "turn:a.example?transport=tcp",
+            "stun:b.example",
+        ];
+        let urls = urls.map(|url| IceUrl::parse(url).unwrap());
+        let servers = IceServers::stated(&urls);
+        let configuration = |transports: Option<&[Transport]>| {
+            let made =
+                servers.configuration(&credentials(&["secret"]), &Tag::Other("a"), NOW, MINUTE, transports);
+            made.map(|made| {
+                made.ice_servers.into_iter().map(|server| server.urls.join(" ")).collect::<Vec<_>>()
+            })
+        };
+        let turn = "turns:turn.example.org:443 turn:a.example?transport=tcp";
+        assert_eq!(configuration(None).unwrap(), ["stun:a.example:3478 stun:b.example", turn]);
+        assert_eq!(configuration(Some(&[Transport::Tls])).unwrap(), ["turns:turn.example.org:443"]);
+        assert_eq!(configuration(Some(&[Transport::Udp])), None);
+    }
+
+    #[test]
     fn a_host_name_serves_every_transport_udp_first_and_tls_last() {
         let names = Names { ice_host: Some("turn.example.org"), ..Names::default() };
         let urls = urls([EVERYWHERE, EVERYWHERE, HTTPS_EVERYWHERE], &[], &names);
@@ -414,7 +459,7 @@ mod tests {
         let served = Served { udp: &udp, tcp: &tcp, tls: &[], tls_on_tcp: true, relay: &[] };
         let names = Names { ice_host: Some("h.example"), ..Names::default() };
         let servers = IceServers::new(&served, &names);
-        assert_eq!(servers.stun, None);
+        assert!(servers.stun.is_empty());
         let uris: Vec<&str> = servers.uris(None).collect();
         assert_eq!(uris, ["turn:h.example:80?transport=tcp", "turns:h.example:80?transport=tcp"]);
         assert_eq!(servers.warnings().len(), 3);
@@ -428,7 +473,7 @@ mod tests {
             let (listen, relay) = (vec![(Ipv4Addr::UNSPECIFIED, *port).into()], []);
             let served = Served { udp: &listen, tcp: &listen, tls: &listen, tls_on_tcp: true, relay: &relay };
             let servers = IceServers::new(&served, &names);
-            let urls = servers.stun.iter().count() + servers.uris(None).count();
+            let urls = servers.stun.len() + servers.uris(None).count();
             assert!([(0, 3), (4, 0)].contains(&(urls, servers.warnings().len())), "{port}: {servers:?}");
             urls > 0
         };
@@ -501,6 +546,6 @@ mod tests {
     fn who_listens_nowhere_has_no_url() {
         let served = Served { udp: &[], tcp: &[], tls: &[], tls_on_tcp: false, relay: &[] };
         let servers = IceServers::new(&served, &Names { ice_host: Some("h"), ..Names::default() });
-        assert_eq!((servers.stun.clone(), servers.uris(None).count()), (None, 0));
+        assert_eq!((servers.stun.len(), servers.uris(None).count()), (0, 0));
     }
 }

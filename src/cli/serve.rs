@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,14 +25,24 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, certificates) = examine(arguments.config.config.as_deref())?;
+    let file = arguments.config.config.as_deref();
+    let (config, certificates) = examine(file)?;
+    start(&config, certificates, file)
+}
+
+/// Serves by a configuration, which may be that of a file.
+pub(super) fn start(
+    config: &Config,
+    certificates: Option<Certificates>,
+    file: Option<&Path>,
+) -> Result<(), Failure> {
     let _log = log::start(&config.log).map_err(Failure::system)?;
-    for warning in config.warnings(arguments.config.config.as_deref()) {
+    for warning in config.warnings(file) {
         tracing::warn!("{warning}");
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let result = runtime.block_on(serve(&config, certificates));
+    let result = runtime.block_on(serve(config, certificates));
     // Without waiting for a notification that the supervisor does not read.
     runtime.shutdown_background();
     result

@@ -127,6 +127,11 @@ impl Config {
                 mistakes.add("http.listen", reason);
             }
         }
+        let has_turn = self.http.ice_urls.iter().any(|url| url.transport.is_some());
+        if !self.http.ice_urls.is_empty() && !has_turn {
+            mistakes
+                .add("http.ice_urls", "there is no TURN URL, so no credential could be given out: add one");
+        }
         let secrets = ["credentials.secrets", "credentials.secrets_file", "credentials.users"];
         // Without users either, the daemon makes a secret for each run.
         let credentials = &self.credentials;

@@ -569,6 +569,11 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
         "[tls]\nnames = [\"*.a.example\"]\ncertificate = \"a\"\nkey = \"b\"",
         ("config.toml:2: tls.names: ", "\"*.a.example\" is not a host name"),
     ),
+    (
+        "[http]\nice_urls = [\"turn:example.org\", \"turns:192.0.2.1\"]",
+        ("config.toml:2: http.ice_urls: ", "only with a host name"),
+    ),
+    ("[http]\nice_urls = [\"stun:example.org\"]", ("config.toml:2: http.ice_urls: ", "there is no TURN URL")),
     ("[http]\nlisten = [\"8080\"]", ("config.toml:2: http.listen: ", "address with a port")),
     ("[http]\nlisten = [\"0.0.0.0:3478\"]", ("config.toml:2: http.listen: ", "is in listen.tcp too")),
     ("[http]\npublic_url = \"a.example\"", ("config.toml:2: http.public_url: ", "https://call.example.org")),

@@ -215,7 +215,9 @@ fn acme(config: &Config, addresses: &Addresses) -> acme::Plan {
     let section = config.tls.acme.clone();
     let files = section.files(&state_directory());
     let Addresses { tcp, tls, http, .. } = addresses;
-    acme::Plan { section, files, tls: !tcp.is_empty() || !tls.is_empty(), http: !http.is_empty() }
+    // An authority reaches no loopback address; a proxy in front would have a certificate of its own.
+    let http = http.iter().any(|listener| !listener.ip().is_loopback());
+    acme::Plan { section, files, tls: !tcp.is_empty() || !tls.is_empty(), http }
 }
 
 fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> signaling::Plan {
@@ -228,7 +230,8 @@ fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> sign
 }
 
 fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServers) -> http::Plan {
-    let Http { public_url, allowed_origins, keys, proxies, listen: _, ice_host: _ } = &config.http;
+    let Http { public_url, allowed_origins, keys, proxies, listen: _, ice_host: _, ice_urls: _ } =
+        &config.http;
     let (plain, machine) = (&found.addresses.http, &found.own.addresses);
     http::Plan {
         origins: Origins::new(public_url.as_ref(), allowed_origins, keys, plain, machine),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::api_key::{KeyHash, KeyId};
+use crate::ice::{self, IceUrl};
 use crate::origin::host::HostName;
 use crate::origin::{Origin, OriginPattern};
 use crate::sections::credentials::{DAY, Lifetime};
@@ -23,12 +24,26 @@ section! {
         pub public_url: Option<Origin> = None,
         /// The host in ICE URLs, if it is another than that of `public_url`.
         pub ice_host: Option<HostName> = None,
+        /// The ICE URLs, if those of the listeners are not what clients need.
+        pub ice_urls: Vec<IceUrl> = Vec::new(),
         /// Other sites whose pages may open rooms and fetch credentials.
         pub allowed_origins: Vec<OriginPattern> = Vec::new(),
         /// The reverse proxies whose X-Forwarded-For is believed.
         pub proxies: Vec<IpNet> = loopback(),
         /// The backends that may ask for credentials.
         pub keys: Vec<ApiKey> = Vec::new(),
+    }
+}
+
+impl Text for IceUrl {
+    const EXAMPLE: &'static str = ice::EXAMPLES;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.as_str().to_owned()
     }
 }
 
