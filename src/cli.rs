@@ -8,6 +8,7 @@ mod completions;
 mod credential;
 mod demo;
 mod drain;
+mod import_coturn;
 mod kick;
 mod reload;
 mod rooms;
@@ -50,6 +51,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Checks a configuration file and starts nothing.
     CheckConfig(check_config::Arguments),
+    /// Turns coturn's turnserver.conf into a configuration file.
+    ImportCoturn(import_coturn::Arguments),
     /// Makes a time-limited credential and prints it as JSON.
     Credential(credential::Arguments),
     /// Makes a key for the HTTP API.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
+        Command::ImportCoturn(arguments) => import_coturn::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),
         Command::ApiKey(arguments) => api_key::run(&arguments),
         Command::AdminToken => admin_token::run(),

@@ -5,6 +5,7 @@
 //! | start and stop of all parts | [`daemon`] |
 //! | the command line | [`cli`] |
 //! | `config.toml` | [`config`]; its keys and their types: [`sections`] |
+//! | coturn's configuration becomes ours | [`coturn`] |
 //! | credentials for the relay | [`credentials`] |
 //! | certificates for TLS clients | [`certificates`]; from an authority: [`acme`] |
 //! | TCP and TLS connections | [`front`] |
@@ -38,6 +39,7 @@ pub mod certificates;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod coturn;
 pub mod credentials;
 pub mod current;
 pub mod daemon;

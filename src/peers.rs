@@ -196,6 +196,21 @@ impl PeerPolicy {
         classify(range.network()) == Class::Global && classify(range.broadcast()) == Class::Global
     }
 
+    /// Whether no address of a range is open without `allow`. A range that lies in several closed ones counts as open.
+    #[must_use]
+    pub fn is_closed_by_default(range: &IpNet) -> bool {
+        match range {
+            IpNet::V4(range) => {
+                let closed = NEVER_V4.iter().chain(&SPECIAL_V4);
+                closed.chain([&v4(127, 0, 0, 0, 8)]).any(|net| net.contains(range))
+            }
+            IpNet::V6(range) => {
+                let outside = !GLOBAL_V6.contains(range) && !range.contains(&GLOBAL_V6);
+                outside || NEVER_V6.iter().chain(&SPECIAL_V6).any(|net| net.contains(range))
+            }
+        }
+    }
+
     /// The networks of this machine that would be open if they were not its own.
     #[must_use]
     pub fn closed_neighbours(&self) -> Vec<IpNet> {
@@ -391,6 +406,18 @@ mod tests {
             "168.63.129.16",
         ] {
             assert!(!permits_ip(&PeerPolicy::default(), ip(bad), false), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_range_is_closed_by_default_if_nothing_in_it_is_open() {
+        for closed in
+            ["10.1.0.0/16", "127.0.0.0/8", "0.0.0.0/8", "fc00::/7", "::1/128", "2002::/16", "100::/64"]
+        {
+            assert!(PeerPolicy::is_closed_by_default(&closed.parse().unwrap()), "{closed}");
+        }
+        for open in ["0.0.0.0/0", "172.0.0.0/8", "1.1.1.1/32", "::/0", "2000::/3", "2001::/16"] {
+            assert!(!PeerPolicy::is_closed_by_default(&open.parse().unwrap()), "{open}");
         }
     }
 

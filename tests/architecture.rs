@@ -52,6 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["certificates", "files", "ice", "network", "origin", "peers", "secret", "sections"]),
+    ("coturn", &["network", "peers", "secret", "sections"]),
     ("journal", &["bounds", "clock", "labels", "life", "sections"]),
     ("log", &["bounds", "clock", "journal", "sections"]),
     ("acme", &["certificates", "clock", "files", "life", "metrics", "observed", "origin", "sections"]),
@@ -179,6 +180,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "certificates",
             "clock",
             "config",
+            "coturn",
             "credentials",
             "daemon",
             "files",
@@ -260,6 +262,8 @@ const IMPURE: &[&str] = &[
 /// reads what clients send, or is tested with a clock that the test moves.
 const MUST_BE_PURE: &[&str] = &[
     "src/bounds/",
+    "src/coturn.rs",
+    "src/coturn/",
     "src/credentials.rs",
     "src/credentials/",
     "src/http/frames.rs",

@@ -226,7 +226,8 @@ fn user(name: &str) -> Result<String, String> {
     })
 }
 
-fn prepare(text: &str) -> Option<String> {
+/// A name or a password, prepared by the OpaqueString profile; `None` if it may not be one.
+pub(crate) fn prepare(text: &str) -> Option<String> {
     OpaqueString::enforce(text).ok().map(std::borrow::Cow::into_owned)
 }
 

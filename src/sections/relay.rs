@@ -152,18 +152,11 @@ impl FromToml for RelayAddress {
         let Some((bind, public)) = sides else {
             return place.wrong(format!("this is not an address: write {}", Self::expected()));
         };
-        if let Some((hidden, ip)) = [bind, public].into_iter().find_map(|ip| Some((ip, ipv4_inside(ip)?))) {
-            return place.wrong(format!("{hidden} is IPv4 written as IPv6: write \"{ip}\""));
+        let address = Self { bind, public };
+        match fault(&address) {
+            Some(reason) => place.wrong(reason),
+            None => Some(address),
         }
-        if bind.is_ipv4() != public.is_ipv4() {
-            return place.wrong(format!("{bind} and {public} must be of the same family"));
-        }
-        if let Some(ip) = [bind, public].into_iter().find(|ip| !is_usable(*ip)) {
-            return place.wrong(format!(
-                "{ip} cannot be relayed from: name an address of this machine, or write \"auto\""
-            ));
-        }
-        Some(Self { bind, public })
     }
 
     fn to_json(&self) -> Value {
@@ -186,6 +179,19 @@ impl FromToml for RelayAddress {
         let ip = twice(|address| address.bind).or_else(|| twice(|address| address.public))?;
         Some(format!("{ip} is listed twice: remove one"))
     }
+}
+
+/// Why nothing can be relayed from an address, and what to write.
+pub(crate) fn fault(RelayAddress { bind, public }: &RelayAddress) -> Option<String> {
+    let sides = [*bind, *public];
+    if let Some((hidden, ip)) = sides.into_iter().find_map(|ip| Some((ip, ipv4_inside(ip)?))) {
+        return Some(format!("{hidden} is IPv4 written as IPv6: write \"{ip}\""));
+    }
+    if bind.is_ipv4() != public.is_ipv4() {
+        return Some(format!("{bind} and {public} must be of the same family"));
+    }
+    let ip = sides.into_iter().find(|ip| !is_usable(*ip))?;
+    Some(format!("{ip} cannot be relayed from: name an address of this machine, or write \"auto\""))
 }
 
 /// Whether sockets can be bound to an address, and peers answer to it.
