@@ -22,7 +22,7 @@ const CHANNEL: u16 = 0x4000;
 
 /// Runs what the admin service would run on its thread.
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
 }
 
 fn list(daemon: &Daemon, query: &Query) -> Sessions {
@@ -61,6 +61,15 @@ fn exchange((client, peer): &(Client, UdpSocket), payload: &[u8]) {
     assert_eq!(client.receive(), channel_data(CHANNEL, payload));
 }
 
+/// Sets a flag when it is dropped.
+struct SetAtTheEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// F of the issue: packets wait for a few hundred table entries at most, not for a list of ten thousand.
 #[test]
 fn ten_thousand_sessions_are_listed_while_packets_flow() {
@@ -87,6 +96,8 @@ fn ten_thousand_sessions_are_listed_while_packets_flow() {
                 exchanges.fetch_add(1, Ordering::Relaxed);
             }
         });
+        // If a list fails, the thread must end, too.
+        let _over = SetAtTheEnd(&over);
         let mut lists = 0;
         while lists < 10 || exchanges.load(Ordering::Relaxed) < 1000 {
             let pages = pages(&daemon, 1000);
@@ -99,7 +110,6 @@ fn ten_thousand_sessions_are_listed_while_packets_flow() {
             }
             lists += 1;
         }
-        over.store(true, Ordering::Relaxed);
     });
 
     let busiest = list(&daemon, &Query { sort: Sort::Rate, limit: 1, ..Query::default() });
