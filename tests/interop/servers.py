@@ -10,7 +10,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import cycle, islice, product
 from pathlib import Path
 
 import certificate
@@ -44,10 +44,15 @@ def under_test():
     return os.environ.get("SERVER", "hairpin")
 
 
+# Below the ports of the Rust tests and the browsers, which may run at the same time, and below those that the kernel gives.
+_PORTS = random.SystemRandom().sample(range(10100, 11000, 2), 450)
+_in_turn = cycle(_PORTS)
+
+
 def free_port():
-    """A port that is free for UDP and TCP, together with the next one, below the range that the kernel hands out."""
+    """A port that is free for UDP and TCP, together with the next one. The next calls return others."""
     families, kinds = (socket.AF_INET, socket.AF_INET6), (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    for port in random.SystemRandom().sample(range(20000, 32000, 2), 100):
+    for port in islice(_in_turn, len(_PORTS)):
         if all(_is_free(*socket_type, port + more) for socket_type in product(families, kinds) for more in (0, 1)):
             return port
     raise RuntimeError("no free port found")
