@@ -1,6 +1,6 @@
 //! PURE  Turns coturn's `turnserver.conf` into a `config.toml`, and says what is not carried over.
 //!
-//! [`lines`] reads the text as coturn does, and [`options`] says of every option what becomes of it. Each of the other
+//! `lines` reads the text as coturn does, and `options` says of every option what becomes of it. Each of the other
 //! modules writes the keys of one section. Every line of the text is either named in a comment of the result or in a remark.
 
 mod credentials;
