@@ -190,12 +190,6 @@ impl Certificates {
         reloaded
     }
 
-    /// Whether one of them is for `name`, a host name or an IP address.
-    #[must_use]
-    pub fn cover(&self, name: &str) -> bool {
-        self.loaded().pairs.iter().any(|pair| pair.covers(name))
-    }
-
     /// The certificates of the operator that are not valid at `now`.
     #[must_use]
     pub fn invalid(&self, now: Unix) -> Vec<CertificateError> {

@@ -2,9 +2,11 @@
 //!
 //! Reading a pipe may block, and a device may never end, without any message to the operator.
 
-use std::fs::{self, File, FileType, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, fchown,
+};
 use std::path::{Path, PathBuf};
 
 /// The longest file that is read: many times the size of any certificate or configuration.
@@ -42,6 +44,36 @@ pub fn read(file: &File) -> io::Result<Vec<u8>> {
         bytes.drain(..MARK.len());
     }
     Ok(bytes)
+}
+
+/// Writes a file that only this user can read, in a folder that is made if it is missing. After a power failure, there is
+/// the old content or the new one. [`Replacement`] is for the files of an operator, whose owner and mode it keeps.
+///
+/// # Errors
+/// The system's error; then the file is as it was.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = create_private(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)
+}
+
+/// Checks that [`write_private`] can write there.
+///
+/// # Errors
+/// The system's error.
+pub fn check_private(path: &Path) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    create_private(&beside)?;
+    fs::remove_file(&beside)
+}
+
+fn create_private(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Reads an open text file.

@@ -134,23 +134,22 @@ impl<'a> Authority<'a> {
             Profile::Auto if self.plan.section.has_address() => short(),
             Profile::Auto => None,
         };
-        let mut wanted = NewOrder::new(&identifiers);
-        if let Some(profile) = profile {
-            wanted = wanted.profile(profile);
-        }
+        let wanted = || {
+            let order = NewOrder::new(&identifiers);
+            match profile {
+                Some(profile) => order.profile(profile),
+                None => order,
+            }
+        };
         let replaced = current.and_then(|issued| CertificateIdentifier::try_from(&issued.certificate).ok());
         if let Some(id) = replaced {
-            match self.account.new_order(&wanted.replaces(id)).await {
+            match self.account.new_order(&wanted().replaces(id)).await {
                 // It does not know what it replaces, or has no such service: then it replaces nothing.
                 Err(Error::Unsupported(_) | Error::Api(_) | Error::Other(_)) => {}
                 begun => return begun,
             }
-            wanted = NewOrder::new(&identifiers);
-            if let Some(profile) = profile {
-                wanted = wanted.profile(profile);
-            }
         }
-        self.account.new_order(&wanted).await
+        self.account.new_order(&wanted()).await
     }
 }
 

@@ -1,9 +1,7 @@
 //! `hairpin demo`: a call page for the devices in the same network, with a certificate that this machine signs itself.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use crate::certificates::{Certificates, Files};
 use crate::cli::{Failure, print, serve};
 use crate::clock::{Clock, Unix};
 use crate::config::Config;
+use crate::files::write_private;
 use crate::network::interfaces;
 use crate::origin::Origin;
 use crate::sections::tls::OneOrMore;
@@ -82,17 +81,13 @@ fn certificate(folder: &Path, addresses: &[IpAddr]) -> io::Result<Files> {
     let names: Vec<String> =
         addresses.iter().map(ToString::to_string).chain(["localhost".to_owned()]).collect();
     let now = Clock::start().now().unix;
-    let is_good = |certificates: &Certificates| {
-        certificates.expiry().left(now) > WEEK && names.iter().all(|name| certificates.cover(name))
-    };
-    if Certificates::load(std::slice::from_ref(&files), &[]).is_ok_and(|certificates| is_good(&certificates))
-    {
+    let former = Certificates::load(std::slice::from_ref(&files), &names);
+    if former.is_ok_and(|certificates| certificates.expiry().left(now) > WEEK) {
         return Ok(files);
     }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let (certificate, key) = make(names, now).map_err(io::Error::other)?;
-    write(&files.certificate, &certificate)?;
-    write(&files.key, &key)?;
+    write_private(&files.certificate, certificate.as_bytes())?;
+    write_private(&files.key, key.as_bytes())?;
     Ok(files)
 }
 
@@ -114,11 +109,6 @@ fn make(names: Vec<String>, now: Unix) -> Result<(String, String), rcgen::Error>
 /// A second on the wall clock as a certificate has it.
 fn date(secs: u64) -> Option<ASN1Time> {
     ASN1Time::from_timestamp(i64::try_from(secs).ok()?).ok()
-}
-
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    file.write_all(text.as_bytes())
 }
 
 const DAY: u64 = 24 * 3600;
