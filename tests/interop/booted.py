@@ -14,6 +14,8 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 import natlab
 from notify import NotifySocket
 from scrape import Scrape
@@ -47,6 +49,14 @@ def missing(release):
     if not HAIRPIN.exists():
         return f"{HAIRPIN} is missing: `cargo build --release` makes it"
     return None
+
+
+def require(release):
+    """Fails the test if Debian 12 cannot be booted, and skips it for another release."""
+    why = missing(release)
+    if why and release != "bookworm":
+        pytest.skip(why)
+    assert not why, why
 
 
 @contextmanager

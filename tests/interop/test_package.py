@@ -34,10 +34,7 @@ def packages():
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request, tmp_path_factory):
-    missing = booted.missing(request.param)
-    if missing and request.param != "bookworm":
-        pytest.skip(missing)
-    assert not missing, missing
+    booted.require(request.param)
     with booted.bare_machine(request.param, tmp_path_factory.mktemp(request.param)) as machine:
         yield machine
 
