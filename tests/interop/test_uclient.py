@@ -94,7 +94,8 @@ def peers():
 @pytest.fixture(scope="module")
 def runs(request, server, peers):
     """The run of every mode that a test was chosen for, all started together: uclient mostly waits, up to 15 s."""
-    chosen = [item.callspec.params["mode"] for item in request.session.items if "runs" in item.fixturenames]
+    own = [item for item in request.session.items if item.path == request.path]
+    chosen = [item.callspec.params["mode"] for item in own if "runs" in item.fixturenames]
 
     def start(mode):
         target = ("-e", mode.peer, "-r", peers[mode.peer]) if mode.peer else ()
