@@ -62,5 +62,6 @@ pub mod room_token;
 pub mod secret;
 pub mod sections;
 pub mod signaling;
+pub mod system;
 pub mod unseen;
 pub mod usage;

@@ -2,12 +2,14 @@
 
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hairpin::system::run_in_short_slices;
+
 use crate::call::{Call, channel_data, payload};
+use crate::commands;
 use crate::echo::Echo;
 use crate::http;
 use crate::link::Link;
@@ -45,7 +47,10 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
     let echo_over = AtomicBool::new(false);
     let mut seen: [Seen; 3] = Default::default();
     thread::scope(|scope| {
-        let echoing = scope.spawn(|| echo.run(&echo_over));
+        let echoing = scope.spawn(|| {
+            run_in_short_slices();
+            echo.run(&echo_over)
+        });
         let measured = (0..=rounds).try_for_each(|round| {
             (0..ways.len()).try_for_each(|turn| {
                 let index = (round + turn) % ways.len();
@@ -138,6 +143,11 @@ impl Crowd {
     }
 
     fn sample(&self, time: Duration, way: Way) -> Outcome<Sample> {
+        let listing = match way {
+            Way::Alone => None,
+            Way::Beside(nobody) => Some(commands::begin(nobody, UNREACHABLE, self.pause)?),
+            Way::Watched(admin) => Some(commands::begin(admin, SUCCESS, self.pause)?),
+        };
         let (start, over, all_in) = (self.now(), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
             let receiving = scope.spawn(|| self.receive(start, &all_in));
@@ -145,14 +155,10 @@ impl Crowd {
                 Way::Alone | Way::Beside(_) => Ok(Vec::new()),
                 Way::Watched(admin) => scrape(admin, &over),
             });
-            let listing = scope.spawn(|| match way {
-                Way::Alone => Ok(Vec::new()),
-                Way::Beside(nobody) => list(nobody, UNREACHABLE, self.pause, &over),
-                Way::Watched(admin) => list(admin, SUCCESS, self.pause, &over),
-            });
             let sent = self.send(time);
             over.store(true, Ordering::Relaxed);
-            let [scrapes, lists] = [scraping, listing].map(|thread| thread.join().expect("nobody panics"));
+            let scrapes = scraping.join().expect("nobody panics");
+            let lists = listing.map_or(Ok(Vec::new()), commands::Running::end);
             thread::sleep(DRAIN);
             all_in.store(true, Ordering::Relaxed);
             let (times, received) = receiving.join().expect("nobody panics")?;
@@ -163,6 +169,7 @@ impl Crowd {
 
     /// On an absolute schedule, and each packet when it is due.
     fn send(&self, time: Duration) -> Outcome<u64> {
+        run_in_short_slices();
         let start = Instant::now();
         let mut sent = 0_u32;
         for socket in self.sockets.iter().cycle() {
@@ -180,6 +187,7 @@ impl Crowd {
     }
 
     fn receive(&self, start: u64, over: &AtomicBool) -> Outcome<(Times, u64)> {
+        run_in_short_slices();
         let mut poller = Poller::new(self.sockets.iter())?;
         let (mut inbox, mut times, mut received) = (Inbox::new(), Times::with_room_for(1 << 20), 0);
         while !over.load(Ordering::Relaxed) {
@@ -217,23 +225,6 @@ fn scrape(admin: &Path, over: &AtomicBool) -> Outcome<Vec<f64>> {
         times.push(milliseconds(start.elapsed()));
         due += SCRAPES;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-    }
-    Ok(times)
-}
-
-/// `hairpin sessions`, one after the other, which each end with this code.
-fn list(admin: &Path, code: i32, pause: Duration, over: &AtomicBool) -> Outcome<Vec<f64>> {
-    let mut times = Vec::new();
-    while !over.load(Ordering::Relaxed) {
-        let start = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hairpin"));
-        command.args(["sessions", "--admin"]).arg(admin).stdout(Stdio::null()).stderr(Stdio::null());
-        let status = command.status()?;
-        if status.code() != Some(code) {
-            return Err(format!("hairpin sessions: {status}").into());
-        }
-        times.push(milliseconds(start.elapsed()));
-        thread::sleep(pause);
     }
     Ok(times)
 }

@@ -10,6 +10,7 @@ mod authority;
 mod call;
 #[path = "../load/child.rs"]
 mod child;
+mod commands;
 mod crowd;
 mod drain;
 #[path = "../streams/echo.rs"]
@@ -70,9 +71,16 @@ fn main() -> ExitCode {
         eprintln!("{USAGE}");
         return ExitCode::SUCCESS;
     }
+    if names[0] == commands::NAME {
+        return exit(commands::run(&names[1..]));
+    }
     let mut table = Table::default();
     let result = run(&names, &mut table);
     println!("{table}");
+    exit(result)
+}
+
+fn exit(result: Outcome<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -34,8 +34,8 @@ use crate::journal::cause::Cause;
 use crate::journal::{Journal, shown};
 use crate::network::tcp;
 use crate::outcome::Ending;
-use crate::relay::datagrams::give_back_memory;
 use crate::relay::{Arrival, Relay};
+use crate::system::give_back_memory;
 
 /// Accepts connections.
 pub(super) struct Acceptor {

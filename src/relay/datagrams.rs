@@ -6,8 +6,7 @@
 //! are.
 //!
 //! This is the only file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages that carry
-//! the local address and the traffic class, and the safe wrappers allocate for each call. The one call that releases
-//! memory is here for the same reason.
+//! the local address and the traffic class, and the safe wrappers allocate for each call.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
 use std::cell::Cell;
@@ -38,15 +37,6 @@ const _: () = assert!(HEADROOM >= DATA_HEADER_MAX, "a Data indication's header m
 
 /// The receive buffer of a listener: the kernel drops packets beyond it. The kernel grants up to `net.core.rmem_max`.
 const LISTENER_BUFFER: usize = 4 << 20;
-
-/// Returns unused pages to the system. Memory that glibc frees stays with the process as long as something behind it is
-/// in use. The call blocks every thread that allocates meanwhile, so use it only after many connections have closed.
-/// Other C libraries return memory without it.
-pub fn give_back_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointer, and locks what it changes (malloc_trim(3): MT-Safe).
-    let _ = unsafe { libc::malloc_trim(0) };
-}
 
 /// A UDP socket.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
 use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Streams};
+use crate::system::run_in_short_slices;
 
 pub use direct::Kept;
 pub(super) use listeners::Retirement;
@@ -195,6 +196,7 @@ impl Shard {
     /// # Errors
     /// If the kernel refuses to poll, which is always a bug in this program.
     pub(super) fn run(mut self) -> io::Result<()> {
+        run_in_short_slices();
         let mut events = Events::with_capacity(1024);
         loop {
             match self.poll.poll(&mut events, self.timeout()) {

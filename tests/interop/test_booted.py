@@ -357,8 +357,18 @@ def test_hairpin_status_asks_it_by_a_socket_that_only_root_and_its_own_user_may_
     assert ADMIN_SOCKET in refused.stderr, refused.stderr
 
 
-def test_the_unit_is_confined_to_an_exposure_of_1_5_or_less(machine):
-    machine.run("systemd-analyze", "security", "--threshold=15", "--no-pager", UNIT)
+def test_the_unit_is_confined_to_an_exposure_of_1_6_or_less(machine):
+    machine.run("systemd-analyze", "security", "--threshold=16", "--no-pager", UNIT)
+
+
+def test_the_unit_lets_relay_threads_have_short_slices_of_the_processor(machine):
+    threads = machine.run("sh", "-c", f"grep -h -e '^relay-' -e '^se.slice' /proc/{machine.pid}/task/*/sched").stdout
+    if "se.slice" not in threads:
+        pytest.skip("a kernel before Linux 6.12 has no slices of threads")
+
+    slices = re.findall(r"^relay-\d+ .*\nse\.slice +: +(\d+)$", threads, re.MULTILINE)
+
+    assert set(slices) == {"100000"}, threads
 
 
 def matching(pattern, lines):
