@@ -7,6 +7,7 @@ mod check_config;
 mod completions;
 mod credential;
 mod demo;
+mod doctor;
 mod drain;
 mod import_coturn;
 mod kick;
@@ -15,6 +16,7 @@ mod rooms;
 mod secret;
 mod serve;
 mod sessions;
+mod setup;
 mod signals;
 mod status;
 mod supervisor;
@@ -49,6 +51,10 @@ enum Command {
     Serve(serve::Arguments),
     /// Runs a call page for the devices in the same network, to try it.
     Demo(demo::Arguments),
+    /// Sets up this server for a host name: configuration, certificate, service.
+    Setup(setup::Arguments),
+    /// Tries a daemon as its clients do, and says what is wrong and what to do.
+    Doctor(doctor::Arguments),
     /// Checks a configuration file and starts nothing.
     CheckConfig(check_config::Arguments),
     /// Turns coturn's turnserver.conf into a configuration file.
@@ -89,6 +95,8 @@ pub fn run() -> ExitCode {
     let result = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::ImportCoturn(arguments) => import_coturn::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),

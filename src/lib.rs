@@ -43,6 +43,7 @@ pub mod coturn;
 pub mod credentials;
 pub mod current;
 pub mod daemon;
+pub mod doctor;
 pub mod files;
 pub mod front;
 pub mod http;

@@ -16,6 +16,19 @@ pub fn give_back_memory() {
     let _ = unsafe { libc::malloc_trim(0) };
 }
 
+/// Whether something, such as an NTP client, keeps this machine's clock right; `None` if the kernel does not say
+/// (`ntp_adjtime(3)`).
+#[must_use]
+pub fn clock_is_synchronised() -> Option<bool> {
+    let mut state = MaybeUninit::<libc::timex>::zeroed();
+    // SAFETY: `modes` is 0, so the kernel changes nothing, and it writes one timex, which `state` has room for.
+    match unsafe { libc::ntp_adjtime(state.as_mut_ptr()) } {
+        -1 => None,
+        libc::TIME_ERROR => Some(false),
+        _ => Some(true),
+    }
+}
+
 /// Has the calling thread run soon after each time that it wakes, and in exchange for a shorter time at once. Its share
 /// of the processor stays the same. A thread that handles packets waits less for other programs this way: with the usual
 /// slice, a program that has just started keeps the processor for up to 3 ms.

@@ -177,6 +177,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "doctor",
+        &["clock", "config", "credentials", "ice", "network", "origin", "peers", "sections", "system"],
+    ),
+    (
         "cli",
         &[
             "api_key",
@@ -186,6 +190,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "coturn",
             "credentials",
             "daemon",
+            "doctor",
             "files",
             "log",
             "network",
@@ -220,13 +225,14 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("admin", "http::screen", "requests are screened in the same way"),
     ("admin", "relay::Relay", "sessions are the relay's"),
     ("admin", "signaling::hub::Hub", "rooms are the hub's"),
+    ("doctor", "relay::framing", "where a message ends in a stream is said once"),
 ];
 
 /// Crates that only these files and folders may name.
 const CRATES: &[(&str, &[&str])] = &[
     ("stun", &["src/relay/wire.rs", "src/relay/wire/", "src/relay/engine.rs", "src/relay/engine/"]),
-    ("turn", &["src/relay/engine.rs", "src/relay/engine/"]),
-    ("webrtc_util", &["src/network/interfaces.rs"]),
+    ("turn", &["src/doctor/attempt.rs", "src/relay/engine.rs", "src/relay/engine/"]),
+    ("webrtc_util", &["src/doctor/", "src/network/interfaces.rs"]),
     ("rusqlite", &["src/usage/store.rs"]),
     ("axum", &["src/admin/", "src/http.rs", "src/http/", "src/signaling/socket.rs"]),
 ];

@@ -22,6 +22,8 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(items):
+    # In tests/run the compiler is busy with the Rust tests at first, and so is its lock.
+    items.sort(key=lambda item: item.get_closest_marker("compiles") is not None)
     if servers.under_test() != "coturn":
         return
     for item in items:

@@ -13,7 +13,7 @@ import pytest
 
 import servers
 
-pytestmark = pytest.mark.hairpin_only
+pytestmark = [pytest.mark.hairpin_only, pytest.mark.compiles]
 
 ECHO = servers.ROOT / "target/debug/examples/websocket_echo"
 LIBRARY = servers.ROOT / "target/autobahn"

@@ -1,0 +1,188 @@
+//! The certificate: as its files have it, and as the server shows it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use x509_parser::parse_x509_certificate;
+
+use crate::clock::{Clock, Unix};
+use crate::config::Config;
+use crate::doctor::report::Report;
+
+const SUBJECT: &str = "certificate";
+const DAY: i64 = 24 * 3600;
+/// Certificates are renewed earlier, the short-lived ones too.
+const SOON: i64 = 2 * DAY;
+
+/// Reports the certificates in the configured files, and the last order of `tls.acme`.
+pub(super) fn look_at_files(
+    config: &Config,
+    file: Option<&Path>,
+    status: &Result<Value, String>,
+    report: &mut Report,
+) {
+    if !config.tls.is_on() {
+        report.warn(
+            SUBJECT,
+            "there is none, so clients in networks that allow only HTTPS cannot connect",
+            "add [tls.acme] with your host name, or tls.certificate (README, \"TLS\")",
+        );
+        return;
+    }
+    if let Err(error) = Config::examine(file) {
+        report.fail(SUBJECT, error.to_string(), "renew the certificate; then run `systemctl reload hairpin`");
+        return;
+    }
+    let ordered =
+        status.as_ref().ok().and_then(|status| status.pointer("/acme/problem")).and_then(Value::as_str);
+    if let Some(problem) = ordered {
+        report.fail(
+            SUBJECT,
+            format!("the last order failed: {problem}"),
+            "when that is mended, `systemctl reload hairpin` tries again at once",
+        );
+    }
+}
+
+/// Connects, whatever certificate the server shows, and returns its chain too.
+pub(super) async fn connect(
+    stream: TcpStream,
+    name: &ServerName<'static>,
+) -> std::io::Result<(TlsStream<TcpStream>, Vec<CertificateDer<'static>>)> {
+    let seen = Arc::new(Seen { chain: Mutex::default(), provider: ring::default_provider() });
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(std::io::Error::other)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::<Seen>::clone(&seen))
+        .with_no_client_auth();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream).await?;
+    let chain = std::mem::take(&mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((stream, chain))
+}
+
+/// Reports whether browsers would accept a chain for each of `names`.
+pub(super) fn judge(chain: &[CertificateDer<'_>], names: &[String], subject: &str, report: &mut Report) {
+    let Some((leaf, issuers)) = chain.split_first() else { return };
+    let now = Clock::start().now().unix;
+    let left = match parse_x509_certificate(leaf) {
+        Ok((_, certificate)) => certificate.validity().not_after.timestamp().saturating_sub(seconds(now)),
+        Err(error) => {
+            report.fail(subject, format!("the certificate cannot be read: {error}"), "renew the certificate");
+            return;
+        }
+    };
+    let faults: Vec<(&str, Error)> = names
+        .iter()
+        .filter_map(|name| Some((name.as_str(), verify(leaf, issuers, name, now).err()?)))
+        .collect();
+    match faults.first() {
+        Some((_, Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }))) => {
+            let ago = humantime::format_duration(std::time::Duration::from_secs(left.unsigned_abs()));
+            report.fail(
+                subject,
+                format!("the certificate has expired {ago} ago"),
+                "renew it; the daemon loads changed files within a second",
+            );
+        }
+        Some((name, Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. }))) => report.fail(
+            subject,
+            format!("the certificate is not for {name}"),
+            "get one for every name in tls.names and http.public_url",
+        ),
+        Some((_, Error::InvalidCertificate(CertificateError::UnknownIssuer))) => report.warn(
+            subject,
+            "this machine does not trust the certificate: it signs itself, its chain is not complete, or its authority \
+             is a private one",
+            "browsers need one that they trust: see README, \"TLS\"",
+        ),
+        Some((name, error)) => {
+            report.fail(subject, format!("the certificate for {name}: {error}"), "renew the certificate");
+        }
+        None if left < SOON => report.warn(
+            subject,
+            format!("the certificate expires in {} hours", left / 3600),
+            "find out why it was not renewed; the journal says it for tls.acme",
+        ),
+        None => report.ok(subject, format!("the certificate is trusted, and valid for {} days", left / DAY)),
+    }
+}
+
+fn verify(
+    leaf: &CertificateDer<'_>,
+    issuers: &[CertificateDer<'_>],
+    name: &str,
+    now: Unix,
+) -> Result<(), Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        return Err(CertificateError::UnknownIssuer.into());
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| Error::General(error.to_string()))?;
+    let name = ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))?;
+    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs()));
+    verifier.verify_server_cert(leaf, issuers, &name, &[], now).map(drop)
+}
+
+fn seconds(now: Unix) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Accepts every certificate, and keeps it to be judged: a doctor must see what is wrong.
+#[derive(Debug)]
+struct Seen {
+    chain: Mutex<Vec<CertificateDer<'static>>>,
+    provider: CryptoProvider,
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let chain = std::iter::once(leaf).chain(issuers).map(|one| one.clone().into_owned()).collect();
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, leaf, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, leaf, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
