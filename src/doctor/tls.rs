@@ -38,9 +38,17 @@ pub(super) fn look_at_files(
         );
         return;
     }
-    if let Err(error) = Config::examine(file) {
-        report.fail(SUBJECT, error.to_string(), "renew the certificate; then run `systemctl reload hairpin`");
-        return;
+    let invalid = match Config::examine(file) {
+        Ok((_, certificates)) => {
+            certificates.map_or(Vec::new(), |all| all.invalid(Clock::start().now().unix))
+        }
+        Err(error) => {
+            report.fail(SUBJECT, error.to_string(), "correct it, and run `systemctl reload hairpin`");
+            return;
+        }
+    };
+    for error in invalid {
+        report.fail(SUBJECT, error.to_string(), "the daemon loads a renewed certificate within a second");
     }
     let ordered =
         status.as_ref().ok().and_then(|status| status.pointer("/acme/problem")).and_then(Value::as_str);
@@ -81,19 +89,17 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], names: &[String], subject: &st
             return;
         }
     };
-    let faults: Vec<(&str, Error)> = names
-        .iter()
-        .filter_map(|name| Some((name.as_str(), verify(leaf, issuers, name, now).err()?)))
-        .collect();
-    match faults.first() {
-        Some((_, Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }))) => {
-            let ago = humantime::format_duration(std::time::Duration::from_secs(left.unsigned_abs()));
-            report.fail(
-                subject,
-                format!("the certificate has expired {ago} ago"),
-                "renew it; the daemon loads changed files within a second",
-            );
-        }
+    if left < 0 {
+        let ago = humantime::format_duration(std::time::Duration::from_secs(left.unsigned_abs()));
+        report.fail(
+            subject,
+            format!("the certificate has expired {ago} ago"),
+            "the daemon loads a renewed certificate within a second",
+        );
+        return;
+    }
+    let faults = names.iter().filter_map(|name| Some((name, verify(leaf, issuers, name, now).err()?)));
+    match faults.into_iter().next() {
         Some((name, Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. }))) => report.fail(
             subject,
             format!("the certificate is not for {name}"),
