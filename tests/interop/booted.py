@@ -5,7 +5,9 @@ The container ends by its own process ids, and with it go its directory, its net
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
@@ -65,6 +67,7 @@ def machine(release, directory):
     with _parts(release, directory) as parts:
         with Machine(*parts, directory / "first boot") as it:
             it.install_as_the_readme_says()
+            it.name_every_key()
             it.power_off()
         with Machine(*parts, directory / "second boot") as it:
             yield it
@@ -128,8 +131,14 @@ class Machine:
         (sources / "target/release").mkdir(parents=True)
         shutil.copy(HAIRPIN, sources / "target/release/hairpin")
         shutil.copy(ROOT / "config.toml", sources)
-        shutil.copytree(ROOT / "systemd", sources / "systemd")
+        for folder in ("systemd", "packaging/debian"):
+            shutil.copytree(ROOT / folder, sources / folder)
         self.run("sh", "-c", f"{_PLAIN_SHELL}\n{readme_commands()}")
+
+    def name_every_key(self):
+        """Writes the configuration as config.toml has it, whose values tests replace."""
+        full = (ROOT / "config.toml").read_text().replace("# secrets_file", "secrets_file").replace("\nsecrets = ", "\n# secrets = ")
+        (self.root / "etc/hairpin/config.toml").write_text(full)
 
     def power_off(self):
         self.systemctl("poweroff")
@@ -142,6 +151,32 @@ class Machine:
         if check and done.returncode != 0:
             raise AssertionError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
         return done
+
+    def in_terminal(self, text, answers, limit=COMMAND_LIMIT):
+        """Runs a shell's command in a terminal of the container, and answers each question that ends with a key of `answers`.
+        Returns the exit code, and what the terminal showed."""
+        ours, theirs = pty.openpty()
+        command = ["nsenter", "--all", "--target", self._first_process(), "--", "sh", "-c", text]
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        shown, answered, end = "", 0, time.monotonic() + limit
+        try:
+            while time.monotonic() < end:
+                if not select.select([ours], [], [], 1)[0]:
+                    continue
+                try:
+                    shown += os.read(ours, 4096).decode(errors="replace")
+                except OSError:  # the last process that had the terminal is gone
+                    return process.wait(END_LIMIT), shown
+                for question, answer in answers.items():
+                    if shown[answered:].endswith(question):
+                        os.write(ours, f"{answer}\n".encode())
+                        answered = len(shown)
+            raise AssertionError(f"not within {limit} s: {text}\n{shown}")
+        finally:
+            os.close(ours)
+            process.kill()
+            process.wait()
 
     def systemctl(self, *words, check=True):
         return self.run("systemctl", *words, check=check)

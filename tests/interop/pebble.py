@@ -7,10 +7,11 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import certificate
+import natlab
 import servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,11 +20,11 @@ START_LIMIT = 10
 
 
 class Pebble:
-    """An authority on loopback that verifies names at `http_port` and `tls_port`, and looks them up in a DNS of its own, where
-    each leads to 127.0.0.1."""
+    """An authority on loopback, of this machine or of a network namespace. It verifies names at `http_port` and `tls_port`, and
+    looks them up in a DNS of its own, where each leads to 127.0.0.1."""
 
-    def __init__(self, directory, http_port, tls_port, lifetime, environment):
-        self.directory = directory
+    def __init__(self, directory, http_port, tls_port, lifetime, environment, namespace=None):
+        self.directory, self.namespace = directory, namespace
         self.port, self.management = servers.free_port(), servers.free_port()
         self.dns, self.dns_management = servers.free_port(), servers.free_port()
         self.http_port, self.tls_port, self.lifetime = http_port, tls_port, lifetime
@@ -57,9 +58,10 @@ class Pebble:
         file = self.directory / "pebble.json"
         file.write_text(json.dumps({"pebble": configuration}))
         self.process = self._run(["pebble", "-config", file, "-dnsserver", f"127.0.0.1:{self.dns}"])
-        _wait_for(self.port, self.process)
-        _wait_for(self.management, self.process)
-        _wait_for(self.dns_management, self.names)
+        with self._network():
+            _wait_for(self.port, self.process)
+            _wait_for(self.management, self.process)
+            _wait_for(self.dns_management, self.names)
 
     def stop(self):
         for process in (self.process, self.names):
@@ -70,13 +72,18 @@ class Pebble:
     def lead(self, name, address):
         """From now on the DNS says that `name` is at `address`."""
         body = json.dumps({"host": f"{name}.", "addresses": [address]}).encode()
-        urllib.request.urlopen(f"http://127.0.0.1:{self.dns_management}/add-a", body, timeout=5).close()
+        with self._network():
+            urllib.request.urlopen(f"http://127.0.0.1:{self.dns_management}/add-a", body, timeout=5).close()
+
+    def root(self):
+        """The certificate that signs what this authority issues, in PEM."""
+        url = f"https://127.0.0.1:{self.management}/roots/0"
+        with self._network(), urllib.request.urlopen(url, timeout=5, context=certificate.client_context()) as root:
+            return root.read().decode()
 
     def trust(self):
         """For a client that believes what this authority has issued."""
-        url = f"https://127.0.0.1:{self.management}/roots/0"
-        with urllib.request.urlopen(url, timeout=5, context=certificate.client_context()) as root:
-            context = ssl.create_default_context(cadata=root.read().decode())
+        context = ssl.create_default_context(cadata=self.root())
         # what lives for seconds only is no certificate of a web server, and need not look like one
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
@@ -84,10 +91,14 @@ class Pebble:
     def log(self):
         return self.log_file.read_text(errors="replace")
 
+    def _network(self):
+        return natlab.inside(self.namespace) if self.namespace else nullcontext()
+
     def _run(self, command):
+        inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []
         with open(self.log_file, "ab") as log:
             return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", BINARIES / command[0], *command[1:]],
+                [*inside, "setpriv", "--pdeathsig", "KILL", BINARIES / command[0], *command[1:]],
                 cwd=self.directory,
                 stdout=log,
                 stderr=log,
@@ -96,9 +107,9 @@ class Pebble:
 
 
 @contextmanager
-def running(directory, http_port, tls_port, lifetime=90 * 24 * 3600, is_down=False, **environment):
+def running(directory, http_port, tls_port, lifetime=90 * 24 * 3600, is_down=False, namespace=None, **environment):
     """An authority whose certificates live for `lifetime` seconds."""
-    authority = Pebble(directory, http_port, tls_port, lifetime, environment)
+    authority = Pebble(directory, http_port, tls_port, lifetime, environment, namespace)
     try:
         if not is_down:
             authority.start()
