@@ -212,7 +212,7 @@ def test_a_renewal_ends_no_connection(tmp_path):
         with site.start() as daemon:
             first = site.wait_for_certificate()
             server = Address("127.0.0.1", authority.tls_port)
-            clients = [TurnClient(site.connect(), server, *servers.credential()) for _ in range(20)]
+            clients = [TurnClient(site.connect(), server, *servers.credential()) for _ in range(200)]
             for client in clients:
                 client.allocate()
 
