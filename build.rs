@@ -1,4 +1,5 @@
-//! Makes the table of the embedded files: every file in `web/` that is served, with its path and its type.
+//! Makes the table of the embedded files, with their paths and types: every file in `web/` that is served, and the documents
+//! to which the start page links.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,10 +8,15 @@ use std::{env, fs};
 /// Files for developers of the pages; they are not served.
 const NOT_SERVED: [&str; 3] = ["test", "jsconfig.json", "package.json"];
 
+/// For developers of applications, at `/docs/`. As plain text, because browsers download Markdown instead of showing it.
+const DOCUMENTS: [&str; 2] = ["http.md", "signaling.md"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=web");
-    let web = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("web");
+    println!("cargo::rerun-if-changed=docs");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let web = root.join("web");
     let mut files = Vec::new();
     walk(&web, "", &mut files);
     files.sort();
@@ -21,6 +27,11 @@ fn main() {
             writeln!(table, "    ({path:?}, {kind:?}, include_bytes!({source:?})),")
                 .expect("a String takes all");
         }
+    }
+    for document in DOCUMENTS {
+        let (path, source) = (format!("/docs/{document}"), root.join("docs").join(document));
+        writeln!(table, "    ({path:?}, \"text/plain; charset=utf-8\", include_bytes!({source:?})),")
+            .expect("a String takes all");
     }
     table.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));

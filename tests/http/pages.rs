@@ -172,3 +172,19 @@ fn people_get_a_page_and_programs_a_problem_when_there_is_nothing() {
     assert_eq!(method.header("content-type"), Some("application/problem+json"));
     daemon.stop();
 }
+
+#[test]
+fn every_document_to_which_a_page_links_is_served_as_text() {
+    let daemon = start("17480-17489");
+    let mut http = Http::of(&daemon);
+    let page = http.get("/").body;
+    let links: Vec<&str> = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let documents: Vec<&str> = links.into_iter().filter(|link| link.ends_with(".md")).collect();
+    assert_eq!(documents, ["/docs/http.md", "/docs/signaling.md"]);
+    for document in documents {
+        let answer = http.get(document);
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+        assert!(answer.body.starts_with("# "), "{document}");
+    }
+    daemon.stop();
+}
