@@ -1,8 +1,9 @@
 //! Whether a firewall of this machine lets clients and peers in.
 //!
-//! The rules are read as nftables has them, which is where ufw, firewalld and Debian's iptables put theirs too. Firewalls
-//! outside of this machine, such as a cloud's, are only seen from outside.
+//! The rules are read as nftables has them, and those of ufw and other users of iptables as iptables has them. Firewalls outside
+//! of this machine, such as a cloud's, are only seen from outside.
 
+mod iptables;
 mod rules;
 
 use std::process::Command;
@@ -83,17 +84,37 @@ fn needed(config: &Config) -> Vec<Needed> {
     needed
 }
 
-/// The rules of the kernel, as `nft` prints them.
+/// The rules of the kernel, as `nft` prints them. What it cannot show of the rules of iptables is taken from there.
 fn ruleset() -> Result<Value, String> {
-    let printed = Command::new("nft").args(["--json", "list", "ruleset"]).output();
-    let printed = printed
-        .map_err(|error| format!("nft cannot be started, so nothing is known of its rules: {error}"))?;
-    if !printed.status.success() {
-        let reason = String::from_utf8_lossy(&printed.stderr);
-        let reason = reason.lines().next().unwrap_or("no reason is given").to_owned();
-        return Err(format!("nft does not list the rules (run this command as root): {reason}"));
+    let listed = printed("nft", &["--json", "list", "ruleset"])?;
+    let mut rules: Value =
+        serde_json::from_str(&listed).map_err(|error| format!("nft prints no JSON: {error}"))?;
+    let saved = printed("iptables-save", &[]).map_or(Vec::new(), |saved| iptables::objects(&saved));
+    if let (false, Some(objects)) = (saved.is_empty(), rules["nftables"].as_array_mut()) {
+        objects.retain(|object| !is_of_iptables(object));
+        objects.extend(saved);
     }
-    serde_json::from_slice(&printed.stdout).map_err(|error| format!("nft prints no JSON: {error}"))
+    Ok(rules)
+}
+
+/// Whether a chain or a rule is of the table that iptables manages.
+fn is_of_iptables(object: &Value) -> bool {
+    ["chain", "rule"]
+        .iter()
+        .filter_map(|kind| object.get(kind))
+        .any(|it| it["family"] == "ip" && it["table"] == "filter")
+}
+
+/// What a program prints.
+fn printed(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let done = Command::new(program).args(arguments).output();
+    let done = done.map_err(|error| format!("{program} cannot be started: {error}"))?;
+    if !done.status.success() {
+        let reason = String::from_utf8_lossy(&done.stderr);
+        let reason = reason.lines().next().unwrap_or("no reason is given");
+        return Err(format!("{program} does not list the rules (run this command as root): {reason}"));
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
 /// The interface of the default route: packets of the Internet come in there.

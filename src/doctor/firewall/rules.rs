@@ -193,6 +193,10 @@ impl Ruleset<'_> {
                 _ => None,
             };
         }
+        // The packet is for this machine.
+        if left.get("fib").is_some_and(|fib| fib["result"] == "type") {
+            return named("local");
+        }
         match left.get("ct").and_then(|ct| ct["key"].as_str()) {
             Some("state") => named("new"),
             _ => None,
