@@ -67,6 +67,7 @@ pub struct Relay(Arc<Running>);
 struct Running {
     settings: Mutex<Arc<Settings>>,
     quotas: Arc<Quotas>,
+    pool: Arc<PortPool>,
     shards: Vec<Handle>,
     /// The thread that watches the addresses of this machine.
     network: Sender<own_addresses::Order>,
@@ -99,6 +100,7 @@ impl Relay {
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
+        let pool = Arc::new(PortPool::new(&addresses, ports, clock));
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
@@ -111,7 +113,7 @@ impl Relay {
                 denied: Arc::new(denied),
                 peers,
             },
-            pool: Arc::new(PortPool::new(&addresses, ports, clock)),
+            pool: Arc::clone(&pool),
             admission,
             neighbours: Neighbours::default(),
             clock,
@@ -141,6 +143,7 @@ impl Relay {
         Ok(Self(Arc::new(Running {
             settings: Mutex::new(settings),
             quotas,
+            pool,
             shards,
             network,
             counters,
@@ -158,19 +161,24 @@ impl Relay {
         shards[next].tell(Command::Adopt(arrival));
     }
 
-    /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for
-    /// clients and peers deny. The
-    /// addresses and ports that are relayed from stay the same.
+    /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for clients and peers deny:
+    /// allocations keep their relayed addresses, and new ones use those of the plan. The ports stay the same.
     pub fn apply(&self, plan: Plan) {
-        let Plan { settings, denied, peers, fixed, addresses: _, ports: _ } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports: _ } = plan;
         let (settings, denied) = (Arc::new(settings), Arc::new(denied));
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.0.quotas.apply(Arc::clone(&settings));
         // If the thread has ended, `failed` says so.
         let _ = self.0.network.send(own_addresses::Order::Fixed(fixed.clone()));
+        let offered = self.0.pool.offer(&addresses);
         self.tell_all(|| {
-            let (settings, peers, fixed) = (Arc::clone(&settings), peers.clone(), fixed.clone());
-            Command::Apply(Box::new(Rules { settings, denied: Arc::clone(&denied), peers, fixed }))
+            Command::Apply(Box::new(Rules {
+                settings: Arc::clone(&settings),
+                denied: Arc::clone(&denied),
+                peers: peers.clone(),
+                fixed: fixed.clone(),
+                offered: Arc::clone(&offered),
+            }))
         });
     }
 

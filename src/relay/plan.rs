@@ -19,7 +19,7 @@ pub struct Plan {
     pub peers: PeerPolicy,
     /// Addresses that belong to this machine even if no interface has them.
     pub fixed: Vec<IpAddr>,
-    /// The addresses that it relays from.
+    /// The addresses that new allocations relay from.
     pub addresses: Vec<RelayAddress>,
     /// The ports that it relays from, on each of these addresses.
     pub ports: RangeInclusive<u16>,

@@ -1,12 +1,14 @@
 //! The relay ports, in two halves: all shards take ports from one [`PortPool`], and each keeps its sockets in
 //! [`ShardPorts`].
 //!
-//! The pool has one bit for each port of each relay address. It skips ports that other programs use. It binds a
-//! reserved port (RFC 8656 §7.2) at once; the token that opens it works on any shard.
+//! The pool has one bit for each port of each relay address ([`Offered`]). It skips ports that other programs use. It binds
+//! a reserved port (RFC 8656 §7.2) at once; the token that opens it works on any shard.
 
+mod offered;
 mod pool;
 mod sockets;
 
+pub use offered::Offered;
 pub use pool::PortPool;
 pub use sockets::ShardPorts;
 
@@ -129,5 +131,68 @@ mod tests {
         let mut ports = ports(&pool(25_700..=25_700));
         assert!(ports.serves(Family::V4) && !ports.serves(Family::V6));
         assert_eq!(ports.open(Family::V6, Parity::Any, &mut StdRng::seed_from_u64(1)), Err(NoPort));
+    }
+
+    /// The pool has other addresses from now on.
+    fn move_to(pool: &PortPool, ports: &mut ShardPorts, addresses: &[(&str, &str)]) {
+        let ip = |text: &str| text.parse().unwrap();
+        let addresses =
+            addresses.iter().map(|(bind, public)| RelayAddress { bind: ip(bind), public: ip(public) });
+        ports.change(pool.offer(&addresses.collect::<Vec<_>>()));
+    }
+
+    #[test]
+    fn new_allocations_use_a_new_address_and_existing_ones_keep_theirs() {
+        let pool = pool(25_800..=25_801);
+        let mut ports = ports(&pool);
+        let old = open(&mut ports, Parity::Any).unwrap();
+
+        move_to(&pool, &mut ports, &[("127.0.0.2", "127.0.0.2")]);
+
+        let new = open(&mut ports, Parity::Any).unwrap();
+        assert_eq!((new.addr.0.ip(), old.addr.0.ip()), (IpAddr::from([127, 0, 0, 2]), LOOPBACK.public));
+        assert!(ports.is_live(old.addr.0) && ports.is_live(new.addr.0));
+        assert_eq!(ports.inside(old.addr.0), SocketAddr::new(LOOPBACK.bind, old.addr.0.port()));
+        // And when nobody has the old address any more, it is none of ours after the next change.
+        ports.close(old.id);
+        ports.reap();
+        move_to(&pool, &mut ports, &[("127.0.0.2", "127.0.0.2")]);
+        assert!(!ports.is_relay_ip(LOOPBACK.public) && ports.is_relay_ip(new.addr.0.ip()));
+        assert_eq!(pool.taken(), 1);
+    }
+
+    #[test]
+    fn where_the_public_side_has_changed_each_allocation_is_known_by_its_own() {
+        let pool = pool(25_810..=25_811);
+        let mut ports = ports(&pool);
+        let old = open(&mut ports, Parity::Any).unwrap();
+
+        move_to(&pool, &mut ports, &[("127.0.0.1", "192.0.2.9")]);
+
+        let new = open(&mut ports, Parity::Any).unwrap();
+        assert_eq!(new.addr.0.ip(), IpAddr::from([192, 0, 2, 9]));
+        assert_ne!(new.addr.0.port(), old.addr.0.port());
+        for relay in [old, new] {
+            let inside = SocketAddr::new(LOOPBACK.bind, relay.addr.0.port());
+            assert_eq!((ports.inside(relay.addr.0), ports.outside(inside)), (inside, relay.addr.0));
+        }
+        assert_eq!(ports.outside("127.0.0.1:22".parse().unwrap()), "192.0.2.9:22".parse().unwrap());
+        let never = SocketAddr::new(new.addr.0.ip(), old.addr.0.port());
+        assert!(!ports.is_live(never), "{never}");
+        // And back again.
+        move_to(&pool, &mut ports, &[("127.0.0.1", "192.0.2.1")]);
+        assert_eq!((ports.is_live(old.addr.0), pool.taken()), (true, 2));
+    }
+
+    #[test]
+    fn without_any_address_there_is_no_port_now_but_perhaps_later() {
+        let pool = pool(25_820..=25_821);
+        let mut ports = ports(&pool);
+        move_to(&pool, &mut ports, &[]);
+        assert!(ports.serves(Family::V4) && ports.serves(Family::V6));
+        assert_eq!(open(&mut ports, Parity::Any), Err(NoPort));
+        move_to(&pool, &mut ports, &[("127.0.0.1", "127.0.0.1")]);
+        assert!(!ports.serves(Family::V6));
+        assert!(open(&mut ports, Parity::Any).is_ok());
     }
 }

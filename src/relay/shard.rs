@@ -30,7 +30,7 @@ use crate::peers::PeerPolicy;
 use crate::relay::address::{ConnectionId, DirectId, ListenerId, RelayId, StreamId};
 use crate::relay::datagrams::{Batch, DatagramSocket};
 use crate::relay::engine::{Engine, Settings, ShardIndex, Shared};
-use crate::relay::ports::{PortPool, ShardPorts};
+use crate::relay::ports::{Offered, PortPool, ShardPorts};
 use crate::relay::ready::Ready;
 use crate::relay::shard::direct::Direct;
 use crate::relay::shard::listeners::Listeners;
@@ -114,6 +114,8 @@ pub(super) struct Rules {
     pub(super) peers: PeerPolicy,
     /// Addresses that belong to this machine even if no interface has them.
     pub(super) fixed: Vec<IpAddr>,
+    /// The relay addresses.
+    pub(super) offered: Arc<Offered>,
 }
 
 /// Sends commands to a running shard.
@@ -277,7 +279,8 @@ impl Shard {
                     return false;
                 }
                 Command::Apply(rules) => {
-                    let Rules { settings, denied, peers, fixed } = *rules;
+                    let Rules { settings, denied, peers, fixed, offered } = *rules;
+                    self.ports.change(offered);
                     let connections = self.engine.apply(settings, peers, &fixed, &self.ports);
                     self.end_denied(connections, now);
                     self.deny(denied, now);

@@ -258,7 +258,7 @@ pub fn path(address: &str) -> ClientPath {
 /// Relay ports as a table: what is open, what is reserved.
 #[derive(Debug, Clone)]
 pub struct TablePorts {
-    ips: Vec<IpAddr>,
+    pub ips: Vec<IpAddr>,
     low: u16,
     high: u16,
     pub open: BTreeMap<u32, SocketAddr>,

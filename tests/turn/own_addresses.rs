@@ -65,6 +65,17 @@ fn what_was_permitted_dies_when_the_address_becomes_our_own() {
 }
 
 #[test]
+fn a_channel_to_an_address_that_becomes_a_relay_address_reaches_no_service_of_this_machine() {
+    let (mut world, mut client, _) = World::with_allocation(|_| {});
+    assert_eq!(client.bind(&mut world, CHANNEL, PEER), None);
+
+    world.ports.ips.push(ip("1.1.1.1"));
+    becomes(&mut world, &["1.1.1.1"], &[]);
+
+    assert_eq!(world.drop_of(client.path, &channel_data(CHANNEL, b"x")), Ignored::PeerDenied);
+}
+
+#[test]
 fn an_address_that_is_gone_is_a_peer_as_any_other() {
     let (mut world, mut client, _) = World::with_allocation(|_| {});
     becomes(&mut world, &["1.1.1.1"], &["1.1.1.1/24"]);

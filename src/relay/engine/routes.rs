@@ -52,6 +52,13 @@ impl Routes {
         self.down.insert((up.relay, up.peer), down);
     }
 
+    /// Says again whether the peer's address is one that we relay from.
+    pub fn mark(&mut self, path: ClientPath, channel: ChannelNumber, own: bool) {
+        if let Some(up) = self.up.get_mut(&(path, channel)) {
+            up.own = own;
+        }
+    }
+
     /// Removes the routes of one channel.
     pub fn remove(&mut self, path: ClientPath, channel: ChannelNumber, relay: RelayId, peer: PeerAddr) {
         self.up.remove(&(path, channel));

@@ -45,7 +45,7 @@ pub struct NoPort;
 
 /// Opens and closes relayed transport addresses. The daemon binds sockets; tests keep a table.
 pub trait Ports {
-    /// Whether there is a relay address of this family.
+    /// Whether there is a relay address of this family, or none at all yet.
     fn serves(&self, family: Family) -> bool;
 
     /// Opens a relayed address on a random free port.
@@ -69,7 +69,8 @@ pub trait Ports {
     /// Closes a relayed address.
     fn close(&mut self, relay: RelayId);
 
-    /// Whether this is one of the relay addresses, by the address that peers see. The answer never changes.
+    /// Whether this is one of the relay addresses, by the address that peers see. When the answer changes,
+    /// [`super::Engine::apply`] must be called.
     fn is_relay_ip(&self, ip: IpAddr) -> bool;
 
     /// Whether this is a relayed transport address that is in use for UDP, on any shard.

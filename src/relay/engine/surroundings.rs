@@ -23,7 +23,8 @@ impl Engine {
     }
 
     /// The configuration has changed. No limit ends what is there. Peers that the new rules deny are cut off at once, as
-    /// by [`Self::set_own`], whose addresses stay in effect; those in `fixed` belong to this machine as well.
+    /// by [`Self::set_own`], whose addresses stay in effect; those in `fixed` belong to this machine as well. The relay
+    /// addresses in `ports` may be others than before.
     pub fn apply(
         &mut self,
         settings: Arc<Settings>,
@@ -48,10 +49,12 @@ impl Engine {
             let before = (permissions.len(), channels.len());
             permissions.retain(|permission| judge(permission.ip, *transport).is_ok());
             channels.retain(|channel| {
+                let own = ports.is_relay_ip(channel.peer.ip());
                 // Data to an address that we relay from is judged packet by packet.
-                let keep = ports.is_relay_ip(channel.peer.ip())
-                    || peers.judge(channel.peer.0, Transport::Udp, false, false).is_ok();
-                if !keep {
+                let keep = own || peers.judge(channel.peer.0, Transport::Udp, false, false).is_ok();
+                if keep {
+                    routes.mark(*path, channel.number, own);
+                } else {
                     routes.remove(*path, channel.number, channel.relay, channel.peer);
                 }
                 keep

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::net::TcpListener;
 use mio::{Interest, Registry};
@@ -20,35 +19,24 @@ use crate::network::tcp::{self, Sharing};
 use crate::relay::address::Family;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, Parity, ReservationToken};
+use crate::relay::ports::offered::{AddressPorts, Offered};
 
-/// The ports of all relay addresses: one bit for each, shared by all shards without a lock.
+/// The relay ports: one bit for each on each address, shared by all shards without a lock.
 #[derive(Debug)]
 pub struct PortPool {
-    addresses: Vec<(RelayAddress, Taken)>,
     range: RangeInclusive<u16>,
+    offered: Mutex<Arc<Offered>>,
     reserved: Mutex<HashMap<ReservationToken, BoundPort>>,
     /// When the log last reported that no port was found.
     notice: Notice,
     clock: Clock,
 }
 
-/// The ports of one address that are in use. UDP and TCP ports with the same number are independent.
-#[derive(Debug, Default)]
-struct Taken {
-    udp: PortSet,
-    tcp: PortSet,
-}
-
-/// One bit for each port.
-#[derive(Debug)]
-struct PortSet(Box<[AtomicU64]>);
-
 /// A port of the pool that is in use, and the socket that is bound to it.
 #[derive(Debug)]
 pub(super) struct BoundPort {
     pub(super) socket: RelaySocket,
-    /// The index of its address in the pool.
-    address: usize,
+    ports: Arc<AddressPorts>,
     port: u16,
 }
 
@@ -70,24 +58,38 @@ impl PortPool {
     /// All ports of `range` on all `addresses`.
     #[must_use]
     pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>, clock: Clock) -> Self {
-        let addresses = addresses.iter().map(|address| (*address, Taken::default())).collect();
-        Self { addresses, range, reserved: Mutex::default(), notice: Notice::new(), clock }
+        let offered = Mutex::new(Arc::new(Offered::default().change(addresses)));
+        Self { range, offered, reserved: Mutex::default(), notice: Notice::new(), clock }
     }
 
     /// The relay addresses.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &RelayAddress> {
-        self.addresses.iter().map(|(address, _)| address)
+    #[must_use]
+    pub fn offered(&self) -> Arc<Offered> {
+        Arc::clone(&self.lock_offered())
+    }
+
+    /// New allocations use these addresses from now on; the shards must be told. Existing ones keep theirs.
+    #[must_use]
+    pub fn offer(&self, addresses: &[RelayAddress]) -> Arc<Offered> {
+        let mut offered = self.lock_offered();
+        *offered = Arc::new(offered.change(addresses));
+        Arc::clone(&offered)
     }
 
     /// Binds a port that fits, and for a pair the next one too.
     pub(super) fn bind(
         &self,
+        offered: &Offered,
         transport: Transport,
         family: Family,
         parity: Parity,
         rng: &mut StdRng,
     ) -> Result<BoundPort, NoPort> {
-        let found = self.find(transport, family, parity, rng);
+        // The log has said already which addresses there are.
+        if offered.count(family) == 0 {
+            return Err(NoPort);
+        }
+        let found = self.find(offered, transport, family, parity, rng);
         if !matches!(found, Ok(Some(_)))
             && let Some(times) = self.notice.due(1, self.clock.now().moment)
         {
@@ -104,18 +106,18 @@ impl PortPool {
     /// Binds the first candidate that is free, on the relay addresses in turn.
     fn find(
         &self,
+        offered: &Offered,
         transport: Transport,
         family: Family,
         parity: Parity,
         rng: &mut StdRng,
     ) -> io::Result<Option<BoundPort>> {
-        let fits = |index: &usize| Family::of(self.addresses[*index].0.bind) == family;
-        let mut indices: Vec<usize> = (0..self.addresses.len()).filter(fits).collect();
-        indices.shuffle(rng);
+        let mut addresses: Vec<_> = offered.of_family(family).collect();
+        addresses.shuffle(rng);
         let (mut foreign, mut failure) = (0, None);
-        for address in indices {
+        for ports in addresses {
             for port in candidates(&self.range, parity, rng) {
-                match self.bind_port(transport, address, port, parity) {
+                match self.bind_port(offered, transport, ports, port, parity) {
                     Ok(Some(bound)) => return Ok(Some(bound)),
                     Ok(None) => {}
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse && foreign < FOREIGN_MAX => {
@@ -135,58 +137,27 @@ impl PortPool {
     /// Binds exactly this port; `None` if it is in use.
     fn bind_port(
         &self,
+        offered: &Offered,
         transport: Transport,
-        address: usize,
+        ports: &Arc<AddressPorts>,
         port: u16,
         parity: Parity,
     ) -> io::Result<Option<BoundPort>> {
-        let Parity::EvenAndNext(token) = parity else { return self.claim(transport, address, port) };
-        if self.addresses[address].1.of(transport).contains(port + 1) {
+        let Parity::EvenAndNext(token) = parity else { return claim(offered, transport, ports, port) };
+        if offered.is_bound(transport, SocketAddr::new(ports.address().bind, port + 1)) {
             return Ok(None);
         }
-        let Some(bound) = self.claim(transport, address, port)? else { return Ok(None) };
-        match self.claim(transport, address, port + 1) {
+        let Some(bound) = claim(offered, transport, ports, port)? else { return Ok(None) };
+        match claim(offered, transport, ports, port + 1) {
             Ok(Some(next)) => {
                 self.reserved().insert(token, next);
                 Ok(Some(bound))
             }
             other => {
-                self.release(bound);
+                bound.release();
                 other.map(|_| None)
             }
         }
-    }
-
-    fn claim(&self, transport: Transport, index: usize, port: u16) -> io::Result<Option<BoundPort>> {
-        let (address, taken) = &self.addresses[index];
-        let ports = taken.of(transport);
-        if !ports.insert(port) {
-            return Ok(None);
-        }
-        let at = SocketAddr::new(address.bind, port);
-        let socket = match transport {
-            Transport::Udp => DatagramSocket::relay(at).map(RelaySocket::Udp),
-            Transport::Tcp => {
-                tcp::listen(at, BACKLOG, Sharing::Shared).map(TcpListener::from_std).map(RelaySocket::Tcp)
-            }
-        };
-        match socket {
-            Ok(socket) => Ok(Some(BoundPort { socket, address: index, port })),
-            Err(error) => {
-                ports.remove(port);
-                Err(error)
-            }
-        }
-    }
-
-    /// The transport address that a port's socket is bound to.
-    pub(super) fn bind_address(&self, bound: &BoundPort) -> SocketAddr {
-        SocketAddr::new(self.addresses[bound.address].0.bind, bound.port)
-    }
-
-    /// The transport address at which peers see a port.
-    pub(super) fn public_address(&self, bound: &BoundPort) -> SocketAddr {
-        SocketAddr::new(self.addresses[bound.address].0.public, bound.port)
     }
 
     /// Takes the port that is reserved under a token, if it is still reserved.
@@ -194,37 +165,65 @@ impl PortPool {
         self.reserved().remove(&token)
     }
 
-    /// Closes a socket, and then frees its port. In the other order, another shard would find the port in use.
-    pub(super) fn release(&self, bound: BoundPort) {
-        let BoundPort { socket, address, port } = bound;
-        let transport = socket.transport();
-        drop(socket);
-        self.addresses[address].1.of(transport).remove(port);
-    }
-
-    /// Whether one of our ports is in use, by its public address.
-    pub(super) fn is_taken(&self, transport: Transport, addr: SocketAddr) -> bool {
-        let mut same = self.addresses.iter().filter(|(address, _)| address.public == addr.ip());
-        same.any(|(_, taken)| taken.of(transport).contains(addr.port()))
-    }
-
     fn reserved(&self) -> MutexGuard<'_, HashMap<ReservationToken, BoundPort>> {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_offered(&self) -> MutexGuard<'_, Arc<Offered>> {
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many ports are in use, on all addresses.
     #[cfg(test)]
     pub(super) fn taken(&self) -> usize {
-        self.addresses.iter().map(|(_, taken)| taken.udp.len() + taken.tcp.len()).sum()
+        self.offered().taken()
     }
 }
 
-impl Taken {
-    fn of(&self, transport: Transport) -> &PortSet {
-        match transport {
-            Transport::Udp => &self.udp,
-            Transport::Tcp => &self.tcp,
+/// Binds one port; `None` if it is in use.
+fn claim(
+    offered: &Offered,
+    transport: Transport,
+    ports: &Arc<AddressPorts>,
+    port: u16,
+) -> io::Result<Option<BoundPort>> {
+    let at = SocketAddr::new(ports.address().bind, port);
+    // An allocation may have it that was made when this address had another public side.
+    if offered.is_bound(transport, at) || !ports.take(transport, port) {
+        return Ok(None);
+    }
+    let socket = match transport {
+        Transport::Udp => DatagramSocket::relay(at).map(RelaySocket::Udp),
+        Transport::Tcp => {
+            tcp::listen(at, BACKLOG, Sharing::Shared).map(TcpListener::from_std).map(RelaySocket::Tcp)
         }
+    };
+    match socket {
+        Ok(socket) => Ok(Some(BoundPort { socket, ports: Arc::clone(ports), port })),
+        Err(error) => {
+            ports.free(transport, port);
+            Err(error)
+        }
+    }
+}
+
+impl BoundPort {
+    /// The transport address that the socket is bound to.
+    pub(super) fn bind_address(&self) -> SocketAddr {
+        SocketAddr::new(self.ports.address().bind, self.port)
+    }
+
+    /// The transport address at which peers see it.
+    pub(super) fn public_address(&self) -> SocketAddr {
+        SocketAddr::new(self.ports.address().public, self.port)
+    }
+
+    /// Closes the socket, and then frees the port. In the other order, another shard would find the port in use.
+    pub(super) fn release(self) {
+        let Self { socket, ports, port } = self;
+        let transport = socket.transport();
+        drop(socket);
+        ports.free(transport, port);
     }
 }
 
@@ -248,39 +247,6 @@ impl RelaySocket {
             Self::Udp(socket) => registry.deregister(socket.source()),
             Self::Tcp(listener) => registry.deregister(listener),
         }
-    }
-}
-
-impl Default for PortSet {
-    fn default() -> Self {
-        Self((0..1024).map(|_| AtomicU64::new(0)).collect())
-    }
-}
-
-impl PortSet {
-    /// Marks a port as used; false if it already is.
-    fn insert(&self, port: u16) -> bool {
-        let (word, bit) = self.bit(port);
-        word.fetch_or(bit, Ordering::AcqRel) & bit == 0
-    }
-
-    fn remove(&self, port: u16) {
-        let (word, bit) = self.bit(port);
-        word.fetch_and(!bit, Ordering::AcqRel);
-    }
-
-    fn contains(&self, port: u16) -> bool {
-        let (word, bit) = self.bit(port);
-        word.load(Ordering::Acquire) & bit != 0
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.iter().map(|word| word.load(Ordering::Acquire).count_ones() as usize).sum()
-    }
-
-    fn bit(&self, port: u16) -> (&AtomicU64, u64) {
-        (&self.0[usize::from(port / 64)], 1 << (port % 64))
     }
 }
 

@@ -9,10 +9,11 @@ use mio::net::TcpListener;
 use rand::rngs::StdRng;
 use slab::Slab;
 
-use crate::network::address::{RelayAddress, Transport};
+use crate::network::address::Transport;
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use crate::relay::ports::offered::Offered;
 use crate::relay::ports::pool::{BoundPort, PortPool, RelaySocket};
 use crate::relay::source::Source;
 
@@ -20,6 +21,8 @@ use crate::relay::source::Source;
 #[derive(Debug)]
 pub struct ShardPorts {
     pool: Arc<PortPool>,
+    /// The relay addresses. Each shard has them itself, so that no packet waits for a lock.
+    offered: Arc<Offered>,
     registry: Registry,
     sockets: Slab<BoundPort>,
     by_address: HashMap<SocketAddr, RelayId>,
@@ -31,7 +34,20 @@ impl ShardPorts {
     /// No sockets yet. They will be registered in `registry`.
     #[must_use]
     pub fn new(pool: Arc<PortPool>, registry: Registry) -> Self {
-        Self { pool, registry, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
+        let offered = pool.offered();
+        Self {
+            pool,
+            offered,
+            registry,
+            sockets: Slab::new(),
+            by_address: HashMap::new(),
+            closing: Vec::new(),
+        }
+    }
+
+    /// The relay addresses have changed.
+    pub fn change(&mut self, offered: Arc<Offered>) {
+        self.offered = offered;
     }
 
     /// A relay's socket.
@@ -55,15 +71,14 @@ impl ShardPorts {
     /// The address from which connections to peers are made.
     #[must_use]
     pub fn bound(&self, relay: RelayId) -> Option<SocketAddr> {
-        let bound = self.sockets.get(relay.0 as usize)?;
-        Some(self.pool.bind_address(bound))
+        self.sockets.get(relay.0 as usize).map(BoundPort::bind_address)
     }
 
     /// A relay's transport address, as peers see it.
     #[must_use]
     pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {
         let bound = self.sockets.get(relay.0 as usize)?;
-        Some(RelayedAddr(self.pool.public_address(bound)))
+        Some(RelayedAddr(bound.public_address()))
     }
 
     /// The relay of this shard that has this transport address.
@@ -76,13 +91,13 @@ impl ShardPorts {
     /// may not lead back to us.
     #[must_use]
     pub fn inside(&self, address: SocketAddr) -> SocketAddr {
-        self.translate(address, |own| (own.public, own.bind))
+        self.offered.inside(address)
     }
 
     /// The sender of a packet, as peers see it: for one of our own relays, its public address.
     #[must_use]
     pub fn outside(&self, address: SocketAddr) -> SocketAddr {
-        self.translate(address, |own| (own.bind, own.public))
+        self.offered.outside(address)
     }
 
     /// Releases the sockets and ports of closed relays. Call it only when nothing waits to be sent by them: until then,
@@ -92,15 +107,8 @@ impl ShardPorts {
             let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
             // Closing the socket removes it from the poll in any case.
             let _ = bound.socket.deregister(&self.registry);
-            self.pool.release(bound);
+            bound.release();
         }
-    }
-
-    fn translate(&self, address: SocketAddr, pair: impl Fn(&RelayAddress) -> (IpAddr, IpAddr)) -> SocketAddr {
-        let mut pairs = self.pool.addresses().map(pair);
-        pairs
-            .find(|(from, _)| *from == address.ip())
-            .map_or(address, |(_, to)| SocketAddr::new(to, address.port()))
     }
 
     fn adopt(&mut self, mut bound: BoundPort) -> Result<OpenPort, NoPort> {
@@ -108,10 +116,10 @@ impl ShardPorts {
         let id = RelayId(slot.key() as u32);
         if let Err(error) = bound.socket.register(&self.registry, Source::Relay(id).into()) {
             tracing::warn!(%error, "a relay socket could not be registered");
-            self.pool.release(bound);
+            bound.release();
             return Err(NoPort);
         }
-        let addr = self.pool.public_address(&bound);
+        let addr = bound.public_address();
         // Within the process, only datagrams can be passed from one relay to another.
         if bound.socket.transport() == Transport::Udp {
             self.by_address.insert(addr, id);
@@ -123,11 +131,11 @@ impl ShardPorts {
 
 impl Ports for ShardPorts {
     fn serves(&self, family: Family) -> bool {
-        self.pool.addresses().any(|address| Family::of(address.bind) == family)
+        self.offered.count(family) > 0 || self.offered.is_empty()
     }
 
     fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
-        let bound = self.pool.bind(Transport::Udp, family, parity, rng)?;
+        let bound = self.pool.bind(&self.offered, Transport::Udp, family, parity, rng)?;
         let relay = self.adopt(bound);
         if let (Err(NoPort), Parity::EvenAndNext(token)) = (relay, parity) {
             self.forget(token);
@@ -136,7 +144,7 @@ impl Ports for ShardPorts {
     }
 
     fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
-        let bound = self.pool.bind(Transport::Tcp, family, Parity::Any, rng)?;
+        let bound = self.pool.bind(&self.offered, Transport::Tcp, family, Parity::Any, rng)?;
         self.adopt(bound)
     }
 
@@ -147,7 +155,7 @@ impl Ports for ShardPorts {
 
     fn forget(&mut self, token: ReservationToken) {
         if let Some(bound) = self.pool.take_reserved(token) {
-            self.pool.release(bound);
+            bound.release();
         }
     }
 
@@ -161,14 +169,14 @@ impl Ports for ShardPorts {
     }
 
     fn is_relay_ip(&self, ip: IpAddr) -> bool {
-        self.pool.addresses().any(|address| address.public == ip)
+        self.offered.is_relay_ip(ip)
     }
 
     fn is_live(&self, addr: SocketAddr) -> bool {
-        self.pool.is_taken(Transport::Udp, addr)
+        self.offered.is_taken(Transport::Udp, addr)
     }
 
     fn is_live_stream(&self, addr: SocketAddr) -> bool {
-        self.pool.is_taken(Transport::Tcp, addr)
+        self.offered.is_taken(Transport::Tcp, addr)
     }
 }
