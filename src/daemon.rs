@@ -444,7 +444,8 @@ impl Listeners {
 
 fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
     let Some(addresses) = &config.relay.addresses.0 else {
-        let found = interfaces::default_relay_addresses(own);
+        let found = interfaces::default_addresses(own, &[]).into_iter();
+        let found: Vec<_> = found.map(|ip| RelayAddress { bind: ip, public: ip }).collect();
         if found.is_empty() {
             return Err(StartError::Disconnected);
         }

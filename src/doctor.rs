@@ -114,7 +114,10 @@ fn relay_addresses(config: &Config) -> Vec<RelayAddress> {
     let own = || interfaces::own().map(|own| own.addresses).unwrap_or_default();
     match &config.relay.addresses {
         Auto(Some(addresses)) => addresses.clone(),
-        Auto(None) => interfaces::default_relay_addresses(&own()),
+        Auto(None) => {
+            let found = interfaces::default_addresses(&own(), &[]).into_iter();
+            found.map(|ip| RelayAddress { bind: ip, public: ip }).collect()
+        }
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod address;
 pub mod interfaces;
+pub mod ipv6;
 pub mod own;
 pub mod tcp;

@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let own = interfaces::own().map_err(Failure::system)?.addresses;
-    let address = interfaces::default_relay_addresses(&own).first().map(|address| address.public);
+    let address = interfaces::default_addresses(&own, &[]).first().copied();
     let address =
         address.ok_or_else(|| Failure::system("this machine is in no network: connect it to one"))?;
     let folder = arguments.folder.clone().unwrap_or_else(cache);

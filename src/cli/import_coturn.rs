@@ -41,7 +41,7 @@ fn import(text: &str, own: &[IpAddr]) -> Result<Imported, Failure> {
 /// The addresses that Hairpin would relay from on this machine.
 fn own_addresses() -> Vec<IpAddr> {
     let own = interfaces::own().map(|own| own.addresses).unwrap_or_default();
-    interfaces::default_relay_addresses(&own).into_iter().map(|address| address.bind).collect()
+    interfaces::default_addresses(&own, &[])
 }
 
 #[cfg(test)]

@@ -124,11 +124,10 @@ fn name(arguments: &Arguments) -> Result<String, Failure> {
 /// The addresses to relay from, each with the public one that others see.
 async fn seen_from_outside(servers: &[String]) -> Vec<RelayAddress> {
     let own = interfaces::own().map(|own| own.addresses).unwrap_or_default();
-    let mut relay = interfaces::default_relay_addresses(&own);
-    for address in &mut relay {
-        if let Some(public) = doctor::outside_view(address.bind, servers).await {
-            address.public = public;
-        }
+    let mut relay = Vec::new();
+    for bind in interfaces::default_addresses(&own, &[]) {
+        let public = doctor::outside_view(bind, servers).await.unwrap_or(bind);
+        relay.push(RelayAddress { bind, public });
     }
     relay
 }

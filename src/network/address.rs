@@ -1,5 +1,6 @@
 //! PURE  The addresses that the relay uses, their families, and the transport protocols with clients and with peers.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,14 @@ pub struct RelayAddress {
     pub bind: IpAddr,
     /// The address that peers see: the same one, or the public address of a 1:1 NAT in front of this machine.
     pub public: IpAddr,
+}
+
+impl fmt::Display for RelayAddress {
+    /// For the operator: the address, and the other side of a NAT.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bind, public } = self;
+        if bind == public { bind.fmt(f) } else { write!(f, "{bind} (public address {public})") }
+    }
 }
 
 labels! {
