@@ -5,6 +5,7 @@
 
 mod drain;
 mod error;
+mod follow;
 mod listen;
 mod plan;
 mod process;
@@ -13,7 +14,7 @@ mod resources;
 mod takeover;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -32,10 +33,12 @@ use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::credentials::{Credentials, RevokeError};
 use crate::current::Current;
+use crate::daemon::follow::Follower;
 use crate::daemon::listen::{Bound, Opened, Way};
 use crate::daemon::plan::{Found, Plans};
 use crate::daemon::resources::Resources;
 use crate::daemon::takeover::Predecessor;
+use crate::discovery::Finder;
 use crate::files::state_directory;
 use crate::front::{Door, Front, Kind};
 use crate::http::Site;
@@ -47,9 +50,7 @@ use crate::metrics::{Metrics, ReloadCounters};
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
 use crate::observed::{Lifecycle, Observed};
-use crate::peers::PeerPolicy;
 use crate::relay::Relay;
-use crate::relay::datagrams::DatagramSocket;
 use crate::secret::Secret;
 use crate::sections::admin::AdminAddress;
 use crate::signaling::hub::Hub;
@@ -62,6 +63,7 @@ pub use reload::NotReloaded;
 pub struct Daemon {
     services: Arc<Services>,
     admin: Option<Admin>,
+    follower: Follower,
     metrics: Metrics,
     certificates: Arc<Certificates>,
 }
@@ -83,8 +85,8 @@ struct Services {
     addresses: Current<Addresses>,
     effective: Current<Effective>,
     administration: Arc<Current<admin::Plan>>,
-    /// Held during a reload, so that there is one at a time.
-    reloading: Mutex<()>,
+    /// Finds the relay addresses. Held while plans change, so that one change comes after the other.
+    finder: Mutex<Finder>,
     reloads: ReloadCounters,
     clock: Clock,
 }
@@ -146,7 +148,9 @@ impl Daemon {
         let predecessor = drain::meeting_point(&config.listen).and_then(Predecessor::at);
         let way = Way::of(config.listen.takeover, predecessor.is_some());
         let own = interfaces::own().map_err(StartError::Blind)?;
-        let relay_addresses = relay_addresses(config, &own.addresses)?;
+        let mut finder = Finder::new(clock, seed()?);
+        let looked = finder.look(config.relay.wanted(), &own.addresses);
+        let relay_addresses = looked.every_named_one().map_err(|(ip, error)| StartError::Relay(ip, error))?;
         let shards = config.relay.threads.0.map_or_else(cores, |threads| threads.get() as usize);
         let Opened { listeners, sockets, admin } = listen::all(config, shards, way)?;
         let resources = Resources::take(plan::relay_sockets(config, relay_addresses.len()));
@@ -156,6 +160,7 @@ impl Daemon {
         let plans = plan::plans(config, &found);
         plan::connections(config, &found).say(&config.limits, &found.resources);
         say(config, &plans);
+        follow::say(config, &found.addresses.relay);
 
         let Plans { relay, rooms, site, front, admin, usage, acme } = plans;
         let administration = Arc::new(Current::new(admin));
@@ -190,16 +195,17 @@ impl Daemon {
             addresses: Current::new(found.addresses.clone()),
             effective: Current::new(Effective { config: config.clone(), found, listeners }),
             administration: Arc::clone(&administration),
-            reloading: Mutex::default(),
+            finder: Mutex::new(finder),
             reloads: ReloadCounters::default(),
             clock,
             started: clock.now().unix,
         });
         let admin = admin_service(administration, sockets.admin, &services, clock)?;
+        let follower = Follower::start(Arc::clone(&services))?;
         if let Some(predecessor) = predecessor {
             predecessor.relieve();
         }
-        Ok(Self { services, admin, metrics, certificates })
+        Ok(Self { services, admin, follower, metrics, certificates })
     }
 
     /// Where it is reached.
@@ -260,8 +266,8 @@ impl Daemon {
         self.services.observe()
     }
 
-    /// Whether every thread of every service answers within `patience`. The threads that read and write files are not
-    /// asked; [`Self::failed`] returns if one ends.
+    /// Whether every thread of every service answers within `patience`. The threads that read and write files, or ask for
+    /// public addresses, are not asked; [`Self::failed`] returns if one ends.
     pub async fn is_alive(&self, patience: Duration) -> bool {
         let Services { relay, hub, site, front, minutes, .. } = &*self.services;
         let admin = async {
@@ -292,6 +298,7 @@ impl Daemon {
             () = renewal.failed() => {}
             () = acme.failed() => {}
             () = usage.failed() => {}
+            () = self.follower.failed() => {}
             () = if_any(self.admin.as_ref().map(Admin::failed)) => {}
         }
     }
@@ -300,6 +307,7 @@ impl Daemon {
     pub fn stop(&self) {
         let Services { relay, hub, site, front, renewal, acme, minutes, usage, .. } = &*self.services;
         *self.services.lifecycle() = Lifecycle::Draining;
+        self.follower.stop();
         acme.stop();
         renewal.stop();
         // Before the relay, because a shard that hangs must not keep the members of rooms waiting; and before the front,
@@ -440,30 +448,6 @@ impl Listeners {
             admin,
         }
     }
-}
-
-fn relay_addresses(config: &Config, own: &[IpAddr]) -> Result<Vec<RelayAddress>, StartError> {
-    let Some(addresses) = &config.relay.addresses.0 else {
-        let found = interfaces::default_addresses(own, &[]).into_iter();
-        let found: Vec<_> = found.map(|ip| RelayAddress { bind: ip, public: ip }).collect();
-        if found.is_empty() {
-            return Err(StartError::Disconnected);
-        }
-        for address in &found {
-            if !PeerPolicy::is_global(&address.public.into()) {
-                tracing::warn!(
-                    address = %address.public,
-                    "the relay address is not public: behind a NAT, write both addresses in relay.addresses"
-                );
-            }
-        }
-        return Ok(found);
-    };
-    for address in addresses {
-        let probe = DatagramSocket::relay(SocketAddr::new(address.bind, 0));
-        probe.map_err(|error| StartError::Relay(address.bind, error))?;
-    }
-    Ok(addresses.clone())
 }
 
 fn cores() -> usize {

@@ -28,11 +28,11 @@ use crate::clock::{Clock, Expiry};
 use crate::config::Config;
 use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials};
+use crate::discovery::Finder;
 use crate::doctor::report::Report;
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
 use crate::origin::Origin;
-use crate::sections::value::Auto;
 
 /// What to look at, and by whom to be told.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Plan {
     pub stun_servers: Vec<String>,
     /// What the daemon's admin listener says of it, or why it says nothing.
     pub status: Result<Value, String>,
+    /// Unpredictable bytes, which protect against forged answers of STUN servers.
+    pub seed: [u8; 32],
 }
 
 /// How long a server may take for one answer.
@@ -71,7 +73,7 @@ pub async fn examine(plan: &Plan) -> Report {
         }
     };
     report.ok("configuration", shown);
-    let relay = relay_addresses(&config);
+    let relay = relay_addresses(&config, plan.seed).await;
     match &plan.server {
         Some(server) => from_outside(&config, server, &relay, &mut report).await,
         None => on_this_machine(plan, &config, &relay, &mut report).await,
@@ -80,7 +82,7 @@ pub async fn examine(plan: &Plan) -> Report {
 }
 
 async fn on_this_machine(plan: &Plan, config: &Config, relay: &[RelayAddress], report: &mut Report) {
-    for warning in config.warnings(plan.file.as_deref()) {
+    for warning in config.warnings(plan.file.as_deref()).into_iter().chain(config.private_relays(relay)) {
         report.warn("configuration", warning, "");
     }
     listeners::look(config, &plan.status, report);
@@ -109,16 +111,14 @@ async fn from_outside(config: &Config, server: &str, relay: &[RelayAddress], rep
     relaying::from_here(reached.as_ref(), config, report).await;
 }
 
-/// The addresses that the configuration relays from.
-fn relay_addresses(config: &Config) -> Vec<RelayAddress> {
-    let own = || interfaces::own().map(|own| own.addresses).unwrap_or_default();
-    match &config.relay.addresses {
-        Auto(Some(addresses)) => addresses.clone(),
-        Auto(None) => {
-            let found = interfaces::default_addresses(&own(), &[]).into_iter();
-            found.map(|ip| RelayAddress { bind: ip, public: ip }).collect()
-        }
-    }
+/// The addresses that a daemon with this configuration would relay from now.
+async fn relay_addresses(config: &Config, seed: [u8; 32]) -> Vec<RelayAddress> {
+    let wanted = config.relay.wanted().to_vec();
+    let look = move || {
+        let own = interfaces::own().map(|own| own.addresses).unwrap_or_default();
+        Finder::new(Clock::start(), seed).look(&wanted, &own).addresses
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// The hosts by which clients know the daemon, for which its certificate must be.

@@ -10,6 +10,7 @@
 //! | certificates for TLS clients | [`certificates`]; from an authority: [`acme`] |
 //! | TCP and TLS connections | [`front`] |
 //! | STUN and TURN | [`relay`], and there [`relay::engine`] |
+//! | the addresses to relay from | [`discovery`] |
 //! | pages, the API, the WebSocket for rooms | [`http`] |
 //! | web origins | [`origin`] |
 //! | API keys for backends | [`api_key`] |
@@ -43,6 +44,7 @@ pub mod coturn;
 pub mod credentials;
 pub mod current;
 pub mod daemon;
+pub mod discovery;
 pub mod doctor;
 pub mod files;
 pub mod front;

@@ -310,8 +310,9 @@ pub fn relay(shards: &[Arc<Counters>], most_allocations: u64) -> observed::Relay
             .collect(),
         icmp: sum(&|shard| shard.icmp.get()),
         ended: ended(shards),
-        // The relay knows the secrets; the counters do not.
+        // The relay knows these; the counters do not.
         secrets: observed::Secrets::default(),
+        addresses: BTreeMap::new(),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Relay {
     pub held: Vec<Held>,
     /// The most allocations that the configuration allows.
     pub most_allocations: u64,
+    /// The addresses that new allocations relay from, by family.
+    pub addresses: BTreeMap<&'static str, u64>,
     /// Allocations that ended, by reason.
     pub concluded: BTreeMap<&'static str, u64>,
     /// Permissions of live allocations, including those that have expired and are not removed yet.

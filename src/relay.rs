@@ -44,6 +44,7 @@ use crate::credentials::{Credentials, RevokeError, SessionsBySecret};
 use crate::journal::Journal;
 use crate::life::{self, Denied, Threads};
 use crate::metrics::{self, Counters};
+use crate::network::address::Family;
 use crate::observed;
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::answers::AnswerBudget;
@@ -261,7 +262,9 @@ impl Relay {
         let settings = self.settings();
         let SessionsBySecret { live, removed } = settings.credentials.sessions_by_secret();
         let relay = metrics::relay(&self.0.counters, settings.limits.allocations.into());
-        observed::Relay { secrets: observed::Secrets { live, removed }, ..relay }
+        let offered = self.0.pool.offered();
+        let addresses = Family::ALL.map(|family| (family.name(), offered.count(family))).into();
+        observed::Relay { secrets: observed::Secrets { live, removed }, addresses, ..relay }
     }
 
     /// Waits until a thread ends unexpectedly, which is always a bug.

@@ -57,6 +57,7 @@ macro_rules! section {
 }
 
 pub mod acme;
+pub mod addresses;
 pub mod admin;
 pub mod clients;
 pub mod credentials;

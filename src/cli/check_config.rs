@@ -7,6 +7,7 @@ use crate::cli::{Failure, examine, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::StartError;
+use crate::discovery;
 use crate::network::interfaces;
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +22,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let file = arguments.file.display();
     let mut warnings = config.warnings(Some(&arguments.file));
     match interfaces::own() {
-        Ok(own) => warnings.extend(config.needless_openings(&own)),
+        Ok(own) => {
+            warnings.extend(config.needless_openings(&own));
+            let relay = discovery::without_asking(config.relay.wanted(), &own.addresses);
+            warnings.extend(config.private_relays(&relay));
+        }
         Err(error) => warnings.push(StartError::Blind(error).to_string()),
     }
     let mut hint = String::new();

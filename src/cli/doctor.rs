@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use hyper::Method;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
 
 use crate::cli::admin_client::AdminArguments;
 use crate::cli::{Failure, print};
@@ -48,8 +50,16 @@ fn look(arguments: &Arguments) -> Result<Report, Failure> {
         server: arguments.server.clone(),
         stun_servers: arguments.stun.iter().filter(|server| !server.is_empty()).cloned().collect(),
         status: arguments.admin.ask(Method::GET, "/status", None).map_err(|failure| failure.message),
+        seed: seed()?,
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
     Ok(runtime.block_on(examine(&plan)))
+}
+
+/// Unpredictable bytes from the kernel.
+pub(super) fn seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    OsRng.try_fill_bytes(&mut seed).map_err(Failure::system)?;
+    Ok(seed)
 }

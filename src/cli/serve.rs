@@ -125,10 +125,10 @@ fn announce(config: &Config, addresses: &Addresses) {
     let served = listeners.iter().filter(|(_, addresses)| !addresses.is_empty()).map(|(name, addresses)| {
         format!("{name} {}", list(addresses.iter().map(ToString::to_string).collect()))
     });
-    let relay = addresses.relay.iter().map(|address| match address.bind == address.public {
-        true => address.bind.to_string(),
-        false => format!("{} (public address {})", address.bind, address.public),
-    });
+    let relay = match addresses.relay.is_empty() {
+        true => "no address yet".to_owned(),
+        false => list(addresses.relay.iter().map(ToString::to_string).collect()),
+    };
     let ports = listeners.iter().flat_map(|(name, addresses)| {
         let protocol = if *name == "UDP" { "UDP" } else { "TCP" };
         addresses.iter().map(move |address| (protocol, address.port()))
@@ -138,7 +138,7 @@ fn announce(config: &Config, addresses: &Addresses) {
         "hairpin {} serves STUN and TURN on {}, relays from {}; the firewall must let in {} and {} {}-{}",
         env!("CARGO_PKG_VERSION"),
         list(served.collect()),
-        list(relay.collect()),
+        relay,
         list(ports.iter().rev().map(|(protocol, port)| format!("{protocol} {port}")).collect()),
         if config.relay.tcp { "UDP and TCP" } else { "UDP" },
         addresses.ports.start(),

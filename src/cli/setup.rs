@@ -14,7 +14,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::cli::admin_client::AdminArguments;
-use crate::cli::doctor::STUN_SERVERS;
+use crate::cli::doctor::{STUN_SERVERS, seed};
 use crate::cli::setup::draft::{Answers, Authority, Front};
 use crate::cli::{Failure, print};
 use crate::config::Config;
@@ -253,6 +253,7 @@ fn prove(arguments: &Arguments, servers: &[String]) -> Result<(), Failure> {
         server: None,
         stun_servers: servers.to_vec(),
         status: arguments.admin.ask(Method::GET, "/status", None).map_err(|failure| failure.message),
+        seed: seed()?,
     };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;

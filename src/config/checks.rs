@@ -232,7 +232,9 @@ impl Config {
     }
 
     fn check_limits(&self, mistakes: &mut Mistakes<'_>) {
-        let ports = self.relay.ports.len() * self.relay.addresses.0.as_ref().map_or(2, Vec::len);
+        let wanted = self.relay.wanted();
+        let addresses = wanted.iter().map(|item| item.families(wanted).len()).sum::<usize>();
+        let ports = self.relay.ports.len() * addresses;
         let too_many =
             self.limits.allocations.0.is_some_and(|allocations| allocations.get() as usize > ports);
         if too_many && mistakes.know(&["limits.allocations", "relay.ports", "relay.addresses"]) {

@@ -5,6 +5,7 @@ use crate::network::address::RelayAddress;
 use crate::network::address::Transport;
 use crate::network::own::Own;
 use crate::peers::OwnPorts;
+use crate::sections::addresses::WantedAddress;
 
 proptest::proptest! {
     #[test]
@@ -223,11 +224,54 @@ fn limits_that_are_too_low_for_a_full_room_are_doubtful() {
 fn both_sides_of_a_nat_can_be_named() {
     let text = "[relay]\naddresses = [\"10.0.0.6\", { bind = \"10.0.0.5\", public = \"198.51.100.10\" }]";
     let ip = |text: &str| text.parse().unwrap();
-    let expected = vec![
+    let expected = [
         RelayAddress { bind: ip("10.0.0.6"), public: ip("10.0.0.6") },
         RelayAddress { bind: ip("10.0.0.5"), public: ip("198.51.100.10") },
     ];
-    assert_eq!(parse(text).unwrap().relay.addresses.0, Some(expected));
+    assert_eq!(parse(text).unwrap().relay.wanted(), expected.map(WantedAddress::from));
+}
+
+#[test]
+fn an_address_may_be_the_default_one_and_its_public_side_what_a_name_or_a_server_tells() {
+    for (text, expected) in [
+        ("\"auto\"", json!("auto")),
+        ("{ bind = \"auto\", public = \"203.0.113.5\" }", json!({ "bind": "auto", "public": "203.0.113.5" })),
+        (
+            "{ bind = \"auto\", public = \"Turn.example.org.\" }",
+            json!({ "bind": "auto", "public": "turn.example.org" }),
+        ),
+        (
+            "{ bind = \"10.0.0.5\", public = { stun = \"[2001:DB8::9]:3478\" } }",
+            json!({ "bind": "10.0.0.5", "public": { "stun": "[2001:db8::9]:3478" } }),
+        ),
+    ] {
+        let config = parse(&format!("[relay]\naddresses = [{text}]")).unwrap();
+        assert_eq!(config.relay.addresses.to_json(), json!([expected]));
+    }
+    assert_eq!(parse("").unwrap().relay.wanted(), [WantedAddress::AUTO]);
+}
+
+#[test]
+fn a_private_relay_address_is_worth_a_warning_where_clients_may_come_from_the_internet() {
+    let ip = |text: &str| text.parse().unwrap();
+    let private = [
+        RelayAddress { bind: ip("10.0.0.5"), public: ip("10.0.0.5") },
+        RelayAddress { bind: ip("fd00::5"), public: ip("fd00::5") },
+        RelayAddress { bind: ip("10.0.0.6"), public: ip("192.168.1.1") },
+    ];
+    let warnings = |listen: &str| {
+        let text = format!("[listen]\nudp = [{listen:?}]\ntcp = []");
+        parse(&text).unwrap().private_relays(&private)
+    };
+    for listen in ["0.0.0.0:3478", "[::]:3478", "9.9.9.9:3478"] {
+        let said = warnings(listen);
+        assert_eq!(said.len(), 3, "{said:?}");
+        assert!(said[0].starts_with("relay.addresses: 10.0.0.5 is not public"), "{said:?}");
+        assert!(said[2].contains("10.0.0.6 (public address 192.168.1.1) is not public"), "{said:?}");
+    }
+    assert_eq!(warnings("10.0.0.5:3478"), [""; 0]);
+    let public = [RelayAddress { bind: ip("10.0.0.5"), public: ip("9.9.9.9") }];
+    assert_eq!(Config::default().private_relays(&public), [""; 0]);
 }
 
 #[test]
@@ -601,6 +645,23 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
         ("config.toml:2: relay.addresses: ", "same family"),
     ),
     ("[relay]\naddresses = [{ bind = \"10.0.0.1\" }]", ("config.toml:2: relay.addresses: ", "public")),
+    (
+        "[relay]\naddresses = [{ bind = \"eth0\", public = \"1.1.1.1\" }]",
+        ("config.toml:2: relay.addresses.bind: ", "\"10.0.0.5\""),
+    ),
+    (
+        "[relay]\naddresses = [{ bind = \"auto\", public = \"auto\" }]",
+        ("config.toml:2: relay.addresses.public: ", "\"auto\" is not allowed here: write \"192.0.2.5\""),
+    ),
+    (
+        "[relay]\naddresses = [{ bind = \"auto\", public = { stun = \"a.example\" } }]",
+        ("config.toml:2: relay.addresses.public.stun: ", "is not a host with a port"),
+    ),
+    (
+        "[relay]\naddresses = [{ bind = \"auto\", public = \"0.0.0.0\" }]",
+        ("config.toml:2: relay.addresses: ", "0.0.0.0 cannot be relayed from"),
+    ),
+    ("[relay]\naddresses = [\"auto\", \"auto\"]", ("config.toml:2: relay.addresses: ", "the same address")),
     (
         "[relay]\naddresses = [{ bind = \"10.0.0.1\", public = \"1.1.1.1\" }, { bind = \"10.0.0.1\", public = \"1.1.1.2\" }]",
         ("config.toml:2: relay.addresses: ", "10.0.0.1 is listed twice"),

@@ -1,6 +1,6 @@
 //! Says what works, but is probably not meant.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -8,8 +8,10 @@ use ipnet::IpNet;
 
 use crate::config::Config;
 use crate::ice::Served;
+use crate::network::address::RelayAddress;
 use crate::network::own::Own;
 use crate::peers::PeerPolicy;
+use crate::sections::addresses::WantedAddress;
 use crate::sections::admin::AdminAddress;
 use crate::sections::listen::Listen;
 use crate::sections::usage::UsagePath;
@@ -73,6 +75,25 @@ impl Config {
             ));
         }
         warnings
+    }
+
+    /// Relay addresses that peers on the Internet cannot reach, while clients may come from there.
+    #[must_use]
+    pub fn private_relays(&self, relay: &[RelayAddress]) -> Vec<String> {
+        let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
+        let is_public = |ip: IpAddr| ip.is_unspecified() || PeerPolicy::is_global(&ip.into());
+        if ![udp, tcp, tls].into_iter().flatten().any(|listener| is_public(listener.ip())) {
+            return Vec::new();
+        }
+        let text = |address: &RelayAddress| {
+            let bind = address.bind;
+            format!(
+                "relay.addresses: {address} is not public, so peers on the Internet cannot reach it: behind a NAT, write \
+                 {{ bind = \"{bind}\", public = \"192.0.2.5\" }} with the NAT's address, or a name that has it, or \
+                 {{ stun = \"stun.example.org:3478\" }}"
+            )
+        };
+        relay.iter().filter(|address| !is_public(address.public)).map(text).collect()
     }
 
     /// Opened ranges that would be open anyway on a machine that is `own`.
@@ -188,8 +209,8 @@ impl Config {
     /// What no ICE URL will name.
     fn ice_warnings(&self) -> Vec<String> {
         let Listen { udp, tcp, tls, rfc3489: _, proxies: _, takeover: _ } = &self.listen;
-        let relay = self.relay.addresses.0.as_deref().unwrap_or_default();
-        let served = Served { udp, tcp, tls, tls_on_tcp: self.tls.is_on(), relay };
+        let relay: Vec<RelayAddress> = self.relay.wanted().iter().filter_map(WantedAddress::named).collect();
+        let served = Served { udp, tcp, tls, tls_on_tcp: self.tls.is_on(), relay: &relay };
         self.ice_servers(&served).warnings().to_vec()
     }
 

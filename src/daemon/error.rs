@@ -19,8 +19,6 @@ pub enum StartError {
     Relay(IpAddr, io::Error),
     /// The addresses of this machine cannot be read.
     Blind(io::Error),
-    /// There is no address to relay from.
-    Disconnected,
     /// Certificates or their keys cannot be used.
     Certificates(Vec<CertificateError>),
     /// The system denies something that every program needs.
@@ -34,7 +32,7 @@ impl StartError {
         match self {
             Self::Listen(key, ..) => Some(key),
             Self::AdminSocket(..) => Some("admin.listen"),
-            Self::Relay(..) | Self::Disconnected => Some("relay.addresses"),
+            Self::Relay(..) => Some("relay.addresses"),
             // Certificates name their keys themselves.
             Self::Certificates(_) | Self::Blind(_) | Self::System(_) => None,
         }
@@ -87,11 +85,6 @@ impl fmt::Display for StartError {
                 f,
                 "cannot read this machine's own addresses ({error}), which clients must not reach: allow the daemon to \
                  open AF_NETLINK sockets (in a systemd unit with RestrictAddressFamilies)"
-            ),
-            Self::Disconnected => write!(
-                f,
-                "this machine has no address to relay from: connect it to a network first, or name relay.addresses; \
-                 [\"127.0.0.1\"] will do for tests on this machine alone"
             ),
             Self::Certificates(errors) => {
                 let lines = errors.iter().map(|error| format!("{}: {error}", error.key()));

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::PoisonError;
 
 use crate::admin::Report;
 use crate::bounds::denied::DenyList;
@@ -14,7 +13,8 @@ use crate::certificates::Certificates;
 use crate::config::{Config, ConfigError};
 use crate::daemon::listen::{self, Bound, Way};
 use crate::daemon::plan::{self, Found, Plans};
-use crate::daemon::{Effective, Listeners, Services, StartError, doors, say, seed};
+use crate::daemon::{Addresses, Effective, Listeners, Services, StartError, doors, follow, say, seed};
+use crate::discovery::Finder;
 use crate::files;
 use crate::log;
 use crate::network::interfaces;
@@ -107,7 +107,7 @@ impl Services {
     }
 
     fn replace(&self, wanted: &Config) -> Result<Report, NotReloaded> {
-        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut finder = self.finder();
         let effective = self.effective.get();
         let failed = |error: StartError| {
             let place = error.key().map(|key| wanted.source.place(key)).unwrap_or_default();
@@ -121,7 +121,7 @@ impl Services {
         let certificates = (config.tls != effective.config.tls).then(|| self.load(&config)).transpose();
         let certificates = certificates.map_err(failed)?;
         let moved = move_listeners(&effective.listeners, &config, self.relay.shards()).map_err(failed)?;
-        let found = self.find(&effective.found, &moved, &config).map_err(failed)?;
+        let found = self.find(&effective, &moved, &config, &mut finder).map_err(failed)?;
         let plans = plan::plans(&config, &found);
 
         if config.log.addresses != effective.config.log.addresses {
@@ -136,6 +136,7 @@ impl Services {
         if connections != plan::connections(&effective.config, &effective.found) {
             connections.say(&config.limits, &found.resources);
         }
+        follow::say_news(&config, &effective.found.addresses.relay, &found.addresses.relay);
         let Plans { relay, rooms, site, front, admin, usage, acme } = plans;
         let Moved { listeners, udp, tcp, tls, http, closed, closed_udp } = moved;
         // In this order: what the site issues is accepted by the relay already.
@@ -174,16 +175,27 @@ impl Services {
     }
 
     /// What the plans need to know of the machine. What was found out at the start stays so, unless it can change.
-    fn find(&self, former: &Found, moved: &Moved, config: &Config) -> Result<Found, StartError> {
+    fn find(
+        &self,
+        effective: &Effective,
+        moved: &Moved,
+        config: &Config,
+        finder: &mut Finder,
+    ) -> Result<Found, StartError> {
+        let former = &effective.found;
         let needs_secret = former.secret.is_none() && !config.credentials.is_configured();
         let made = needs_secret.then(seed).transpose()?.map(Secret::from_random);
+        let own = interfaces::own().map_err(StartError::Blind)?;
+        let looked = finder.look(config.relay.wanted(), &own.addresses);
+        let relay = if config.relay.addresses == effective.config.relay.addresses {
+            looked.addresses
+        } else {
+            looked.every_named_one().map_err(|(ip, error)| StartError::Relay(ip, error))?
+        };
+        let Addresses { ports, admin, .. } = &former.addresses;
         Ok(Found {
-            addresses: moved.listeners.addresses(
-                former.addresses.relay.clone(),
-                former.addresses.ports.clone(),
-                former.addresses.admin.clone(),
-            ),
-            own: interfaces::own().map_err(StartError::Blind)?,
+            addresses: moved.listeners.addresses(relay, ports.clone(), admin.clone()),
+            own,
             resources: former.resources,
             secret: former.secret.clone().or(made),
             former: Some(self.relay.credentials()),
@@ -200,8 +212,7 @@ fn without_what_needs_a_restart(
 ) -> (Config, Vec<String>) {
     let Effective { config: old, listeners, .. } = effective;
     let mut config = wanted.clone();
-    // Living allocations have these ports and addresses.
-    config.relay.addresses = old.relay.addresses.clone();
+    // Living allocations have these ports.
     config.relay.ports = old.relay.ports.clone();
     config.relay.threads = old.relay.threads;
     // A client cannot change its realm within a session.

@@ -11,7 +11,6 @@ use crate::doctor::attempt::mapped;
 use crate::doctor::report::Report;
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
-use crate::peers::PeerPolicy;
 
 const NAME: &str = "name";
 const ADDRESS: &str = "public address";
@@ -58,7 +57,7 @@ pub(super) async fn ask_outside(relay: &[RelayAddress], servers: &[String], repo
         report.fail(
             ADDRESS,
             "this machine has no address to relay from",
-            "connect it to a network, or name an address in relay.addresses",
+            "connect it to a network, or name an address in relay.addresses; a name or a STUN server there must answer",
         );
     }
     for &RelayAddress { bind, public } in relay {
@@ -69,11 +68,6 @@ pub(super) async fn ask_outside(relay: &[RelayAddress], servers: &[String], repo
                 ADDRESS,
                 format!("relay.addresses advertises {public} for {bind}, but outsiders see {seen}"),
                 format!("[relay] addresses = [{{ bind = \"{bind}\", public = \"{seen}\" }}]"),
-            ),
-            None if !PeerPolicy::is_global(&public.into()) => report.warn(
-                ADDRESS,
-                format!("{public} is a private address, and no STUN server says what outsiders see"),
-                "if clients come from the Internet, name the public address in relay.addresses",
             ),
             None => report.skip(ADDRESS, format!("no STUN server says as what outsiders see {bind}")),
         }

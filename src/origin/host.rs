@@ -17,7 +17,7 @@ const NAME_MAX: usize = 253;
 const LABEL_MAX: usize = 63;
 
 /// A host as clients use it: a name in lower case and Punycode, without the root dot, or an address without brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(String);
 
 impl HostName {

@@ -1,24 +1,20 @@
 //! PURE  `[relay]`: where the relay relays from, and which extensions it serves.
 
-use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use toml::de::{DeTable, DeValue};
-
 use crate::network::address::RelayAddress;
+use crate::sections::addresses::WantedAddress;
 use crate::sections::listen::{ipv4_inside, is_for_many};
 use crate::sections::number::Bounded;
-use crate::sections::reading::{Place, kind};
-use crate::sections::value::{Auto, FromToml, Text};
+use crate::sections::value::{Auto, Text};
 
 section! {
     /// `[relay]`
     pub struct Relay {
         /// The addresses.
-        pub addresses: Auto<Vec<RelayAddress>> = Auto(None),
+        pub addresses: Auto<Vec<WantedAddress>> = Auto(None),
         /// The ports.
         pub ports: RangeInclusive<u16> = 49_152..=65_535,
         /// The threads.
@@ -31,6 +27,14 @@ section! {
         pub drain_timeout: DrainTimeout = DrainTimeout(Duration::ZERO),
         /// The servers that new clients are sent to meanwhile.
         pub alternates: Vec<Alternate> = Vec::new(),
+    }
+}
+
+impl Relay {
+    /// The addresses that the operator wants. "auto" is a list with that word alone.
+    #[must_use]
+    pub fn wanted(&self) -> &[WantedAddress] {
+        self.addresses.0.as_deref().unwrap_or(&[WantedAddress::AUTO])
     }
 }
 
@@ -133,51 +137,6 @@ impl Text for RangeInclusive<u16> {
 
     fn write(&self) -> String {
         format!("{}-{}", self.start(), self.end())
-    }
-}
-
-impl FromToml for RelayAddress {
-    fn expected() -> String {
-        "\"192.0.2.5\", or { bind = \"10.0.0.5\", public = \"192.0.2.5\" }".to_owned()
-    }
-
-    fn from_toml(value: &DeValue<'_>, place: &mut Place<'_>) -> Option<Self> {
-        let ip = |value: &DeValue<'_>| value.as_str().and_then(|text| text.parse::<IpAddr>().ok());
-        let of = |table: &DeTable<'_>, side| table.get(side).and_then(|value| ip(value.get_ref()));
-        let sides = match (value.as_str(), value.as_table()) {
-            (Some(_), _) => ip(value).map(|ip| (ip, ip)),
-            (_, Some(table)) => of(table, "bind").zip(of(table, "public")).filter(|_| table.len() == 2),
-            (None, None) => return place.refuse(kind(value)),
-        };
-        let Some((bind, public)) = sides else {
-            return place.wrong(format!("this is not an address: write {}", Self::expected()));
-        };
-        let address = Self { bind, public };
-        match fault(&address) {
-            Some(reason) => place.wrong(reason),
-            None => Some(address),
-        }
-    }
-
-    fn to_json(&self) -> Value {
-        let Self { bind, public } = self;
-        if bind == public { json!(bind) } else { json!({ "bind": bind, "public": public }) }
-    }
-
-    fn expected_list() -> String {
-        "[\"192.0.2.5\"], or [{ bind = \"10.0.0.5\", public = \"192.0.2.5\" }]".to_owned()
-    }
-
-    fn clash(list: &[Self]) -> Option<String> {
-        if list.is_empty() {
-            return Some("there is no address: write \"auto\", or name at least one".to_owned());
-        }
-        let twice = |side: fn(&Self) -> IpAddr| {
-            let mut seen = HashSet::new();
-            list.iter().map(side).find(|ip| !seen.insert(*ip))
-        };
-        let ip = twice(|address| address.bind).or_else(|| twice(|address| address.public))?;
-        Some(format!("{ip} is listed twice: remove one"))
     }
 }
 

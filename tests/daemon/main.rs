@@ -12,6 +12,7 @@ mod flooding;
 mod living;
 mod logging;
 mod ports;
+mod relay_addresses;
 mod reloading;
 mod serving;
 mod sessions;

@@ -102,7 +102,7 @@ fn two_clients_of_one_server_meet_on_whichever_threads_they_are() {
 fn two_clients_behind_a_one_to_one_nat_meet_by_the_public_address() {
     let mut config = config("20300-20399", &["127.0.0.1:0"]);
     let public = [198, 51, 100, 10].into();
-    config.relay.addresses = Auto(Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }]));
+    config.relay.addresses = Auto(Some(vec![RelayAddress { bind: [127, 0, 0, 1].into(), public }.into()]));
     let daemon = Daemon::start(&config, Clock::start()).unwrap();
     let mut first = Client::of(&daemon, "127.0.0.1");
     let first_relayed = first.allocate();

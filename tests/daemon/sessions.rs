@@ -77,7 +77,7 @@ fn ten_thousand_sessions_are_listed_while_packets_flow() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let daemon = start_with("22800-22899", |config| {
         let relay = |host| IpAddr::from([127, 1, 0, host]);
-        let relays = (1..=120).map(|host| RelayAddress { bind: relay(host), public: relay(host) });
+        let relays = (1..=120).map(|host| RelayAddress { bind: relay(host), public: relay(host) }.into());
         config.relay.addresses = Auto(Some(relays.collect()));
     });
     let server = daemon.addresses().udp[0];

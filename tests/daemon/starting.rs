@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
+use hairpin::network::address::RelayAddress;
 use hairpin::observed::prometheus::render;
 use hairpin::observed::{Lifecycle, Reloads};
 use hairpin::outcome::Method;
@@ -41,8 +42,7 @@ fn a_second_daemon_on_the_same_port_does_not_start() {
 fn an_address_of_another_machine_cannot_be_relayed_from() {
     let mut config = config("21200-21299", &["127.0.0.1:0"]);
     let ip = [192, 0, 2, 99].into();
-    config.relay.addresses =
-        Auto(Some(vec![hairpin::network::address::RelayAddress { bind: ip, public: ip }]));
+    config.relay.addresses = Auto(Some(vec![RelayAddress { bind: ip, public: ip }.into()]));
     let error = Daemon::start(&config, Clock::start()).err().unwrap().to_string();
     assert!(error.contains("192.0.2.99") && error.contains("public ="), "{error}");
 }

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 import deny_family
-import natlab
+import machine as machines
 import servers
-from stun import Address
-from turn_client import Refused, TurnClient
+from turn_client import Refused
 
 pytestmark = pytest.mark.hairpin_only
 
@@ -27,43 +25,26 @@ secrets = ["{servers.SECRET}"]
 """
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A network namespace with one address."""
-
-    name: str
-    address: str
-
-    def ip(self, *words):
-        subprocess.run(["ip", "-n", self.name, *words], check=True)
-
-    def sysctl(self, setting):
-        subprocess.run(["ip", "netns", "exec", self.name, "sysctl", "-qw", setting], check=True)
-
-    def client(self):
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        with natlab.inside(self.name):
-            sock = socket.socket(family, socket.SOCK_DGRAM)
-        return TurnClient(sock, Address(self.address, 3478), *servers.credential())
-
-
 @contextmanager
 def machine(address, gateway):
-    it = Machine(natlab.namespace("single"), address)
-    subprocess.run(["ip", "netns", "add", it.name], check=True)
-    try:
-        # IPv6 works at once
-        it.sysctl("net.ipv6.conf.default.accept_dad=0")
-        it.ip("link", "set", "lo", "up")
-        it.ip("link", "add", "eth0", "type", "veth", "peer", "name", "provider")
-        for link in ("eth0", "provider"):
-            it.ip("link", "set", link, "up")
-        it.ip("addr", "add", address, "dev", "eth0")
-        it.ip("route", "add", gateway, "dev", "eth0")
-        it.ip("route", "add", "default", "via", gateway)
-        yield it
-    finally:
-        subprocess.run(["ip", "netns", "del", it.name], check=True)
+    """A machine with one address."""
+    with machines.machine("single") as it:
+        it.connect(address, gateway)
+        yield Single(it, address)
+
+
+@dataclass(frozen=True)
+class Single:
+    """A machine, and its address."""
+
+    machine: machines.Machine
+    address: str
+
+    def sysctl(self, setting):
+        self.machine.sysctl(setting)
+
+    def client(self):
+        return self.machine.client(self.address)
 
 
 @contextmanager
@@ -71,7 +52,7 @@ def daemon(machine, directory, *before):
     """The daemon on this machine, with a command before its own."""
     (directory / "config.toml").write_text(CONFIG)
     command = [*before, servers.HAIRPIN, "--config", directory / "config.toml"]
-    with servers.Daemon(command, directory, machine.name) as it:
+    with servers.Daemon(command, directory, machine.machine.name) as it:
         it.wait_until_ready()
         yield it
         assert it.stop() == 0

@@ -21,6 +21,7 @@ fn relay() -> Relay {
         allocations: vec![2, 1],
         held: vec![held("udp", "udp", "ipv4", 2), held("tls", "tcp", "ipv6", 1)],
         most_allocations: 900,
+        addresses: [("ipv4", 2), ("ipv6", 0)].into(),
         concluded: [("expired", 6)].into(),
         permissions: 4,
         channels: 3,
