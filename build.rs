@@ -14,7 +14,6 @@ const DOCUMENTS: [&str; 2] = ["http.md", "signaling.md"];
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=web");
-    println!("cargo::rerun-if-changed=docs");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let web = root.join("web");
     let mut files = Vec::new();
@@ -30,6 +29,7 @@ fn main() {
     }
     for document in DOCUMENTS {
         let (path, source) = (format!("/docs/{document}"), root.join("docs").join(document));
+        println!("cargo::rerun-if-changed={}", source.display());
         writeln!(table, "    ({path:?}, \"text/plain; charset=utf-8\", include_bytes!({source:?})),")
             .expect("a String takes all");
     }

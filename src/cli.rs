@@ -25,6 +25,7 @@ mod usage;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -153,6 +154,11 @@ fn load(file: Option<&Path>) -> Result<Config, Failure> {
 /// Like [`load`], but also checks the configuration and loads its certificates, which must exist at start.
 fn examine(file: Option<&Path>) -> Result<(Config, Option<Certificates>), Failure> {
     Config::examine(file).map_err(Failure::config)
+}
+
+/// Whether this runs as root, which can read every file.
+fn is_root() -> bool {
+    Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0)
 }
 
 /// Prints a command's result. This can fail: the reader may have closed the pipe, or a disk may be full.

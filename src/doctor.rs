@@ -30,18 +30,20 @@ use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials};
 use crate::discovery::Finder;
 use crate::doctor::report::Report;
+use crate::ice::Transport;
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
-use crate::origin::Origin;
 
-/// What to look at, and by whom to be told.
+/// What to look at.
 #[derive(Debug)]
 pub struct Plan {
     /// The file of the configuration; the embedded default if there is none.
     pub file: Option<PathBuf>,
     /// Another machine, whose daemon is tried from here. Otherwise it is this machine's.
     pub server: Option<String>,
-    /// STUN servers of others, which tell the public address: `host:port`. The first one that answers is believed.
+    /// A credential to use instead of one that the configuration's secret signs.
+    pub credential: Option<Credential>,
+    /// Public STUN servers, which tell the public address: `host:port`. The first one that answers is believed.
     pub stun_servers: Vec<String>,
     /// What the daemon's admin listener says of it, or why it says nothing.
     pub status: Result<Value, String>,
@@ -51,9 +53,9 @@ pub struct Plan {
 
 /// How long a server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long the credentials of a visit are valid.
+/// How long a credential that is made here is valid.
 const TTL: Duration = Duration::from_secs(600);
-/// The user of such credentials.
+/// The user of such a credential.
 const TAG: &str = "doctor";
 
 /// Looks at everything. Nothing that is found is an error.
@@ -75,7 +77,7 @@ pub async fn examine(plan: &Plan) -> Report {
     report.ok("configuration", shown);
     let relay = relay_addresses(&config, plan.seed).await;
     match &plan.server {
-        Some(server) => from_outside(&config, server, &relay, &mut report).await,
+        Some(server) => from_outside(plan, &config, server, &relay, &mut report).await,
         None => on_this_machine(plan, &config, &relay, &mut report).await,
     }
     report
@@ -85,27 +87,45 @@ async fn on_this_machine(plan: &Plan, config: &Config, relay: &[RelayAddress], r
     for warning in config.warnings(plan.file.as_deref()).into_iter().chain(config.private_relays(relay)) {
         report.warn("configuration", warning, "");
     }
-    listeners::look(config, &plan.status, report);
+    let runs = listeners::look(config, &plan.status, report);
     machine::look_at_files(&plan.status, report);
     machine::look_at_clock(report);
     let targets = target::of_listeners(config, relay);
-    date::compare(config.http.listen.first().copied(), &targets, report).await;
-    address::look_up(&names(config), relay, report).await;
-    address::ask_outside(relay, &plan.stun_servers, report).await;
-    firewall::look(config, report);
+    if runs {
+        date::compare(config.http.listen.first().copied(), &targets, report).await;
+    }
+    let told = address::ask_outside(relay, &plan.stun_servers, report).await;
+    let own = interfaces::own().map(|own| own.addresses).unwrap_or_default();
+    let here = own.into_iter().chain(relay.iter().map(|address| address.public)).chain(told).collect();
+    let names = Names::new(config, relay);
+    address::look_up(&names.in_dns, &here, report).await;
+    firewall::look(config, relay, report);
     tls::look_at_files(config, plan.file.as_deref(), &plan.status, report);
-    let credential = credential(config, report);
-    let names = names(config);
-    let reached = attempt::all(&targets, &names, credential.as_ref(), report).await;
-    relaying::between_two(reached.as_ref(), report).await;
+    if runs {
+        let credential = plan.credential.clone().or_else(|| credential(config, report));
+        let targets = target::without_proxied(targets, config, report);
+        let reached = attempt::all(&targets, &names.in_certificate, credential.as_ref(), report).await;
+        relaying::between_two(reached.as_ref(), report).await;
+    }
     machine::look_at_buffers(report);
 }
 
-async fn from_outside(config: &Config, server: &str, relay: &[RelayAddress], report: &mut Report) {
-    let Some(targets) = target::of_urls(config, relay, server, report).await else { return };
+async fn from_outside(
+    plan: &Plan,
+    config: &Config,
+    server: &str,
+    relay: &[RelayAddress],
+    report: &mut Report,
+) {
+    let Some(targets) = target::of_urls(plan.file.as_deref(), config, relay, server, report).await else {
+        return;
+    };
     date::compare(None, &targets, report).await;
-    let credential = credential(config, report);
-    let names = names(config);
+    let mut names = Names::new(config, relay).in_certificate;
+    if names.is_empty() {
+        names.push(server.to_owned());
+    }
+    let credential = plan.credential.clone().or_else(|| credential(config, report));
     let reached = attempt::all(&targets, &names, credential.as_ref(), report).await;
     relaying::between_two(reached.as_ref(), report).await;
     relaying::from_here(reached.as_ref(), config, report).await;
@@ -121,12 +141,35 @@ async fn relay_addresses(config: &Config, seed: [u8; 32]) -> Vec<RelayAddress> {
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
-/// The hosts by which clients know the daemon, for which its certificate must be.
-fn names(config: &Config) -> Vec<String> {
-    let mut names: BTreeSet<String> = config.tls.names().into_iter().collect();
-    names.extend(config.http.ice_host.as_ref().map(|host| host.as_str().to_owned()));
-    names.extend(config.http.public_url.as_ref().and_then(Origin::domain).map(str::to_owned));
-    names.into_iter().collect()
+/// The hosts of the configuration.
+struct Names {
+    /// Those that the daemon's certificate must have.
+    in_certificate: Vec<String>,
+    /// Those that must resolve to the daemon.
+    in_dns: Vec<String>,
+}
+
+impl Names {
+    fn new(config: &Config, relay: &[RelayAddress]) -> Self {
+        let urls = target::urls(config, relay);
+        let over_tls = urls.iter().filter(|url| url.transport == Some(Transport::Tls));
+        let mut in_certificate: BTreeSet<String> = config.tls.names().into_iter().collect();
+        in_certificate.extend(over_tls.map(|url| url.host.clone()));
+        let site =
+            config.http.public_url.as_ref().and_then(|url| Some((url.domain()?.to_owned(), url.port())));
+        let mut streams = config.listen.tls.iter().chain(&config.listen.tcp);
+        // A reverse proxy at another port has a certificate of its own.
+        if let Some((host, port)) = &site
+            && config.tls.is_on()
+            && streams.any(|listener| listener.port() == *port)
+        {
+            in_certificate.insert(host.clone());
+        }
+        let mut in_dns = in_certificate.clone();
+        in_dns.extend(urls.into_iter().map(|url| url.host));
+        in_dns.extend(site.map(|(host, _)| host));
+        Self { in_certificate: in_certificate.into_iter().collect(), in_dns: in_dns.into_iter().collect() }
+    }
 }
 
 /// A credential as the daemon's clients get them; `None` if the configuration has neither a secret nor a user.
@@ -146,8 +189,8 @@ fn credential(config: &Config, report: &mut Report) -> Option<Credential> {
     if credential.is_none() {
         report.warn(
             "credentials",
-            "the configuration has no secret, so the daemon made one at its start that nobody else knows",
-            "set credentials.secrets_file, so that relaying can be tried and backends can make credentials",
+            "the configuration has no secret, so no allocation can be tried",
+            "set credentials.secrets_file; from another machine, pass what `hairpin credential` prints to --credential -",
         );
     }
     credential

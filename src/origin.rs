@@ -118,6 +118,13 @@ impl Origin {
         }
     }
 
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let usual = if self.is_secure() { 443 } else { 80 };
+        self.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(usual)
+    }
+
     /// Host and port as in a URL, without the scheme's default port.
     #[must_use]
     pub fn authority(&self) -> &str {

@@ -17,12 +17,12 @@ pub fn give_back_memory() {
 }
 
 /// Whether something, such as an NTP client, keeps this machine's clock right; `None` if the kernel does not say
-/// (`ntp_adjtime(3)`).
+/// (`adjtimex(2)`).
 #[must_use]
 pub fn clock_is_synchronised() -> Option<bool> {
     let mut state = MaybeUninit::<libc::timex>::zeroed();
     // SAFETY: `modes` is 0, so the kernel changes nothing, and it writes one timex, which `state` has room for.
-    match unsafe { libc::ntp_adjtime(state.as_mut_ptr()) } {
+    match unsafe { libc::adjtimex(state.as_mut_ptr()) } {
         -1 => None,
         libc::TIME_ERROR => Some(false),
         _ => Some(true),

@@ -178,7 +178,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "usage",
         ],
     ),
-    ("doctor", &["clock", "config", "credentials", "discovery", "ice", "network", "origin", "system"]),
+    ("doctor", &["clock", "config", "credentials", "discovery", "ice", "network", "peers", "system"]),
     (
         "cli",
         &[
@@ -196,6 +196,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "network",
             "observed",
             "origin",
+            "peers",
             "secret",
             "sections",
             "unseen",

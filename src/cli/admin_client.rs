@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::cli::Failure;
+use crate::config::Config;
 use crate::sections::admin::AdminAddress;
 use crate::sections::value::Text as _;
 
@@ -24,15 +25,19 @@ use crate::sections::value::Text as _;
 #[group(skip)]
 pub(super) struct AdminArguments {
     /// The daemon's [admin] listen: the path of a Unix socket, or an address with a port.
-    #[arg(long, value_name = "ADDRESS", env = "HAIRPIN_ADMIN", default_value = "/run/hairpin/admin.sock")]
+    #[arg(long, value_name = "ADDRESS", env = "HAIRPIN_ADMIN", default_value = DEFAULT)]
     admin: Address,
     /// Prints JSON, for scripts.
     #[arg(long)]
     pub(super) json: bool,
 }
 
+/// An admin listener.
 #[derive(Debug, Clone)]
-struct Address(AdminAddress);
+pub(super) struct Address(AdminAddress);
+
+/// Where a daemon under systemd listens.
+const DEFAULT: &str = "/run/hairpin/admin.sock";
 
 impl FromStr for Address {
     type Err = String;
@@ -50,6 +55,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const RESPONSE_MAX: usize = 64 << 20;
 
 impl AdminArguments {
+    /// The admin listener of a configuration, unless `admin` names another one.
+    pub(super) fn of(admin: Option<Address>, config: &Config) -> Self {
+        let listed = config.admin.listen.0.iter().flatten().next().cloned().map(Address);
+        let usual = || Address(AdminAddress::Unix(DEFAULT.into()));
+        Self { admin: admin.or(listed).unwrap_or_else(usual), json: false }
+    }
+
     /// Sends a request with `body`, and returns the JSON of the response; `null` if it has none.
     ///
     /// # Errors

@@ -1,9 +1,8 @@
 //! `hairpin check-config`: checks a configuration, and prints its error or its warnings.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Failure, examine, print};
+use crate::cli::{Failure, examine, is_root, print};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::daemon::StartError;
@@ -38,11 +37,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let warnings: String = warnings.iter().map(|warning| format!("{file}: warning: {warning}\n")).collect();
     print(&format!("{warnings}{hint}{file}: good\n"))
-}
-
-/// Whether this runs as root, which can read every file.
-fn is_root() -> bool {
-    Path::new("/proc/self").metadata().is_ok_and(|process| process.uid() == 0)
 }
 
 fn ask_as_the_service(config: &Config, file: &Path, key: &Path) -> String {

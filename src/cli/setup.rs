@@ -4,7 +4,7 @@ mod draft;
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
@@ -14,23 +14,28 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::cli::admin_client::AdminArguments;
-use crate::cli::doctor::{STUN_SERVERS, seed};
+use crate::cli::doctor::{STUN_SERVERS, examine_now, seed, servers};
 use crate::cli::setup::draft::{Answers, Authority, Front};
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, is_root, print};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::doctor::report::{Level, Report};
-use crate::doctor::{self, owners};
+use crate::doctor::{
+    self,
+    owners::{self, Owner},
+};
 use crate::files::Replacement;
 use crate::network::address::RelayAddress;
 use crate::network::interfaces;
 use crate::origin::host::HostName;
+use crate::peers::PeerPolicy;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Arguments {
     /// The host name of this server, such as call.example.org; or its public IP address. Asked for if it is left out.
     name: Option<String>,
-    /// Another program has port 443, such as nginx or Caddy, and is the proxy of the pages.
+    /// Another program listens on port 443, such as nginx or Caddy, and forwards the pages (reverse proxy).
     #[arg(long)]
     behind_proxy: bool,
     /// Agrees to the terms of the certificate authority, for Let's Encrypt: <https://letsencrypt.org/repository/>
@@ -46,63 +51,71 @@ pub(super) struct Arguments {
     #[arg(long)]
     yes: bool,
     /// The file to write. The former one is kept beside it.
-    #[arg(long, value_name = "FILE", default_value = "/etc/hairpin/config.toml")]
+    #[arg(long, value_name = "FILE", default_value = INSTALLED)]
     config: PathBuf,
-    /// A STUN server of others, which tells the public address; may be given several times. An empty one asks nobody.
+    /// A public STUN server, which tells the public address; may be given several times. An empty one asks nobody.
     #[arg(long, value_name = "HOST:PORT", default_values = STUN_SERVERS)]
     stun: Vec<String>,
-    #[command(flatten)]
-    admin: AdminArguments,
 }
 
-/// The service of the packages.
+/// The service of the packages, and the file that it reads.
 const UNIT: &str = "hairpin.service";
+const INSTALLED: &str = "/etc/hairpin/config.toml";
 /// The file that packages make with a secret.
 const SECRET: &str = "secret";
-/// How long the first certificate may take.
-const CERTIFICATE_WITHIN: Duration = Duration::from_secs(90);
+/// How long the first certificate may take: as long as the daemon gives one order.
+const CERTIFICATE_WITHIN: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_secs(1);
-const HTTPS: u16 = 443;
+/// Lines of a configuration that is shown as a whole.
+const SHORT: usize = 40;
+const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 443);
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let name = name(arguments)?;
-    let secrets_file = arguments.config.with_file_name(SECRET);
-    if !secrets_file.is_file() {
-        return Err(Failure::config(format!(
-            "{} is missing: install the package first, which makes it, or follow \"Without a package\" in the README",
-            secrets_file.display()
-        )));
+    let file = std::path::absolute(&arguments.config).map_err(Failure::system)?;
+    let is_installed = file == Path::new(INSTALLED);
+    if is_installed && !is_root() {
+        return Err(Failure::system("run this command as root: sudo hairpin setup NAME"));
     }
+    let name = name(arguments)?;
+    let former = former(&file)?;
+    let servers = servers(&arguments.stun);
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let servers: Vec<String> = arguments.stun.iter().filter(|server| !server.is_empty()).cloned().collect();
     let relay = runtime.block_on(seen_from_outside(&servers));
     let front = front(arguments)?;
+    check_name(&name, front, arguments)?;
     agree_to_terms(arguments, front)?;
     let answers = Answers {
         name: &name,
         front,
         relay: &relay,
-        secrets_file: &secrets_file,
+        secrets_file: &file.with_file_name(SECRET),
         authority: Authority { directory: arguments.directory.as_deref(), roots: arguments.roots.as_deref() },
     };
-    let text = draft::configuration(&answers);
-    Config::parse(&text, &arguments.config).map_err(Failure::config)?;
-    print(&format!("{} will be:\n\n{text}\n", arguments.config.display()))?;
-    if !agrees(arguments, "Write it, and start the service?")? {
+    let text = draft::configuration(&former, &answers)
+        .map_err(|error| Failure::config(format!("{}: {error}", file.display())))?;
+    let config = Config::parse(&text, &file).map_err(Failure::config)?;
+    check_secrets_file(&config)?;
+    show(&file, &former, &text, &config)?;
+    if !agrees(arguments, "Write this file, and start the service?")? {
         return Err(Failure::refused("nothing was changed"));
     }
-    write(&arguments.config, &text)?;
-    print(&draft::firewall(&Config::parse(&text, &arguments.config).map_err(Failure::config)?))?;
+    write(&file, &former, &text)?;
     if front == Front::Proxy {
         print(&draft::proxy(&name))?;
     }
-    start()?;
-    if front == Front::Own {
-        wait_for_certificate(&arguments.admin)?;
+    if !is_installed || !start()? {
+        return print(&format!(
+            "Start the daemon: hairpin --config {file}\nThen try it: sudo hairpin doctor --config {file}\n",
+            file = file.display()
+        ));
     }
-    prove(arguments, &servers)?;
-    print(&format!("\nOpen {}\n", draft::url(&name)))
+    if front == Front::Own {
+        wait_for_certificate(&config)?;
+    }
+    prove(&file, servers)?;
+    let when = if front == Front::Proxy { "When your web server passes it on, open" } else { "Open" };
+    print(&format!("\n{when} {}\n", draft::url(&name)))
 }
 
 /// The name: from the arguments, or from the terminal.
@@ -114,11 +127,45 @@ fn name(arguments: &Arguments) -> Result<String, Failure> {
         }
         None => ask("The host name of this server, such as call.example.org: ")?,
     };
-    let name = name.trim().to_ascii_lowercase();
-    if name.parse::<IpAddr>().is_err() {
-        HostName::parse(&name).map_err(Failure::config)?;
+    let name = name.trim();
+    if let Ok(ip) = name.parse::<IpAddr>() {
+        return Ok(ip.to_string());
     }
-    Ok(name)
+    HostName::parse(name).map(|name| name.as_str().to_owned()).map_err(Failure::config)
+}
+
+/// Refuses what no public authority gives a certificate for.
+fn check_name(name: &str, front: Front, arguments: &Arguments) -> Result<(), Failure> {
+    let is_public = match name.parse::<IpAddr>() {
+        Ok(ip) => PeerPolicy::is_global(&ip.into()),
+        Err(_) => name.contains('.'),
+    };
+    if is_public || front == Front::Proxy || arguments.directory.is_some() {
+        return Ok(());
+    }
+    Err(Failure::config(format!(
+        "Let's Encrypt gives no certificate for {name}: write a public host name or a public IP address; `hairpin demo` is for \
+         your own network"
+    )))
+}
+
+/// The text of the configuration that is there now; empty if there is none.
+fn former(file: &Path) -> Result<String, Failure> {
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Failure::system(format!("{}: {error}", file.display()))),
+    }
+}
+
+fn check_secrets_file(config: &Config) -> Result<(), Failure> {
+    let Some(missing) = config.credentials.secrets_file.as_ref().filter(|file| !file.is_file()) else {
+        return Ok(());
+    };
+    Err(Failure::config(format!(
+        "{} is missing: install the package first, which makes it, or follow \"Without a package\" in the README",
+        missing.display()
+    )))
 }
 
 /// The addresses to relay from, each with the public one that others see.
@@ -137,21 +184,17 @@ fn front(arguments: &Arguments) -> Result<Front, Failure> {
     if arguments.behind_proxy {
         return Ok(Front::Proxy);
     }
-    let Some(owner) = owners::of_tcp_port(HTTPS).filter(|owner| owner.program != "hairpin") else {
-        return Ok(Front::Own);
-    };
-    let program = &owner.program;
-    let question = format!(
-        "Port 443 belongs to {program} (process {}). Shall {program} be the proxy of the pages? Clients in networks that \
-         allow only HTTPS can then use the pages, but not the relay.",
-        owner.process
-    );
+    let others = owners::of_tcp(HTTPS).into_iter().find(|owner| owner.program != "hairpin");
+    let Some(Owner { program, process }) = others else { return Ok(Front::Own) };
     if arguments.yes || !io::stdin().is_terminal() {
         return Err(Failure::config(format!(
-            "port 443 belongs to {program} (process {}): stop it, or write --behind-proxy to keep it in front",
-            owner.process
+            "port 443 belongs to {program} (process {process}): stop it, or write --behind-proxy to keep it in front"
         )));
     }
+    let question = format!(
+        "Port 443 belongs to {program} (process {process}). Shall {program} be the reverse proxy of the pages? Then clients in \
+         networks that allow only HTTPS can use the pages, but not the relay."
+    );
     if agrees(arguments, &question)? {
         Ok(Front::Proxy)
     } else {
@@ -168,12 +211,11 @@ fn agree_to_terms(arguments: &Arguments, front: Front) -> Result<(), Failure> {
         return Err(Failure::config(format!("{question} Then write --accept-terms")));
     }
     if agrees(arguments, question)? {
-        Ok(())
-    } else {
-        Err(Failure::refused(
-            "without a certificate there are no calls; --behind-proxy uses that of a web server",
-        ))
+        return Ok(());
     }
+    Err(Failure::refused(
+        "without a certificate there are no calls; --behind-proxy uses that of a web server",
+    ))
 }
 
 /// Asks a question that is answered with yes or no; yes is proposed.
@@ -196,75 +238,87 @@ fn ask(question: &str) -> Result<String, Failure> {
     if read == 0 { Err(Failure::refused("nothing was changed")) } else { Ok(answer) }
 }
 
-/// Writes the configuration, and keeps the former one.
-fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let failed =
-        |error: io::Error| Failure::system(format!("{}: {error}: run this command as root", file.display()));
-    if let Ok(former) = fs::read(file)
-        && former != text.as_bytes()
-    {
-        let mut kept = file.as_os_str().to_owned();
-        kept.push(".before-setup");
-        fs::write(&kept, former).map_err(failed)?;
-        print(&format!("The former configuration is kept in {}.\n", kept.display()))?;
-    }
-    if file.exists() {
-        return Replacement::begin(file).and_then(|new| new.finish(text.as_bytes())).map_err(failed);
-    }
-    fs::write(file, text).map_err(failed)
+/// Shows what would be written, and the ports that clients and the certificate authority need.
+fn show(file: &Path, former: &str, text: &str, config: &Config) -> Result<(), Failure> {
+    let shown = if text.lines().count() <= SHORT {
+        format!("{} will be:\n\n{text}", file.display())
+    } else {
+        let changes = Config::parse(former, file).map(|before| before.changes(config)).unwrap_or_default();
+        format!("{} will change: {}\n", file.display(), changes.join(", "))
+    };
+    print(&format!("\n{shown}{}", draft::firewall(config)))
 }
 
-/// Starts the service, now and after each boot.
-fn start() -> Result<(), Failure> {
+/// Writes the configuration, and keeps the former one.
+fn write(file: &Path, former: &str, text: &str) -> Result<(), Failure> {
+    let failed = |error: io::Error| Failure::system(format!("{}: {error}", file.display()));
+    if former == text {
+        return Ok(());
+    }
+    if !file.exists() {
+        return fs::write(file, text).map_err(failed);
+    }
+    // The first one is what a person wrote, so later ones do not take its place.
+    let mut kept = file.as_os_str().to_owned();
+    kept.push(".before-setup");
+    if !Path::new(&kept).exists() {
+        fs::copy(file, &kept).map_err(failed)?;
+        print(&format!("The former configuration is kept in {}.\n", kept.display()))?;
+    }
+    Replacement::begin(file).and_then(|new| new.finish(text.as_bytes())).map_err(failed)
+}
+
+/// Starts the service, now and after each boot. Returns whether there is a systemd that can.
+fn start() -> Result<bool, Failure> {
     if !Path::new("/run/systemd/system").exists() {
-        return print("There is no systemd here: start hairpin yourself.\n");
+        return Ok(false);
     }
     for words in [&["enable", UNIT][..], &["restart", UNIT]] {
         let done = Command::new("systemctl").arg("--quiet").args(words).status().map_err(Failure::system)?;
         if !done.success() {
+            let command = words.join(" ");
             return Err(Failure::system(format!(
-                "`systemctl {}` failed: journalctl -u hairpin says why",
-                words.join(" ")
+                "`systemctl {command}` failed: `journalctl -u hairpin` says why"
             )));
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Waits until the daemon has its first certificate, or says why it has none.
-fn wait_for_certificate(admin: &AdminArguments) -> Result<(), Failure> {
+/// Waits until the daemon has its certificate, or says why it has none. Whatever has come of it, the report says it.
+fn wait_for_certificate(config: &Config) -> Result<(), Failure> {
     print("Waiting for the certificate.\n")?;
     for _ in 0..CERTIFICATE_WITHIN.as_secs() / PAUSE.as_secs() {
-        let status = admin.ask(Method::GET, "/status", None)?;
-        let expiry = status.pointer("/certificates/expiry").and_then(Value::as_u64).unwrap_or(0);
-        let problem = status.pointer("/acme/problem").and_then(Value::as_str);
-        if expiry > 0 || problem.is_some() {
+        let status = AdminArguments::of(None, config).ask(Method::GET, "/status", None)?;
+        let next = status.pointer("/acme/next").and_then(Value::as_u64).unwrap_or(0);
+        let has_failed = status.pointer("/acme/problem").is_some_and(Value::is_string);
+        // An order that is not due yet follows one that has succeeded.
+        if has_failed || next > Clock::start().now().unix.as_secs() {
             break;
         }
         sleep(PAUSE);
     }
-    Ok(()) // whatever has come of it, the doctor reports it
+    Ok(())
 }
 
 /// Tries everything, and reports what is not as it should be.
-fn prove(arguments: &Arguments, servers: &[String]) -> Result<(), Failure> {
+fn prove(file: &Path, stun_servers: Vec<String>) -> Result<(), Failure> {
     let plan = doctor::Plan {
-        file: Some(arguments.config.clone()),
+        file: Some(file.to_owned()),
         server: None,
-        stun_servers: servers.to_vec(),
-        status: arguments.admin.ask(Method::GET, "/status", None).map_err(|failure| failure.message),
+        credential: None,
+        stun_servers,
+        status: Err(String::new()),
         seed: seed()?,
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    let report = runtime.block_on(doctor::examine(&plan));
+    let report = examine_now(plan, None)?;
     let notable = |level| matches!(level, Level::Warn | Level::Fail);
     let shown =
         Report { findings: report.findings.iter().filter(|one| notable(one.level)).cloned().collect() };
     if report.worst() == Level::Fail {
         print(&format!("\n{shown}"))?;
         return Err(Failure::refused(
-            "something does not work yet: correct the lines with FAIL, and run `hairpin doctor` again",
+            "something does not work yet: do what the lines with FAIL say, and then run `sudo hairpin doctor`",
         ));
     }
     print(&if shown.findings.is_empty() { "Everything works.\n".to_owned() } else { format!("\n{shown}") })

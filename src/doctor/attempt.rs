@@ -1,10 +1,11 @@
 //! Allocates at each target with the `turn` crate's client, as browsers do.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use turn::client::{Client, ClientConfig};
@@ -34,16 +35,22 @@ pub(super) struct Reached<'a> {
 
 /// Why there is no allocation.
 pub(super) enum Fault {
+    /// This machine has no address, or no route, of the target's family.
+    NoRoute,
     /// Nothing answers.
     Silent,
-    /// The connection was refused, or ended.
+    /// Nothing listens.
+    Refused,
+    /// The connection failed, or was ended.
     Closed(String),
-    /// It does not speak TLS.
+    /// The TLS handshake failed.
     Tls(String),
     /// The server does not accept the credential (401).
     Unauthorized,
-    /// The server refused the request for another reason.
-    Refused(String),
+    /// The user has as many allocations as allowed (486).
+    Quota,
+    /// The server answered with another error.
+    Error(String),
 }
 
 /// How long the client waits before it sends a request again, in milliseconds.
@@ -58,45 +65,56 @@ pub(super) async fn all<'a>(
 ) -> Option<Reached<'a>> {
     let mut reached = None;
     for target in targets {
-        let subject = target.subject();
-        let (conn, chain) = match connect(target, names).await {
-            Ok(connected) => connected,
-            Err(fault) => {
-                report.fail(&subject, fault.text(), fault.remedy(target));
-                continue;
-            }
-        };
         if target.transport == Transport::Tls {
-            tls::judge(&chain, names, &subject, report);
+            for name in names {
+                show_certificate(target, name, report).await;
+            }
         }
-        let Some(credential) = credential else {
-            match bind(conn, target).await {
-                Ok(mapped) => report.ok(&subject, format!("answers, and sees this machine as {mapped}")),
-                Err(fault) => report.fail(&subject, fault.text(), fault.remedy(target)),
+        match one(target, names, credential).await {
+            Ok(text) => {
+                report.ok(target.subject(), text);
+                let works = credential.map(|credential| Reached { target, names, credential });
+                reached = reached.or(works);
             }
-            continue;
-        };
-        match allocate(conn, target, credential).await {
-            Ok(session) => {
-                report.ok(&subject, format!("allocated {}", session.relayed));
-                session.end().await;
-                reached = reached.or(Some(Reached { target, names, credential }));
-            }
-            Err(fault) => report.fail(&subject, fault.text(), fault.remedy(target)),
+            Err(fault) => fault.report(&target.subject(), target, report),
         }
     }
     reached
 }
 
+/// Allocates, or without a credential asks for the mapped address. Returns what was answered.
+async fn one(target: &Target, names: &[String], credential: Option<&Credential>) -> Result<String, Fault> {
+    let conn = connect(target, names.first()).await?;
+    let Some(credential) = credential else {
+        let mapped = bind(conn, target).await?;
+        return Ok(format!("answers, and sees this machine as {mapped}"));
+    };
+    let session = allocate(conn, target, credential).await?;
+    let text = format!("allocated {}", session.relayed);
+    session.end().await;
+    Ok(text)
+}
+
+/// Reports the certificate that clients of this name see.
+async fn show_certificate(target: &Target, name: &String, report: &mut Report) {
+    // If the handshake fails, the allocation reports it.
+    if let Ok(stream) = tcp(target.address).await
+        && let Ok(Ok((_, chain))) =
+            timeout(PATIENCE, tls::connect(stream, &server_name(Some(name), target))).await
+    {
+        tls::judge(&chain, name, &target.subject(), report);
+    }
+}
+
 impl Reached<'_> {
     /// Where the server is reached.
-    pub(super) const fn server(&self) -> SocketAddr {
-        self.target.address
+    pub(super) const fn target(&self) -> &Target {
+        self.target
     }
 
     /// Another allocation at the same target.
     pub(super) async fn again(&self) -> Result<Session, Fault> {
-        let (conn, _) = connect(self.target, self.names).await?;
+        let conn = connect(self.target, self.names.first()).await?;
         allocate(conn, self.target, self.credential).await
     }
 }
@@ -111,69 +129,104 @@ impl Session {
 }
 
 impl Fault {
-    /// The client's own words for an error response.
-    fn refused(error: &str) -> Self {
-        if error.contains("error 401") { Self::Unauthorized } else { Self::Refused(error.to_owned()) }
-    }
-
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Silent => "nothing answers".to_owned(),
-            Self::Closed(why) => format!("cannot connect: {why}"),
-            Self::Tls(why) => format!("does not speak TLS: {why}"),
-            Self::Unauthorized => {
-                "the server does not accept a credential that this configuration's secret signs".to_owned()
-            }
-            Self::Refused(why) => format!("the server refuses an allocation: {why}"),
+    /// The error of a socket.
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::ENETUNREACH) => Self::NoRoute,
+            Some(libc::ECONNREFUSED) => Self::Refused,
+            _ => Self::Closed(error.to_string()),
         }
     }
 
-    pub(super) fn remedy(&self, target: &Target) -> String {
+    /// What the client says of an error response.
+    fn of_response(error: &str) -> Self {
+        if error.contains("error 401") {
+            Self::Unauthorized
+        } else if error.contains("error 486") {
+            Self::Quota
+        } else {
+            Self::Error(error.to_owned())
+        }
+    }
+
+    /// Adds it to a report.
+    pub(super) fn report(&self, subject: &str, target: &Target, report: &mut Report) {
         let protocol = if target.transport == Transport::Udp { "udp" } else { "tcp" };
-        match self {
-            Self::Silent | Self::Closed(_) => format!(
-                "check that the daemon runs (systemctl status hairpin), and open the port in every firewall: \
-                 ufw allow {}/{protocol}",
-                target.address.port()
+        let (text, remedy) = match self {
+            Self::NoRoute => {
+                let family = if target.address.is_ipv4() { "IPv4" } else { "IPv6" };
+                report.skip(subject, format!("this machine has no {family}"));
+                return;
+            }
+            Self::Quota => {
+                report.skip(subject, "limits.allocations_per_user does not allow as many allocations as this needs");
+                return;
+            }
+            Self::Silent => (
+                "nothing answers".to_owned(),
+                format!("open the port in every firewall: ufw allow {}/{protocol}", target.address.port()),
             ),
-            Self::Tls(_) => {
-                "look into the journal for the certificate, and whether another program has this port".to_owned()
+            Self::Refused => (
+                "nothing listens there".to_owned(),
+                "check that the daemon runs (systemctl status hairpin), and that its configuration has this port".to_owned(),
+            ),
+            Self::Closed(why) => (
+                format!("the connection fails: {why}"),
+                "look into the daemon's log; only a listed proxy may connect where listen.proxies are set".to_owned(),
+            ),
+            Self::Tls(why) => (
+                format!("the TLS handshake fails: {why}"),
+                "look into the daemon's log for the certificate".to_owned(),
+            ),
+            Self::Unauthorized => (
+                "the server does not accept the credential".to_owned(),
+                "the daemon has another secret: reload it if its secret has changed, or name its configuration with --config"
+                    .to_owned(),
+            ),
+            Self::Error(why) => {
+                (format!("the server refuses an allocation: {why}"), "the daemon's log says why".to_owned())
             }
-            Self::Unauthorized => {
-                "reload the daemon if its secret has changed, or name the daemon's configuration with --config".to_owned()
-            }
-            Self::Refused(_) => "the daemon's log at the level debug says why".to_owned(),
-        }
+        };
+        report.fail(subject, text, remedy);
     }
 }
 
-type Connection = (Arc<dyn Conn + Send + Sync>, Vec<CertificateDer<'static>>);
-
-async fn connect(target: &Target, names: &[String]) -> Result<Connection, Fault> {
+async fn connect(target: &Target, name: Option<&String>) -> Result<Arc<dyn Conn + Send + Sync>, Fault> {
     let server = target.address;
     if target.transport == Transport::Udp {
         let any: IpAddr = match server.ip() {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let socket = UdpSocket::bind((any, 0)).await.map_err(|error| Fault::Closed(error.to_string()))?;
-        return Ok((Arc::new(socket), Vec::new()));
+        let socket = UdpSocket::bind((any, 0)).await.map_err(|error| Fault::of(&error))?;
+        // Only a connected socket is told that there is no route.
+        let probe = UdpSocket::bind((any, 0)).await.map_err(|error| Fault::of(&error))?;
+        probe.connect(server).await.map_err(|error| Fault::of(&error))?;
+        return Ok(Arc::new(socket));
     }
-    let stream = match timeout(PATIENCE, TcpStream::connect(server)).await {
-        Ok(connected) => connected.map_err(|error| Fault::Closed(error.to_string()))?,
-        Err(_) => return Err(Fault::Silent),
-    };
-    let local = stream.local_addr().map_err(|error| Fault::Closed(error.to_string()))?;
+    let stream = tcp(server).await?;
+    let local = stream.local_addr().map_err(|error| Fault::of(&error))?;
     if target.transport == Transport::Tcp {
-        return Ok((Arc::new(Messages::new(stream, local, server)), Vec::new()));
+        return Ok(Arc::new(Messages::new(stream, local, server)));
     }
-    let sni = names.first().and_then(|name| ServerName::try_from(name.clone()).ok());
-    let sni = sni.unwrap_or_else(|| ServerName::from(server.ip()));
-    match timeout(PATIENCE, tls::connect(stream, &sni)).await {
-        Ok(Ok((stream, chain))) => Ok((Arc::new(Messages::new(stream, local, server)), chain)),
+    match timeout(PATIENCE, tls::connect(stream, &server_name(name, target))).await {
+        Ok(Ok((stream, _))) => Ok(Arc::new(Messages::new(stream, local, server))),
         Ok(Err(error)) => Err(Fault::Tls(error.to_string())),
         Err(_) => Err(Fault::Silent),
     }
+}
+
+async fn tcp(server: SocketAddr) -> Result<TcpStream, Fault> {
+    match timeout(PATIENCE, TcpStream::connect(server)).await {
+        Ok(connected) => connected.map_err(|error| Fault::of(&error)),
+        Err(_) => Err(Fault::Silent),
+    }
+}
+
+/// The name that a TLS client asks for.
+fn server_name(name: Option<&String>, target: &Target) -> ServerName<'static> {
+    let name = name.and_then(|name| ServerName::try_from(name.clone()).ok());
+    name.unwrap_or_else(|| ServerName::from(target.address.ip()))
 }
 
 async fn client(
@@ -217,11 +270,11 @@ async fn allocate(
     let client = client(conn, target, Some(credential)).await?;
     let allocated = match timeout(PATIENCE, client.allocate()).await {
         Err(_) => return Err(Fault::Silent),
-        Ok(Err(error)) => return Err(Fault::refused(&error.to_string())),
+        Ok(Err(error)) => return Err(Fault::of_response(&error.to_string())),
         Ok(Ok(relay)) => relay,
     };
     let relay: Arc<dyn Conn + Send + Sync> = Arc::new(allocated);
-    let relayed = relay.local_addr().map_err(|error| Fault::Refused(error.to_string()))?;
+    let relayed = relay.local_addr().map_err(|error| Fault::of_response(&error.to_string()))?;
     Ok(Session { relay, relayed, client })
 }
 

@@ -47,7 +47,7 @@ pub(super) fn look_at_clock(report: &mut Report) {
         Some(false) => report.warn(
             SUBJECT,
             "no time server sets this machine's clock, and credentials end by the clock",
-            "apt install systemd-timesyncd, or chrony",
+            "timedatectl set-ntp true; if that is not supported: apt install systemd-timesyncd",
         ),
         None => report.skip(SUBJECT, "the kernel does not say whether a time server sets it"),
     }
@@ -65,7 +65,10 @@ pub(super) fn look_at_buffers(report: &mut Report) {
         report.warn(
             SUBJECT,
             format!("the kernel grants {} KiB, so packets are lost when many arrive at once", most >> 10),
-            format!("echo net.core.rmem_max = {BUFFER} > /etc/sysctl.d/60-hairpin.conf && sysctl --system"),
+            format!(
+                "echo net.core.rmem_max = {BUFFER} | sudo tee /etc/sysctl.d/60-hairpin.conf && sudo sysctl --system && sudo \
+                 systemctl restart hairpin"
+            ),
         );
     } else {
         report.ok(SUBJECT, format!("the kernel grants {} MiB", most >> 20));

@@ -27,7 +27,7 @@ pub(super) async fn between_two(reached: Option<&Reached<'_>>, report: &mut Repo
     let (one, other) = match pair.await {
         Ok(pair) => pair,
         Err(fault) => {
-            report.fail(BETWEEN, fault.text(), "raise limits.allocations_per_user to at least 2");
+            fault.report(BETWEEN, reached.target(), report);
             return;
         }
     };
@@ -76,11 +76,11 @@ pub(super) async fn from_here(reached: Option<&Reached<'_>>, config: &Config, re
         let session = match reached.again().await {
             Ok(session) => session,
             Err(fault) => {
-                report.fail(PORTS, fault.text(), "raise limits.allocations_per_user");
+                fault.report(PORTS, reached.target(), report);
                 return;
             }
         };
-        match probe(&session, reached.server()).await {
+        match probe(&session, reached.target().address).await {
             Ok(true) => open.insert(session.relayed.port()),
             Ok(false) => closed.insert(session.relayed.port()),
             Err(why) => {

@@ -1,6 +1,7 @@
 //! Which addresses of a daemon are tried.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -33,8 +34,7 @@ pub(super) const fn name(transport: Transport) -> &'static str {
     }
 }
 
-/// Every listener of this machine. One for all addresses of a family is tried at an address that packets of the network come
-/// to, as well as they can from here.
+/// Every listener of this machine. One for all addresses of a family is tried at an address of the network.
 pub(super) fn of_listeners(config: &Config, relay: &[RelayAddress]) -> Vec<Target> {
     let at = |listener: &SocketAddr| {
         let ip = match listener.ip() {
@@ -62,21 +62,44 @@ fn own(relay: &[RelayAddress], is_of_family: fn(&IpAddr) -> bool) -> Option<IpAd
     relay.iter().map(|address| address.bind).find(is_of_family)
 }
 
-/// Every ICE URL that clients of this configuration get, at `server`. `None` if that has no address.
+/// The targets to which this machine may connect without a PROXY header.
+pub(super) fn without_proxied(targets: Vec<Target>, config: &Config, report: &mut Report) -> Vec<Target> {
+    let is_proxied = |target: &Target| {
+        // A connection to an address of this machine comes from the same address.
+        let is_proxy = config.listen.proxies.iter().any(|net| net.contains(&target.address.ip()));
+        target.transport != Transport::Udp && is_proxy
+    };
+    let (proxied, others): (Vec<_>, Vec<_>) = targets.into_iter().partition(is_proxied);
+    for target in proxied {
+        report.skip(target.subject(), "listen.proxies lets only a proxy connect from this machine");
+    }
+    others
+}
+
+/// The ICE URLs that clients of this configuration get.
+pub(super) fn urls(config: &Config, relay: &[RelayAddress]) -> Vec<IceUrl> {
+    let listen = &config.listen;
+    let (udp, tcp, tls) = (&listen.udp, &listen.tcp, &listen.tls);
+    let servers = config.ice_servers(&Served { udp, tcp, tls, tls_on_tcp: config.tls.is_on(), relay });
+    servers.uris(None).filter_map(|url| IceUrl::parse(url).ok()).collect()
+}
+
+/// Every ICE URL that clients of this configuration get, at `server`. `None` if that has no address. Without a `file` nothing is
+/// known of the server, so the usual ports are tried.
 pub(super) async fn of_urls(
+    file: Option<&Path>,
     config: &Config,
     relay: &[RelayAddress],
     server: &str,
     report: &mut Report,
 ) -> Option<Vec<Target>> {
-    let found = timeout(PATIENCE, lookup_host((server, 0))).await;
-    let found: Vec<IpAddr> = match found {
+    let found: Vec<IpAddr> = match timeout(PATIENCE, lookup_host((server, 0))).await {
         Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect(),
         Ok(Err(error)) => {
             report.fail(
                 "name",
                 format!("{server} cannot be looked up: {error}"),
-                "add a DNS record of type A for it, or write an address",
+                "add a DNS record of type A for it",
             );
             return None;
         }
@@ -93,29 +116,28 @@ pub(super) async fn of_urls(
     let v4 = found.iter().find(|ip| ip.is_ipv4());
     let v6 = found.iter().find(|ip| ip.is_ipv6());
     let addresses: Vec<IpAddr> = v4.into_iter().chain(v6).copied().collect();
-    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    report.ok("name", format!("{server} leads to {}", list.join(" and ")));
-    let listen = &config.listen;
-    let served = Served {
-        udp: &listen.udp,
-        tcp: &listen.tcp,
-        tls: &listen.tls,
-        tls_on_tcp: config.tls.is_on(),
-        relay,
-    };
-    let servers = config.ice_servers(&served);
-    let urls = servers.uris(None).filter_map(|url| IceUrl::parse(url).ok());
-    let mut targets: Vec<Target> = urls
-        .filter_map(|url| Some((url.transport?, url.port)))
-        .flat_map(|(transport, port)| {
-            addresses.iter().map(move |ip| Target { transport, address: SocketAddr::new(*ip, port) })
-        })
-        .collect();
-    if targets.is_empty() {
-        // Without a name there are no URLs yet, but the ports are known.
-        targets = of_listeners(config, &[]);
-        targets.iter_mut().for_each(|target| target.address.set_ip(addresses[0]));
-        targets.dedup();
+    let list = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    report.ok("name", format!("{server} resolves to {list}"));
+    let mut ports: Vec<(Transport, u16)> =
+        urls(config, relay).iter().filter_map(|url| Some((url.transport?, url.port))).collect();
+    if ports.is_empty() {
+        // Without a name there are no URLs, but the ports are known.
+        ports.extend(
+            of_listeners(config, relay).iter().map(|target| (target.transport, target.address.port())),
+        );
+        ports.extend(file.is_none().then_some((Transport::Tls, HTTPS)));
+    }
+    let mut targets = Vec::new();
+    for (transport, port) in ports {
+        for ip in &addresses {
+            let target = Target { transport, address: SocketAddr::new(*ip, port) };
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
     }
     Some(targets)
 }
+
+/// The port of TURN over TLS that `hairpin setup` chooses.
+const HTTPS: u16 = 443;

@@ -1,12 +1,14 @@
 //! The certificate: as its files have it, and as the server shows it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -20,7 +22,7 @@ use crate::doctor::report::Report;
 
 const SUBJECT: &str = "certificate";
 const DAY: i64 = 24 * 3600;
-/// Certificates are renewed earlier, the short-lived ones too.
+/// A certificate is renewed at two thirds of its lifetime, so even one of six days never has less than this left.
 const SOON: i64 = 2 * DAY;
 
 /// Reports the certificates in the configured files, and the last order of `tls.acme`.
@@ -34,7 +36,7 @@ pub(super) fn look_at_files(
         report.warn(
             SUBJECT,
             "there is none, so clients in networks that allow only HTTPS cannot connect",
-            "add [tls.acme] with your host name, or tls.certificate (README, \"TLS\")",
+            "run `hairpin setup NAME`, or add [tls.acme] with your host name, or tls.certificate",
         );
         return;
     }
@@ -78,8 +80,8 @@ pub(super) async fn connect(
     Ok((stream, chain))
 }
 
-/// Reports whether browsers would accept a chain for each of `names`.
-pub(super) fn judge(chain: &[CertificateDer<'_>], names: &[String], subject: &str, report: &mut Report) {
+/// Reports whether browsers would accept a chain for a name.
+pub(super) fn judge(chain: &[CertificateDer<'_>], name: &str, subject: &str, report: &mut Report) {
     let Some((leaf, issuers)) = chain.split_first() else { return };
     let now = Clock::start().now().unix;
     let left = match parse_x509_certificate(leaf) {
@@ -90,7 +92,7 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], names: &[String], subject: &st
         }
     };
     if left < 0 {
-        let ago = humantime::format_duration(std::time::Duration::from_secs(left.unsigned_abs()));
+        let ago = humantime::format_duration(Duration::from_secs(left.unsigned_abs()));
         report.fail(
             subject,
             format!("the certificate has expired {ago} ago"),
@@ -98,30 +100,50 @@ pub(super) fn judge(chain: &[CertificateDer<'_>], names: &[String], subject: &st
         );
         return;
     }
-    let faults = names.iter().filter_map(|name| Some((name, verify(leaf, issuers, name, now).err()?)));
-    match faults.into_iter().next() {
-        Some((name, Error::InvalidCertificate(CertificateError::NotValidForNameContext { .. }))) => report.fail(
+    if !is_for(leaf, name) {
+        report.fail(
             subject,
             format!("the certificate is not for {name}"),
             "get one for every name in tls.names and http.public_url",
-        ),
-        Some((_, Error::InvalidCertificate(CertificateError::UnknownIssuer))) => report.warn(
+        );
+        return;
+    }
+    match verify(leaf, issuers, name, now) {
+        // What signs itself with openssl's defaults is an authority's certificate.
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_))) => report.warn(
             subject,
-            "this machine does not trust the certificate: it signs itself, its chain is not complete, or its authority \
-             is a private one",
-            "browsers need one that they trust: see README, \"TLS\"",
+            format!(
+                "this machine does not trust the certificate for {name}: it is self-signed, its chain is incomplete, or its \
+                 authority is a private one"
+            ),
+            "browsers need a certificate that they trust, such as that of [tls.acme]",
         ),
-        Some((name, error)) => {
-            report.fail(subject, format!("the certificate for {name}: {error}"), "renew the certificate");
+        Err(error) => report.fail(subject, format!("the certificate for {name}: {error}"), "renew the certificate"),
+        Ok(()) if left < SOON => report.warn(
+            subject,
+            format!("the certificate for {name} expires in {} hours", left / 3600),
+            "find out why it was not renewed; for tls.acme the journal says it",
+        ),
+        Ok(()) => {
+            report.ok(subject, format!("the certificate for {name} is trusted, and valid for {} days", left / DAY));
         }
-        None if left < SOON => report.warn(
-            subject,
-            format!("the certificate expires in {} hours", left / 3600),
-            "find out why it was not renewed; the journal says it for tls.acme",
-        ),
-        None => report.ok(subject, format!("the certificate is trusted, and valid for {} days", left / DAY)),
     }
 }
+
+/// Whether a certificate has a name, whoever signed it.
+fn is_for(leaf: &CertificateDer<'_>, name: &str) -> bool {
+    let (Ok(leaf), Ok(name)) = (ParsedCertificate::try_from(leaf), ServerName::try_from(name)) else {
+        return false;
+    };
+    verify_server_name(&leaf, &name).is_ok()
+}
+
+/// The root certificates of this machine.
+static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Arc::new(roots)
+});
 
 fn verify(
     leaf: &CertificateDer<'_>,
@@ -129,17 +151,15 @@ fn verify(
     name: &str,
     now: Unix,
 ) -> Result<(), Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
+    if ROOTS.is_empty() {
         return Err(CertificateError::UnknownIssuer.into());
     }
     let provider = Arc::new(ring::default_provider());
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::clone(&ROOTS), provider)
         .build()
         .map_err(|error| Error::General(error.to_string()))?;
     let name = ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))?;
-    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.as_secs()));
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()));
     verifier.verify_server_cert(leaf, issuers, &name, &[], now).map(drop)
 }
 
@@ -147,7 +167,7 @@ fn seconds(now: Unix) -> i64 {
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Accepts every certificate, and keeps it to be judged: a doctor must see what is wrong.
+/// Accepts every certificate, and keeps it so that what is wrong can be reported.
 #[derive(Debug)]
 struct Seen {
     chain: Mutex<Vec<CertificateDer<'static>>>,

@@ -9,6 +9,8 @@ use crate::ice::{Transport, is_refused};
 pub struct IceUrl {
     /// How the TURN server is reached; `None` for STUN.
     pub transport: Option<Transport>,
+    /// The host, without brackets.
+    pub host: String,
     /// The port; the usual one if the URL has none.
     pub port: u16,
     text: String,
@@ -47,7 +49,7 @@ impl IceUrl {
                 "{text:?}: browsers refuse port {port}: use another one, such as 443 or 3478"
             ));
         }
-        Ok(Self { transport, port, text: text.to_owned() })
+        Ok(Self { transport, host: host.to_owned(), port, text: text.to_owned() })
     }
 
     /// The URL as it was stated.

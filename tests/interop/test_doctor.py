@@ -24,7 +24,7 @@ HOUR = 3600
 OUTSIDER = "hostA"
 
 
-class Patient:
+class Installation:
     """A daemon and its configuration, and what the doctor says of it."""
 
     def __init__(self, directory, plan, more=""):
@@ -74,7 +74,7 @@ def in_lab(directory):
         loopback_peers=False,
         allowed_peers=("10.10.0.0/16", "203.0.113.0/24"),
     )
-    return Patient(directory, plan)
+    return Installation(directory, plan)
 
 
 @contextmanager
@@ -92,10 +92,10 @@ def firewall(*rules):
 
 
 def test_nothing_fails_where_nothing_is_wrong(tmp_path, lab):
-    patient = in_lab(tmp_path)
-    with patient.running():
-        here = patient.findings()
-        outside = patient.findings("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
+    installation = in_lab(tmp_path)
+    with installation.running():
+        here = installation.findings()
+        outside = installation.findings("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
 
     for found in (here, outside):
         assert {one["level"] for one in found} <= {"OK", "WARN", "SKIP"}, found
@@ -108,18 +108,18 @@ def test_nothing_fails_where_nothing_is_wrong(tmp_path, lab):
 def test_a_wrong_public_address(tmp_path):
     directory = tmp_path / "other"
     directory.mkdir()
-    patient = Patient(tmp_path, Plan(listen=("127.0.0.1",), public="127.0.0.9"))
-    with servers.running(Plan(listen=("127.0.0.2",)), directory) as stun, patient.running():
-        failure = patient.first_failure("--stun", f"{stun.ip}:{stun.port}")
+    installation = Installation(tmp_path, Plan(listen=("127.0.0.1",), public="127.0.0.9"))
+    with servers.running(Plan(listen=("127.0.0.2",)), directory) as stun, installation.running():
+        failure = installation.first_failure("--stun", f"{stun.ip}:{stun.port}")
 
-    assert failure == "public address: relay.addresses advertises 127.0.0.9 for 127.0.0.1, but outsiders see 127.0.0.1"
+    assert failure == "public address: the public address of 127.0.0.1 is 127.0.0.1, but clients are told 127.0.0.9"
 
 
 def test_a_firewall_in_front_of_the_relay_ports(tmp_path, lab):
-    patient = in_lab(tmp_path)
-    with patient.running(), firewall("udp dport 50000-59999 drop"):
-        here = patient.first_failure()
-        outside = patient.first_failure("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
+    installation = in_lab(tmp_path)
+    with installation.running(), firewall("udp dport 50000-59999 drop"):
+        here = installation.first_failure()
+        outside = installation.first_failure("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
 
     assert here == "firewall: this machine's firewall closes 50000:59999/udp"
     assert outside.startswith("relay ports: packets from here come in at none of 8")
@@ -127,37 +127,37 @@ def test_a_firewall_in_front_of_the_relay_ports(tmp_path, lab):
 
 def test_an_expired_certificate(tmp_path, lab):
     chain, key = expiring(tmp_path, seconds=4)
-    patient = in_lab(tmp_path)
+    installation = in_lab(tmp_path)
     made = certificate.made()
-    patient.config = patient.config.replace(str(made.chain), str(chain)).replace(str(made.key), str(key))
-    with patient.running():
+    installation.config = installation.config.replace(str(made.chain), str(chain)).replace(str(made.key), str(key))
+    with installation.running():
         # it is valid during the whole of its last second
         end = x509.load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc.timestamp() + 1
         while time.time() < end:
             time.sleep(0.1)
-        failure = patient.first_failure()
+        failure = installation.first_failure()
 
     assert failure.startswith("certificate: "), failure
     assert "expired" in failure, failure
 
 
 def test_another_secret(tmp_path):
-    patient = Patient(tmp_path, Plan(listen=("127.0.0.1",)))
+    installation = Installation(tmp_path, Plan(listen=("127.0.0.1",)))
     other = tmp_path / "other.toml"
-    other.write_text(patient.config.replace(servers.SECRET, servers.SECRET[::-1]))
+    other.write_text(installation.config.replace(servers.SECRET, servers.SECRET[::-1]))
     other.chmod(0o600)
-    with patient.running():
-        failure = patient.first_failure(file=other)
+    with installation.running():
+        failure = installation.first_failure(file=other)
 
-    assert failure.endswith("the server does not accept a credential that this configuration's secret signs")
+    assert failure.endswith("the server does not accept the credential")
 
 
 def test_a_closed_tcp_port(tmp_path, lab):
-    patient = in_lab(tmp_path)
-    port = patient.config.split('tcp = ["203.0.113.10:')[1].split('"')[0]
-    with patient.running(), firewall(f"tcp dport {port} drop"):
-        here = patient.first_failure()
-        outside = patient.first_failure("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
+    installation = in_lab(tmp_path)
+    port = installation.config.split('tcp = ["203.0.113.10:')[1].split('"')[0]
+    with installation.running(), firewall(f"tcp dport {port} drop"):
+        here = installation.first_failure()
+        outside = installation.first_failure("--server", "203.0.113.10", namespace=natlab.namespace(OUTSIDER))
 
     assert here == f"firewall: this machine's firewall closes {port}/tcp"
     assert outside == f"TCP 203.0.113.10:{port}: nothing answers"
@@ -165,36 +165,36 @@ def test_a_closed_tcp_port(tmp_path, lab):
 
 @pytest.mark.parametrize(("ahead", "says"), [(HOUR, "ahead of"), (-HOUR, "behind")])
 def test_a_clock_that_is_an_hour_off(tmp_path, ahead, says):
-    patient = Patient(tmp_path, Plan(listen=("127.0.0.1",), http=free_port()))
+    installation = Installation(tmp_path, Plan(listen=("127.0.0.1",), http=free_port()))
     clock = debian_faketime.Clock(tmp_path / "clock")
     clock.set(ahead)
-    with patient.running(environment=clock.environment):
-        failure = patient.first_failure()
+    with installation.running(environment=clock.environment):
+        failure = installation.first_failure()
 
     assert failure.startswith("daemon's clock: it is "), failure
     assert f"{says} this machine's" in failure, failure
 
 
 def test_a_limit_of_64_files(tmp_path):
-    patient = Patient(tmp_path, Plan(listen=("127.0.0.1",)))
-    with limited(patient, files=64):
-        failure = patient.first_failure()
+    installation = Installation(tmp_path, Plan(listen=("127.0.0.1",)))
+    with limited(installation, files=64):
+        failure = installation.first_failure()
 
     assert failure == "open files: the daemon may have only 64, and each allocation takes one"
 
 
 def test_a_port_of_another_program(tmp_path):
     plan = Plan(listen=("127.0.0.1",), tcp=True)
-    patient = Patient(tmp_path, plan)
-    patient.file.write_text(patient.config)
-    patient.file.chmod(0o600)
+    installation = Installation(tmp_path, plan)
+    installation.file.write_text(installation.config)
+    installation.file.chmod(0o600)
     server = ["python3", "-m", "http.server", "--bind", "127.0.0.1", str(plan.port)]
     other = subprocess.Popen(server, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while servers._is_free(servers.socket.AF_INET, servers.socket.SOCK_STREAM, plan.port):
             assert other.poll() is None
             time.sleep(0.05)
-        failure = patient.first_failure()
+        failure = installation.first_failure()
     finally:
         other.kill()
         other.wait()
@@ -226,12 +226,12 @@ def expiring(directory, seconds):
 
 
 @contextmanager
-def limited(patient, files):
-    """The patient's daemon, with so many open files."""
-    patient.file.write_text(patient.config)
-    patient.file.chmod(0o600)
-    command = ["prlimit", f"--nofile={files}:{files}", HAIRPIN, "--config", patient.file]
-    with servers.Daemon(command, patient.directory) as daemon:
+def limited(installation, files):
+    """The daemon, with so many open files."""
+    installation.file.write_text(installation.config)
+    installation.file.chmod(0o600)
+    command = ["prlimit", f"--nofile={files}:{files}", HAIRPIN, "--config", installation.file]
+    with servers.Daemon(command, installation.directory) as daemon:
         daemon.wait_until_ready()
         yield
         daemon.stop()

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TomlError, table, value};
+
 use crate::config::Config;
 use crate::network::address::RelayAddress;
 
@@ -35,34 +37,67 @@ pub(super) struct Authority<'a> {
     pub(super) roots: Option<&'a Path>,
 }
 
-/// The configuration: only what differs from the defaults.
-pub(super) fn configuration(answers: &Answers<'_>) -> String {
+/// The former configuration with what was answered, and else as it was.
+///
+/// # Errors
+/// If the former one is not TOML.
+pub(super) fn configuration(former: &str, answers: &Answers<'_>) -> Result<String, TomlError> {
     let Answers { name, front, relay, secrets_file, authority } = *answers;
-    let mut text =
-        "# Written by `hairpin setup`. Every other key has its default: /usr/share/hairpin/config.toml\n\n"
-            .to_owned();
-    let mut add = |lines: String| text.push_str(&lines);
+    let mut document: DocumentMut = former.parse()?;
+    let is_set = |document: &DocumentMut, key: &str| {
+        document.get("credentials").is_some_and(|it| it.get(key).is_some())
+    };
     if front == Front::Own {
-        add("[listen]\ntls = [\"0.0.0.0:443\", \"[::]:443\"]\n\n".to_owned());
-        add(format!("[tls.acme]\nnames = [{name:?}]\naccept_terms = true\n"));
+        let listen = section(document.as_table_mut(), "listen");
+        if !listen.get("tls").and_then(Item::as_array).is_some_and(has_https) {
+            listen["tls"] = value(Array::from_iter(["0.0.0.0:443", "[::]:443"]));
+        }
+        let is_new = !document.contains_key("tls");
+        let tls = section(document.as_table_mut(), "tls");
+        // A header of its own would stand above nothing.
+        if is_new {
+            tls.set_implicit(true);
+        }
+        let acme = section(tls, "acme");
+        acme["names"] = value(Array::from_iter([name]));
+        acme["accept_terms"] = value(true);
         if let Some(directory) = authority.directory {
-            add(format!("directory = {directory:?}\n"));
+            acme["directory"] = value(directory);
         }
         if let Some(roots) = authority.roots {
-            add(format!("roots = {:?}\n", roots.display().to_string()));
+            acme["roots"] = value(roots.display().to_string());
         }
-        add("\n".to_owned());
     }
-    add(format!("[http]\npublic_url = {:?}\n\n", url(name)));
-    add(format!("[credentials]\nsecrets_file = {:?}\n", secrets_file.display().to_string()));
+    section(document.as_table_mut(), "http")["public_url"] = value(url(name));
+    if !["secrets_file", "secrets", "users"].iter().any(|key| is_set(&document, key)) {
+        section(document.as_table_mut(), "credentials")["secrets_file"] =
+            value(secrets_file.display().to_string());
+    }
     if relay.iter().any(|address| address.bind != address.public) {
         let pair = |RelayAddress { bind, public }: &RelayAddress| {
-            format!("{{ bind = \"{bind}\", public = \"{public}\" }}")
+            InlineTable::from_iter([("bind", bind.to_string()), ("public", public.to_string())])
         };
-        let list = relay.iter().map(pair).collect::<Vec<_>>().join(", ");
-        add(format!("\n[relay]\naddresses = [{list}]\n"));
+        section(document.as_table_mut(), "relay")["addresses"] =
+            value(relay.iter().map(pair).collect::<Array>());
     }
-    text
+    Ok(if former.is_empty() { format!("{HEADER}\n{document}") } else { document.to_string() })
+}
+
+/// The first line of a file that was not there.
+const HEADER: &str = "# Every key, with its default and what it is for: /usr/share/hairpin/config.toml\n";
+
+/// A table, which is added at the end if it is not there.
+fn section<'a>(parent: &'a mut Table, name: &str) -> &'a mut Table {
+    parent
+        .entry(name)
+        .or_insert_with(table)
+        .as_table_mut()
+        .expect("the configuration has sections, no inline tables")
+}
+
+/// Whether a list of addresses has one with port 443.
+fn has_https(list: &Array) -> bool {
+    list.iter().filter_map(|address| address.as_str()).any(|address| address.ends_with(":443"))
 }
 
 /// Where browsers find the pages.
@@ -85,7 +120,8 @@ pub(super) fn firewall(config: &Config) -> String {
     let streams = ports(&[&listen.tcp[..], &listen.tls].concat());
     let (first, last) = (config.relay.ports.start(), config.relay.ports.end());
     let udp = format!("{},{first}:{last}", ports(&listen.udp));
-    let mut text = "\nOpen these ports in your provider's firewall, if it has one:\n\n".to_owned();
+    let mut text = "\nClients and the certificate authority need these ports. Open them in your provider's firewall, if there is one:\n\n"
+        .to_owned();
     write!(text, "  TCP  {streams}\n  UDP  {}\n\nWith ufw on this machine:\n\n", udp.replace(':', "-"))
         .and_then(|()| {
             write!(
@@ -127,10 +163,14 @@ mod tests {
         }
     }
 
+    fn drafted(former: &str, answers: &Answers<'_>) -> String {
+        configuration(former, answers).unwrap()
+    }
+
     #[test]
     fn a_server_of_its_own_needs_nine_lines() {
         let text =
-            configuration(&answers("call.example.org", Front::Own, &[address("192.0.2.1", "192.0.2.1")]));
+            drafted("", &answers("call.example.org", Front::Own, &[address("192.0.2.1", "192.0.2.1")]));
 
         let lines: Vec<&str> = text.lines().skip(1).filter(|line| !line.is_empty()).collect();
         assert_eq!(
@@ -150,8 +190,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_configured_stays() {
+        let former = "# mine\n[rooms]\ncreate = \"token\" # only my users\n\n[listen]\ntls = [\"192.0.2.1:443\"]\n\n[credentials]\n\
+                      secrets = [\"an old secret of my own, long enough\"]\n";
+        let text = drafted(former, &answers("call.example.org", Front::Own, &[]));
+
+        assert!(text.starts_with(former), "{text}");
+        assert!(!text.contains("secrets_file"), "{text}");
+    }
+
+    #[test]
+    fn a_second_run_changes_only_the_name() {
+        let first = drafted("", &answers("call.example.org", Front::Own, &[]));
+        let second = drafted(&first, &answers("meet.example.org", Front::Own, &[]));
+        assert_eq!(second, first.replace("call.", "meet."));
+        assert_eq!(drafted(&second, &answers("meet.example.org", Front::Own, &[])), second);
+    }
+
+    /// Its keys stand in their places, below their comments.
+    #[test]
+    fn the_documented_configuration_can_be_set_up() {
+        let text =
+            drafted(include_str!("../../../config.toml"), &answers("call.example.org", Front::Own, &[]));
+        let config = Config::parse(&text, Path::new("config.toml")).unwrap();
+        assert_eq!(config.tls.names(), ["call.example.org"]);
+        assert_eq!(text.matches("[tls.acme]").count(), 1);
+    }
+
+    #[test]
     fn behind_a_proxy_there_is_no_tls() {
-        let text = configuration(&answers("call.example.org", Front::Proxy, &[]));
+        let text = drafted("", &answers("call.example.org", Front::Proxy, &[]));
         assert!(!text.contains("tls"), "{text}");
         assert!(text.contains("public_url = \"https://call.example.org\""), "{text}");
         assert!(proxy("call.example.org").contains("proxy_pass http://127.0.0.1:8080;"));
@@ -159,12 +227,10 @@ mod tests {
 
     #[test]
     fn both_addresses_of_a_nat_are_written() {
-        let text =
-            configuration(&answers("call.example.org", Front::Own, &[address("10.0.0.5", "198.51.100.10")]));
-        assert!(
-            text.ends_with("\n[relay]\naddresses = [{ bind = \"10.0.0.5\", public = \"198.51.100.10\" }]\n"),
-            "{text}"
-        );
+        let relay = [address("10.0.0.5", "198.51.100.10")];
+        let text = drafted("", &answers("call.example.org", Front::Own, &relay));
+        let lines = "[relay]\naddresses = [{ bind = \"10.0.0.5\", public = \"198.51.100.10\" }]\n";
+        assert!(text.ends_with(lines), "{text}");
     }
 
     #[test]
@@ -177,7 +243,7 @@ mod tests {
                 roots: Some(Path::new("/etc/ssl/own.pem")),
             };
             let relay = [address("10.0.0.5", "198.51.100.10")];
-            let text = configuration(&Answers { authority, ..answers(name, front, &relay) });
+            let text = drafted("", &Answers { authority, ..answers(name, front, &relay) });
             let config = Config::parse(&text, Path::new("config.toml")).unwrap();
             assert_eq!(config.http.public_url.unwrap().as_str(), url(name));
         }
@@ -185,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_ports_of_the_configuration_are_named() {
-        let text = configuration(&answers("call.example.org", Front::Own, &[]));
+        let text = drafted("", &answers("call.example.org", Front::Own, &[]));
         let text = firewall(&Config::parse(&text, Path::new("config.toml")).unwrap());
         assert!(text.contains("TCP  443,3478\n"), "{text}");
         assert!(text.contains("ufw allow proto udp to any port 3478,49152:65535\n"), "{text}");

@@ -1,22 +1,22 @@
-//! PURE  Turns what `iptables-save` prints into rules as `nft --json list ruleset` prints them.
+//! PURE  Turns what `iptables-save` and `ip6tables-save` print into rules as `nft --json list ruleset` prints them.
 //!
 //! ufw and others write their rules by iptables. nft then lists them, but shows extensions such as `multiport` and
 //! `conntrack` as "xt" without saying what they match.
 
 use serde_json::{Value, json};
 
-/// The chains and rules of the table `filter`.
-pub(super) fn objects(saved: &str) -> Vec<Value> {
+/// The chains and rules of the table `filter` of a family.
+pub(super) fn objects(saved: &str, family: &str) -> Vec<Value> {
     let lines =
         saved.lines().skip_while(|line| *line != "*filter").skip(1).take_while(|line| *line != "COMMIT");
-    lines.filter_map(|line| chain(line).or_else(|| rule(line))).collect()
+    lines.filter_map(|line| chain(line, family).or_else(|| rule(line, family))).collect()
 }
 
 /// `:INPUT DROP [0:0]`
-fn chain(line: &str) -> Option<Value> {
+fn chain(line: &str, family: &str) -> Option<Value> {
     let mut words = line.strip_prefix(':')?.split(' ');
     let (name, policy) = (words.next()?, words.next()?);
-    let mut chain = json!({ "family": "ip", "table": TABLE, "name": name });
+    let mut chain = json!({ "family": family, "table": TABLE, "name": name });
     if name == "INPUT" {
         chain["hook"] = "input".into();
         chain["policy"] = policy.to_ascii_lowercase().into();
@@ -25,7 +25,7 @@ fn chain(line: &str) -> Option<Value> {
 }
 
 /// `-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT`
-fn rule(line: &str) -> Option<Value> {
+fn rule(line: &str, family: &str) -> Option<Value> {
     let mut words = line.strip_prefix("-A ")?.split(' ');
     let name = words.next()?;
     let mut expressions = Vec::new();
@@ -58,6 +58,7 @@ fn rule(line: &str) -> Option<Value> {
                 json!({ "fib": { "result": "type", "flags": "daddr" } }),
                 value().to_ascii_lowercase().into(),
             ),
+            "-s" => matches(json!({ "payload": { "protocol": family, "field": "saddr" } }), network(value())),
             "-j" | "-g" => verdict(option, value()),
             // What a target or a comment says of itself decides nothing; all else may.
             "--comment" | "--log-prefix" | "--log-level" | "--reject-with" => {
@@ -69,7 +70,7 @@ fn rule(line: &str) -> Option<Value> {
         is_negated = false;
         expressions.push(expression);
     }
-    Some(json!({ "rule": { "family": "ip", "table": TABLE, "chain": name, "expr": expressions } }))
+    Some(json!({ "rule": { "family": family, "table": TABLE, "chain": name, "expr": expressions } }))
 }
 
 /// The table's name, which no table of nftables has: its own name for this one is `filter`.
@@ -87,6 +88,12 @@ fn verdict(option: &str, target: &str) -> Value {
     }
 }
 
+/// `192.0.2.0/24`
+fn network(text: &str) -> Value {
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    json!({ "prefix": { "addr": address, "len": length.parse::<u8>().ok() } })
+}
+
 /// `22`, `443,3478` or `49152:65535`
 fn ports(text: &str) -> Value {
     let port = |text: &str| text.parse::<u16>().map_or(Value::Null, Value::from);
@@ -101,13 +108,14 @@ fn ports(text: &str) -> Value {
 mod tests {
     use super::*;
     use crate::doctor::firewall::rules::{Outcome, Packet, Protocol, outcome};
+    use crate::network::address::Family;
 
     /// As ufw 0.36 writes them, shortened; `ufw allow 443,3478/tcp` and `ufw allow 3478,49152:65535/udp`.
     const UFW: &str = include_str!("ufw.rules");
 
     fn outcome_of(saved: &str, protocol: Protocol, port: u16) -> Outcome {
-        let rules = json!({ "nftables": objects(saved) });
-        outcome(&rules, &Packet { protocol, port, interface: "eth0" })
+        let rules = json!({ "nftables": objects(saved, "ip") });
+        outcome(&rules, &Packet { family: Family::V4, protocol, port, interface: Some("eth0") })
     }
 
     #[test]
@@ -134,12 +142,15 @@ mod tests {
 
     #[test]
     fn an_option_that_is_not_followed_makes_it_uncertain() {
-        let saved = "*filter\n:INPUT DROP [0:0]\n-A INPUT -s 192.0.2.0/24 -p udp -j ACCEPT\nCOMMIT\n";
+        let saved =
+            "*filter\n:INPUT DROP [0:0]\n-A INPUT -p udp -m set --match-set known src -j ACCEPT\nCOMMIT\n";
         assert_eq!(outcome_of(saved, Protocol::Udp, 9), Outcome::Unknown);
+        let some = saved.replace("-m set --match-set known src", "-s 192.0.2.0/24");
+        assert_eq!(outcome_of(&some, Protocol::Udp, 9), Outcome::Closed);
     }
 
     #[test]
     fn other_tables_say_nothing() {
-        assert!(objects("*nat\n:INPUT DROP [0:0]\nCOMMIT\n").is_empty());
+        assert!(objects("*nat\n:INPUT DROP [0:0]\nCOMMIT\n", "ip").is_empty());
     }
 }

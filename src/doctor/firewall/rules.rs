@@ -5,14 +5,17 @@ use std::ops::ControlFlow::{self, Break, Continue};
 
 use serde_json::Value;
 
-/// A packet of an unknown sender, which begins a new flow.
+use crate::network::address::Family;
+
+/// A packet from anywhere in the Internet, which begins a new flow.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packet<'a> {
+    pub(super) family: Family,
     pub(super) protocol: Protocol,
     /// The port that it is sent to.
     pub(super) port: u16,
-    /// The interface on which it comes in.
-    pub(super) interface: &'a str,
+    /// The interface on which it comes in, if that is known.
+    pub(super) interface: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +39,13 @@ type Step = ControlFlow<Option<Outcome>>;
 /// Whether a condition holds; `None` if it cannot be told.
 type Holds = Option<bool>;
 
+/// What rules whose conditions are unknown may have done with the packet.
+#[derive(Debug, Clone, Copy, Default)]
+struct Doubt {
+    accepted: bool,
+    dropped: bool,
+}
+
 /// Chains may not call each other deeper than the kernel allows (`NFT_JUMP_STACK_SIZE`).
 const DEPTH: usize = 16;
 
@@ -43,10 +53,12 @@ const DEPTH: usize = 16;
 pub(super) fn outcome(rules: &Value, packet: &Packet<'_>) -> Outcome {
     let objects: Vec<&Value> = rules["nftables"].as_array().into_iter().flatten().collect();
     let ruleset = Ruleset { objects: &objects, packet };
+    let families = ["inet", packet.family.of_tables()];
+    let is_asked = |chain: &&Value| {
+        chain["hook"] == "input" && chain["family"].as_str().is_some_and(|family| families.contains(&family))
+    };
     let chains = objects.iter().filter_map(|object| object.get("chain"));
-    let input = chains
-        .filter(|chain| chain["hook"] == "input" && chain["family"] != "ip6" && chain["family"] != "arp");
-    input.map(|chain| ruleset.base(chain)).max().unwrap_or(Outcome::Open)
+    chains.filter(is_asked).map(|chain| ruleset.base(chain)).max().unwrap_or(Outcome::Open)
 }
 
 struct Ruleset<'a> {
@@ -56,32 +68,34 @@ struct Ruleset<'a> {
 
 impl Ruleset<'_> {
     fn base(&self, chain: &Value) -> Outcome {
-        let mut uncertain = false;
-        let end = self.chain(chain, &chain["name"], &mut uncertain, 0);
-        let end = end.unwrap_or(if chain["policy"] == "drop" { Outcome::Closed } else { Outcome::Open });
-        // A rule whose condition is unknown may have accepted the packet before.
-        if end == Outcome::Closed && uncertain { Outcome::Unknown } else { end }
+        let mut doubt = Doubt::default();
+        let end = self.chain(chain, &chain["name"], &mut doubt, 0);
+        match end.unwrap_or(if chain["policy"] == "drop" { Outcome::Closed } else { Outcome::Open }) {
+            Outcome::Closed if doubt.accepted => Outcome::Unknown,
+            Outcome::Open if doubt.dropped => Outcome::Unknown,
+            end @ (Outcome::Open | Outcome::Unknown | Outcome::Closed) => end,
+        }
     }
 
     /// What the rules of the chain `name`, in the table of `place`, decide; `None` if they decide nothing.
-    fn chain(&self, place: &Value, name: &Value, uncertain: &mut bool, depth: usize) -> Option<Outcome> {
+    fn chain(&self, place: &Value, name: &Value, doubt: &mut Doubt, depth: usize) -> Option<Outcome> {
         if depth == DEPTH {
             return None;
         }
-        let is_here = |rule: &&&Value| {
+        let is_here = |rule: &&Value| {
             rule["family"] == place["family"] && rule["table"] == place["table"] && rule["chain"] == *name
         };
-        let rules: Vec<&Value> = self.objects.iter().filter_map(|object| object.get("rule")).collect();
-        for rule in rules.iter().filter(is_here) {
-            if let Break(end) = self.rule(rule, uncertain, depth) {
+        let rules = self.objects.iter().filter_map(|object| object.get("rule"));
+        for rule in rules.filter(is_here) {
+            if let Break(end) = self.rule(rule, doubt, depth) {
                 return end;
             }
         }
         None
     }
 
-    fn rule(&self, rule: &Value, uncertain: &mut bool, depth: usize) -> Step {
-        let mut holds = Some(true);
+    fn rule(&self, rule: &Value, doubt: &mut Doubt, depth: usize) -> Step {
+        let (mut holds, mut names_port) = (Some(true), false);
         for statement in rule["expr"].as_array().into_iter().flatten() {
             let Some((kind, body)) = statement.as_object().and_then(|statement| statement.iter().next())
             else {
@@ -90,13 +104,15 @@ impl Ruleset<'_> {
             match kind.as_str() {
                 "match" => match self.matches(body) {
                     Some(false) => return Continue(()),
-                    Some(true) => {}
+                    Some(true) => names_port |= body["left"]["payload"]["field"] == "dport",
                     None => holds = None,
                 },
-                // Conditions that are not followed: a rate, an extension of iptables, an address of the sender.
+                // Conditions that are not followed: a rate, an extension of iptables.
                 "limit" | "xt" | "ct count" | "quota" => holds = None,
-                "vmap" => self.mapped(rule, body, uncertain, depth)?,
-                _ => self.verdict(rule, kind, body, holds, uncertain, depth)?,
+                "vmap" => self.mapped(rule, body, holds, doubt, depth)?,
+                // What an unknown condition drops is a few senders, or too much at once, unless it is about this port.
+                "drop" | "reject" if holds.is_none() => doubt.dropped |= names_port,
+                _ => self.verdict(rule, (kind, body), holds, doubt, depth)?,
             }
         }
         Continue(())
@@ -106,53 +122,50 @@ impl Ruleset<'_> {
     fn verdict(
         &self,
         place: &Value,
-        kind: &str,
-        body: &Value,
+        (kind, body): (&str, &Value),
         holds: Holds,
-        uncertain: &mut bool,
+        doubt: &mut Doubt,
         depth: usize,
     ) -> Step {
         match (kind, holds) {
             ("accept", Some(_)) => Break(Some(Outcome::Open)),
             ("accept", None) => {
-                *uncertain = true;
+                doubt.accepted = true;
                 Continue(())
             }
-            // What is dropped on an unknown condition is a few senders, or too much at once.
             ("drop" | "reject", Some(_)) => Break(Some(Outcome::Closed)),
             ("return", Some(_)) => Break(None),
-            ("jump" | "goto", _) => {
-                let mut inside = false;
-                let end = self.chain(place, &body["target"], &mut inside, depth + 1);
-                *uncertain |= inside;
-                match (end, holds) {
-                    (Some(Outcome::Open), None) => {
-                        *uncertain = true;
-                        Continue(())
-                    }
-                    (Some(end), Some(_)) => Break(Some(end)),
-                    (None, Some(_)) if kind == "goto" => Break(None),
-                    _ => Continue(()),
+            ("jump" | "goto", _) => match (self.chain(place, &body["target"], doubt, depth + 1), holds) {
+                (Some(Outcome::Open), None) => {
+                    doubt.accepted = true;
+                    Continue(())
                 }
-            }
+                (Some(end), Some(_)) => Break(Some(end)),
+                (None, Some(_)) if kind == "goto" => Break(None),
+                _ => Continue(()),
+            },
             _ => Continue(()),
         }
     }
 
-    /// A map from values to verdicts.
-    fn mapped(&self, place: &Value, body: &Value, uncertain: &mut bool, depth: usize) -> Step {
-        let pairs = body["data"]["set"].as_array().into_iter().flatten();
+    /// A map from values to verdicts. One with a name is not followed.
+    fn mapped(&self, place: &Value, body: &Value, holds: Holds, doubt: &mut Doubt, depth: usize) -> Step {
+        let Some(pairs) = body["data"]["set"].as_array() else {
+            doubt.accepted = true;
+            return Continue(());
+        };
         for pair in pairs {
             match self.compare(&body["key"], "==", &pair[0]) {
                 Some(true) => {}
                 Some(false) => continue,
                 None => {
-                    *uncertain |= pair[1].get("accept").is_some();
+                    doubt.accepted |=
+                        ["accept", "jump", "goto"].iter().any(|verdict| pair[1].get(verdict).is_some());
                     continue;
                 }
             }
             if let Some((kind, body)) = pair[1].as_object().and_then(|verdict| verdict.iter().next()) {
-                return self.verdict(place, kind, body, Some(true), uncertain, depth);
+                return self.verdict(place, (kind, body), holds, doubt, depth);
             }
         }
         Continue(())
@@ -173,23 +186,31 @@ impl Ruleset<'_> {
     }
 
     fn is(&self, left: &Value, right: &Value) -> Holds {
-        let Packet { protocol, port, interface } = self.packet;
+        let Packet { family, protocol, port, interface } = self.packet;
         let named = |value: &str| any(right, &|one| Some(one.as_str()? == value));
         if let Some(payload) = left.get("payload") {
-            let header = payload["protocol"].as_str()?;
-            return match (header, payload["field"].as_str()?) {
-                ("tcp" | "udp", _) if header != protocol.name() => Some(false),
-                ("tcp" | "udp" | "th", "dport") => any(right, &|one| covers(one, *port)),
+            let (header, field) = (payload["protocol"].as_str()?, payload["field"].as_str()?);
+            return match (header, field) {
+                ("ip" | "ip6", _) if header != family.of_tables() => Some(false),
                 ("ip", "protocol") | ("ip6", "nexthdr") => named(protocol.name()),
-                _ => None,
+                // From anywhere: not from the addresses that a rule names.
+                ("ip" | "ip6", "saddr") => any(right, &|one| Some(one["prefix"]["len"] == 0)),
+                ("th", "dport") => any(right, &|one| covers(one, *port)),
+                ("tcp" | "udp", "dport") if header == protocol.name() => {
+                    any(right, &|one| covers(one, *port))
+                }
+                ("tcp" | "udp", _) if header == protocol.name() => None,
+                ("ip" | "ip6" | "th", _) => None,
+                // Another protocol, such as ICMP.
+                _ => Some(false),
             };
         }
         if let Some(key) = left.get("meta").and_then(|meta| meta["key"].as_str()) {
             return match key {
-                "iifname" | "iif" => any(right, &|one| Some(is_interface(one.as_str()?, interface))),
+                "iifname" | "iif" => any(right, &|one| is_interface(one.as_str()?, *interface)),
                 "l4proto" => named(protocol.name()),
-                "nfproto" => named("ipv4"),
-                "protocol" => named("ip"),
+                "nfproto" => named(family.name()),
+                "protocol" => named(family.of_tables()),
                 _ => None,
             };
         }
@@ -224,9 +245,23 @@ fn covers(value: &Value, port: u16) -> Holds {
     number(value).map(|number| number == port)
 }
 
-/// Whether a name, which may end in a star, is that of the interface.
-fn is_interface(name: &str, interface: &str) -> bool {
-    name.strip_suffix('*').map_or(name == interface, |start| interface.starts_with(start))
+/// Whether a name, which may end in a star, is that of the interface. Packets of others never come in by loopback.
+fn is_interface(name: &str, interface: Option<&str>) -> Holds {
+    if name == "lo" {
+        return Some(false);
+    }
+    let interface = interface?;
+    Some(name.strip_suffix('*').map_or(name == interface, |start| interface.starts_with(start)))
+}
+
+impl Family {
+    /// As nftables names the tables, and the headers, of one family.
+    const fn of_tables(self) -> &'static str {
+        match self {
+            Self::V4 => "ip",
+            Self::V6 => "ip6",
+        }
+    }
 }
 
 impl Protocol {
@@ -268,7 +303,7 @@ mod tests {
     const ACCEPT: &str = r#"{"accept": null}"#;
 
     fn udp(rules: &Value, port: u16) -> Outcome {
-        outcome(rules, &Packet { protocol: Protocol::Udp, port, interface: "eth0" })
+        outcome(rules, &Packet { family: Family::V4, protocol: Protocol::Udp, port, interface: Some("eth0") })
     }
 
     fn dport(right: &str) -> String {
@@ -288,7 +323,8 @@ mod tests {
             let rules = with("drop", &format!("input {}, {ACCEPT}", dport(right)));
             assert_eq!(udp(&rules, 3478), Outcome::Open, "{right}");
             assert_eq!(udp(&rules, 5000), Outcome::Closed, "{right}");
-            let tcp = Packet { protocol: Protocol::Tcp, port: 3478, interface: "eth0" };
+            let tcp =
+                Packet { family: Family::V4, protocol: Protocol::Tcp, port: 3478, interface: Some("eth0") };
             assert_eq!(outcome(&rules, &tcp), Outcome::Closed, "{right}");
         }
     }
@@ -339,17 +375,76 @@ mod tests {
         assert_eq!(udp(&rules, 3478), Outcome::Open);
     }
 
-    /// For example `iptables -m recent`, an address of the sender, or a named set.
+    /// For example an extension of iptables, a port of the sender, or a named set.
     #[test]
     fn a_rule_that_cannot_be_followed_makes_what_it_accepts_uncertain() {
-        let sender = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.1"}}"#;
-        for condition in [sender.to_owned(), r#"{"xt": null}"#.to_owned(), dport(r#""@open""#)] {
+        let sender = DPORT.replace("dport", "sport").replace("RIGHT", "53");
+        for condition in [sender, r#"{"xt": null}"#.to_owned(), dport(r#""@open""#)] {
             assert_eq!(udp(&with("drop", &format!("input {condition}, {ACCEPT}")), 3478), Outcome::Unknown);
             assert_eq!(
                 udp(&with("accept", &format!(r#"input {condition}, {{"drop": null}}"#)), 3478),
                 Outcome::Open
             );
         }
+        let with_port = format!(r#"input {}, {{"xt": null}}, {{"drop": null}}"#, dport("3478"));
+        assert_eq!(udp(&with("accept", &with_port), 3478), Outcome::Unknown);
+    }
+
+    #[test]
+    fn a_map_with_a_name_makes_it_uncertain() {
+        let rules = with(
+            "drop",
+            r#"input {"vmap": {"key": {"payload": {"protocol": "udp", "field": "dport"}}, "data": "@services"}}"#,
+        );
+        assert_eq!(udp(&rules, 3478), Outcome::Unknown);
+    }
+
+    #[test]
+    fn senders_that_a_rule_names_are_not_everybody() {
+        let sender = |operator: &str| {
+            format!(
+                r#"{{"match": {{"op": "{operator}", "left": {{"payload": {{"protocol": "ip", "field": "saddr"}}}},
+                "right": {{"prefix": {{"addr": "10.0.0.0", "len": 8}}}}}}}}"#
+            )
+            .replace('\n', "")
+        };
+        assert_eq!(udp(&with("drop", &format!("input {}, {ACCEPT}", sender("=="))), 3478), Outcome::Closed);
+        let others = format!(r#"input {}, {}, {{"drop": null}}"#, sender("!="), dport("3478"));
+        assert_eq!(udp(&with("accept", &others), 3478), Outcome::Closed);
+    }
+
+    #[test]
+    fn rules_for_icmp_say_nothing_about_udp() {
+        let icmp = r#"{"match": {"op": "==", "left": {"payload": {"protocol": "icmp", "field": "type"}}, "right": "echo-request"}}"#;
+        assert_eq!(udp(&with("drop", &format!("input {icmp}, {ACCEPT}")), 3478), Outcome::Closed);
+    }
+
+    #[test]
+    fn each_family_has_its_own_tables() {
+        let chain = |family: &str, policy: &str| serde_json::json!({ "nftables": [{ "chain": { "family": family, "table": "t", "name": "in", "hook": "input", "policy": policy } }] });
+        let v6 = |rules: &Value| {
+            outcome(rules, &Packet { family: Family::V6, protocol: Protocol::Udp, port: 9, interface: None })
+        };
+        assert_eq!(
+            (udp(&chain("ip6", "drop"), 9), v6(&chain("ip6", "drop"))),
+            (Outcome::Open, Outcome::Closed)
+        );
+        assert_eq!(
+            (udp(&chain("ip", "drop"), 9), v6(&chain("ip", "drop"))),
+            (Outcome::Closed, Outcome::Open)
+        );
+    }
+
+    #[test]
+    fn an_unknown_interface_makes_it_uncertain() {
+        let rules = with(
+            "drop",
+            &format!(
+                r#"input {{"match": {{"op": "==", "left": {{"meta": {{"key": "iifname"}}}}, "right": "eth0"}}}}, {ACCEPT}"#
+            ),
+        );
+        let packet = Packet { family: Family::V4, protocol: Protocol::Udp, port: 9, interface: None };
+        assert_eq!(outcome(&rules, &packet), Outcome::Unknown);
     }
 
     #[test]
