@@ -13,15 +13,12 @@ mod reload;
 mod resources;
 mod takeover;
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -54,6 +51,7 @@ use crate::relay::Relay;
 use crate::secret::Secret;
 use crate::sections::admin::AdminAddress;
 use crate::signaling::hub::Hub;
+use crate::system;
 use crate::usage::Usage;
 
 pub use error::StartError;
@@ -456,8 +454,5 @@ fn cores() -> usize {
 
 /// Unpredictable bytes from the kernel.
 fn seed<const N: usize>() -> Result<[u8; N], StartError> {
-    let mut bytes = [0; N];
-    let filled = OsRng.try_fill_bytes(&mut bytes);
-    filled.map_err(|error| Denied("randomness", io::Error::other(error)))?;
-    Ok(bytes)
+    Ok(system::random_bytes().map_err(|error| Denied("randomness", error))?)
 }

@@ -1,6 +1,9 @@
 //! What this process and its threads ask of the system, and no safe wrapper offers.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
+#[cfg(target_env = "gnu")]
+use std::ffi::{c_char, c_int};
+use std::io;
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -44,6 +47,36 @@ pub fn run_in_short_slices() {
     let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
+/// Has names of hosts looked up in `/etc/hosts` and DNS only, whatever `/etc/nsswitch.conf` says. A static program does so
+/// first of all: glibc would otherwise load the modules that this file names, such as systemd's, which belong to the
+/// system's own glibc. Where that one has another version, the program crashes.
+#[cfg(target_env = "gnu")]
+pub fn look_up_names_without_modules() {
+    unsafe extern "C" {
+        fn __nss_configure_lookup(database: *const c_char, services: *const c_char) -> c_int;
+    }
+    // SAFETY: both texts end with NUL and live as long as the program; no other thread looks up a name yet.
+    let _ = unsafe { __nss_configure_lookup(c"hosts".as_ptr(), c"files dns".as_ptr()) };
+}
+
+/// Unpredictable bytes from the kernel, at most 256: so many it returns at once and whole (`getrandom(2)`).
+///
+/// Not `OsRng` of `rand`, which asks the C library for that call by name while the program runs. A static program has no
+/// such names, and would need `/dev/random`, which an empty root lacks.
+///
+/// # Errors
+/// The system's error: a sandbox forbids the call.
+pub fn random_bytes<const N: usize>() -> io::Result<[u8; N]> {
+    const { assert!(N <= 256) };
+    let mut bytes = [0_u8; N];
+    // SAFETY: the kernel writes at most N bytes, which `bytes` has.
+    let filled = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
+    if usize::try_from(filled) != Ok(N) {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(bytes)
+}
+
 /// How the calling thread is scheduled.
 fn attributes() -> Option<libc::sched_attr> {
     let mut attributes = MaybeUninit::<libc::sched_attr>::zeroed();
@@ -57,6 +90,13 @@ fn attributes() -> Option<libc::sched_attr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_bytes_differ_each_time() {
+        let [one, other] = [random_bytes::<32>(), random_bytes::<32>()].map(Result::unwrap);
+
+        assert_ne!(one, other);
+    }
 
     #[test]
     fn a_thread_gets_the_shortest_slice_where_the_kernel_has_slices_of_threads() {

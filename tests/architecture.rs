@@ -175,6 +175,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "secret",
             "sections",
             "signaling",
+            "system",
             "usage",
         ],
     ),
@@ -199,6 +200,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "peers",
             "secret",
             "sections",
+            "system",
             "unseen",
             "usage",
         ],
@@ -241,6 +243,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// Words that only these files may have.
 const WORDS: &[(&str, &[&str])] = &[
     ("unsafe", &["src/relay/datagrams.rs", "src/system.rs"]),
+    ("OsRng", &[]), // system::random_bytes says why
     ("Instant", &["src/clock.rs"]),
     ("SystemTime", &["src/clock.rs"]),
 ];

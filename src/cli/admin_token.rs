@@ -1,15 +1,12 @@
 //! `hairpin admin-token`: makes a token for the admin listener, shows it once, and says what to put into `config.toml`.
 
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
-
 use crate::api_key::{self, KeyHash};
 use crate::cli::{Failure, print};
 use crate::secret::Secret;
+use crate::system;
 
 pub(super) fn run() -> Result<(), Failure> {
-    let mut bytes = [0; 32];
-    OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
+    let bytes = system::random_bytes().map_err(Failure::system)?;
     print(&show(&api_key::from_random(bytes)))
 }
 

@@ -1,11 +1,9 @@
 //! `hairpin api-key`: makes a key for the HTTP API, shows it once, and says what to put into `config.toml`.
 
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
-
 use crate::api_key::{self, KeyHash, KeyId};
 use crate::cli::{Failure, print};
 use crate::secret::Secret;
+use crate::system;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -17,8 +15,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let id = KeyId::parse(&arguments.id).map_err(|wrong| Failure::config(format!("--id: {wrong}")))?;
-    let mut bytes = [0; 32];
-    OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
+    let bytes = system::random_bytes().map_err(Failure::system)?;
     print(&show(id.as_str(), &api_key::from_random(bytes)))
 }
 

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use hyper::Method;
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use serde_json::Value;
 
 use crate::cli::admin_client::{Address, AdminArguments};
@@ -19,6 +17,7 @@ use crate::doctor::report::{Level, Report};
 use crate::doctor::{Plan, examine};
 use crate::origin::host::HostName;
 use crate::secret::Secret;
+use crate::system;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -114,7 +113,5 @@ fn credential(file: &Path) -> Result<Credential, Failure> {
 
 /// Unpredictable bytes from the kernel.
 pub(super) fn seed() -> Result<[u8; 32], Failure> {
-    let mut seed = [0; 32];
-    OsRng.try_fill_bytes(&mut seed).map_err(Failure::system)?;
-    Ok(seed)
+    system::random_bytes().map_err(Failure::system)
 }

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use hyper::Method;
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
 
 use crate::cli::admin_client::AdminArguments;
 use crate::cli::{ConfigArgument, Failure, load, print, reload};
 use crate::files::Replacement;
 use crate::secret::Secret;
+use crate::system;
 
 #[derive(Debug, clap::Args)]
 #[group(skip)]
@@ -43,8 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Action::Rotate(Rotation { config, keep, no_reload, admin }) = &arguments.action;
     let config = config.config.as_deref();
     let file = secrets_file(config)?;
-    let mut bytes = [0; 32];
-    OsRng.try_fill_bytes(&mut bytes).map_err(Failure::system)?;
+    let bytes = system::random_bytes().map_err(Failure::system)?;
     let count = rotate(&file, config, Secret::from_random(bytes), keep.map_or(usize::MAX, usize::from))?;
     let done = format!("{} has a new secret in front, and {count} in all", file.display());
     if *no_reload {

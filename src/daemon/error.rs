@@ -60,7 +60,8 @@ impl fmt::Display for StartError {
                         )
                     }
                     Some(libc::EACCES) => {
-                        "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, or use a higher port"
+                        "ports below 1024 need CAP_NET_BIND_SERVICE: grant it, lower the sysctl \
+                         net.ipv4.ip_unprivileged_port_start, or use a higher port"
                             .to_owned()
                     }
                     Some(libc::EADDRNOTAVAIL) => {

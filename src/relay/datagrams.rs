@@ -6,7 +6,8 @@
 //! are.
 //!
 //! This is the only file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages that carry
-//! the local address and the traffic class, and the safe wrappers allocate for each call.
+//! the local address and the traffic class, and the safe wrappers allocate for each call. `as _` stands where musl's
+//! types of lengths and flags differ from glibc's.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
 use std::cell::Cell;
@@ -320,7 +321,7 @@ impl DatagramSocket {
         header.msg_name = ptr::from_mut(&mut name).cast();
         header.msg_namelen = size_of::<sockaddr_storage>() as u32;
         header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = control.0.len();
+        header.msg_controllen = control.0.len() as _;
         // SAFETY: the header's pointers are to live locals with the lengths given; there is no data part.
         let n = unsafe { libc::recvmsg(self.socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE) };
         if n < 0 {
@@ -395,13 +396,14 @@ impl<S: Copy + PartialEq> Batch<S> {
             self.prepare(slot, slot * BUFFER + HEADROOM, DATAGRAM);
             let header = &mut self.headers[slot].msg_hdr;
             header.msg_namelen = size_of::<sockaddr_storage>() as u32;
-            header.msg_controllen = size_of::<Control>();
+            header.msg_controllen = size_of::<Control>() as _;
             header.msg_flags = 0;
         }
         let headers = &mut self.headers[first..first + most];
         let (fd, none) = (socket.socket.as_raw_fd(), ptr::null_mut());
         // SAFETY: `headers` are `most` headers whose pointers `prepare` just set, to buffers that `self` owns.
-        let n = unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT, none) };
+        let n =
+            unsafe { libc::recvmmsg(fd, headers.as_mut_ptr(), most as u32, libc::MSG_DONTWAIT as _, none) };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
         let mut overflowed = 0_u32;
         for slot in first..first + n {
@@ -533,7 +535,7 @@ impl<S: Copy + PartialEq> Batch<S> {
         };
         let header = &mut self.headers[index].msg_hdr;
         header.msg_namelen = name_length;
-        header.msg_controllen = control_length;
+        header.msg_controllen = control_length as _;
         header.msg_flags = 0;
         if control_length == 0 {
             header.msg_control = ptr::null_mut();
@@ -569,7 +571,7 @@ unsafe fn send_all(socket: &DatagramSocket, mut headers: &mut [mmsghdr]) -> usiz
     while !headers.is_empty() {
         let (fd, count) = (socket.socket.as_raw_fd(), headers.len() as u32);
         // SAFETY: the caller promises it for every header, and the count is their number.
-        let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
+        let sent = unsafe { libc::sendmmsg(fd, headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
         if let Ok(sent) = usize::try_from(sent) {
             headers = &mut headers[sent.max(1)..];
             retried = false;
@@ -773,7 +775,8 @@ unsafe fn each_control(header: &msghdr, mut each: impl FnMut(c_int, c_int, &[u8]
         let mut message: *const cmsghdr = libc::CMSG_FIRSTHDR(header);
         while !message.is_null() {
             let cmsghdr { cmsg_len, cmsg_level, cmsg_type, .. } = ptr::read_unaligned(message);
-            let length = cmsg_len.saturating_sub(size_of::<cmsghdr>());
+            let whole: usize = cmsg_len as _;
+            let length = whole.saturating_sub(size_of::<cmsghdr>());
             let data: *const c_void = libc::CMSG_DATA(message).cast();
             each(cmsg_level, cmsg_type, std::slice::from_raw_parts(data.cast(), length));
             message = libc::CMSG_NXTHDR(header, message);
