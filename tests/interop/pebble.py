@@ -30,11 +30,8 @@ class Pebble:
         self.http_port, self.tls_port, self.lifetime = http_port, tls_port, lifetime
         self.environment = environment
         self.log_file = directory / "pebble.log"
-        self.process = None
-        self.names = self._run(
-            ["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", ""]
-            + ["-tlsalpn01", "", "-dns01", f"127.0.0.1:{self.dns}", "-management", f"127.0.0.1:{self.dns_management}"]
-        )
+        self.process = self.other_names = None
+        self.names = self._serve_names(f"127.0.0.1:{self.dns}", self.dns_management)
 
     @property
     def acme(self):
@@ -64,7 +61,7 @@ class Pebble:
             _wait_for(self.dns_management, self.names)
 
     def stop(self):
-        for process in (self.process, self.names):
+        for process in (self.process, self.names, self.other_names):
             if process is not None:
                 process.kill()
                 process.wait()
@@ -81,6 +78,13 @@ class Pebble:
         with self._network(), urllib.request.urlopen(url, timeout=5, context=certificate.client_context()) as root:
             return root.read().decode()
 
+    def answer_names_at(self, address):
+        """From now on every name leads to 127.0.0.1 for programs whose name server is `address`."""
+        management = servers.free_port()
+        self.other_names = self._serve_names(f"{address}:53", management)
+        with self._network():
+            _wait_for(management, self.other_names)
+
     def trust(self):
         """For a client that believes what this authority has issued."""
         context = ssl.create_default_context(cadata=self.root())
@@ -93,6 +97,12 @@ class Pebble:
 
     def _network(self):
         return natlab.inside(self.namespace) if self.namespace else nullcontext()
+
+    def _serve_names(self, at, management):
+        return self._run(
+            ["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-http01", "", "-https01", ""]
+            + ["-tlsalpn01", "", "-dns01", at, "-management", f"127.0.0.1:{management}"]
+        )
 
     def _run(self, command):
         inside = ["ip", "netns", "exec", self.namespace] if self.namespace else []

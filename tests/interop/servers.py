@@ -20,6 +20,7 @@ from stun import Address
 
 ROOT = Path(__file__).resolve().parents[2]
 HAIRPIN = ROOT / os.environ.get("HAIRPIN", "target/release/hairpin")
+STATIC = ROOT / os.environ.get("HAIRPIN_STATIC", "target/static/hairpin")
 
 REALM = "hairpin.test"
 SECRET = "ZkP0v5q8Jm3tYb7cXr2nWd9sLh6gTf1a"
@@ -42,6 +43,15 @@ bits_per_second = 1000000000
 
 def under_test():
     return os.environ.get("SERVER", "hairpin")
+
+
+def warnings(said):
+    """The warnings of `hairpin check-config`, but for the one about the addresses of this machine, which is no server."""
+    return [line for line in said.splitlines() if ": warning: " in line and "relay.addresses" not in line]
+
+
+def require_static():
+    assert STATIC.exists(), f"{STATIC} is missing: `packaging/static program` makes it"
 
 
 # Below the ports of the Rust tests and the browsers, which may run at the same time, and below those that the kernel gives.

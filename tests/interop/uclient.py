@@ -65,8 +65,9 @@ class Run:
         return f"{self.command}\n{self.output[-3000:]}\nexit code {self.code}"
 
 
-def run(server, *flags, login=("-u", servers.TAG, "-W", servers.SECRET), limit=40):
-    command = [*ENDS_WITH_PARENT, debian_coturn.UCLIENT, "-p", server.port, *login, *flags, server.ip]
+def run(server, *flags, login=("-u", servers.TAG, "-W", servers.SECRET), limit=40, namespace=None):
+    inside = ["ip", "netns", "exec", namespace] if namespace else []
+    command = [*inside, *ENDS_WITH_PARENT, debian_coturn.UCLIENT, "-p", server.port, *login, *flags, server.ip]
     command = [str(part) for part in command]
     # The loader ignores a library that does not exist, and the tests would fail now and then.
     assert debian_coturn.DISTINCT_DRAWS.exists(), "run `tests/run prepare`"
