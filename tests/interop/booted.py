@@ -82,8 +82,8 @@ def bare_machine(release, directory):
 
 @contextmanager
 def _parts(release, directory):
-    with _root(release, directory) as root, _network(release) as network, _cgroup(release) as cgroup:
-        yield root, network, cgroup
+    with _root(release, directory) as root, network(release) as name, _cgroup(release) as cgroup:
+        yield root, name, cgroup
 
 
 class Machine:
@@ -319,6 +319,13 @@ def _archive(release):
     return SYSTEMS / f"{release}.tar"
 
 
+def extract(release, directory):
+    """Puts the files of this Debian, without those that nobody reads, into a directory."""
+    needless = [f"--exclude=./usr/share/{name}" for name in _NEEDLESS]
+    command = ["tar", "--extract", "--file", _archive(release), "--directory", directory, *needless]
+    subprocess.run(command, check=True)
+
+
 @contextmanager
 def _root(release, directory):
     """A new copy of this Debian's files, in memory: a disk that others use would take ten times as long."""
@@ -326,16 +333,14 @@ def _root(release, directory):
     root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=755,size={ROOT_SIZE}", "tmpfs", root], check=True)
     try:
-        needless = [f"--exclude=./usr/share/{name}" for name in _NEEDLESS]
-        command = ["tar", "--extract", "--file", _archive(release), "--directory", root, *needless]
-        subprocess.run(command, check=True)
+        extract(release, root)
         yield root
     finally:
         subprocess.run(["umount", root], check=True)
 
 
 @contextmanager
-def _network(release):
+def network(release):
     """A network namespace with an address of a server, a way to everywhere, and an address of a client."""
     name = natlab.namespace(release)
     subprocess.run(["ip", "netns", "add", name], check=True)
