@@ -51,11 +51,12 @@ def warnings(said):
 
 
 def require_static():
-    assert STATIC.exists(), f"{STATIC} is missing: `packaging/static program` makes it"
+    assert STATIC.exists(), f"{STATIC} is missing: `packaging/static program dev` makes it"
 
 
 # Below the ports of the Rust tests and the browsers, which may run at the same time, and below those that the kernel gives.
-_PORTS = random.SystemRandom().sample(range(10100, 11000, 2), 450)
+_FIRST, _LAST = map(int, os.environ.get("INTEROP_PORTS", "10100-10898").split("-"))
+_PORTS = random.SystemRandom().sample(range(_FIRST, _LAST + 2, 2), (_LAST + 2 - _FIRST) // 2)
 _in_turn = cycle(_PORTS)
 
 

@@ -23,7 +23,7 @@ import uclient
 from booted import ADDRESS, wait_until
 from stun import Address
 
-pytestmark = pytest.mark.hairpin_only
+pytestmark = [pytest.mark.hairpin_only, pytest.mark.static_program]
 
 DOCKER = servers.ROOT / "packaging/docker"
 COMPOSE, PORTS = DOCKER / "compose.yaml", DOCKER / "compose.ports.yaml"

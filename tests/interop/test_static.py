@@ -16,7 +16,7 @@ import uclient
 from stun import Address
 from test_acme import Site, ports
 
-pytestmark = pytest.mark.hairpin_only
+pytestmark = [pytest.mark.hairpin_only, pytest.mark.static_program]
 
 NAMES_AT = "127.53.0.53"
 # of each session; `-y` makes four of them, which send to each other
