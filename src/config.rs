@@ -19,7 +19,7 @@ use crate::certificates::Certificates;
 use crate::config::checks::{Mistakes, WEAK};
 use crate::config::environment::{Environment, Missing, Settings};
 use crate::files;
-use crate::ice::{IceServers, Names, Served};
+use crate::ice::{IceServers, Names, Served, Wishes};
 use crate::origin::Origin;
 use crate::origin::host::HostName;
 use crate::secret::Secret;
@@ -201,7 +201,12 @@ impl Config {
             public_url_host: public_url_host.as_deref(),
             certificate: &self.tls.names(),
         };
-        IceServers::new(served, &names)
+        let Http { public_ports, literal_address, .. } = &self.http;
+        IceServers::new(
+            served,
+            &names,
+            &Wishes { ports: public_ports.clone(), literal_address: *literal_address },
+        )
     }
 }
 

@@ -1,9 +1,10 @@
 //! PURE  Builds the ICE URLs by which browsers reach the relay, and combines them with a credential.
 //!
-//! The URLs are built once, at start, from the addresses that the daemon listens on. They obey the limits of browsers.
-//! A `turns:` URL has a host name, because Firefox silently ignores one with an IP address. No URL has a port that
-//! browsers block, because one such URL makes Firefox reject the whole list. There are at most four URLs, because every
-//! further URL makes every connection start later. An operator may state other URLs, and is told if browsers refuse one.
+//! The URLs are built from the addresses that the daemon listens on and relays from, at the start and when these or the
+//! configuration change. They obey the limits of browsers. A `turns:` URL has a host name, because Firefox silently ignores
+//! one with an IP address. No URL has a port that browsers block, because one such URL makes Firefox reject the whole list.
+//! There are at most four URLs, because every further URL makes every connection start later. An operator may state other
+//! URLs, ports, or one more URL, and is told if browsers refuse one.
 
 mod url;
 
@@ -45,6 +46,28 @@ pub struct Names<'a> {
     pub public_url_host: Option<&'a str>,
     /// `tls.names`.
     pub certificate: &'a [String],
+}
+
+/// What the operator wants in the URLs beside what follows from the listeners.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// `http.public_ports`
+    pub ports: PublicPorts,
+    /// `http.literal_address`: whether one more URL has the address in place of the name, for clients that cannot look names
+    /// up.
+    pub literal_address: bool,
+}
+
+/// The ports by which clients reach the listeners, where a port map or a router leads other ports here. An empty list means
+/// the port of a listener.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PublicPorts {
+    /// For STUN and TURN over UDP.
+    pub udp: Vec<u16>,
+    /// For TURN over TCP.
+    pub tcp: Vec<u16>,
+    /// For TURN over TLS.
+    pub tls: Vec<u16>,
 }
 
 /// How a client reaches the relay.
@@ -134,28 +157,37 @@ impl IceServers {
     /// The URLs of the listeners in `served`, with the best of `names` as host. Without a name, the host is the address that
     /// clients most likely see.
     #[must_use]
-    pub fn new(served: &Served<'_>, names: &Names<'_>) -> Self {
+    pub fn new(served: &Served<'_>, names: &Names<'_>, wishes: &Wishes) -> Self {
         let stated = stated(names);
-        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings: blocked_ports(served) };
-        if served.speaks_tls() && !matches!(stated, Some(Host::Name(_))) {
+        let warnings = blocked_ports(served, &wishes.ports);
+        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings };
+        let name = stated.clone().filter(Host::is_name);
+        if name.is_none() && (served.speaks_tls() || !wishes.ports.tls.is_empty()) {
             servers.warnings.push(NAMELESS.to_owned());
         }
         // `localhost` does not say where a listener is: browsers resolve it to 127.0.0.1, to ::1, or not at all.
-        let afar = stated.clone().filter(|host| !host.is_localhost());
+        let afar = stated.filter(|host| !host.is_localhost());
         let Some(host) = afar.clone().or_else(|| guessed(served)) else { return servers };
         // A host that the operator names reaches all listeners, perhaps through a NAT or a proxy.
         let there = |listener: &&SocketAddr| afar.is_some() || served.is_at(listener, &host);
-        let udp = pick(served.udp.iter().filter(there), USUAL);
-        let tcp = pick(served.tcp.iter().filter(there), USUAL);
+        let udp = ports(&wishes.ports.udp, served.udp.iter().filter(there), USUAL);
+        let tcp = ports(&wishes.ports.tcp, served.tcp.iter().filter(there), USUAL);
         let shared = if served.tls_on_tcp { served.tcp } else { &[] };
-        let tls = pick(served.tls.iter().chain(shared).filter(there), HTTPS);
-        servers.stun.extend(udp.map(|port| format!("stun:{host}:{port}")));
-        let mut turn = |transport, url: Option<String>| servers.turn.extend(url.map(|url| (transport, url)));
-        turn(Transport::Udp, udp.map(|port| format!("turn:{host}:{port}?transport=udp")));
-        turn(Transport::Tcp, tcp.map(|port| format!("turn:{host}:{port}?transport=tcp")));
-        let name = stated.filter(|host| matches!(host, Host::Name(_)));
-        let tls = tls.zip(name).map(|(port, name)| format!("turns:{name}:{port}?transport=tcp"));
-        turn(Transport::Tls, tls);
+        let tls = ports(&wishes.ports.tls, served.tls.iter().chain(shared).filter(there), HTTPS);
+        servers.stun.extend(udp.first().map(|port| format!("stun:{host}:{port}")));
+        let mut add = |transport, ports: &[u16], url: &dyn Fn(u16) -> String| {
+            servers.turn.extend(ports.iter().map(|port| (transport, url(*port))));
+        };
+        add(Transport::Udp, &udp, &|port| format!("turn:{host}:{port}?transport=udp"));
+        add(Transport::Tcp, &tcp, &|port| format!("turn:{host}:{port}?transport=tcp"));
+        if let Some(name) = name {
+            add(Transport::Tls, &tls, &|port| format!("turns:{name}:{port}?transport=tcp"));
+        }
+        if let Some(address) = address(served).filter(|_| wishes.literal_address && host.is_name()) {
+            add(Transport::Udp, udp.get(..1).unwrap_or_default(), &|port| {
+                format!("turn:{address}:{port}?transport=udp")
+            });
+        }
         servers
     }
 
@@ -236,6 +268,10 @@ impl Host {
         bare.parse().map_or_else(|_| Self::Name(text.to_owned()), Self::Address)
     }
 
+    fn is_name(&self) -> bool {
+        matches!(self, Self::Name(_))
+    }
+
     /// Whether it is the name `localhost` or a name below it (RFC 6761 §6.3).
     fn is_localhost(&self) -> bool {
         match self {
@@ -274,6 +310,17 @@ fn guessed(served: &Served<'_>) -> Option<Host> {
     })
 }
 
+/// The address at which clients see the listeners over UDP, if others than this machine can.
+fn address(served: &Served<'_>) -> Option<Host> {
+    let seen = served.udp.iter().filter_map(|listener| served.seen(listener)).filter(|ip| !ip.is_loopback());
+    seen.min_by_key(IpAddr::is_ipv6).map(Host::Address)
+}
+
+/// The ports that the operator states, or else the one of the listeners that browsers should use.
+fn ports<'a>(stated: &[u16], listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Vec<u16> {
+    if stated.is_empty() { pick(listeners, best).into_iter().collect() } else { stated.to_vec() }
+}
+
 /// The listeners' port that browsers should use: `best` if one of them has it.
 fn pick<'a>(listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Option<u16> {
     let usable = listeners.filter(|listener| !is_refused(listener.port()));
@@ -281,15 +328,19 @@ fn pick<'a>(listeners: impl Iterator<Item = &'a SocketAddr>, best: u16) -> Optio
 }
 
 /// Whether browsers refuse TURN at this port. The same rule is applied to STUN, which has the same port as TURN.
-fn is_refused(port: u16) -> bool {
+pub(crate) fn is_refused(port: u16) -> bool {
     (port < SERVICES && !WEB.contains(&port)) || BAD.contains(&port)
 }
 
-fn blocked_ports(served: &Served<'_>) -> Vec<String> {
+/// Warnings about ports that browsers refuse. Where the operator states other ports, those of the listeners do not matter.
+fn blocked_ports(served: &Served<'_>, stated: &PublicPorts) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (key, listeners) in
-        [("listen.udp", served.udp), ("listen.tcp", served.tcp), ("listen.tls", served.tls)]
-    {
+    let keys = [
+        ("listen.udp", served.udp, &stated.udp),
+        ("listen.tcp", served.tcp, &stated.tcp),
+        ("listen.tls", served.tls, &stated.tls),
+    ];
+    for (key, listeners, _) in keys.into_iter().filter(|(_, _, stated)| stated.is_empty()) {
         let mut ports: Vec<u16> = listeners.iter().map(SocketAddr::port).collect();
         ports.sort_unstable();
         ports.dedup();
@@ -333,7 +384,7 @@ mod tests {
     fn urls(listen: [&[&str]; 3], relay: &[RelayAddress], names: &Names<'_>) -> Vec<String> {
         let [udp, tcp, tls] = listen.map(addresses);
         let served = Served { udp: &udp, tcp: &tcp, tls: &tls, tls_on_tcp: !tls.is_empty(), relay };
-        let servers = IceServers::new(&served, names);
+        let servers = IceServers::new(&served, names, &Wishes::default());
         servers.stun.clone().into_iter().chain(servers.uris(None).map(str::to_owned)).collect()
     }
 
@@ -374,6 +425,59 @@ mod tests {
             "turns:turn.example.org:443?transport=tcp",
         ];
         assert_eq!(urls, expected);
+    }
+
+    #[test]
+    fn ports_that_the_operator_states_take_the_place_of_those_of_the_listeners_and_all_are_given_out() {
+        let ports = PublicPorts { udp: vec![3479], tcp: vec![443, 3478], tls: vec![443] };
+        let (udp, tls) = (addresses(&["10.0.0.5:53"]), addresses(&["127.0.0.1:5349"]));
+        let relay = [relay("10.0.0.5", "198.51.100.10")];
+        let served = Served { udp: &udp, tcp: &[], tls: &tls, tls_on_tcp: true, relay: &relay };
+        let wishes = Wishes { ports, literal_address: false };
+        let urls = |names: &Names<'_>| {
+            let servers = IceServers::new(&served, names, &wishes);
+            let urls = servers.stun.clone().into_iter().chain(servers.uris(None).map(str::to_owned));
+            (urls.collect::<Vec<_>>(), servers.warnings().len())
+        };
+        let named = [
+            "stun:turn.example.org:3479",
+            "turn:turn.example.org:3479?transport=udp",
+            "turn:turn.example.org:443?transport=tcp",
+            "turn:turn.example.org:3478?transport=tcp",
+            "turns:turn.example.org:443?transport=tcp",
+        ];
+        let names = Names { ice_host: Some("turn.example.org"), ..Names::default() };
+        assert_eq!(urls(&names), (named.map(str::to_owned).into(), 0));
+        let (nameless, warnings) = urls(&Names::default());
+        assert_eq!(nameless[..2], ["stun:198.51.100.10:3479", "turn:198.51.100.10:3479?transport=udp"]);
+        assert_eq!((nameless.len(), warnings), (4, 1), "there is no turns: URL without a name");
+    }
+
+    #[test]
+    fn one_more_url_has_the_address_if_the_operator_wants_it_and_clients_can_reach_it() {
+        let last = |udp: &[&str], ports: &PublicPorts, host| {
+            let wishes = Wishes { ports: ports.clone(), literal_address: true };
+            let (udp, relay) =
+                (addresses(udp), [relay("10.0.0.5", "198.51.100.10"), relay("2001:db8::5", "2001:db8::5")]);
+            let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &relay };
+            let names = Names { ice_host: Some(host), ..Names::default() };
+            let servers = IceServers::new(&served, &names, &wishes);
+            let urls: Vec<String> = servers.uris(None).map(str::to_owned).collect();
+            (urls.len(), urls.last().cloned().unwrap_or_default())
+        };
+        let (as_listened, mapped) =
+            (PublicPorts::default(), PublicPorts { udp: vec![443, 80], ..PublicPorts::default() });
+        let literal = |url: &str| (3, url.to_owned());
+        let name = "turn.example.org";
+        let by_tcp = || (2, "turn:turn.example.org:3478?transport=tcp".to_owned());
+        assert_eq!(last(EVERYWHERE, &as_listened, name), literal("turn:198.51.100.10:3478?transport=udp"));
+        assert_eq!(
+            last(&["[::]:3478"], &as_listened, name),
+            literal("turn:[2001:db8::5]:3478?transport=udp")
+        );
+        assert_eq!(last(EVERYWHERE, &mapped, name), (4, "turn:198.51.100.10:443?transport=udp".to_owned()));
+        assert_eq!(last(&["127.0.0.1:3478"], &as_listened, name), by_tcp());
+        assert_eq!(last(EVERYWHERE, &as_listened, "198.51.100.10").0, 2, "the host is an address already");
     }
 
     #[test]
@@ -458,7 +562,7 @@ mod tests {
             (addresses(&["192.0.2.1:53", "192.0.2.1:5060"]), addresses(&["192.0.2.1:10080", "192.0.2.1:80"]));
         let served = Served { udp: &udp, tcp: &tcp, tls: &[], tls_on_tcp: true, relay: &[] };
         let names = Names { ice_host: Some("h.example"), ..Names::default() };
-        let servers = IceServers::new(&served, &names);
+        let servers = IceServers::new(&served, &names, &Wishes::default());
         assert!(servers.stun.is_empty());
         let uris: Vec<&str> = servers.uris(None).collect();
         assert_eq!(uris, ["turn:h.example:80?transport=tcp", "turns:h.example:80?transport=tcp"]);
@@ -472,7 +576,7 @@ mod tests {
         let given = |port: &u16| {
             let (listen, relay) = (vec![(Ipv4Addr::UNSPECIFIED, *port).into()], []);
             let served = Served { udp: &listen, tcp: &listen, tls: &listen, tls_on_tcp: true, relay: &relay };
-            let servers = IceServers::new(&served, &names);
+            let servers = IceServers::new(&served, &names, &Wishes::default());
             let urls = servers.stun.len() + servers.uris(None).count();
             assert!([(0, 3), (4, 0)].contains(&(urls, servers.warnings().len())), "{port}: {servers:?}");
             urls > 0
@@ -485,7 +589,7 @@ mod tests {
     fn tls_without_a_name_is_worth_a_warning() {
         let (tcp, relay) = (addresses(EVERYWHERE), [relay("192.0.2.1", "192.0.2.1")]);
         let served = Served { udp: &[], tcp: &tcp, tls: &[], tls_on_tcp: true, relay: &relay };
-        let servers = IceServers::new(&served, &Names::default());
+        let servers = IceServers::new(&served, &Names::default(), &Wishes::default());
         assert!(servers.warnings()[0].starts_with("http.ice_host: "), "{:?}", servers.warnings());
     }
 
@@ -501,7 +605,7 @@ mod tests {
     fn the_answer_is_what_a_browser_takes() {
         let udp = addresses(&["192.0.2.1:3478"]);
         let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
-        let servers = IceServers::new(&served, &Names::default());
+        let servers = IceServers::new(&served, &Names::default(), &Wishes::default());
         let before = Unix::from_secs(NOW.as_secs() - 60);
         let answer = servers
             .configuration(&credentials(&["north"]), &Tag::Other("alice"), before, MINUTE, None)
@@ -526,7 +630,7 @@ mod tests {
     fn a_filter_leaves_only_its_transports_and_nothing_is_none() {
         let udp = addresses(&["192.0.2.1:3478"]);
         let served = Served { udp: &udp, tcp: &udp, tls: &[], tls_on_tcp: false, relay: &[] };
-        let servers = IceServers::new(&served, &Names::default());
+        let servers = IceServers::new(&served, &Names::default(), &Wishes::default());
         let secret = credentials(&["north"]);
         let only =
             |transport| servers.configuration(&secret, &Tag::Other(""), NOW, MINUTE, Some(&[transport]));
@@ -545,7 +649,8 @@ mod tests {
     #[test]
     fn who_listens_nowhere_has_no_url() {
         let served = Served { udp: &[], tcp: &[], tls: &[], tls_on_tcp: false, relay: &[] };
-        let servers = IceServers::new(&served, &Names { ice_host: Some("h"), ..Names::default() });
+        let servers =
+            IceServers::new(&served, &Names { ice_host: Some("h"), ..Names::default() }, &Wishes::default());
         assert_eq!((servers.stun.len(), servers.uris(None).count()), (0, 0));
     }
 }

@@ -67,6 +67,7 @@ pub mod listen;
 pub mod log;
 pub mod number;
 pub mod peers;
+pub mod public_ports;
 pub mod reading;
 pub mod relay;
 pub mod rooms;

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::config::Config;
+use crate::ice::PublicPorts;
 use crate::network::address::Transport;
 use crate::peers::OwnPorts;
 use crate::secret::Secret;
 use crate::sections::admin::{Admin, AdminAddress};
+use crate::sections::http::Http;
 use crate::sections::listen::{Listen, includes};
 use crate::sections::reading::Unread;
 use crate::sections::tls::Tls;
@@ -132,6 +134,7 @@ impl Config {
             mistakes
                 .add("http.ice_urls", "there is no TURN URL, so no credential could be given out: add one");
         }
+        self.check_ports(mistakes);
         let secrets = ["credentials.secrets", "credentials.secrets_file", "credentials.users"];
         // Without users either, the daemon makes a secret for each run.
         let credentials = &self.credentials;
@@ -141,6 +144,31 @@ impl Config {
         if !self.http.keys.is_empty() && only_users && mistakes.know(&secrets) {
             let reason = "there is no secret to make credentials from: name one in credentials.secrets";
             mistakes.add("http.keys", reason);
+        }
+    }
+
+    /// Checks what ICE URLs are to have beside what follows from the listeners.
+    fn check_ports(&self, mistakes: &mut Mistakes<'_>) {
+        let Http { ice_urls, public_ports, literal_address, .. } = &self.http;
+        let stated = !ice_urls.is_empty() && mistakes.know(&["http.ice_urls"]);
+        for (key, is_used) in [
+            ("http.public_ports", *public_ports != PublicPorts::default()),
+            ("http.literal_address", *literal_address),
+        ] {
+            if stated && is_used {
+                mistakes.add(key, "http.ice_urls says already what all URLs are: remove one of the two");
+            }
+        }
+        let Listen { udp, tcp, tls, .. } = &self.listen;
+        if !public_ports.udp.is_empty() && udp.is_empty() && mistakes.know(&["listen.udp"]) {
+            let reason = "nothing listens over UDP: add an address to listen.udp, or remove udp here";
+            mistakes.add("http.public_ports", reason);
+        }
+        let over_tcp = !public_ports.tcp.is_empty() || !public_ports.tls.is_empty();
+        let known = mistakes.know(&["listen.tcp", "listen.tls"]);
+        if over_tcp && tcp.is_empty() && tls.is_empty() && known {
+            let reason = "nothing listens over TCP: add an address to listen.tcp or listen.tls, or remove tcp and tls here";
+            mistakes.add("http.public_ports", reason);
         }
     }
 

@@ -252,6 +252,25 @@ fn an_address_may_be_the_default_one_and_its_public_side_what_a_name_or_a_server
 }
 
 #[test]
+fn public_ports_are_a_port_or_a_list_for_each_transport() {
+    let config = parse("[http]\npublic_ports = { tcp = [443, 3478], tls = 443 }").unwrap();
+    assert_eq!(config.http.public_ports.to_json(), json!({ "tcp": [443, 3478], "tls": [443] }));
+    let (listen, name) = (["0.0.0.0:3478".parse().unwrap()], "turn.example.org");
+    let config = parse(&format!(
+        "[http]\nice_host = {name:?}\npublic_ports = {{ tcp = 443 }}\nliteral_address = true"
+    ));
+    let relay = [RelayAddress { bind: [10, 0, 0, 5].into(), public: [198, 51, 100, 10].into() }];
+    let served = Served { udp: &listen, tcp: &listen, tls: &[], tls_on_tcp: false, relay: &relay };
+    let servers = config.unwrap().ice_servers(&served);
+    let expected = [
+        "turn:turn.example.org:3478?transport=udp",
+        "turn:turn.example.org:443?transport=tcp",
+        "turn:198.51.100.10:3478?transport=udp",
+    ];
+    assert_eq!(servers.uris(None).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_private_relay_address_is_worth_a_warning_where_clients_may_come_from_the_internet() {
     let ip = |text: &str| text.parse().unwrap();
     let private = [
@@ -618,6 +637,37 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
         ("config.toml:2: http.ice_urls: ", "only with a host name"),
     ),
     ("[http]\nice_urls = [\"stun:example.org\"]", ("config.toml:2: http.ice_urls: ", "there is no TURN URL")),
+    (
+        "[http]\nice_urls = [\"turn:example.org\"]\npublic_ports = { tls = 443 }",
+        ("config.toml:3: http.public_ports: ", "remove one of the two"),
+    ),
+    (
+        "[http]\nice_urls = [\"turn:example.org\"]\nliteral_address = true",
+        ("config.toml:3: http.literal_address: ", "remove one of the two"),
+    ),
+    ("[http]\npublic_ports = 443", ("config.toml:2: http.public_ports: ", "tcp = [443, 3478]")),
+    ("[http]\npublic_ports = { https = 443 }", ("config.toml:2: http.public_ports.https: ", "udp, tcp, tls")),
+    ("[http]\npublic_ports = { tcp = 0 }", ("config.toml:2: http.public_ports.tcp: ", "from 1 to 65535")),
+    (
+        "[http]\npublic_ports = { tcp = \"443\" }",
+        ("config.toml:2: http.public_ports.tcp: ", "from 1 to 65535"),
+    ),
+    (
+        "[http]\npublic_ports = { tcp = [443, 443] }",
+        ("config.toml:2: http.public_ports.tcp: ", "443 is listed twice"),
+    ),
+    (
+        "[http]\npublic_ports = { udp = 53 }",
+        ("config.toml:2: http.public_ports.udp: ", "browsers refuse port 53"),
+    ),
+    (
+        "[listen]\nudp = []\n[http]\npublic_ports = { udp = 443 }",
+        ("config.toml:4: http.public_ports: ", "nothing listens over UDP"),
+    ),
+    (
+        "[listen]\ntcp = []\n[http]\npublic_ports = { tls = 443 }",
+        ("config.toml:4: http.public_ports: ", "nothing listens over TCP"),
+    ),
     ("[http]\nlisten = [\"8080\"]", ("config.toml:2: http.listen: ", "address with a port")),
     ("[http]\nlisten = [\"0.0.0.0:3478\"]", ("config.toml:2: http.listen: ", "is in listen.tcp too")),
     ("[http]\npublic_url = \"a.example\"", ("config.toml:2: http.public_url: ", "https://call.example.org")),

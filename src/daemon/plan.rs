@@ -230,8 +230,7 @@ fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> sign
 }
 
 fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServers) -> http::Plan {
-    let Http { public_url, allowed_origins, keys, proxies, listen: _, ice_host: _, ice_urls: _ } =
-        &config.http;
+    let Http { public_url, allowed_origins, keys, proxies, .. } = &config.http;
     let (plain, machine) = (&found.addresses.http, &found.own.addresses);
     http::Plan {
         origins: Origins::new(public_url.as_ref(), allowed_origins, keys, plain, machine),

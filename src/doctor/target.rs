@@ -125,7 +125,9 @@ pub(super) async fn of_urls(
         ports.extend(
             of_listeners(config, relay).iter().map(|target| (target.transport, target.address.port())),
         );
-        ports.extend(file.is_none().then_some((Transport::Tls, HTTPS)));
+    }
+    if file.is_none() {
+        ports.push((Transport::Tls, HTTPS));
     }
     let mut targets = Vec::new();
     for (transport, port) in ports {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::api_key::{KeyHash, KeyId};
-use crate::ice::{self, IceUrl};
+use crate::ice::{self, IceUrl, PublicPorts};
 use crate::origin::host::HostName;
 use crate::origin::{Origin, OriginPattern};
 use crate::sections::credentials::{DAY, Lifetime};
@@ -26,6 +26,10 @@ section! {
         pub ice_host: Option<HostName> = None,
         /// The ICE URLs, if those of the listeners are not what clients need.
         pub ice_urls: Vec<IceUrl> = Vec::new(),
+        /// The ports in ICE URLs, if they are others than those of the listeners.
+        pub public_ports: PublicPorts = PublicPorts::default(),
+        /// Whether one more ICE URL has the address in place of the name.
+        pub literal_address: bool = false,
         /// Other sites whose pages may open rooms and fetch credentials.
         pub allowed_origins: Vec<OriginPattern> = Vec::new(),
         /// The reverse proxies whose X-Forwarded-For is believed.

@@ -1,10 +1,14 @@
 //! Whoever has a key is given what a WebRTC client needs, in the form it wants, and it works.
 
 use hairpin::clock::{Clock, Expiry, Unix};
+use hairpin::ice::PublicPorts;
+use hairpin::network::address::RelayAddress;
 use hairpin::origin::Origin;
+use hairpin::origin::host::HostName;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
+use hairpin::sections::value::Auto;
 use serde_json::{Value, json};
 
 use crate::backend::{KEY, PAGES_KEY, SECRET, credential, post, start, start_changed};
@@ -354,5 +358,27 @@ fn where_rooms_need_a_token_so_does_the_check() {
         .issue(None, Expiry::at(Unix::from_secs(u64::MAX / 2)))
         .unwrap();
     assert_eq!([check(""), check("r1.1.a.b"), check(&token)], [401, 401, 201]);
+    daemon.stop();
+}
+
+#[test]
+fn ports_of_a_port_map_and_a_literal_address_are_given_out_if_the_operator_says_so() {
+    let daemon = start_changed("18990-18999", |config| {
+        config.http.ice_host = Some(HostName::parse("turn.example.org").unwrap());
+        config.http.public_ports = PublicPorts { udp: vec![3478], tcp: vec![443, 80], tls: Vec::new() };
+        config.http.literal_address = true;
+        config.listen.udp = vec!["0.0.0.0:0".parse().unwrap()];
+        let (bind, public) = ([127, 0, 0, 1].into(), [198, 51, 100, 10].into());
+        config.relay.addresses = Auto(Some(vec![RelayAddress { bind, public }.into()]));
+    });
+    let answer = post(&daemon, "/api/v1/ice-servers", "").json();
+    assert_eq!(answer["iceServers"][0]["urls"], json!(["stun:turn.example.org:3478"]));
+    let expected = json!([
+        "turn:turn.example.org:3478?transport=udp",
+        "turn:turn.example.org:443?transport=tcp",
+        "turn:turn.example.org:80?transport=tcp",
+        "turn:198.51.100.10:3478?transport=udp",
+    ]);
+    assert_eq!(answer["iceServers"][1]["urls"], expected);
     daemon.stop();
 }

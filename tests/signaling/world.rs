@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hairpin::clock::{Expiry, Moment, Now, Unix};
 use hairpin::credentials::{CheckExpiry, Credentials};
-use hairpin::ice::{IceServers, Names, Served};
+use hairpin::ice::{IceServers, Names, Served, Wishes};
 use hairpin::journal::Journal;
 use hairpin::observed::room::Room;
 use hairpin::room_token::Create;
@@ -258,7 +258,7 @@ pub fn plan() -> Plan {
         sessions: 1000,
         tokens: RoomTokens::new(&secrets),
         ice: IceSource {
-            servers: IceServers::new(&served, &Names::default()),
+            servers: IceServers::new(&served, &Names::default(), &Wishes::default()),
             credentials: Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate),
             ttl: Duration::from_secs(3600),
         },
