@@ -11,6 +11,7 @@ import pytest
 import booted
 import servers
 from booted import UNIT
+from flow import CHANNEL, Flow
 
 pytestmark = pytest.mark.hairpin_only
 
@@ -51,11 +52,17 @@ def files(machine):
 
 
 def relays(machine):
-    """Whether a client with a credential of the machine's secret gets an allocation that relays a packet to itself."""
-    secret = (machine.root / SECRET).read_text().strip()
-    with machine.client(*servers.credential(secret=secret)) as client:
-        client.allocate()
-        return True
+    """Whether a call's worth of packets comes through the relays of two clients, whose credentials the machine's secret signs."""
+    login = servers.credential(secret=(machine.root / SECRET).read_text().strip())
+    with machine.client(*login) as alice, machine.client(*login) as bob:
+        alice.allocate()
+        bob.allocate()
+        bob.permit(alice.relayed)
+        alice.bind(CHANNEL, bob.relayed)
+        with Flow(alice, bob) as flow:
+            for _ in range(10):
+                flow.goes_on()
+        return not flow.lost()
 
 
 def test_it_is_installed_upgraded_and_purged(machine, packages):

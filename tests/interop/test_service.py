@@ -179,8 +179,8 @@ def test_systemd_finds_nothing_wrong_with_the_unit(unit):
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_the_unit_is_confined_to_an_exposure_of_1_5_or_less(unit):
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit]
+def test_the_unit_is_confined_to_an_exposure_of_1_6_or_less(unit):
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager", unit]
 
     done = subprocess.run(command, capture_output=True, text=True)
 
