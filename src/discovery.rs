@@ -8,10 +8,10 @@ pub mod choice;
 mod lookup;
 mod query;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -33,7 +33,8 @@ pub struct Finder {
     defaults: Vec<IpAddr>,
     /// The last public addresses that others told.
     answers: Answers,
-    unanswered: Notice,
+    /// What is logged of those that do not tell one.
+    unanswered: HashMap<(Public, IpAddr), Notice>,
     rng: StdRng,
     clock: Clock,
 }
@@ -75,7 +76,7 @@ impl Finder {
             lookups: Lookups::default(),
             defaults: Vec::new(),
             answers: Answers::default(),
-            unanswered: Notice::new(),
+            unanswered: HashMap::new(),
             rng: StdRng::from_seed(seed),
             clock,
         }
@@ -88,21 +89,27 @@ impl Finder {
         let mut missing = Vec::new();
         let mut candidates = choice::candidates(wanted, &self.defaults);
         candidates.retain(|candidate| match UdpSocket::bind((candidate.bind, 0)) {
-            Err(error) if candidate.named => {
+            Err(error) if candidate.named && error.kind() == io::ErrorKind::AddrNotAvailable => {
                 missing.push((candidate.bind, error));
                 false
             }
-            // A default address is one of this machine.
+            // Default addresses are on an interface. Another error, such as too many open files, passes.
             Ok(_) | Err(_) => true,
         });
-        self.answers.keep(wanted);
         for (candidate, answer) in self.ask(&candidates) {
             match answer {
-                Ok(ip) => self.answers.learn(candidate.public, candidate.bind, ip),
+                Ok(ip) if candidate.accepts(ip) => self.answers.learn(candidate.public, candidate.bind, ip),
+                Ok(ip) => self.complain(candidate, &format!("it tells {ip}, which others cannot reach")),
                 Err(reason) => self.complain(candidate, &reason),
             }
         }
         Found { addresses: choice::choose(&candidates, &self.answers), missing }
+    }
+
+    /// Forgets the answers to what is not wanted any more.
+    pub fn forget_all_but(&mut self, wanted: &[WantedAddress]) {
+        self.answers.keep(wanted);
+        self.unanswered.retain(|(public, _), _| wanted.iter().any(|item| item.public == *public));
     }
 
     /// Asks for the public addresses of all candidates at once.
@@ -110,30 +117,35 @@ impl Finder {
         let names: BTreeSet<&str> =
             candidates.iter().filter_map(|candidate| host(candidate.public)).collect();
         let found = self.lookups.look_up(&names, PATIENCE, self.clock);
-        let (clock, rng) = (self.clock, &mut self.rng);
+        let (clock, answers, rng) = (self.clock, &self.answers, &mut self.rng);
         thread::scope(|scope| {
             let begin = |candidate: &'c Candidate<'w>| {
-                let ip = of_family(found.get(host(candidate.public)?)?, Family::of(candidate.bind));
-                let transaction = rng.random();
-                let ask = move || match candidate.public {
-                    Public::Stun(StunServer { port, .. }) => {
-                        query::ask(candidate.bind, SocketAddr::new(ip?, *port), transaction, clock)
+                let last = answers.get(candidate.public, candidate.bind);
+                let ip = of_family(found.get(host(candidate.public)?)?, Family::of(candidate.bind), last);
+                let asked = match (candidate.public, ip) {
+                    (Public::Stun(StunServer { port, .. }), Ok(ip)) => {
+                        let (server, transaction) = (SocketAddr::new(ip, *port), rng.random());
+                        let ask = move || query::ask(candidate.bind, server, transaction, clock);
+                        thread::Builder::new()
+                            .spawn_scoped(scope, ask)
+                            .map_err(|error| Err(error.to_string()))
                     }
-                    Public::Name(_) | Public::Bound | Public::Address(_) => ip,
+                    (_, ip) => Err(ip),
                 };
-                Some((candidate, thread::Builder::new().spawn_scoped(scope, ask).ok()?))
+                Some((candidate, asked))
             };
             // All are asked before the first answer is waited for.
             let asked: Vec<_> = candidates.iter().filter_map(begin).collect();
-            asked
-                .into_iter()
-                .filter_map(|(candidate, answer)| Some((candidate, answer.join().ok()?)))
-                .collect()
+            let answer = |asked: Result<ScopedJoinHandle<'_, Answer>, Answer>| match asked {
+                Ok(asked) => asked.join().unwrap_or_else(|_| Err("it could not be asked".to_owned())),
+                Err(known) => known,
+            };
+            asked.into_iter().map(|(candidate, asked)| (candidate, answer(asked))).collect()
         })
     }
 
     /// Logs that nobody tells a public address, at most once a minute.
-    fn complain(&self, candidate: &Candidate<'_>, reason: &str) {
+    fn complain(&mut self, candidate: &Candidate<'_>, reason: &str) {
         let bind = candidate.bind;
         let source = match candidate.public {
             Public::Stun(server) => format!("the STUN server {server}"),
@@ -146,7 +158,8 @@ impl Finder {
             None if candidate.is_public() => return,
             None => "nothing is relayed from there until it is known".to_owned(),
         };
-        if let Some(times) = self.unanswered.due(1, self.clock.now().moment) {
+        let notice = self.unanswered.entry((candidate.public.clone(), bind)).or_default();
+        if let Some(times) = notice.due(1, self.clock.now().moment) {
             tracing::warn!(
                 times,
                 "relay.addresses: {source} does not tell the public address of {bind} ({reason}): {effect}"
@@ -167,8 +180,10 @@ fn host(public: &Public) -> Option<&str> {
     }
 }
 
-/// The first of a host's addresses of this family.
-fn of_family(ips: &Result<Vec<IpAddr>, String>, family: Family) -> Answer {
-    let first = ips.as_ref().map_err(Clone::clone)?.iter().find(|ip| Family::of(**ip) == family);
-    first.copied().ok_or_else(|| format!("it has no {} address", family.name()))
+/// One of a host's addresses of this family: the last one, if it is still among them, because resolvers change the order.
+fn of_family(ips: &Result<Vec<IpAddr>, String>, family: Family, last: Option<IpAddr>) -> Answer {
+    let same = || ips.iter().flatten().copied().filter(|ip| Family::of(*ip) == family);
+    ips.as_ref().map_err(Clone::clone)?;
+    let found = same().find(|ip| Some(*ip) == last).or_else(|| same().next());
+    found.ok_or_else(|| format!("it has no {} address", family.name()))
 }

@@ -162,6 +162,12 @@ impl Relay {
         shards[next].tell(Command::Adopt(arrival));
     }
 
+    /// Whether there are former relay addresses that no allocation uses any more. The next [`Self::apply`] forgets them.
+    #[must_use]
+    pub fn has_unused_addresses(&self) -> bool {
+        self.0.pool.offered().has_unused()
+    }
+
     /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for clients and peers deny:
     /// allocations keep their relayed addresses, and new ones use those of the plan. The ports stay the same.
     pub fn apply(&self, plan: Plan) {

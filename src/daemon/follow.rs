@@ -24,8 +24,9 @@ pub(super) struct Follower {
 
 /// How often the thread looks.
 const PERIOD: Duration = Duration::from_secs(60);
-/// The same, while there is no address: a machine may start before its network, or before it can look up names.
-const PERIOD_WITHOUT: Duration = Duration::from_secs(5);
+/// The same, while there is no address or no route to the Internet: a machine may start before its network, or before it can
+/// look up names.
+const PERIOD_EARLY: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Starts the thread.
@@ -37,8 +38,8 @@ impl Follower {
         let threads = Threads::default();
         threads.spawn("addresses".to_owned(), move || {
             loop {
-                let is_without = services.addresses.get().relay.is_empty();
-                match stopped.recv_timeout(if is_without { PERIOD_WITHOUT } else { PERIOD }) {
+                let is_soon = services.addresses.get().relay.is_empty() || !interfaces::has_default_route();
+                match stopped.recv_timeout(if is_soon { PERIOD_EARLY } else { PERIOD }) {
                     Err(RecvTimeoutError::Timeout) => services.look_again(),
                     Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
@@ -73,7 +74,7 @@ impl Services {
         let Ok(own) = interfaces::own() else { return };
         let Effective { config, found, listeners } = &*effective;
         let relay = finder.look(config.relay.wanted(), &own.addresses).addresses;
-        if relay == found.addresses.relay {
+        if relay == found.addresses.relay && !self.relay.has_unused_addresses() {
             return;
         }
         say_news(config, &found.addresses.relay, &relay);

@@ -11,13 +11,16 @@ use crate::admin::Report;
 use crate::bounds::denied::DenyList;
 use crate::certificates::Certificates;
 use crate::config::{Config, ConfigError};
+use crate::credentials::Credentials;
 use crate::daemon::listen::{self, Bound, Way};
 use crate::daemon::plan::{self, Found, Plans};
 use crate::daemon::{Addresses, Effective, Listeners, Services, StartError, doors, follow, say, seed};
 use crate::discovery::Finder;
 use crate::files;
 use crate::log;
+use crate::network::address::RelayAddress;
 use crate::network::interfaces;
+use crate::network::own::Own;
 use crate::observed::Lifecycle;
 use crate::relay::datagrams::DatagramSocket;
 use crate::secret::Secret;
@@ -113,6 +116,9 @@ impl Services {
             let place = error.key().map(|key| wanted.source.place(key)).unwrap_or_default();
             NotReloaded::Start(place, error)
         };
+        // It may take seconds, so what else may change meanwhile is read afterwards.
+        let own = interfaces::own().map_err(StartError::Blind).map_err(failed)?;
+        let relay = look(&mut finder, &effective, wanted, &own).map_err(failed)?;
         let is_serving = *self.lifecycle() == Lifecycle::Serving;
         let (config, needs_restart) =
             without_what_needs_a_restart(&effective, &self.relay.retiring(), is_serving, wanted);
@@ -121,8 +127,10 @@ impl Services {
         let certificates = (config.tls != effective.config.tls).then(|| self.load(&config)).transpose();
         let certificates = certificates.map_err(failed)?;
         let moved = move_listeners(&effective.listeners, &config, self.relay.shards()).map_err(failed)?;
-        let found = self.find(&effective, &moved, &config, &mut finder).map_err(failed)?;
+        let found =
+            find(&effective, &moved, &config, (own, relay), self.relay.credentials()).map_err(failed)?;
         let plans = plan::plans(&config, &found);
+        finder.forget_all_but(config.relay.wanted());
 
         if config.log.addresses != effective.config.log.addresses {
             // What was counted is logged as it was counted.
@@ -173,34 +181,42 @@ impl Services {
         let invalid = certificates.invalid(self.clock.now().unix);
         if invalid.is_empty() { Ok(certificates) } else { Err(StartError::Certificates(invalid)) }
     }
+}
 
-    /// What the plans need to know of the machine. What was found out at the start stays so, unless it can change.
-    fn find(
-        &self,
-        effective: &Effective,
-        moved: &Moved,
-        config: &Config,
-        finder: &mut Finder,
-    ) -> Result<Found, StartError> {
-        let former = &effective.found;
-        let needs_secret = former.secret.is_none() && !config.credentials.is_configured();
-        let made = needs_secret.then(seed).transpose()?.map(Secret::from_random);
-        let own = interfaces::own().map_err(StartError::Blind)?;
-        let looked = finder.look(config.relay.wanted(), &own.addresses);
-        let relay = if config.relay.addresses == effective.config.relay.addresses {
-            looked.addresses
-        } else {
-            looked.every_named_one().map_err(|(ip, error)| StartError::Relay(ip, error))?
-        };
-        let Addresses { ports, admin, .. } = &former.addresses;
-        Ok(Found {
-            addresses: moved.listeners.addresses(relay, ports.clone(), admin.clone()),
-            own,
-            resources: former.resources,
-            secret: former.secret.clone().or(made),
-            former: Some(self.relay.credentials()),
-        })
+/// The addresses to relay from by the wanted configuration.
+fn look(
+    finder: &mut Finder,
+    effective: &Effective,
+    wanted: &Config,
+    own: &Own,
+) -> Result<Vec<RelayAddress>, StartError> {
+    let looked = finder.look(wanted.relay.wanted(), &own.addresses);
+    // What was there at the start may go; what is new must be there.
+    if wanted.relay.addresses == effective.config.relay.addresses {
+        return Ok(looked.addresses);
     }
+    looked.every_named_one().map_err(|(ip, error)| StartError::Relay(ip, error))
+}
+
+/// What the plans need to know of the machine. What was found out at the start stays so, unless it can change.
+fn find(
+    effective: &Effective,
+    moved: &Moved,
+    config: &Config,
+    (own, relay): (Own, Vec<RelayAddress>),
+    former: Credentials,
+) -> Result<Found, StartError> {
+    let found = &effective.found;
+    let needs_secret = found.secret.is_none() && !config.credentials.is_configured();
+    let made = needs_secret.then(seed).transpose()?.map(Secret::from_random);
+    let Addresses { ports, admin, .. } = &found.addresses;
+    Ok(Found {
+        addresses: moved.listeners.addresses(relay, ports.clone(), admin.clone()),
+        own,
+        resources: found.resources,
+        secret: found.secret.clone().or(made),
+        former: Some(former),
+    })
 }
 
 /// The wanted configuration, in which the keys that cannot change have their old values; and these keys.

@@ -21,9 +21,9 @@ pub struct Candidate<'a> {
     pub public: &'a Public,
 }
 
-/// The last public addresses that names and STUN servers told.
+/// The last public address that a name or a STUN server told for each address of this machine.
 #[derive(Debug, Default)]
-pub struct Answers(HashMap<(Public, Family), IpAddr>);
+pub struct Answers(HashMap<(Public, IpAddr), IpAddr>);
 
 /// What the operator should know of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub fn choose(candidates: &[Candidate<'_>], answers: &Answers) -> Vec<RelayAddre
     let mut chosen: Vec<RelayAddress> = Vec::new();
     for candidate in candidates {
         let bind = candidate.bind;
-        let told = answers.get(candidate.public, bind);
+        let told = answers.get(candidate.public, bind).filter(|ip| candidate.accepts(*ip));
         let Some(public) = told.or_else(|| candidate.is_public().then_some(bind)) else { continue };
         let address = RelayAddress { bind, public };
         // A NAT with one public address for two of ours could not tell their ports apart.
@@ -90,12 +90,20 @@ impl Candidate<'_> {
     pub fn is_public(&self) -> bool {
         PeerPolicy::is_global(&IpNet::from(self.bind))
     }
+
+    /// Whether others may reach the address at `public`. Debian's `/etc/hosts` leads the machine's own name to 127.0.1.1; and
+    /// what is public itself is not behind a private address.
+    #[must_use]
+    pub fn accepts(&self, public: IpAddr) -> bool {
+        let is_private = !PeerPolicy::is_global(&IpNet::from(public));
+        !(public.is_loopback() && !self.bind.is_loopback() || is_private && self.is_public())
+    }
 }
 
 impl Answers {
     /// Somebody has told the public address of `bind`.
     pub fn learn(&mut self, public: &Public, bind: IpAddr, ip: IpAddr) {
-        self.0.insert((public.clone(), Family::of(bind)), ip);
+        self.0.insert((public.clone(), bind), ip);
     }
 
     /// The public address of `bind`, if it is known.
@@ -104,7 +112,7 @@ impl Answers {
         match public {
             Public::Bound => Some(bind),
             Public::Address(ip) => Some(*ip),
-            Public::Name(_) | Public::Stun(_) => self.0.get(&(public.clone(), Family::of(bind))).copied(),
+            Public::Name(_) | Public::Stun(_) => self.0.get(&(public.clone(), bind)).copied(),
         }
     }
 
@@ -137,15 +145,15 @@ mod tests {
         WantedAddress { bind: bind.map(ip), public }
     }
 
-    /// The addresses to relay from, if a name or a server has told `told`.
+    /// The addresses to relay from, if a name or a server has told `told`: in the order of the addresses of this machine.
     fn chosen(wanted: &[WantedAddress], defaults: &[&str], told: &[&str]) -> Vec<RelayAddress> {
         let defaults: Vec<IpAddr> = defaults.iter().map(|text| ip(text)).collect();
+        let candidates = candidates(wanted, &defaults);
         let mut answers = Answers::default();
-        for text in told {
-            // The family of an answer is that of the address that asks.
-            answers.learn(&asked(), ip(text), ip(text));
+        for (candidate, text) in candidates.iter().filter(|it| *it.public == asked()).zip(told) {
+            answers.learn(&asked(), candidate.bind, ip(text));
         }
-        choose(&candidates(wanted, &defaults), &answers)
+        choose(&candidates, &answers)
     }
 
     const DUAL: [&str; 2] = ["10.0.0.5", "fd00::5"];
@@ -191,7 +199,25 @@ mod tests {
         let wanted = [item(Some("10.0.0.5"), Public::Bound), item(None, asked())];
         assert_eq!(chosen(&wanted, &DUAL, &["203.0.113.5"]), [relay("10.0.0.5", "10.0.0.5")]);
         let wanted = [item(Some("10.0.0.5"), asked()), item(Some("10.0.0.6"), asked())];
-        assert_eq!(chosen(&wanted, &[], &["203.0.113.5"]), [relay("10.0.0.5", "203.0.113.5")]);
+        assert_eq!(chosen(&wanted, &[], &["203.0.113.5"; 2]), [relay("10.0.0.5", "203.0.113.5")]);
+    }
+
+    #[test]
+    fn each_address_has_its_own_answer_of_the_same_server() {
+        let wanted = [item(Some("10.0.0.5"), asked()), item(Some("10.0.0.6"), asked())];
+        let expected = [relay("10.0.0.5", "203.0.113.5"), relay("10.0.0.6", "203.0.113.6")];
+        assert_eq!(chosen(&wanted, &[], &["203.0.113.5", "203.0.113.6"]), expected);
+        assert_eq!(chosen(&wanted, &[], &["203.0.113.5"]), expected[..1]);
+    }
+
+    /// As Debian's `/etc/hosts` has it.
+    #[test]
+    fn an_address_that_others_cannot_reach_is_not_believed() {
+        let wanted = [item(None, asked())];
+        assert_eq!(chosen(&wanted, &["10.0.0.5"], &["127.0.1.1"]), []);
+        let own = relay("93.184.216.34", "93.184.216.34");
+        assert_eq!(chosen(&wanted, &["93.184.216.34"], &["10.0.0.9"]), [own]);
+        assert_eq!(chosen(&wanted, &["127.0.0.1"], &["127.0.0.9"]), [relay("127.0.0.1", "127.0.0.9")]);
     }
 
     #[test]
@@ -204,9 +230,9 @@ mod tests {
         let mut answers = Answers::default();
         answers.learn(&asked(), ip("10.0.0.5"), ip("203.0.113.5"));
         answers.keep(&[item(None, asked())]);
-        assert_eq!(answers.get(&asked(), ip("10.0.0.6")), Some(ip("203.0.113.5")));
+        assert_eq!(answers.get(&asked(), ip("10.0.0.5")), Some(ip("203.0.113.5")));
         answers.keep(&[WantedAddress::AUTO]);
-        assert_eq!(answers.get(&asked(), ip("10.0.0.6")), None);
+        assert_eq!(answers.get(&asked(), ip("10.0.0.5")), None);
     }
 
     #[test]

@@ -40,14 +40,24 @@ fn networks(interface: &Interface) -> Vec<IpNet> {
 /// it is the first usable IPv4 address of `own`, not loopback or link-local, if any.
 #[must_use]
 pub fn default_addresses(own: &[IpAddr], last: &[IpAddr]) -> Vec<IpAddr> {
-    let v4 = source_for(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
-    let v6 = match source_for(IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))) {
+    let v4 = source_for(EXAMPLE_V4.into());
+    let v6 = match source_for(EXAMPLE_V6.into()) {
         // An IPv6 address that is not global has no route to the Internet.
         Some(IpAddr::V6(ip)) if is_global(ip) => Some(lasting(ip, &known_addresses()).into()),
         Some(_) | None => None,
     };
     choose([v4, v6], own, last)
 }
+
+/// Whether there is a route to the Internet. Without one, [`default_addresses`] are a guess.
+#[must_use]
+pub fn has_default_route() -> bool {
+    [IpAddr::V4(EXAMPLE_V4), IpAddr::V6(EXAMPLE_V6)].into_iter().any(|far| source_for(far).is_some())
+}
+
+/// Addresses in the Internet that are nobody's (RFC 5737, RFC 3849).
+const EXAMPLE_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const EXAMPLE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 /// As [`default_addresses`], from the source addresses that the kernel would use.
 fn choose(sources: [Option<IpAddr>; 2], own: &[IpAddr], last: &[IpAddr]) -> Vec<IpAddr> {

@@ -5,7 +5,7 @@
 //! for the longest padding, so [`Batch::encapsulate`] copies no data. Only this file knows where the bytes of a segment
 //! are.
 //!
-//! This is the only file that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages that carry
+//! This is the only file of the relay that calls libc: neither std nor mio has recvmmsg, sendmmsg or the control messages that carry
 //! the local address and the traffic class, and the safe wrappers allocate for each call. `as _` stands where musl's
 //! types of lengths and flags differ from glibc's.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]

@@ -24,7 +24,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::network::address::RelayAddress;
+    use crate::network::address::{RelayAddress, Transport};
     use crate::relay::address::Family;
     use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports as _, ReservationToken};
 
@@ -117,8 +117,8 @@ mod tests {
         let public: SocketAddr = "192.0.2.1:25600".parse().unwrap();
         assert_eq!((relay.addr.0, ports.local(public)), (public, Some(relay.id)));
         assert!(ports.is_relay_ip(public.ip()) && ports.is_live(public));
-        assert_eq!(ports.inside(public), "127.0.0.1:25600".parse().unwrap());
-        assert_eq!(ports.outside("127.0.0.1:25600".parse().unwrap()), public);
+        assert_eq!(ports.inside(Transport::Udp, public), "127.0.0.1:25600".parse().unwrap());
+        assert_eq!(ports.outside(Transport::Udp, "127.0.0.1:25600".parse().unwrap()), public);
         ports.close(relay.id);
         assert_eq!(ports.local(public), None);
         ports.reap();
@@ -152,13 +152,36 @@ mod tests {
         let new = open(&mut ports, Parity::Any).unwrap();
         assert_eq!((new.addr.0.ip(), old.addr.0.ip()), (IpAddr::from([127, 0, 0, 2]), LOOPBACK.public));
         assert!(ports.is_live(old.addr.0) && ports.is_live(new.addr.0));
-        assert_eq!(ports.inside(old.addr.0), SocketAddr::new(LOOPBACK.bind, old.addr.0.port()));
+        assert_eq!(
+            ports.inside(Transport::Udp, old.addr.0),
+            SocketAddr::new(LOOPBACK.bind, old.addr.0.port())
+        );
         // And when nobody has the old address any more, it is none of ours after the next change.
         ports.close(old.id);
         ports.reap();
         move_to(&pool, &mut ports, &[("127.0.0.2", "127.0.0.2")]);
         assert!(!ports.is_relay_ip(LOOPBACK.public) && ports.is_relay_ip(new.addr.0.ip()));
         assert_eq!(pool.taken(), 1);
+    }
+
+    #[test]
+    fn an_address_that_a_shard_may_still_choose_is_not_forgotten() {
+        let pool = pool(25_820..=25_821);
+        let mut ports = ports(&pool);
+        let other = RelayAddress { bind: IpAddr::from([127, 0, 0, 2]), public: IpAddr::from([127, 0, 0, 2]) };
+
+        let offered = pool.offer(&[other]);
+        let late = open(&mut ports, Parity::Any).unwrap();
+        ports.change(offered);
+
+        assert!(ports.is_live(late.addr.0) && ports.is_relay_ip(LOOPBACK.public));
+        // And it is, once the shards know, and nobody uses it any more.
+        assert!(!pool.offered().has_unused());
+        ports.close(late.id);
+        ports.reap();
+        assert!(pool.offered().has_unused());
+        ports.change(pool.offer(&[other]));
+        assert!(!ports.is_relay_ip(LOOPBACK.public));
     }
 
     #[test]
@@ -174,9 +197,15 @@ mod tests {
         assert_ne!(new.addr.0.port(), old.addr.0.port());
         for relay in [old, new] {
             let inside = SocketAddr::new(LOOPBACK.bind, relay.addr.0.port());
-            assert_eq!((ports.inside(relay.addr.0), ports.outside(inside)), (inside, relay.addr.0));
+            assert_eq!(
+                (ports.inside(Transport::Udp, relay.addr.0), ports.outside(Transport::Udp, inside)),
+                (inside, relay.addr.0)
+            );
         }
-        assert_eq!(ports.outside("127.0.0.1:22".parse().unwrap()), "192.0.2.9:22".parse().unwrap());
+        assert_eq!(
+            ports.outside(Transport::Udp, "127.0.0.1:22".parse().unwrap()),
+            "192.0.2.9:22".parse().unwrap()
+        );
         let never = SocketAddr::new(new.addr.0.ip(), old.addr.0.port());
         assert!(!ports.is_live(never), "{never}");
         // And back again.

@@ -65,7 +65,8 @@ fn hang_up(client: &mut Client) {
     assert_eq!(client.ask(request).code(), None);
 }
 
-/// Whether a daemon has a socket for this client alone.
+/// Whether a daemon has a socket for this client alone. The kernel's list may miss one while
+/// others open and close their sockets, so it is asked again.
 fn is_kept(client: &Client) -> bool {
     let to = format!(":{:04X}", client.socket.local_addr().unwrap().port());
     let table = if client.server.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" };
@@ -149,13 +150,14 @@ fn a_client_whose_allocation_is_ended_for_it_belongs_to_the_next_daemon() {
     other.allocate();
     old.signal("TERM");
     old.line("another daemon may take over the listen addresses");
-    assert!(is_kept(&silent) && is_kept(&other));
+    eventually("the old daemon keeps both clients", || is_kept(&silent) && is_kept(&other));
 
     file("silent-old.toml", &(text + "[clients]\ndeny = [\"127.0.9.0/24\"]\n"));
     old.hang_up();
 
-    eventually("the old daemon lets go of the client", || !is_kept(&silent));
-    assert!(is_kept(&other));
+    eventually("the old daemon lets go of the client, and keeps the other", || {
+        !is_kept(&silent) && is_kept(&other)
+    });
 }
 
 #[test]

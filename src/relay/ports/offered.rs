@@ -32,7 +32,8 @@ struct PortSet(Box<[AtomicU64]>);
 const FORMER_MAX: usize = 16;
 
 impl Offered {
-    /// New allocations use these addresses. Others are kept as long as a port of theirs is in use.
+    /// New allocations use these addresses. Others are kept as long as a port of theirs is in use; and those that were current
+    /// until now in any case, because a shard that does not know of the change yet may be about to use them.
     pub(super) fn change(&self, addresses: &[RelayAddress]) -> Self {
         let known = |address| self.all().find(|ports| ports.address == address).cloned();
         let current: Vec<Arc<AddressPorts>> = addresses
@@ -40,8 +41,15 @@ impl Offered {
             .map(|address| known(*address).unwrap_or_else(|| Arc::new(AddressPorts::new(*address))))
             .collect();
         let is_current = |ports: &Arc<AddressPorts>| current.iter().any(|other| Arc::ptr_eq(ports, other));
-        let former = self.all().filter(|ports| !is_current(ports) && ports.is_used()).take(FORMER_MAX);
+        let former = self.former.iter().filter(|ports| ports.is_used());
+        let former = self.current.iter().chain(former).filter(|ports| !is_current(ports)).take(FORMER_MAX);
         Self { former: former.cloned().collect(), current }
+    }
+
+    /// Whether a former address has no port in use any more.
+    #[must_use]
+    pub fn has_unused(&self) -> bool {
+        self.former.iter().any(|ports| !ports.is_used())
     }
 
     /// How many addresses of this family new allocations use.
@@ -79,22 +87,25 @@ impl Offered {
 
     /// Where packets to this machine are sent, to another relay or to a service: behind a 1:1 NAT the public address may not
     /// lead back to us.
-    pub(super) fn inside(&self, public: SocketAddr) -> SocketAddr {
-        self.translate(public, |own| (own.public, own.bind))
+    pub(super) fn inside(&self, transport: Transport, public: SocketAddr) -> SocketAddr {
+        self.translate(transport, public, |own| (own.public, own.bind))
     }
 
     /// The sender of a packet, as peers see it: for one of our own relays, its public address.
-    pub(super) fn outside(&self, bind: SocketAddr) -> SocketAddr {
-        self.translate(bind, |own| (own.bind, own.public))
+    pub(super) fn outside(&self, transport: Transport, bind: SocketAddr) -> SocketAddr {
+        self.translate(transport, bind, |own| (own.bind, own.public))
     }
 
     /// The other side of an address of ours. Two of ours may have one side in common, if the other side has changed. Then it
     /// is the one on which the port is in use.
-    fn translate(&self, from: SocketAddr, sides: impl Fn(&RelayAddress) -> (IpAddr, IpAddr)) -> SocketAddr {
+    fn translate(
+        &self,
+        transport: Transport,
+        from: SocketAddr,
+        sides: impl Fn(&RelayAddress) -> (IpAddr, IpAddr),
+    ) -> SocketAddr {
         let same = || self.all().filter(|ports| sides(&ports.address).0 == from.ip());
-        let uses =
-            |ports: &&Arc<AddressPorts>| ports.udp.contains(from.port()) || ports.tcp.contains(from.port());
-        let found = same().find(uses).or_else(|| same().next());
+        let found = same().find(|ports| ports.of(transport).contains(from.port())).or_else(|| same().next());
         found.map_or(from, |ports| SocketAddr::new(sides(&ports.address).1, from.port()))
     }
 

@@ -90,14 +90,14 @@ impl ShardPorts {
     /// Where packets to this machine are sent, to another relay or to a service: behind a 1:1 NAT the public address
     /// may not lead back to us.
     #[must_use]
-    pub fn inside(&self, address: SocketAddr) -> SocketAddr {
-        self.offered.inside(address)
+    pub fn inside(&self, transport: Transport, address: SocketAddr) -> SocketAddr {
+        self.offered.inside(transport, address)
     }
 
     /// The sender of a packet, as peers see it: for one of our own relays, its public address.
     #[must_use]
-    pub fn outside(&self, address: SocketAddr) -> SocketAddr {
-        self.offered.outside(address)
+    pub fn outside(&self, transport: Transport, address: SocketAddr) -> SocketAddr {
+        self.offered.outside(transport, address)
     }
 
     /// Releases the sockets and ports of closed relays. Call it only when nothing waits to be sent by them: until then,

@@ -7,6 +7,7 @@ use mio::net::TcpStream;
 
 use crate::bounds::admission::Permit;
 use crate::clock::{Moment, Now};
+use crate::network::address::Transport;
 use crate::network::tcp;
 use crate::outcome::Ending;
 use crate::relay::address::{ConnectionId, PeerAddr, RelayId, StreamId};
@@ -24,7 +25,8 @@ impl Shard {
         let from = self.ports.bound(relay);
         let permit = self.admission.admit(None, now.moment).inspect(Permit::settle).ok();
         let begun = from.zip(permit).and_then(|(from, permit)| {
-            let socket = TcpStream::from_std(tcp::connect(from, self.ports.inside(peer.0)).ok()?);
+            let socket =
+                TcpStream::from_std(tcp::connect(from, self.ports.inside(Transport::Tcp, peer.0)).ok()?);
             let arrival = PeerArrival { socket, peer: peer.0, accepted: false, permit };
             self.streams.adopt_peer(arrival, now.moment)
         });

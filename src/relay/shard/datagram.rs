@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::clock::Now;
 use crate::metrics::SocketKind;
+use crate::network::address::Transport;
 use crate::outcome::Ignored;
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, Via};
 use crate::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS, Segment, Slots};
@@ -82,7 +83,12 @@ impl Shard {
 
     /// A packet's sender, as the client of a relay knows it.
     pub(super) fn peer_of(&self, relay: RelayId, from: SocketAddr, now: Now) -> PeerAddr {
-        self.engine.known_as(relay, PeerAddr(self.ports.outside(from)), PeerAddr(from), now.moment)
+        self.engine.known_as(
+            relay,
+            PeerAddr(self.ports.outside(Transport::Udp, from)),
+            PeerAddr(from),
+            now.moment,
+        )
     }
 
     fn path_of(&self, listener: ListenerId, bound: SocketAddr, datagram: Segment) -> ClientPath {
@@ -119,7 +125,7 @@ impl Shard {
             if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
                 return self.peer_sent(other, PeerAddr(from.0), data, now);
             }
-            to = self.ports.inside(to);
+            to = self.ports.inside(Transport::Udp, to);
         }
         let class = self.batch.received(data).class;
         let (via, dont_fragment) = (SocketId::Relay(packet.relay), packet.dont_fragment);
