@@ -1,5 +1,6 @@
 //! Administrators reach the daemon on listeners of their own, and nobody else does.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,6 +11,7 @@ use hairpin::daemon::Daemon;
 use hairpin::sections::admin::AdminAddress;
 use hairpin::sections::value::Auto;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::daemon::{PATIENCE, start_with};
 use crate::support::http::{Answer, Http};
@@ -98,6 +100,10 @@ fn a_command_says_why_it_failed_and_its_exit_code_says_it_to_scripts() {
     let (_, said, code) = hairpin(&["status", "--admin", &address], Some("hairpin_guessed"));
     assert!(said.contains("the admin token is missing or wrong") && code == Some(1), "{said}");
     daemon.stop();
+    // Bound, so that nobody else gets the port, and not listening.
+    let nobody = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    nobody.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = nobody.local_addr().unwrap().as_socket().unwrap().to_string();
     let (_, said, code) = hairpin(&["status", "--admin", &address], Some(TOKEN));
     assert!(said.contains("is the daemon running") && code == Some(71), "{said}");
 }
