@@ -40,7 +40,9 @@ def obey(calls, order):
 
 
 def say(call, **what):
-    print(json.dumps({"call": call, **what}), flush=True)
+    # in one piece: print() writes the end of the line by itself, and GStreamer's threads call this at the same time
+    sys.stdout.write(json.dumps({"call": call, **what}) + "\n")
+    sys.stdout.flush()
 
 
 class Call:
