@@ -25,7 +25,7 @@ use serde_json::Value;
 pub use address::outside_view;
 
 use crate::clock::{Clock, Expiry};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials};
 use crate::discovery::Finder;
@@ -45,8 +45,6 @@ pub struct Plan {
     pub credential: Option<Credential>,
     /// Public STUN servers, which tell the public address: `host:port`. The first one that answers is believed.
     pub stun_servers: Vec<String>,
-    /// What the daemon's admin listener says of it, or why it says nothing.
-    pub status: Result<Value, String>,
     /// Unpredictable bytes, which protect against forged answers of STUN servers.
     pub seed: [u8; 32],
 }
@@ -58,12 +56,17 @@ const TTL: Duration = Duration::from_secs(600);
 /// The user of such a credential.
 const TAG: &str = "doctor";
 
-/// Looks at everything. Nothing that is found is an error.
-pub async fn examine(plan: &Plan) -> Report {
+/// Looks at everything. Nothing that is found is an error, and neither is a configuration that cannot be read. `status` is what
+/// the admin listener of this machine's daemon says of it, or why it says nothing.
+pub async fn examine(
+    plan: &Plan,
+    config: Result<Config, ConfigError>,
+    status: &Result<Value, String>,
+) -> Report {
     let mut report = Report::default();
     let file = plan.file.as_deref();
     let shown = file.map_or("the embedded default".into(), |file| file.display().to_string());
-    let config = match Config::load(file) {
+    let config = match config {
         Ok(config) => config,
         Err(error) => {
             report.fail(
@@ -78,17 +81,23 @@ pub async fn examine(plan: &Plan) -> Report {
     let relay = relay_addresses(&config, plan.seed).await;
     match &plan.server {
         Some(server) => from_outside(plan, &config, server, &relay, &mut report).await,
-        None => on_this_machine(plan, &config, &relay, &mut report).await,
+        None => on_this_machine(plan, &config, status, &relay, &mut report).await,
     }
     report
 }
 
-async fn on_this_machine(plan: &Plan, config: &Config, relay: &[RelayAddress], report: &mut Report) {
+async fn on_this_machine(
+    plan: &Plan,
+    config: &Config,
+    status: &Result<Value, String>,
+    relay: &[RelayAddress],
+    report: &mut Report,
+) {
     for warning in config.warnings(plan.file.as_deref()).into_iter().chain(config.private_relays(relay)) {
         report.warn("configuration", warning, "");
     }
-    let runs = listeners::look(config, &plan.status, report);
-    machine::look_at_files(&plan.status, report);
+    let runs = listeners::look(config, status, report);
+    machine::look_at_files(status, report);
     machine::look_at_clock(report);
     let targets = target::of_listeners(config, relay);
     if runs {
@@ -100,7 +109,7 @@ async fn on_this_machine(plan: &Plan, config: &Config, relay: &[RelayAddress], r
     let names = Names::new(config, relay);
     address::look_up(&names.in_dns, &here, report).await;
     firewall::look(config, relay, report);
-    tls::look_at_files(config, plan.file.as_deref(), &plan.status, report);
+    tls::look_at_files(config, plan.file.as_deref(), status, report);
     if runs {
         let credential = plan.credential.clone().or_else(|| credential(config, report));
         let targets = target::without_proxied(targets, config, report);

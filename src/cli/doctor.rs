@@ -66,29 +66,31 @@ fn look(arguments: &Arguments) -> Result<Report, Failure> {
     }
     let installed = || Some(PathBuf::from(INSTALLED)).filter(|file| Path::is_file(file));
     examine_now(
-        Plan {
+        &Plan {
             file: arguments.config.clone().or_else(installed),
             server: arguments.server.clone(),
             credential: arguments.credential.as_deref().map(credential).transpose()?,
             stun_servers: servers(&arguments.stun),
-            status: Err(String::new()),
             seed: seed()?,
         },
         arguments.admin.clone(),
     )
 }
 
-/// Examines what a plan says, after asking the daemon for its status.
-pub(super) fn examine_now(mut plan: Plan, admin: Option<Address>) -> Result<Report, Failure> {
-    // A configuration that cannot be read is the first thing that the report says.
-    let config = Config::load(plan.file.as_deref()).unwrap_or_default();
-    if plan.server.is_none() {
-        let asked = AdminArguments::of(admin, &config).ask(Method::GET, "/status", None);
-        plan.status = asked.map_err(|failure| failure.message);
-    }
+/// Examines what a plan says, after asking this machine's daemon for its status.
+pub(super) fn examine_now(plan: &Plan, admin: Option<Address>) -> Result<Report, Failure> {
+    let config = Config::load(plan.file.as_deref());
+    let status = match (&plan.server, &config) {
+        (None, Ok(config)) => {
+            let asked = AdminArguments::of(admin, config).ask(Method::GET, "/status", None);
+            asked.map_err(|failure| failure.message)
+        }
+        (Some(_), _) => Err("it is another machine's".to_owned()),
+        (None, Err(_)) => Err("the configuration does not say where it is".to_owned()),
+    };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::system)?;
-    Ok(runtime.block_on(examine(&plan)))
+    Ok(runtime.block_on(examine(plan, config, &status)))
 }
 
 /// The STUN servers to ask; none if an argument is empty.

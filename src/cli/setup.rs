@@ -308,10 +308,9 @@ fn prove(file: &Path, stun_servers: Vec<String>) -> Result<(), Failure> {
         server: None,
         credential: None,
         stun_servers,
-        status: Err(String::new()),
         seed: seed()?,
     };
-    let report = examine_now(plan, None)?;
+    let report = examine_now(&plan, None)?;
     let notable = |level| matches!(level, Level::Warn | Level::Fail);
     let shown =
         Report { findings: report.findings.iter().filter(|one| notable(one.level)).cloned().collect() };

@@ -68,8 +68,9 @@ pub(super) async fn connect(
     stream: TcpStream,
     name: &ServerName<'static>,
 ) -> std::io::Result<(TlsStream<TcpStream>, Vec<CertificateDer<'static>>)> {
-    let seen = Arc::new(Seen { chain: Mutex::default(), provider: ring::default_provider() });
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let seen = Arc::new(Seen { chain: Mutex::default(), provider: Arc::clone(&provider) });
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(std::io::Error::other)?
         .dangerous()
@@ -171,7 +172,7 @@ fn seconds(now: Unix) -> i64 {
 #[derive(Debug)]
 struct Seen {
     chain: Mutex<Vec<CertificateDer<'static>>>,
-    provider: CryptoProvider,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Seen {
