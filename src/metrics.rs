@@ -137,6 +137,8 @@ pub struct Counters {
     pub channels: Counter,
     /// ICMP errors forwarded to clients.
     pub icmp: Counter,
+    /// Runs of datagrams that were sent one by one because the kernel refused to cut them.
+    pub uncut: Counter,
     /// Live TCP and TLS connections.
     pub streams: Counter,
 }
@@ -308,9 +310,11 @@ pub fn relay(shards: &[Arc<Counters>], most_allocations: u64) -> observed::Relay
             .into_iter()
             .map(|kind| (kind.name(), sum(&|shard| shard.overflowed[kind as usize].get())))
             .collect(),
+        uncut: sum(&|shard| shard.uncut.get()),
         icmp: sum(&|shard| shard.icmp.get()),
         ended: ended(shards),
         // The relay knows these; the counters do not.
+        threads_awake: 0,
         secrets: observed::Secrets::default(),
         addresses: BTreeMap::new(),
     }

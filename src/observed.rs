@@ -85,6 +85,10 @@ pub struct Relay {
     pub flows: Vec<Flow>,
     /// Datagrams that the kernel dropped because a receive buffer was full, by kind of socket.
     pub overflowed: BTreeMap<&'static str, u64>,
+    /// Runs of datagrams that were sent one by one because the kernel refused to cut them (`UDP_SEGMENT`).
+    pub uncut: u64,
+    /// Threads that serve clients. The others sleep until there is more traffic.
+    pub threads_awake: u64,
     /// ICMP errors forwarded to clients.
     pub icmp: u64,
     /// Connections that ended, by reason.

@@ -27,6 +27,7 @@ mod shard;
 mod source;
 pub mod streams;
 pub mod wire;
+mod worker;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,6 +55,7 @@ use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
+use crate::relay::worker::Workers;
 use crate::usage::ledger::Ledger;
 
 pub use plan::Plan;
@@ -70,6 +72,7 @@ struct Running {
     quotas: Arc<Quotas>,
     pool: Arc<PortPool>,
     shards: Vec<Handle>,
+    workers: Arc<Workers>,
     /// The thread that watches the addresses of this machine.
     network: Sender<own_addresses::Order>,
     counters: Vec<Arc<Counters>>,
@@ -97,7 +100,7 @@ impl Relay {
         seed: [u8; 32],
     ) -> Result<Self, Denied> {
         let mut seeds = StdRng::from_seed(seed);
-        let Plan { settings, denied, peers, fixed, addresses, ports } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports, offload } = plan;
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
@@ -117,6 +120,7 @@ impl Relay {
             pool: Arc::clone(&pool),
             admission,
             neighbours: Neighbours::default(),
+            offload,
             clock,
         };
         let of = sockets.len() as u32;
@@ -132,8 +136,9 @@ impl Relay {
         }
         parts.neighbours.get_or_init(|| shards.clone());
         let threads = Threads::default();
-        for (index, shard) in made.into_iter().enumerate() {
-            threads.spawn(format!("relay-{index}"), move || shard.run())?;
+        let (workers, made) = Workers::new(made, clock).map_err(|error| Denied("a poll", error))?;
+        for (index, worker) in made.into_iter().enumerate() {
+            threads.spawn(format!("relay-{index}"), move || worker.run())?;
         }
         let (network, inbox) = channel();
         let told = shards.clone();
@@ -146,6 +151,7 @@ impl Relay {
             quotas,
             pool,
             shards,
+            workers,
             network,
             counters,
             given_up: Mutex::default(),
@@ -171,7 +177,7 @@ impl Relay {
     /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for clients and peers deny:
     /// allocations keep their relayed addresses, and new ones use those of the plan. The ports stay the same.
     pub fn apply(&self, plan: Plan) {
-        let Plan { settings, denied, peers, fixed, addresses, ports: _ } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports: _, offload } = plan;
         let (settings, denied) = (Arc::new(settings), Arc::new(denied));
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.0.quotas.apply(Arc::clone(&settings));
@@ -185,6 +191,7 @@ impl Relay {
                 peers: peers.clone(),
                 fixed: fixed.clone(),
                 offered: Arc::clone(&offered),
+                offload,
             }))
         });
     }
@@ -270,7 +277,8 @@ impl Relay {
         let relay = metrics::relay(&self.0.counters, settings.limits.allocations.into());
         let offered = self.0.pool.offered();
         let addresses = Family::ALL.map(|family| (family.name(), offered.count(family))).into();
-        observed::Relay { secrets: observed::Secrets { live, removed }, addresses, ..relay }
+        let (secrets, threads_awake) = (observed::Secrets { live, removed }, self.0.workers.awake() as u64);
+        observed::Relay { secrets, addresses, threads_awake, ..relay }
     }
 
     /// Waits until a thread ends unexpectedly, which is always a bug.
@@ -281,6 +289,7 @@ impl Relay {
     /// Stops every shard, which ends its allocations and connections.
     pub fn stop(&self) {
         self.tell_all(|| Command::Stop);
+        self.0.workers.stop();
         // If the thread has ended, it needs no order.
         let _ = self.0.network.send(own_addresses::Order::Stop);
         self.0.threads.join();

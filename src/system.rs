@@ -47,6 +47,15 @@ pub fn run_in_short_slices() {
     let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
+/// How long the calling thread has been running on a processor (`clock_gettime(2)`).
+#[must_use]
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec, and every Linux has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// Has names of hosts looked up in `/etc/hosts` and DNS only, whatever `/etc/nsswitch.conf` says. A static program does so
 /// first of all: glibc would otherwise load the modules that this file names, such as systemd's, which belong to the
 /// system's own glibc. Where that one has another version, the program crashes.

@@ -9,8 +9,9 @@ use std::time::Duration;
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored, Method, Refusal};
-use hairpin::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS};
+use hairpin::relay::datagrams::{Batch, DatagramSocket, Flushed, Outgoing, SLOTS};
 use hairpin::sections::number::Bounded;
+use hairpin::sections::relay::Offload;
 use hairpin::sections::value::Auto;
 use socket2::{Domain, Socket, Type};
 use support::certificate::Folder;
@@ -61,17 +62,20 @@ fn a_million_spoofed_allocates_cost_less_than_one_mib_in_all() {
         .attr(REALM, b"hairpin.test")
         .attr(NONCE, &[b'x'; 32])
         .attr(MESSAGE_INTEGRITY, &[9; 20]);
-    let mut batch = Batch::new();
+    let mut batch = Batch::new(Offload::Auto);
     let mut flood = |from: u64, to: u64| {
         for first in (from..to).step_by(SLOTS) {
             for n in first..first + SLOTS as u64 {
                 let request = if n % 2 == 0 { &bare } else { &forged };
-                let message = batch.compose(&request.0).unwrap();
+                let message = batch.compose(&request.0);
                 // A new address of 127.0.0.0/8 for every packet.
                 let local = Some(IpAddr::V4(Ipv4Addr::from(0x7F00_0002 + n as u32 * 13 % 0x00FF_0000)));
-                batch.send(message, Outgoing { via: (), to: server, local, class: 0, dont_fragment: false });
+                batch.send(
+                    message.into(),
+                    Outgoing { via: (), to: server, local, class: 0, dont_fragment: false },
+                );
             }
-            assert_eq!(batch.flush(|()| Some(&socket)), 0);
+            assert_eq!(batch.flush(|()| Some(&socket)), Flushed::default());
             while heard(&daemon) < first + SLOTS as u64 {
                 std::thread::yield_now();
             }

@@ -139,6 +139,7 @@ fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Pla
         },
         fixed,
         addresses: addresses.relay.clone(),
+        offload: config.relay.udp_offload,
         ports: addresses.ports.clone(),
     }
 }

@@ -115,6 +115,10 @@ fn render_traffic(text: &mut Text, relay: &Relay) {
     .each("reason", counts(&relay.ignored));
     let help = "Datagrams that the kernel dropped because a receive buffer was full.";
     text.counter("hairpin_receive_buffer_drops_total", help).each("socket", counts(&relay.overflowed));
+    let help = "Runs of datagrams that were sent one by one because the kernel refused to cut them.";
+    text.counter("hairpin_segmentation_refused_total", help).value(relay.uncut);
+    text.gauge("hairpin_relay_threads_awake", "Relay threads that serve clients; the others sleep.")
+        .value(relay.threads_awake);
 }
 
 fn labels(flow: &Flow) -> [Label<'static>; 4] {

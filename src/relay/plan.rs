@@ -7,6 +7,7 @@ use crate::bounds::denied::DenyList;
 use crate::network::address::RelayAddress;
 use crate::peers::PeerPolicy;
 use crate::relay::engine::Settings;
+use crate::sections::relay::Offload;
 
 /// Everything that a relay must know before it starts, except its sockets.
 #[derive(Debug)]
@@ -23,4 +24,6 @@ pub struct Plan {
     pub addresses: Vec<RelayAddress>,
     /// The ports that it relays from, on each of these addresses.
     pub ports: RangeInclusive<u16>,
+    /// Whether datagrams cross the network stack together.
+    pub offload: Offload,
 }

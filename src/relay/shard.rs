@@ -1,6 +1,6 @@
-//! One thread of the relay, with its own sockets and its own engine.
+//! A part of the relay, with its own sockets and its own engine, which one thread serves at a time.
 //!
-//! The loop waits for sockets and connections, reads each in a batch, carries out the engine's decisions, and sends the
+//! A round waits for sockets and connections, reads each in a batch, carries out the engine's decisions, and sends the
 //! batch. It uses mio, not tokio: a readiness future for each packet costs a tenth of the packet, and ten thousand
 //! relay sockets would be ten thousand tasks.
 
@@ -14,10 +14,12 @@ mod stream;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use mio::{Events, Poll, Waker};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Waker};
 use tokio::sync::oneshot;
 
 use crate::bounds::admission::Admission;
@@ -37,12 +39,12 @@ use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
 use crate::relay::source::Source;
 use crate::relay::streams::{Arrival, Streams};
-use crate::system::run_in_short_slices;
+use crate::sections::relay::Offload;
 
 pub use direct::Kept;
 pub(super) use listeners::Retirement;
 
-/// One thread of the relay, before it runs.
+/// A part of the relay.
 pub(super) struct Shard {
     poll: Poll,
     clock: Clock,
@@ -58,6 +60,8 @@ pub(super) struct Shard {
     inbox: mpsc::Receiver<Command>,
     /// Whether the inbox may contain a command.
     summoned: bool,
+    /// Whether the last round was told of as many events as it can be.
+    has_more_events: bool,
     /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
     /// The relay sockets that may have something to read.
@@ -66,6 +70,15 @@ pub(super) struct Shard {
     erred: Ready<RelayId>,
     /// The clients that stay while another process takes over the listeners.
     direct: Direct,
+}
+
+/// How a round has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Round {
+    /// The next one may begin.
+    On,
+    /// The shard was ordered to stop.
+    Ended,
 }
 
 /// A command to a shard from outside.
@@ -116,6 +129,8 @@ pub(super) struct Rules {
     pub(super) fixed: Vec<IpAddr>,
     /// The relay addresses.
     pub(super) offered: Arc<Offered>,
+    /// Whether datagrams cross the network stack together.
+    pub(super) offload: Offload,
 }
 
 /// Sends commands to a running shard.
@@ -135,6 +150,8 @@ pub(super) struct Parts {
     pub(super) admission: Arc<Admission>,
     /// All shards, once they have been created.
     pub(super) neighbours: Neighbours,
+    /// Whether datagrams cross the network stack together.
+    pub(super) offload: Offload,
     /// The clock.
     pub(super) clock: Clock,
 }
@@ -178,13 +195,14 @@ impl Shard {
             ports,
             listeners: registered,
             streams,
-            batch: Batch::new(),
+            batch: Batch::new(parts.offload),
             counters,
             admission: Arc::clone(&parts.admission),
             shard,
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
             summoned: false,
+            has_more_events: false,
             starved: (Moment::MAX, BTreeSet::new()),
             readable: Ready::default(),
             erred: Ready::default(),
@@ -193,55 +211,85 @@ impl Shard {
         Ok((shard, Handle { inbox: sender, waker }))
     }
 
-    /// Serves until it receives the command to stop.
+    /// Waits for events, at most so long, and handles them. `events` may report that there are more: then
+    /// [`Self::timeout`] is zero.
     ///
     /// # Errors
     /// If the kernel refuses to poll, which is always a bug in this program.
-    pub(super) fn run(mut self) -> io::Result<()> {
-        run_in_short_slices();
-        let mut events = Events::with_capacity(1024);
-        loop {
-            match self.poll.poll(&mut events, self.timeout()) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-            let now = self.clock.now();
-            for event in &events {
-                match Source::from(event.token()) {
-                    Source::Waker => self.summoned = true,
-                    Source::Listener(listener) => self.listeners.readable.push(listener),
-                    Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
-                    Source::Stream(stream) => self.streams.on_event(stream, event),
-                    Source::Direct(direct) => self.direct.on_event(direct),
-                }
-            }
-            if self.summoned && self.obey(now) {
-                return Ok(());
-            }
-            self.retry_accepting(now);
-            self.keep_some_clients(now.moment);
-            self.read_listeners(now);
-            self.read_direct(now);
-            self.read_streams(now);
-            self.read_errors(now);
-            self.read_relays(now);
-            self.flush();
-            self.flush_streams(now);
-            self.engine.expire(now.moment, &mut self.ports);
-            self.end_impatient_streams(now);
-            self.end_orphans(now);
-            self.release_listeners(now);
-            self.ports.reap();
-            self.look_for_ended(now.moment);
-            self.direct.reap();
+    pub(super) fn round(&mut self, events: &mut Events, wait: Option<Duration>) -> io::Result<Round> {
+        match self.poll.poll(events, wait) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
         }
+        let now = self.clock.now();
+        let mut count = 0;
+        for event in &*events {
+            count += 1;
+            match Source::from(event.token()) {
+                Source::Waker => self.summoned = true,
+                // The thread looks for its orders after each round.
+                Source::Bell => {}
+                Source::Listener(listener) => self.listeners.readable.push(listener),
+                Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
+                Source::Stream(stream) => self.streams.on_event(stream, event),
+                Source::Direct(direct) => self.direct.on_event(direct),
+            }
+        }
+        self.has_more_events = count == events.capacity();
+        if self.summoned && self.obey(now) {
+            return Ok(Round::Ended);
+        }
+        self.retry_accepting(now);
+        self.keep_some_clients(now.moment);
+        self.read_listeners(now);
+        self.read_direct(now);
+        self.read_streams(now);
+        self.read_errors(now);
+        self.read_relays(now);
+        self.flush();
+        self.flush_streams(now);
+        self.engine.expire(now.moment, &mut self.ports);
+        self.end_impatient_streams(now);
+        self.end_orphans(now);
+        self.release_listeners(now);
+        self.ports.reap();
+        self.look_for_ended(now.moment);
+        self.direct.reap();
+        Ok(Round::On)
+    }
+
+    /// Its number.
+    pub(super) fn index(&self) -> usize {
+        self.shard.index as usize
+    }
+
+    /// What is readable while the shard has events.
+    pub(super) fn poll_fd(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+
+    /// From now on [`Self::round`] also returns when this rings.
+    ///
+    /// # Errors
+    /// If the kernel refuses, which is always a bug in this program.
+    pub(super) fn hear(&self, bell: &impl AsRawFd) -> io::Result<()> {
+        let bell = bell.as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&bell), Source::Bell.into(), Interest::READABLE)
+    }
+
+    /// Ends what [`Self::hear`] began.
+    ///
+    /// # Errors
+    /// If the kernel refuses, which is always a bug in this program.
+    pub(super) fn forget(&self, bell: &impl AsRawFd) -> io::Result<()> {
+        self.poll.registry().deregister(&mut SourceFd(&bell.as_raw_fd()))
     }
 
     /// How long to wait for events: not at all while a socket has more to read, or a command waits.
-    fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self, now: Moment) -> Option<Duration> {
         let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        let more = self.streams.is_busy() || self.direct.is_busy();
+        let more = self.has_more_events || self.streams.is_busy() || self.direct.is_busy();
         if self.summoned || listening || relaying || more {
             return Some(Duration::ZERO);
         }
@@ -253,7 +301,7 @@ impl Shard {
             Some(rare),
         ];
         let deadline = deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)?;
-        Some(deadline.since(self.clock.now().moment))
+        Some(deadline.since(now))
     }
 
     /// Carries out the commands from outside; returns whether one was to stop. After one question of an administrator,
@@ -279,7 +327,8 @@ impl Shard {
                     return false;
                 }
                 Command::Apply(rules) => {
-                    let Rules { settings, denied, peers, fixed, offered } = *rules;
+                    let Rules { settings, denied, peers, fixed, offered, offload } = *rules;
+                    self.batch.change(offload);
                     self.ports.change(offered);
                     let connections = self.engine.apply(settings, peers, &fixed, &self.ports);
                     self.end_denied(connections, now);
@@ -395,6 +444,7 @@ mod tests {
             shared,
             pool: Arc::new(pool),
             admission: Arc::new(Admission::new(Bounds { most: 10, per_network: 10, per_address: 10 })),
+            offload: Offload::default(),
             neighbours: Neighbours::default(),
             clock: Clock::start(),
         };
@@ -440,11 +490,11 @@ mod tests {
             assert!(answered.try_recv().is_err(), "{round}");
             assert!(!shard.obey(shard.clock.now()));
             assert_eq!(answered.try_recv().unwrap(), Piece::default());
-            assert_eq!(shard.timeout(), Some(Duration::ZERO), "more may wait");
+            assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO), "more may wait");
         }
         assert!(pong.try_recv().is_err());
         assert!(!shard.obey(shard.clock.now()));
-        assert_eq!((pong.try_recv(), shard.timeout()), (Ok(()), None));
+        assert_eq!((pong.try_recv(), shard.timeout(Moment::default())), (Ok(()), None));
     }
 
     #[test]
@@ -458,7 +508,7 @@ mod tests {
             shard.on_relay_event(*relay, false);
         }
         shard.read_relays(shard.clock.now());
-        assert_eq!(shard.timeout(), Some(Duration::ZERO));
+        assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO));
         let waiting = std::iter::from_fn(|| shard.readable.pop()).count();
         assert!(waiting > flooded.len() - RELAYS_A_ROUND);
     }

@@ -9,6 +9,8 @@ use crate::relay::address::{DirectId, ListenerId, RelayId, StreamId};
 pub(super) enum Source {
     /// A command from outside.
     Waker,
+    /// An order to the thread that serves the shard.
+    Bell,
     /// A UDP socket that clients talk to.
     Listener(ListenerId),
     /// A relay socket.
@@ -27,6 +29,7 @@ impl From<Source> for Token {
     fn from(source: Source) -> Self {
         let (kind, index) = match source {
             Source::Waker => (0, 0),
+            Source::Bell => (5, 0),
             Source::Listener(id) => (1, usize::from(id.0)),
             Source::Relay(id) => (2, id.0 as usize),
             Source::Stream(id) => (3, id.0 as usize),
@@ -44,6 +47,7 @@ impl From<Token> for Source {
             1 => Self::Listener(ListenerId(index as u16)),
             2 => Self::Relay(RelayId(index as u32)),
             3 => Self::Stream(StreamId(index as u32)),
+            5 => Self::Bell,
             _ => Self::Direct(DirectId(index as u32)),
         }
     }
@@ -59,6 +63,7 @@ mod tests {
         let mut tokens = std::collections::HashSet::new();
         for source in [
             Source::Waker,
+            Source::Bell,
             Source::Listener(ListenerId(0)),
             Source::Listener(ListenerId(u16::MAX)),
             Source::Relay(RelayId(0)),

@@ -19,6 +19,8 @@ section! {
         pub ports: RangeInclusive<u16> = 49_152..=65_535,
         /// The threads.
         pub threads: Auto<Bounded<1, 1024>> = Auto(None),
+        /// Whether datagrams cross the network stack together.
+        pub udp_offload: Offload = Offload::Auto,
         /// Whether clients may bind the channels of RFC 5766.
         pub rfc5766_channels: bool = false,
         /// Whether clients may reach peers over TCP (RFC 6062).
@@ -35,6 +37,40 @@ impl Relay {
     #[must_use]
     pub fn wanted(&self) -> &[WantedAddress] {
         self.addresses.0.as_deref().unwrap_or(&[WantedAddress::AUTO])
+    }
+}
+
+/// Whether datagrams cross the network stack together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Offload {
+    /// Where it is worth it, and the kernel and the network device can.
+    #[default]
+    Auto,
+    /// On every socket, whatever its traffic is like.
+    On,
+    /// Never.
+    Off,
+}
+
+impl Text for Offload {
+    const EXAMPLE: &'static str = "\"auto\", \"on\" or \"off\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(format!("{text:?} is none of the choices: write {}", Self::EXAMPLE)),
+        }
+    }
+
+    fn write(&self) -> String {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+        .to_owned()
     }
 }
 

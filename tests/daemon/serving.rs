@@ -9,6 +9,7 @@ use hairpin::network::address::RelayAddress;
 use hairpin::observed::Relay;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
+use hairpin::sections::relay::Offload;
 use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client, config, peer, receive, start, start_on};
@@ -164,14 +165,14 @@ fn the_traffic_class_is_copied_both_ways() {
 
     client.send(&channel_data(CHANNEL, b"expedited, ECT(1)"));
 
-    let mut batch = Batch::<()>::new();
-    let slot = loop {
+    let mut batch = Batch::<()>::new(Offload::Auto);
+    let datagram = loop {
         match batch.receive(&peer, 1) {
-            Ok(mut slots) => break slots.next().unwrap(),
+            Ok(mut arrivals) => break arrivals.next(&batch).unwrap(),
             Err(_) => std::thread::yield_now(),
         }
     };
-    let received = batch.received(batch.datagram(slot));
+    let received = batch.received(datagram);
     assert_eq!((received.class, received.from), (0xB9, relayed));
     daemon.stop();
 }

@@ -31,6 +31,8 @@ fn relay() -> Relay {
         relayed: [("up", relayed), ("down", relayed)].into(),
         flows: vec![flow("up", "udp", "udp", "ipv4"), flow("down", "tls", "tcp", "ipv6")],
         overflowed: [("listener", 7), ("relay", 0)].into(),
+        uncut: 3,
+        threads_awake: 2,
         icmp: 1,
         ended: [("closed", 2), ("silent", 1)].into(),
         secrets: Secrets { live: vec![2, 0], removed: 1 },

@@ -1,5 +1,6 @@
 //! Serves the UDP sockets: reads them, carries out the engine's decision about each datagram, and sends the batch.
 
+use std::io;
 use std::net::SocketAddr;
 
 use crate::clock::Now;
@@ -7,15 +8,16 @@ use crate::metrics::SocketKind;
 use crate::network::address::Transport;
 use crate::outcome::Ignored;
 use crate::relay::address::{ClientPath, ListenerId, PeerAddr, RelayId, Via};
-use crate::relay::datagrams::{Batch, DatagramSocket, Outgoing, SLOTS, Segment, Slots};
+use crate::relay::datagrams::{Arrivals, Batch, DatagramSocket, Flushed, Message, Outgoing, SLOTS, Segment};
 use crate::relay::engine::{Action, Encapsulation, ToPeer};
 use crate::relay::shard::{Shard, SocketId};
 use crate::relay::wire;
 
-/// Relay sockets that are read between two reads of the listeners, and datagrams that each may deliver in that time. So
-/// peers that flood cannot starve clients.
+/// Relay sockets that are read between two reads of the listeners, slots that each may fill in that time, and datagrams
+/// after which no further socket is read. So peers that flood cannot starve clients.
 pub(super) const RELAYS_A_ROUND: usize = 16;
 pub(super) const RELAY_TURN: usize = 16;
+const DATAGRAMS_A_ROUND: usize = RELAYS_A_ROUND * RELAY_TURN;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
 
@@ -25,16 +27,15 @@ impl Shard {
             let Some(id) = self.listeners.readable.pop() else { return };
             self.flush();
             let Some(listener) = self.listeners.get(id) else { continue };
-            let slots = receive(&mut self.batch, &listener.socket, SLOTS);
-            if slots.overflowed() > 0 {
-                self.counters.overflowed(SocketKind::Listener, slots.overflowed());
+            let mut arrivals = receive(&mut self.batch, &listener.socket, SLOTS);
+            if arrivals.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Listener, arrivals.overflowed());
             }
             let (bound, is_given_up) = (listener.address, listener.is_given_up());
-            if slots.is_full() {
+            if arrivals.is_full() {
                 self.listeners.readable.push(id);
             }
-            for slot in slots {
-                let datagram = self.batch.datagram(slot);
+            while let Some(datagram) = arrivals.next(&self.batch) {
                 let path = self.path_of(id, bound, datagram);
                 if is_given_up && self.engine.allocations().by_path(&path).is_none() {
                     continue;
@@ -45,7 +46,11 @@ impl Shard {
     }
 
     pub(super) fn read_relays(&mut self, now: Now) {
+        let mut datagrams = 0;
         for _ in 0..RELAYS_A_ROUND {
+            if datagrams >= DATAGRAMS_A_ROUND {
+                return;
+            }
             let Some(relay) = self.readable.pop() else { return };
             if self.accept_peers(relay, now) {
                 continue;
@@ -54,15 +59,15 @@ impl Shard {
                 self.flush();
             }
             let Some(socket) = self.ports.socket(relay) else { continue };
-            let slots = receive(&mut self.batch, socket, RELAY_TURN);
-            if slots.overflowed() > 0 {
-                self.counters.overflowed(SocketKind::Relay, slots.overflowed());
+            let mut arrivals = receive(&mut self.batch, socket, RELAY_TURN);
+            if arrivals.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Relay, arrivals.overflowed());
             }
-            if slots.is_full() {
+            if arrivals.is_full() {
                 self.readable.push(relay);
             }
-            for slot in slots {
-                let datagram = self.batch.datagram(slot);
+            while let Some(datagram) = arrivals.next(&self.batch) {
+                datagrams += 1;
                 let peer = self.peer_of(relay, self.batch.received(datagram).from, now);
                 self.peer_sent(relay, peer, datagram, now);
             }
@@ -72,7 +77,7 @@ impl Shard {
     pub(super) fn read_errors(&mut self, now: Now) {
         for _ in 0..RELAYS_A_ROUND {
             let Some(relay) = self.erred.pop() else { return };
-            if self.batch.free() < ERRORS_TURN {
+            if self.batch.is_heavy() {
                 self.flush();
             }
             if self.report_errors(relay, now) == ERRORS_TURN {
@@ -106,8 +111,8 @@ impl Shard {
                 self.streams.answer(id, reply, allocated);
             }
             (Action::Reply(reply), Via::Socket(_)) => {
-                let reply = self.batch.replace(datagram, reply);
-                self.send_to_client(path, 0, reply);
+                let reply = self.batch.compose(reply);
+                self.send_to_client(path, 0, reply.into());
             }
             (Action::ToPeer(packet), _) => self.send_to_peer(datagram, packet, now),
             (Action::Connect(connection, relay, peer), _) => self.connect(*connection, *relay, *peer, now),
@@ -129,7 +134,7 @@ impl Shard {
         }
         let class = self.batch.received(data).class;
         let (via, dont_fragment) = (SocketId::Relay(packet.relay), packet.dont_fragment);
-        self.batch.send(data, Outgoing { via, to, local: None, class, dont_fragment });
+        self.batch.send(data.into(), Outgoing { via, to, local: None, class, dont_fragment });
     }
 
     /// Carries out the engine's decision about a peer's `data`.
@@ -139,22 +144,22 @@ impl Shard {
         let message = match way.encapsulation {
             Encapsulation::Channel(number) => {
                 let padding = if way.path.is_stream() { wire::padding(length) } else { 0 };
-                self.batch.encapsulate(data, &wire::channel_data_header(number, length), padding)
+                Message::new(&wire::channel_data_header(number, length), data, padding)
             }
             Encapsulation::Indication(transaction) => {
                 let Some(header) = wire::data_indication_header(peer, length, transaction) else {
                     return self.counters.ignored(Ignored::SendFailed);
                 };
-                self.batch.encapsulate(data, header.as_bytes(), wire::padding(length))
+                Message::new(header.as_bytes(), data, wire::padding(length))
             }
         };
         self.send_to_client(way.path, self.batch.received(data).class, message);
     }
 
-    fn send_to_client(&mut self, path: ClientPath, class: u8, message: Segment) {
+    fn send_to_client(&mut self, path: ClientPath, class: u8, message: Message) {
         let listener = match path.via {
             Via::Socket(listener) => listener,
-            Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.bytes(message)),
+            Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.parts(&message)),
         };
         let Some((via, local)) = self.way_to(&path, listener) else {
             return self.counters.ignored(Ignored::SendFailed);
@@ -170,10 +175,9 @@ impl Shard {
             };
             let peer = self.peer_of(relay, peer, now);
             let report = icmp.and_then(|icmp| self.engine.on_icmp(relay, peer, icmp, now.moment));
-            if let Some((path, message)) = report
-                && let Some(message) = self.batch.compose(&message)
-            {
-                self.send_to_client(path, 0, message);
+            if let Some((path, message)) = report {
+                let message = self.batch.compose(&message);
+                self.send_to_client(path, 0, message.into());
             }
         }
         ERRORS_TURN
@@ -181,7 +185,7 @@ impl Shard {
 
     pub(super) fn flush(&mut self) {
         let (listeners, ports, direct) = (&self.listeners, &self.ports, &self.direct);
-        let failed = self.batch.flush(|socket| match socket {
+        let Flushed { failed, uncut, news } = self.batch.flush(|socket| match socket {
             SocketId::Listener(listener) => listeners.get(listener).map(|listener| &listener.socket),
             SocketId::Relay(relay) => ports.socket(relay),
             SocketId::Direct(id) => direct.socket(id),
@@ -189,11 +193,18 @@ impl Shard {
         for _ in 0..failed {
             self.counters.ignored(Ignored::SendFailed);
         }
+        if uncut > 0 {
+            self.counters.uncut.add(uncut as u64);
+        }
+        if let Some((length, error)) = news {
+            tracing::info!(error = %io::Error::from_raw_os_error(error), length, "the kernel cannot cut a long datagram into \
+                datagrams of this length on their way out: those are sent one by one from now on");
+        }
     }
 }
 
 /// Receives what is available, up to `most`. An error belongs to an earlier packet and is reported instead of a
 /// datagram, so one more try follows. After a second error, the next event continues.
-pub(super) fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Slots {
+pub(super) fn receive(batch: &mut Batch<SocketId>, socket: &DatagramSocket, most: usize) -> Arrivals {
     batch.receive(socket, most).or_else(|_| batch.receive(socket, most)).unwrap_or_default()
 }

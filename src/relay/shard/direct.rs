@@ -50,7 +50,7 @@ pub struct Kept {
 
 /// Sockets that are made in one round. Each costs some ten microseconds, and packets wait for it.
 const MADE_A_ROUND: usize = 32;
-/// Sockets that are read between two reads of the listeners, and datagrams that each may deliver in that time.
+/// Sockets that are read between two reads of the listeners, and slots that each may fill in that time.
 const READ_A_ROUND: usize = 16;
 const TURN: usize = 16;
 /// How often sockets are looked for whose allocations have ended. Until such a socket is closed, what its client sends does
@@ -164,15 +164,14 @@ impl Shard {
             }
             let Some((path, socket)) = self.direct.sockets.get(id.0 as usize) else { continue };
             let path = *path;
-            let slots = receive(&mut self.batch, socket, TURN);
-            if slots.is_full() {
+            let mut arrivals = receive(&mut self.batch, socket, TURN);
+            if arrivals.is_full() {
                 self.direct.readable.push(id);
             }
-            if slots.overflowed() > 0 {
-                self.counters.overflowed(SocketKind::Listener, slots.overflowed());
+            if arrivals.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Listener, arrivals.overflowed());
             }
-            for slot in slots {
-                let datagram = self.batch.datagram(slot);
+            while let Some(datagram) = arrivals.next(&self.batch) {
                 let from = ClientPath { client: self.batch.received(datagram).from, ..path };
                 if from == path || self.engine.allocations().by_path(&from).is_some() {
                     self.client_sent(from, datagram, now);
@@ -210,12 +209,11 @@ impl Shard {
     /// Another shard has received a datagram of a client that may be one of this shard.
     pub(super) fn on_stray(&mut self, client: SocketAddr, server: SocketAddr, datagram: &[u8], now: Now) {
         let Some(path) = self.path_between(client, server) else { return };
-        if self.batch.free() == 0 {
+        if self.batch.is_heavy() {
             self.flush();
         }
-        if let Some(datagram) = self.batch.compose(datagram) {
-            self.client_sent(path, datagram, now);
-        }
+        let datagram = self.batch.compose(datagram);
+        self.client_sent(path, datagram, now);
     }
 
     /// The path of the allocation that a client has here, at the address of a listener. Each shard numbers its listeners in

@@ -23,7 +23,7 @@ impl Shard {
     /// Processes what connections have received since the last round.
     pub(super) fn read_streams(&mut self, now: Now) {
         loop {
-            if self.batch.free() == 0 {
+            if self.batch.is_heavy() {
                 self.flush();
             }
             let engine = &self.engine;
@@ -34,7 +34,7 @@ impl Shard {
             match self.streams.next(now.moment, may_carry) {
                 None => return,
                 Some(Heard::Message { id, path, message }) => {
-                    let message = self.batch.compose(message).expect("a slot is free: see above");
+                    let message = self.batch.compose(message);
                     self.on_message(id, path, message, now);
                 }
                 Some(Heard::Bytes { id, count }) => {

@@ -15,18 +15,20 @@ pub(super) struct Outbox {
 const KEPT: usize = 16 << 10;
 
 impl Outbox {
-    /// Adds a message, unless the outbox would then hold more than `most` bytes. Returns whether it was added.
-    pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
-        let fits = self.held() + message.len() + size_of::<u32>() <= most;
-        if fits && !message.is_empty() {
-            let needed = self.bytes.len() + message.len();
+    /// Adds a message, which is in parts, unless the outbox would then hold more than `most` bytes. Returns whether it was
+    /// added.
+    pub(super) fn push(&mut self, message: [&[u8]; 3], most: usize) -> bool {
+        let length: usize = message.iter().map(|part| part.len()).sum();
+        let fits = self.held() + length + size_of::<u32>() <= most;
+        if fits && length > 0 {
+            let needed = self.bytes.len() + length;
             if needed > self.bytes.capacity() {
                 // Doubles, but to no more than may be held.
                 let room = (2 * self.bytes.capacity()).clamp(needed, most);
                 self.bytes.reserve_exact(room - self.bytes.len());
             }
-            self.bytes.extend(message);
-            self.lengths.push_back(message.len() as u32);
+            message.iter().for_each(|part| self.bytes.extend(*part));
+            self.lengths.push_back(length as u32);
         }
         fits
     }
@@ -86,7 +88,11 @@ mod tests {
     fn a_message_that_does_not_fit_is_not_there_at_all() {
         let mut outbox = Outbox::default();
         let most = 6 + 2 * size_of::<u32>();
-        assert!(outbox.push(b"1234", most) && !outbox.push(b"567", most) && outbox.push(b"56", most));
+        assert!(
+            outbox.push([b"12", b"3", b"4"], most)
+                && !outbox.push([b"567", b"", b""], most)
+                && outbox.push([b"", b"56", b""], most)
+        );
         assert_eq!(text(outbox.all()), b"123456");
     }
 
@@ -99,7 +105,7 @@ mod tests {
             let (mut outbox, mut pushed, mut sent) = (Outbox::default(), Vec::new(), Vec::new());
             for (length, most, whole) in steps {
                 let message: Vec<u8> = (0..length).map(|i| (pushed.len() + i) as u8).collect();
-                if outbox.push(&message, 200) {
+                if outbox.push([&message[..length / 2], &message[length / 2..], b""], 200) {
                     pushed.extend_from_slice(&message);
                 }
                 let slices = if whole { outbox.first() } else { outbox.all() };

@@ -16,15 +16,15 @@ impl Streams {
         if let Some(stream) = self.slots.get_mut(id.0 as usize) {
             stream.stand(allocated);
         }
-        self.push(id, message, if allocated { OUTBOX_MAX } else { ANSWERS });
+        self.push(id, [message, &[], &[]], if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 
-    /// Sends media at the next [`Self::flush`].
-    pub fn relay(&mut self, id: StreamId, message: &[u8]) {
+    /// Sends media at the next [`Self::flush`]: a message in three parts.
+    pub fn relay(&mut self, id: StreamId, message: [&[u8]; 3]) {
         self.push(id, message, OUTBOX_MAX - ANSWERS);
     }
 
-    fn push(&mut self, id: StreamId, message: &[u8], most: usize) {
+    fn push(&mut self, id: StreamId, message: [&[u8]; 3], most: usize) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
         if stream.push(message, most) {
             self.sending.push(id);

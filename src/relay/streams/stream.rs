@@ -164,7 +164,7 @@ impl Stream {
     }
 
     /// Puts a whole message into the outbox, unless the outbox would then hold more than `most` bytes.
-    pub(super) fn push(&mut self, message: &[u8], most: usize) -> bool {
+    pub(super) fn push(&mut self, message: [&[u8]; 3], most: usize) -> bool {
         self.outbox.push(message, most)
     }
 
