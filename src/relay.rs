@@ -123,23 +123,8 @@ impl Relay {
             offload,
             clock,
         };
-        let of = sockets.len() as u32;
-        let (mut made, mut shards, mut counters) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, sockets) in (0..of).zip(sockets) {
-            let counted = Arc::<Counters>::default();
-            let index = ShardIndex { index, of };
-            let shard = Shard::new(&parts, index, Arc::clone(&counted), sockets, seeds.random());
-            let (shard, handle) = shard.map_err(|error| Denied("a poll", error))?;
-            made.push(shard);
-            shards.push(handle);
-            counters.push(counted);
-        }
-        parts.neighbours.get_or_init(|| shards.clone());
         let threads = Threads::default();
-        let (workers, made) = Workers::new(made, clock).map_err(|error| Denied("a poll", error))?;
-        for (index, worker) in made.into_iter().enumerate() {
-            threads.spawn(format!("relay-{index}"), move || worker.run())?;
-        }
+        let Started { workers, shards, counters } = start_shards(&parts, sockets, &mut seeds, &threads)?;
         let (network, inbox) = channel();
         let told = shards.clone();
         threads.spawn("network".to_owned(), move || {
@@ -335,4 +320,42 @@ impl Relay {
             shard.tell(command());
         }
     }
+}
+
+/// The shards of a relay that starts, and its threads.
+struct Started {
+    workers: Arc<Workers>,
+    shards: Vec<Handle>,
+    counters: Vec<Arc<Counters>>,
+}
+
+/// Starts as many threads as there are lists of sockets, and a shard for each list. The first thread serves all shards.
+fn start_shards(
+    parts: &Parts,
+    sockets: Vec<Vec<DatagramSocket>>,
+    seeds: &mut StdRng,
+    threads: &Threads,
+) -> Result<Started, Denied> {
+    let denied = |error| Denied("a poll", error);
+    let of = sockets.len() as u32;
+    let (workers, sleeping) = Workers::new(sockets.len(), parts.clock).map_err(denied)?;
+    let (mut made, mut shards, mut counters) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, sockets) in (0..of).zip(sockets) {
+        let (index, counted) = (ShardIndex { index, of }, Arc::<Counters>::default());
+        let place = workers.first(index.index).map_err(denied)?;
+        let shard = Shard::new(parts, index, Arc::clone(&counted), sockets, seeds.random(), place);
+        let (shard, handle) = shard.map_err(denied)?;
+        made.push(shard);
+        shards.push(handle);
+        counters.push(counted);
+    }
+    parts.neighbours.get_or_init(|| shards.clone());
+    for shard in made {
+        // The first thread waits for it, though it does not run yet.
+        let _ = workers.give(Box::new(shard), 0);
+    }
+    for (index, worker) in sleeping.into_iter().enumerate() {
+        threads.spawn(format!("relay-{index}"), move || worker.run())?;
+    }
+    Ok(Started { workers, shards, counters })
 }

@@ -1,6 +1,7 @@
 //! PURE  The addresses and indices that the relay works with, each with its own type (RFC 8656 §2).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::network::address::ClientTransport;
@@ -8,7 +9,7 @@ use crate::network::address::ClientTransport;
 pub use crate::network::address::Family;
 
 /// A client's transport address and the local one that it uses: the 5-tuple of RFC 8656 §2.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientPath {
     /// The client's transport address, as this server sees it.
     pub client: SocketAddr,
@@ -36,6 +37,30 @@ impl Via {
         match self {
             Self::Socket(_) => None,
             Self::Tcp(id) | Self::Tls(id) => Some(id),
+        }
+    }
+}
+
+impl Hash for ClientPath {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.client, state);
+        hash_address(self.server, state);
+        let (kind, index) = match self.via {
+            Via::Socket(id) => (0, u32::from(id)),
+            Via::Tcp(id) => (1, id.0),
+            Via::Tls(id) => (2, id.0),
+        };
+        state.write_u64(u64::from(index) << 2 | kind);
+    }
+}
+
+/// Hashes an address in one or two words. The derived hash takes four, and every packet needs two or three addresses.
+fn hash_address<H: Hasher>(address: SocketAddr, state: &mut H) {
+    match address.ip() {
+        IpAddr::V4(ip) => state.write_u64(u64::from(ip.to_bits()) << 16 | u64::from(address.port())),
+        IpAddr::V6(ip) => {
+            state.write_u128(ip.to_bits());
+            state.write_u16(address.port());
         }
     }
 }
@@ -112,8 +137,14 @@ impl From<RelayId> for u32 {
 }
 
 /// The transport address of a peer, as it appears in XOR-PEER-ADDRESS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PeerAddr(pub SocketAddr);
+
+impl Hash for PeerAddr {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.0, state);
+    }
+}
 
 impl PeerAddr {
     /// The address that a permission is about: permissions carry no port (RFC 8656 §9).

@@ -27,6 +27,7 @@ mod tests {
     use crate::network::address::{RelayAddress, Transport};
     use crate::relay::address::Family;
     use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports as _, ReservationToken};
+    use crate::relay::source::Watcher;
 
     const LOOPBACK: RelayAddress = RelayAddress {
         bind: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
@@ -35,7 +36,7 @@ mod tests {
 
     fn ports(pool: &Arc<PortPool>) -> ShardPorts {
         let registry = Poll::new().unwrap().registry().try_clone().unwrap();
-        ShardPorts::new(Arc::clone(pool), registry)
+        ShardPorts::new(Arc::clone(pool), Watcher::new(registry, 0))
     }
 
     fn pool(range: RangeInclusive<u16>) -> Arc<PortPool> {

@@ -14,12 +14,10 @@ mod stream;
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
+use mio::event::Event;
 use tokio::sync::oneshot;
 
 use crate::bounds::admission::Admission;
@@ -37,8 +35,9 @@ use crate::relay::ready::Ready;
 use crate::relay::shard::direct::Direct;
 use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
-use crate::relay::source::Source;
+use crate::relay::source::{Source, Watcher};
 use crate::relay::streams::{Arrival, Streams};
+use crate::relay::worker::Host;
 use crate::sections::relay::Offload;
 
 pub use direct::Kept;
@@ -46,7 +45,6 @@ pub(super) use listeners::Retirement;
 
 /// A part of the relay.
 pub(super) struct Shard {
-    poll: Poll,
     clock: Clock,
     engine: Engine,
     ports: ShardPorts,
@@ -60,8 +58,11 @@ pub(super) struct Shard {
     inbox: mpsc::Receiver<Command>,
     /// Whether the inbox may contain a command.
     summoned: bool,
-    /// Whether the last round was told of as many events as it can be.
-    has_more_events: bool,
+    /// Reports what sockets have to read to the thread that serves the shard.
+    watcher: Watcher,
+    /// The watcher that still reports some sockets to another thread, and the index of the first of them.
+    moving: Option<(Watcher, usize)>,
+    host: Arc<Host>,
     /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
     /// The relay sockets that may have something to read.
@@ -71,6 +72,9 @@ pub(super) struct Shard {
     /// The clients that stay while another process takes over the listeners.
     direct: Direct,
 }
+
+/// Sockets of each kind that move to another thread in one round, while packets wait.
+const MOVED_A_ROUND: usize = 128;
 
 /// How a round has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +141,7 @@ pub(super) struct Rules {
 #[derive(Debug, Clone)]
 pub(super) struct Handle {
     inbox: mpsc::Sender<Command>,
-    waker: Arc<Waker>,
+    host: Arc<Host>,
 }
 
 /// What all shards are made from.
@@ -171,25 +175,24 @@ impl Shard {
     /// A shard that listens on `listeners`.
     ///
     /// # Errors
-    /// If the kernel refuses to create a poll.
+    /// If the kernel refuses to watch them.
     pub(super) fn new(
         parts: &Parts,
         shard: ShardIndex,
         counters: Arc<Counters>,
         listeners: Vec<DatagramSocket>,
         seed: [u8; 32],
+        (watcher, host): (Watcher, Host),
     ) -> io::Result<(Self, Handle)> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), Source::Waker.into())?);
+        let host = Arc::new(host);
         let (sender, inbox) = mpsc::channel();
-        let mut registered = Listeners::new(poll.registry().try_clone()?);
+        let mut registered = Listeners::new(watcher.try_clone()?);
         for socket in listeners {
             registered.add(socket)?;
         }
-        let ports = ShardPorts::new(Arc::clone(&parts.pool), poll.registry().try_clone()?);
-        let streams = Streams::new(poll.registry().try_clone()?, Arc::clone(&counters));
+        let ports = ShardPorts::new(Arc::clone(&parts.pool), watcher.try_clone()?);
+        let streams = Streams::new(watcher.try_clone()?, Arc::clone(&counters));
         let shard = Self {
-            poll,
             clock: parts.clock,
             engine: Engine::new(parts.shared.clone(), Arc::clone(&counters), shard, seed),
             ports,
@@ -202,43 +205,47 @@ impl Shard {
             neighbours: Arc::clone(&parts.neighbours),
             inbox,
             summoned: false,
-            has_more_events: false,
+            watcher,
+            moving: None,
+            host: Arc::clone(&host),
             starved: (Moment::MAX, BTreeSet::new()),
             readable: Ready::default(),
             erred: Ready::default(),
             direct: Direct::default(),
         };
-        Ok((shard, Handle { inbox: sender, waker }))
+        Ok((shard, Handle { inbox: sender, host }))
     }
 
-    /// Waits for events, at most so long, and handles them. `events` may report that there are more: then
-    /// [`Self::timeout`] is zero.
-    ///
-    /// # Errors
-    /// If the kernel refuses to poll, which is always a bug in this program.
-    pub(super) fn round(&mut self, events: &mut Events, wait: Option<Duration>) -> io::Result<Round> {
-        match self.poll.poll(events, wait) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            Ok(()) | Err(_) => {}
+    /// Notes what an event says of a socket. [`Self::round`] reads the socket.
+    pub(super) fn on_event(&mut self, source: Source, event: &Event) {
+        match source {
+            Source::Listener(listener) => self.listeners.readable.push(listener),
+            Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
+            Source::Stream(stream) => self.streams.on_event(stream, event),
+            Source::Direct(direct) => self.direct.on_event(direct),
         }
+    }
+
+    /// The poll reports a readable socket only once, so the socket is read until it is empty.
+    fn on_relay_event(&mut self, relay: RelayId, erred: bool) {
+        self.readable.push(relay);
+        if erred {
+            self.erred.push(relay);
+        }
+    }
+
+    /// Looks for commands in the next round.
+    pub(super) fn summon(&mut self) {
+        self.summoned = true;
+    }
+
+    /// Does what the events and commands since the last round ask for, and what is due.
+    pub(super) fn round(&mut self) -> Round {
         let now = self.clock.now();
-        let mut count = 0;
-        for event in &*events {
-            count += 1;
-            match Source::from(event.token()) {
-                Source::Waker => self.summoned = true,
-                // The thread looks for its orders after each round.
-                Source::Bell => {}
-                Source::Listener(listener) => self.listeners.readable.push(listener),
-                Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
-                Source::Stream(stream) => self.streams.on_event(stream, event),
-                Source::Direct(direct) => self.direct.on_event(direct),
-            }
-        }
-        self.has_more_events = count == events.capacity();
         if self.summoned && self.obey(now) {
-            return Ok(Round::Ended);
+            return Round::Ended;
         }
+        self.move_some_sockets();
         self.retry_accepting(now);
         self.keep_some_clients(now.moment);
         self.read_listeners(now);
@@ -255,7 +262,7 @@ impl Shard {
         self.ports.reap();
         self.look_for_ended(now.moment);
         self.direct.reap();
-        Ok(Round::On)
+        Round::On
     }
 
     /// Its number.
@@ -263,33 +270,53 @@ impl Shard {
         self.shard.index as usize
     }
 
-    /// What is readable while the shard has events.
-    pub(super) fn poll_fd(&self) -> RawFd {
-        self.poll.as_raw_fd()
+    /// Where the thread is written down that serves the shard.
+    pub(super) fn host(&self) -> &Host {
+        &self.host
     }
 
-    /// From now on [`Self::round`] also returns when this rings.
+    /// Another thread serves the shard from now on: this watcher reports to it what sockets have to read. The sockets of
+    /// clients are moved at once, and the others in the next rounds.
     ///
     /// # Errors
     /// If the kernel refuses, which is always a bug in this program.
-    pub(super) fn hear(&self, bell: &impl AsRawFd) -> io::Result<()> {
-        let bell = bell.as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&bell), Source::Bell.into(), Interest::READABLE)
+    pub(super) fn move_to(&mut self, watcher: Watcher) -> io::Result<()> {
+        self.finish_moving();
+        self.listeners.change_watcher(watcher.try_clone()?, &self.watcher)?;
+        self.ports.change_watcher(watcher.try_clone()?);
+        self.streams.change_watcher(watcher.try_clone()?);
+        self.moving = Some((std::mem::replace(&mut self.watcher, watcher), 0));
+        self.summoned = true;
+        Ok(())
     }
 
-    /// Ends what [`Self::hear`] began.
-    ///
-    /// # Errors
-    /// If the kernel refuses, which is always a bug in this program.
-    pub(super) fn forget(&self, bell: &impl AsRawFd) -> io::Result<()> {
-        self.poll.registry().deregister(&mut SourceFd(&bell.as_raw_fd()))
+    /// Moves some of the sockets that still report to another thread. A socket that has something to read is reported
+    /// again when it has moved, so nothing is lost.
+    fn move_some_sockets(&mut self) {
+        let Some((from, first)) = self.moving.take() else { return };
+        let end = self.ports.end().max(self.streams.end()).max(self.direct.end());
+        let next = end.min(first + MOVED_A_ROUND);
+        for index in first..next {
+            self.ports.rewatch(index, &from);
+            self.streams.rewatch(index, &from);
+            self.direct.rewatch(index, &from, &self.watcher);
+        }
+        if next < end {
+            self.moving = Some((from, next));
+        }
+    }
+
+    fn finish_moving(&mut self) {
+        while self.moving.is_some() {
+            self.move_some_sockets();
+        }
     }
 
     /// How long to wait for events: not at all while a socket has more to read, or a command waits.
     pub(super) fn timeout(&self, now: Moment) -> Option<Duration> {
         let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        let more = self.has_more_events || self.streams.is_busy() || self.direct.is_busy();
+        let more = self.moving.is_some() || self.streams.is_busy() || self.direct.is_busy();
         if self.summoned || listening || relaying || more {
             return Some(Duration::ZERO);
         }
@@ -381,27 +408,19 @@ impl Shard {
             }
         }
     }
-
-    /// The poll reports a readable socket only once, so the socket is read until it is empty.
-    fn on_relay_event(&mut self, relay: RelayId, erred: bool) {
-        self.readable.push(relay);
-        if erred {
-            self.erred.push(relay);
-        }
-    }
 }
 
 impl Handle {
     /// Sends the shard a command. Fails silently if the shard has ended: the end of its thread is reported elsewhere.
     pub(super) fn tell(&self, command: Command) {
         if self.inbox.send(command).is_ok() {
-            let _ = self.waker.wake();
+            self.host.wake();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -416,12 +435,26 @@ mod tests {
     use crate::relay::engine::seam::{Parity, Ports};
     use crate::relay::engine::sessions::{Piece, Wanted};
     use crate::relay::shard::datagram::{RELAY_TURN, RELAYS_A_ROUND};
+    use crate::relay::worker::Workers;
+
+    impl Shard {
+        /// The address of its first listener.
+        pub(in crate::relay) fn address(&self) -> SocketAddr {
+            self.listeners.iter().next().unwrap().1.address
+        }
+    }
 
     fn shard() -> Shard {
         shard_and_handle().0
     }
 
     fn shard_and_handle() -> (Shard, Handle) {
+        let (workers, _) = Workers::new(1, Clock::start()).unwrap();
+        shard_of(&workers, ShardIndex::ALONE)
+    }
+
+    /// A shard that the first of these threads is to serve, with a listener on the loopback.
+    pub(in crate::relay) fn shard_of(workers: &Arc<Workers>, index: ShardIndex) -> (Shard, Handle) {
         let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
         let settings = settings(generous());
         let shared = Shared {
@@ -449,7 +482,8 @@ mod tests {
             clock: Clock::start(),
         };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
-        Shard::new(&parts, ShardIndex::ALONE, Arc::default(), vec![listener], [3; 32]).unwrap()
+        let place = workers.first(index.index).unwrap();
+        Shard::new(&parts, index, Arc::default(), vec![listener], [3; 32], place).unwrap()
     }
 
     fn open(shard: &mut Shard) -> RelayId {
@@ -468,6 +502,36 @@ mod tests {
         shard.on_relay_event(relay, false);
         shard.read_relays(shard.clock.now());
         assert!(shard.readable.is_empty());
+    }
+
+    #[test]
+    fn when_another_thread_serves_a_shard_all_its_sockets_are_reported_there_and_nothing_is_missed() {
+        let mut shard = shard();
+        let relays: Vec<RelayId> = (0..100).map(|_| open(&mut shard)).collect();
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tell = |shard: &Shard, relay: &RelayId| {
+            assert_eq!(peer.send_to(b"x", shard.ports.relayed(*relay).unwrap().0).unwrap(), 1);
+        };
+        // Before, while and after the sockets move.
+        relays[..40].iter().for_each(|relay| tell(&shard, relay));
+        let mut poll = mio::Poll::new().unwrap();
+        shard.move_to(Watcher::new(poll.registry().try_clone().unwrap(), 0)).unwrap();
+        relays[40..80].iter().for_each(|relay| tell(&shard, relay));
+        while shard.moving.is_some() {
+            assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO));
+            shard.move_some_sockets();
+        }
+        relays[80..].iter().for_each(|relay| tell(&shard, relay));
+
+        let (mut events, mut reported) = (mio::Events::with_capacity(1000), BTreeSet::new());
+        while reported.len() < relays.len() {
+            poll.poll(&mut events, Some(Duration::from_secs(2))).unwrap();
+            assert!(!events.is_empty(), "{} of {} are reported", reported.len(), relays.len());
+            reported.extend(events.iter().filter_map(|event| match Source::of(event.token()) {
+                (0, Source::Relay(relay)) => Some(relay),
+                _ => None,
+            }));
+        }
     }
 
     /// A list of sessions must not make packets wait.

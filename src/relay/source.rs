@@ -1,16 +1,14 @@
-//! The source of an event of a shard's poll, encoded in the event's token.
+//! The source of an event, encoded in the event's token, and how a source comes to be reported.
 
-use mio::Token;
+use std::io;
+
+use mio::{Interest, Registry, Token, event};
 
 use crate::relay::address::{DirectId, ListenerId, RelayId, StreamId};
 
 /// A source of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
-    /// A command from outside.
-    Waker,
-    /// An order to the thread that serves the shard.
-    Bell,
     /// A UDP socket that clients talk to.
     Listener(ListenerId),
     /// A relay socket.
@@ -21,35 +19,76 @@ pub(super) enum Source {
     Direct(DirectId),
 }
 
-/// The low bits of a token are the kind of the source, and the others its index. That leaves 29 bits for an index on
-/// 32-bit systems (armv7, i686): more sockets than such a process can have.
-const KIND_BITS: u32 = 3;
+/// Has the poll of a thread report what the sockets of one shard have to read.
+#[derive(Debug)]
+pub struct Watcher {
+    registry: Registry,
+    shard: u32,
+}
 
-impl From<Source> for Token {
-    fn from(source: Source) -> Self {
-        let (kind, index) = match source {
-            Source::Waker => (0, 0),
-            Source::Bell => (5, 0),
-            Source::Listener(id) => (1, usize::from(id.0)),
-            Source::Relay(id) => (2, id.0 as usize),
-            Source::Stream(id) => (3, id.0 as usize),
-            Source::Direct(id) => (4, id.0 as usize),
-        };
-        Self(index << KIND_BITS | kind)
+/// The token of a thread's waker.
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// The low bits of a token are the kind of the source, the next ones the number of the shard, and the others the index of
+/// the source. That leaves 19 bits for an index on 32-bit systems (armv7, i686): more sockets than such a process can have.
+const KIND_BITS: u32 = 3;
+const SHARD_BITS: u32 = 10;
+
+impl Watcher {
+    /// The sockets of shard `shard` are reported by the poll of `registry`.
+    pub(super) fn new(registry: Registry, shard: u32) -> Self {
+        Self { registry, shard }
+    }
+
+    /// Another one with the same effect.
+    ///
+    /// # Errors
+    /// If the system has no more open files.
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { registry: self.registry.try_clone()?, shard: self.shard })
+    }
+
+    /// Reports this socket from now on. If it has something to read already, it is reported soon.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub(super) fn watch(
+        &self,
+        socket: &mut impl event::Source,
+        source: Source,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.registry.register(socket, source.token(self.shard), interest)
+    }
+
+    /// Reports this socket no more. Best effort: the kernel forgets sockets that are closed.
+    pub(super) fn forget(&self, socket: &mut impl event::Source) {
+        let _ = self.registry.deregister(socket);
     }
 }
 
-impl From<Token> for Source {
-    fn from(Token(token): Token) -> Self {
-        let index = token >> KIND_BITS;
-        match token & ((1 << KIND_BITS) - 1) {
-            0 => Self::Waker,
+impl Source {
+    fn token(self, shard: u32) -> Token {
+        let (kind, index) = match self {
+            Self::Listener(id) => (1, usize::from(id.0)),
+            Self::Relay(id) => (2, id.0 as usize),
+            Self::Stream(id) => (3, id.0 as usize),
+            Self::Direct(id) => (4, id.0 as usize),
+        };
+        Token((index << SHARD_BITS | shard as usize) << KIND_BITS | kind)
+    }
+
+    /// The shard and the source that a token names.
+    pub(super) fn of(Token(token): Token) -> (u32, Self) {
+        let index = token >> (SHARD_BITS + KIND_BITS);
+        let shard = token >> KIND_BITS & ((1 << SHARD_BITS) - 1);
+        let source = match token & ((1 << KIND_BITS) - 1) {
             1 => Self::Listener(ListenerId(index as u16)),
             2 => Self::Relay(RelayId(index as u32)),
             3 => Self::Stream(StreamId(index as u32)),
-            5 => Self::Bell,
             _ => Self::Direct(DirectId(index as u32)),
-        }
+        };
+        (shard as u32, source)
     }
 }
 
@@ -59,11 +98,9 @@ mod tests {
 
     #[test]
     fn every_source_has_a_token_of_its_own_which_leads_back_to_it() {
-        let most = (usize::MAX >> KIND_BITS) as u32;
-        let mut tokens = std::collections::HashSet::new();
-        for source in [
-            Source::Waker,
-            Source::Bell,
+        let most = (usize::MAX >> (KIND_BITS + SHARD_BITS)) as u32;
+        let mut tokens = std::collections::HashSet::from([WAKER]);
+        let sources = [
             Source::Listener(ListenerId(0)),
             Source::Listener(ListenerId(u16::MAX)),
             Source::Relay(RelayId(0)),
@@ -72,10 +109,11 @@ mod tests {
             Source::Stream(StreamId(most)),
             Source::Direct(DirectId(0)),
             Source::Direct(DirectId(most)),
-        ] {
-            let token = Token::from(source);
+        ];
+        for (source, shard) in sources.iter().flat_map(|source| [0, 1, 1023].map(|shard| (*source, shard))) {
+            let token = source.token(shard);
             assert!(tokens.insert(token), "{source:?}");
-            assert_eq!(Source::from(token), source);
+            assert_eq!(Source::of(token), (shard, source));
         }
     }
 }

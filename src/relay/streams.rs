@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use mio::Interest;
 use mio::net::TcpStream;
-use mio::{Interest, Registry};
 use slab::Slab;
 
 use crate::clock::Moment;
@@ -30,7 +30,7 @@ use crate::relay::address::{ClientPath, StreamId, Via};
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::Patience;
 use crate::relay::ready::Ready;
-use crate::relay::source::Source;
+use crate::relay::source::{Source, Watcher};
 
 pub use reading::Heard;
 use reading::Turn;
@@ -41,7 +41,7 @@ use stream::{Arrived, OUTBOX_MAX, READ, Stream};
 /// The connections of one shard.
 pub struct Streams {
     slots: Slab<Stream>,
-    registry: Registry,
+    watcher: Watcher,
     counters: Arc<Counters>,
     /// The connections that may have something to read.
     readable: Ready<StreamId>,
@@ -61,6 +61,9 @@ pub struct Streams {
     turns: usize,
 }
 
+/// The events of a connection that are reported.
+const BOTH_WAYS: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// While less than this waits for one connection of a bridge, the other one is read.
 const BRIDGED: usize = 64 << 10;
 const _: () = assert!(BRIDGED + MESSAGE_MAX + 3 * READ <= OUTBOX_MAX, "what a bridge has read must fit");
@@ -68,10 +71,10 @@ const _: () = assert!(BRIDGED + MESSAGE_MAX + 3 * READ <= OUTBOX_MAX, "what a br
 impl Streams {
     /// No connections yet.
     #[must_use]
-    pub fn new(registry: Registry, counters: Arc<Counters>) -> Self {
+    pub(in crate::relay) fn new(watcher: Watcher, counters: Arc<Counters>) -> Self {
         Self {
             slots: Slab::new(),
-            registry,
+            watcher,
             counters,
             readable: Ready::default(),
             sending: Ready::default(),
@@ -128,7 +131,7 @@ impl Streams {
         }
         let said = self.arrived.bytes()[said..].to_owned();
         let mut stream = self.remove(id)?;
-        let _ = self.registry.deregister(&mut stream.socket);
+        self.watcher.forget(&mut stream.socket);
         self.counters.streams.sub(1);
         let Stream { socket, tls, permit, .. } = stream;
         let socket = std::net::TcpStream::from(socket);
@@ -175,7 +178,7 @@ impl Streams {
             disconnect(path);
         }
         stream.part();
-        let _ = self.registry.deregister(&mut stream.socket);
+        self.watcher.forget(&mut stream.socket);
         let Stream { socket, permit, remote, .. } = stream;
         // In this order: a client that sees the end may reconnect at once, and its old connection must no longer count.
         drop(permit);
@@ -202,15 +205,32 @@ impl Streams {
         !self.readable.is_empty() || !self.sending.is_empty()
     }
 
+    /// Another watcher reports new connections from now on. [`Self::rewatch`] tells it of the others.
+    pub(in crate::relay) fn change_watcher(&mut self, watcher: Watcher) {
+        self.watcher = watcher;
+    }
+
+    /// The watcher reports the connection with this index, if there is one, instead of `from`.
+    pub(in crate::relay) fn rewatch(&mut self, index: usize, from: &Watcher) {
+        if let Some(stream) = self.slots.get_mut(index) {
+            from.forget(&mut stream.socket);
+            // If it was opened a moment ago, it is watched already.
+            let _ = self.watcher.watch(&mut stream.socket, Source::Stream(StreamId(index as u32)), BOTH_WAYS);
+        }
+    }
+
+    /// An index that no connection reaches.
+    pub(in crate::relay) fn end(&self) -> usize {
+        self.slots.capacity()
+    }
+
     fn next_id(&self) -> StreamId {
         StreamId(self.slots.vacant_key() as u32)
     }
 
     fn insert(&mut self, mut stream: Stream) -> Option<StreamId> {
         let id = self.next_id();
-        let token = Source::Stream(id).into();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.registry.register(&mut stream.socket, token, interest) {
+        if let Err(error) = self.watcher.watch(&mut stream.socket, Source::Stream(id), BOTH_WAYS) {
             tracing::warn!(%error, "a connection could not be registered");
             return None;
         }
@@ -260,7 +280,7 @@ mod tests {
     impl World {
         pub(super) fn new(most: usize) -> Self {
             let poll = mio::Poll::new().unwrap();
-            let streams = Streams::new(poll.registry().try_clone().unwrap(), Arc::default());
+            let streams = Streams::new(Watcher::new(poll.registry().try_clone().unwrap(), 0), Arc::default());
             let bounds = Bounds { most, per_network: most, per_address: most };
             Self { streams, admission: Arc::new(Admission::new(bounds)), clients: Vec::new(), poll }
         }
@@ -299,7 +319,7 @@ mod tests {
             self.poll.poll(&mut events, Some(Duration::from_millis(10))).unwrap();
             let mut sources = Vec::new();
             for event in &events {
-                let source = Source::from(event.token());
+                let (_, source) = Source::of(event.token());
                 if let Source::Stream(id) = source {
                     self.streams.on_event(id, event);
                 }

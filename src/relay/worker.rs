@@ -1,22 +1,20 @@
 //! The threads of the relay. Each serves some shards, one after the other, or sleeps while it has none.
 //!
-//! A thread with one shard waits for the shard's own events. A thread with several waits until one of them has events. When
-//! the load changes, [`balance`] moves shards between the threads.
+//! Each thread has a poll, which reports the sockets of all its shards. When the load changes, [`balance`] moves shards
+//! between the threads.
 
 mod balance;
 
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Registry, Waker};
 
 use crate::clock::{Clock, Moment};
 use crate::relay::shard::{Round, Shard};
+use crate::relay::source::{Source, WAKER, Watcher};
 use crate::relay::worker::balance::{LOOK, Load, Other, QUIET_FOR};
 use crate::system::{run_in_short_slices, thread_time};
 
@@ -26,8 +24,6 @@ pub(super) struct Worker {
     clock: Clock,
     workers: Arc<Workers>,
     inbox: mpsc::Receiver<Order>,
-    bell: UnixStream,
-    /// Reports which shards have events, and the bell.
     poll: Poll,
     hosted: Vec<Hosted>,
     stopping: bool,
@@ -42,22 +38,33 @@ pub(super) struct Workers(Vec<Entrance>);
 #[derive(Debug)]
 struct Entrance {
     orders: mpsc::Sender<Order>,
-    bell: UnixStream,
+    waker: Waker,
+    registry: Registry,
     shards: AtomicUsize,
     /// Its load (the low bits) and when it was measured, in milliseconds.
     load: AtomicU64,
 }
 
+/// The thread that serves a shard.
+#[derive(Debug)]
+pub(super) struct Host {
+    workers: Arc<Workers>,
+    index: AtomicUsize,
+}
+
 enum Order {
     /// Serve this shard.
-    Host(Box<Shard>),
+    Serve(Box<Shard>),
     /// End, once no shard is left.
     Stop,
+    /// Give a shard to another thread.
+    #[cfg(test)]
+    Give(usize),
 }
 
 struct Hosted {
     shard: Box<Shard>,
-    /// Whether it has events.
+    /// Whether it has something to do.
     ready: bool,
     /// How long it has worked since the last look.
     worked: Duration,
@@ -73,46 +80,42 @@ struct Meter {
     quiet_since: Option<Moment>,
 }
 
-/// The token of the bell in the thread's own poll. The shards have their numbers.
-const BELL: Token = Token(usize::MAX >> 1);
+/// How many events a thread is told of at a time.
 const EVENTS: usize = 1024;
 const LOAD_BITS: u32 = 10;
 /// A load that was measured longer ago is zero: a thread at work looks more often.
 const OUTDATED: Duration = Duration::from_millis(1500);
 
 impl Workers {
-    /// A thread for each of `shards`. The first one has all of them.
+    /// So many threads, without shards.
     ///
     /// # Errors
-    /// If the operating system refuses a poll or a pair of sockets.
-    pub(super) fn new(shards: Vec<Shard>, clock: Clock) -> io::Result<(Arc<Self>, Vec<Worker>)> {
+    /// If the operating system refuses a poll.
+    pub(super) fn new(count: usize, clock: Clock) -> io::Result<(Arc<Self>, Vec<Worker>)> {
         let (mut entrances, mut exits) = (Vec::new(), Vec::new());
-        for _ in 0..shards.len() {
-            let ((orders, inbox), (ringing, bell)) = (mpsc::channel(), UnixStream::pair()?);
-            ringing.set_nonblocking(true)?;
-            bell.set_nonblocking(true)?;
-            entrances.push(Entrance {
-                orders,
-                bell: ringing,
-                shards: AtomicUsize::new(0),
-                load: AtomicU64::new(0),
-            });
-            exits.push((inbox, bell));
+        for _ in 0..count {
+            let ((orders, inbox), poll) = (mpsc::channel(), Poll::new()?);
+            let (waker, registry) = (Waker::new(poll.registry(), WAKER)?, poll.registry().try_clone()?);
+            let (shards, load) = (AtomicUsize::new(0), AtomicU64::new(0));
+            entrances.push(Entrance { orders, waker, registry, shards, load });
+            exits.push((inbox, poll));
         }
         let workers = Arc::new(Self(entrances));
-        for shard in shards {
-            // The first thread waits for it, though it does not run yet.
-            let _ = workers.give(Box::new(shard), 0);
-        }
-        let start = |(index, (inbox, bell)): (usize, (_, UnixStream))| {
-            let poll = Poll::new()?;
-            poll.registry().register(&mut SourceFd(&bell.as_raw_fd()), BELL, Interest::READABLE)?;
-            let workers = Arc::clone(&workers);
-            let (hosted, meter) = (Vec::new(), Meter::default());
-            Ok(Worker { index, clock, workers, inbox, bell, poll, hosted, stopping: false, meter })
+        let start = |(index, (inbox, poll))| {
+            let (workers, hosted, meter) = (Arc::clone(&workers), Vec::new(), Meter::default());
+            Worker { index, clock, workers, inbox, poll, hosted, stopping: false, meter }
         };
-        let threads = exits.into_iter().enumerate().map(start).collect::<io::Result<_>>()?;
+        let threads = exits.into_iter().enumerate().map(start).collect();
         Ok((workers, threads))
+    }
+
+    /// What a new shard needs, which the first thread will serve.
+    ///
+    /// # Errors
+    /// If the system has no more open files.
+    pub(super) fn first(self: &Arc<Self>, shard: u32) -> io::Result<(Watcher, Host)> {
+        let host = Host { workers: Arc::clone(self), index: AtomicUsize::new(0) };
+        Ok((self.watcher(0, shard)?, host))
     }
 
     /// Ends every thread, once its shards have ended.
@@ -126,22 +129,27 @@ impl Workers {
         self.0.iter().filter(|worker| worker.shards.load(Ordering::Relaxed) > 0).count()
     }
 
-    /// Gives a shard to a thread; returns it if the thread has ended.
-    fn give(&self, shard: Box<Shard>, to: usize) -> Result<(), Box<Shard>> {
+    /// Has a thread serve a shard; returns the shard if the thread has ended.
+    pub(super) fn give(&self, shard: Box<Shard>, to: usize) -> Result<(), Box<Shard>> {
         self.0[to].shards.fetch_add(1, Ordering::Relaxed);
-        match self.tell(to, Order::Host(shard)) {
-            Err(Order::Host(shard)) => Err(shard),
-            Ok(()) | Err(Order::Stop) => Ok(()),
+        // Whoever has told the shard something and woken its former thread has done so before this: the new one sees it.
+        shard.host().index.swap(to, Ordering::AcqRel);
+        match self.tell(to, Order::Serve(shard)) {
+            Err(Order::Serve(shard)) => Err(shard),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
     /// Tells a thread what to do; returns the order if the thread has ended.
     fn tell(&self, index: usize, order: Order) -> Result<(), Order> {
-        let entrance = &self.0[index];
-        entrance.orders.send(order).map_err(|mpsc::SendError(order)| order)?;
-        // If the bell's buffer is full, it rings anyway.
-        let _ = (&entrance.bell).write(&[0]);
+        self.0[index].orders.send(order).map_err(|mpsc::SendError(order)| order)?;
+        // It fails only if the thread has ended.
+        let _ = self.0[index].waker.wake();
         Ok(())
+    }
+
+    fn watcher(&self, index: usize, shard: u32) -> io::Result<Watcher> {
+        Ok(Watcher::new(self.0[index].registry.try_clone()?, shard))
     }
 
     /// What thread `index` knows of the others.
@@ -168,72 +176,80 @@ impl Worker {
         loop {
             while let Some(order) = self.next_order() {
                 match order {
-                    Order::Host(shard) => self.host(shard)?,
+                    Order::Serve(shard) => self.host(shard)?,
                     Order::Stop => self.stopping = true,
+                    #[cfg(test)]
+                    Order::Give(to) => self.give(0, to)?,
                 }
             }
-            match self.hosted.len() {
-                0 => return Ok(()),
-                1 => self.run_one(&mut events)?,
-                _ => self.run_several(&mut events)?,
+            if self.hosted.is_empty() {
+                return Ok(());
             }
+            self.wait(&mut events)?;
+            self.serve();
             self.look()?;
         }
     }
 
     /// The next order. Without a shard there is nothing else to do but wait for one.
-    fn next_order(&mut self) -> Option<Order> {
+    fn next_order(&self) -> Option<Order> {
         if self.hosted.is_empty() && !self.stopping {
-            return self.inbox.recv().ok();
+            self.inbox.recv().ok()
+        } else {
+            self.inbox.try_recv().ok()
         }
-        let order = self.inbox.try_recv().ok()?;
-        // The bell has rung for this order or for an earlier one.
-        let _ = self.bell.read(&mut [0; 64]);
-        Some(order)
     }
 
-    /// Waits for the events of the only shard, and handles them.
-    fn run_one(&mut self, events: &mut Events) -> io::Result<()> {
+    /// Waits until a shard has something to do.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.clock.now().moment;
-        let wait = earlier(self.hosted[0].shard.timeout(now), self.patience());
-        if self.hosted[0].shard.round(events, wait)? == Round::Ended {
-            self.remove(0)?;
-        }
-        Ok(())
-    }
-
-    /// Waits until a shard has events, and handles the events of all that have.
-    fn run_several(&mut self, events: &mut Events) -> io::Result<()> {
-        let mut now = self.clock.now().moment;
-        let timeouts = self
-            .hosted
-            .iter()
-            .map(|hosted| if hosted.ready { Some(Duration::ZERO) } else { hosted.shard.timeout(now) });
-        let wait = timeouts.fold(self.patience(), earlier);
-        match self.poll.poll(events, wait) {
+        let timeouts = self.hosted.iter().map(|hosted| hosted.shard.timeout(now));
+        let timeout = timeouts.chain([self.patience()]).flatten().min();
+        match self.poll.poll(events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
         }
         for event in events.iter() {
-            let index = event.token().0;
-            if let Some(hosted) = self.hosted.iter_mut().find(|hosted| hosted.shard.index() == index) {
+            if event.token() == WAKER {
+                for hosted in &mut self.hosted {
+                    hosted.shard.summon();
+                    hosted.ready = true;
+                }
+                continue;
+            }
+            let (shard, source) = Source::of(event.token());
+            // A shard that has moved away has its sockets reported to its new thread.
+            if let Some(hosted) = self.hosted.iter_mut().find(|hosted| hosted.shard.index() == shard as usize)
+            {
+                hosted.shard.on_event(source, event);
                 hosted.ready = true;
             }
         }
+        Ok(())
+    }
+
+    /// Does what its shards have to do.
+    fn serve(&mut self) {
+        let several = self.hosted.len() > 1;
+        let mut now = self.clock.now().moment;
         for position in (0..self.hosted.len()).rev() {
             let hosted = &mut self.hosted[position];
-            if !std::mem::take(&mut hosted.ready) && hosted.shard.timeout(now) != Some(Duration::ZERO) {
+            if several
+                && !std::mem::take(&mut hosted.ready)
+                && hosted.shard.timeout(now) != Some(Duration::ZERO)
+            {
                 continue;
             }
-            let round = hosted.shard.round(events, Some(Duration::ZERO))?;
-            let after = self.clock.now().moment;
-            hosted.worked += after.since(now);
-            now = after;
+            let round = hosted.shard.round();
+            if several {
+                let after = self.clock.now().moment;
+                hosted.worked += after.since(now);
+                now = after;
+            }
             if round == Round::Ended {
-                self.remove(position)?;
+                self.remove(position);
             }
         }
-        Ok(())
     }
 
     /// How long this thread may sleep before it looks whether it should give its shards away. The first one keeps them.
@@ -273,45 +289,23 @@ impl Worker {
     }
 
     /// Serves a shard from now on. [`Workers::give`] has counted it.
-    fn host(&mut self, shard: Box<Shard>) -> io::Result<()> {
-        if let [first] = &self.hosted[..] {
-            first.shard.forget(&self.bell)?;
-            self.wait_for(&first.shard)?;
-        }
+    fn host(&mut self, mut shard: Box<Shard>) -> io::Result<()> {
+        shard.move_to(self.workers.watcher(self.index, shard.index() as u32)?)?;
         if self.hosted.is_empty() {
-            shard.hear(&self.bell)?;
             self.meter.restart(self.clock.now().moment, thread_time());
-        } else {
-            self.wait_for(&shard)?;
         }
         self.hosted.push(Hosted { shard, ready: true, worked: Duration::ZERO });
         Ok(())
     }
 
-    fn wait_for(&self, shard: &Shard) -> io::Result<()> {
-        let token = Token(shard.index());
-        self.poll.registry().register(&mut SourceFd(&shard.poll_fd()), token, Interest::READABLE)
-    }
-
     /// Stops serving a shard.
-    fn remove(&mut self, position: usize) -> io::Result<Box<Shard>> {
-        let Hosted { shard, .. } = self.hosted.remove(position);
+    fn remove(&mut self, position: usize) -> Box<Shard> {
         self.workers.0[self.index].shards.fetch_sub(1, Ordering::Relaxed);
-        match &self.hosted[..] {
-            [] => shard.forget(&self.bell)?,
-            [last] => {
-                let registry = self.poll.registry();
-                registry.deregister(&mut SourceFd(&shard.poll_fd()))?;
-                registry.deregister(&mut SourceFd(&last.shard.poll_fd()))?;
-                last.shard.hear(&self.bell)?;
-            }
-            _ => self.poll.registry().deregister(&mut SourceFd(&shard.poll_fd()))?,
-        }
-        Ok(shard)
+        self.hosted.remove(position).shard
     }
 
     fn give(&mut self, position: usize, to: usize) -> io::Result<()> {
-        let shard = self.remove(position)?;
+        let shard = self.remove(position);
         tracing::debug!(shard = shard.index(), from = self.index, to, "a shard moves to another thread");
         match self.workers.give(shard, to) {
             Ok(()) => Ok(()),
@@ -321,6 +315,16 @@ impl Worker {
                 self.host(shard)
             }
         }
+    }
+}
+
+impl Host {
+    /// Has the thread look at the commands to the shard.
+    pub(super) fn wake(&self) {
+        // An exchange, not a load: if the shard moves, its new thread sees what was told before.
+        let index = self.index.fetch_add(0, Ordering::AcqRel);
+        // It fails only if the thread has ended.
+        let _ = self.workers.0[index].waker.wake();
     }
 }
 
@@ -341,6 +345,68 @@ impl Meter {
     }
 }
 
-fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    one.into_iter().chain(other).min()
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::relay::engine::ShardIndex;
+    use crate::relay::shard::Command;
+    use crate::relay::shard::tests::shard_of;
+
+    /// A Binding request (RFC 8489 §5) with this number in its transaction id.
+    fn request(number: u32) -> Vec<u8> {
+        [&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0][..], &number.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn a_client_and_an_administrator_do_not_notice_that_a_shard_moves() {
+        let (workers, threads) = Workers::new(3, Clock::start()).unwrap();
+        let number = |index| ShardIndex { index, of: 2 };
+        let (shard, handle) = shard_of(&workers, number(0));
+        let server = shard.address();
+        let second = shard_of(&workers, number(1));
+        for shard in [shard, second.0] {
+            assert!(workers.give(Box::new(shard), 0).is_ok());
+        }
+        let threads = threads.into_iter().map(|worker| std::thread::spawn(|| worker.run().unwrap()));
+        let threads: Vec<_> = threads.collect();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut answer = [0; 200];
+        for number in 0..3000_u32 {
+            if number.is_multiple_of(10) {
+                // Round and round: from 0 to 1, to 2, to 0.
+                let (from, to) = (number / 10 % 3, (number / 10 + 1) % 3);
+                assert!(workers.tell(from as usize, Order::Give(to as usize)).is_ok());
+            }
+            client.send_to(&request(number), server).unwrap();
+            let length = client.recv(&mut answer).unwrap_or_else(|error| panic!("request {number}: {error}"));
+            assert_eq!(answer[16..20], number.to_be_bytes());
+            assert!(length > 20);
+            let (ping, pong) = oneshot::channel();
+            handle.tell(Command::Ping(ping));
+            pong.blocking_recv().expect("every command is obeyed");
+        }
+        for handle in [handle, second.1] {
+            handle.tell(Command::Stop);
+        }
+        workers.stop();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(workers.awake(), 0);
+    }
+
+    #[test]
+    fn the_load_is_what_a_thread_uses_of_a_core_and_a_long_sleep_is_no_load() {
+        let at = |millis: u64| Moment::from_nanos(millis * 1_000_000);
+        let used = Duration::from_millis;
+        let mut meter = Meter::default();
+        meter.restart(at(1000), used(50));
+        assert_eq!(meter.measure(at(1020), used(70)), 500);
+        assert_eq!(meter.measure(at(1040), used(90)), 750);
+        assert_eq!(meter.measure(at(3040), used(92)), 1);
+        assert!(meter.next_look == at(3060));
+    }
 }

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mio::Interest;
 use mio::net::TcpListener;
-use mio::{Interest, Registry};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -16,10 +16,11 @@ use crate::bounds::notice::Notice;
 use crate::clock::Clock;
 use crate::network::address::{RelayAddress, Transport};
 use crate::network::tcp::{self, Sharing};
-use crate::relay::address::Family;
+use crate::relay::address::{Family, RelayId};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, Parity, ReservationToken};
 use crate::relay::ports::offered::{AddressPorts, Offered};
+use crate::relay::source::{Source, Watcher};
 
 /// The relay ports: one bit for each on each address, shared by all shards without a lock.
 #[derive(Debug)]
@@ -235,17 +236,18 @@ impl RelaySocket {
         }
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: mio::Token) -> io::Result<()> {
+    pub(super) fn watch(&mut self, watcher: &Watcher, relay: RelayId) -> io::Result<()> {
+        let source = Source::Relay(relay);
         match self {
-            Self::Udp(socket) => registry.register(socket.source(), token, Interest::READABLE),
-            Self::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Self::Udp(socket) => watcher.watch(socket.source(), source, Interest::READABLE),
+            Self::Tcp(listener) => watcher.watch(listener, source, Interest::READABLE),
         }
     }
 
-    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+    pub(super) fn forget(&mut self, watcher: &Watcher) {
         match self {
-            Self::Udp(socket) => registry.deregister(socket.source()),
-            Self::Tcp(listener) => registry.deregister(listener),
+            Self::Udp(socket) => watcher.forget(socket.source()),
+            Self::Tcp(listener) => watcher.forget(listener),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use mio::Registry;
 use mio::net::TcpListener;
 use rand::rngs::StdRng;
 use slab::Slab;
@@ -15,7 +14,7 @@ use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
 use crate::relay::ports::offered::Offered;
 use crate::relay::ports::pool::{BoundPort, PortPool, RelaySocket};
-use crate::relay::source::Source;
+use crate::relay::source::Watcher;
 
 /// The relay sockets of one shard.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub struct ShardPorts {
     pool: Arc<PortPool>,
     /// The relay addresses. Each shard has them itself, so that no packet waits for a lock.
     offered: Arc<Offered>,
-    registry: Registry,
+    watcher: Watcher,
     sockets: Slab<BoundPort>,
     by_address: HashMap<SocketAddr, RelayId>,
     /// Closed relays. Packets that were queued for them may still have to be sent.
@@ -31,23 +30,35 @@ pub struct ShardPorts {
 }
 
 impl ShardPorts {
-    /// No sockets yet. They will be registered in `registry`.
+    /// No sockets yet. The watcher will report what they have to read.
     #[must_use]
-    pub fn new(pool: Arc<PortPool>, registry: Registry) -> Self {
+    pub fn new(pool: Arc<PortPool>, watcher: Watcher) -> Self {
         let offered = pool.offered();
-        Self {
-            pool,
-            offered,
-            registry,
-            sockets: Slab::new(),
-            by_address: HashMap::new(),
-            closing: Vec::new(),
-        }
+        Self { pool, offered, watcher, sockets: Slab::new(), by_address: HashMap::new(), closing: Vec::new() }
     }
 
     /// The relay addresses have changed.
     pub fn change(&mut self, offered: Arc<Offered>) {
         self.offered = offered;
+    }
+
+    /// Another watcher reports new sockets from now on. [`Self::rewatch`] tells it of the others.
+    pub(in crate::relay) fn change_watcher(&mut self, watcher: Watcher) {
+        self.watcher = watcher;
+    }
+
+    /// The watcher reports the socket with this index, if there is one, instead of `from`.
+    pub(in crate::relay) fn rewatch(&mut self, index: usize, from: &Watcher) {
+        if let Some(bound) = self.sockets.get_mut(index) {
+            bound.socket.forget(from);
+            // If it was opened a moment ago, it is watched already.
+            let _ = bound.socket.watch(&self.watcher, RelayId(index as u32));
+        }
+    }
+
+    /// An index that no socket reaches.
+    pub(in crate::relay) fn end(&self) -> usize {
+        self.sockets.capacity()
     }
 
     /// A relay's socket.
@@ -105,8 +116,7 @@ impl ShardPorts {
     pub fn reap(&mut self) {
         for relay in self.closing.drain(..) {
             let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
-            // Closing the socket removes it from the poll in any case.
-            let _ = bound.socket.deregister(&self.registry);
+            bound.socket.forget(&self.watcher);
             bound.release();
         }
     }
@@ -114,7 +124,7 @@ impl ShardPorts {
     fn adopt(&mut self, mut bound: BoundPort) -> Result<OpenPort, NoPort> {
         let slot = self.sockets.vacant_entry();
         let id = RelayId(slot.key() as u32);
-        if let Err(error) = bound.socket.register(&self.registry, Source::Relay(id).into()) {
+        if let Err(error) = bound.socket.watch(&self.watcher, id) {
             tracing::warn!(%error, "a relay socket could not be registered");
             bound.release();
             return Err(NoPort);

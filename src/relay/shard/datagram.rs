@@ -16,8 +16,8 @@ use crate::relay::wire;
 /// Relay sockets that are read between two reads of the listeners, slots that each may fill in that time, and datagrams
 /// after which no further socket is read. So peers that flood cannot starve clients.
 pub(super) const RELAYS_A_ROUND: usize = 16;
-pub(super) const RELAY_TURN: usize = 16;
-const DATAGRAMS_A_ROUND: usize = RELAYS_A_ROUND * RELAY_TURN;
+pub(super) const RELAY_TURN: usize = 32;
+const DATAGRAMS_A_ROUND: usize = 256;
 /// ICMP errors that one relay socket may deliver in a turn.
 const ERRORS_TURN: usize = 16;
 

@@ -8,7 +8,7 @@ use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use mio::{Interest, Registry};
+use mio::Interest;
 use slab::Slab;
 use tokio::sync::oneshot;
 
@@ -20,7 +20,7 @@ use crate::relay::datagrams::DatagramSocket;
 use crate::relay::ready::Ready;
 use crate::relay::shard::datagram::receive;
 use crate::relay::shard::{Command, Shard, SocketId};
-use crate::relay::source::Source;
+use crate::relay::source::{Source, Watcher};
 
 /// The clients that have sockets of their own.
 #[derive(Default)]
@@ -84,11 +84,11 @@ impl Direct {
     }
 
     /// Gives a client a socket, unless the system refuses one.
-    fn open(&mut self, path: ClientPath, registry: &Registry) {
+    fn open(&mut self, path: ClientPath, watcher: &Watcher) {
         let slot = self.sockets.vacant_entry();
         let id = DirectId(slot.key() as u32);
         let opened = DatagramSocket::connected(path.server, path.client).and_then(|mut socket| {
-            registry.register(socket.source(), Source::Direct(id).into(), Interest::READABLE)?;
+            watcher.watch(socket.source(), Source::Direct(id), Interest::READABLE)?;
             Ok(socket)
         });
         match opened {
@@ -102,6 +102,20 @@ impl Direct {
                 self.kept.lost += 1;
             }
         }
+    }
+
+    /// `to` reports the socket with this index, if there is one, instead of `from`.
+    pub(super) fn rewatch(&mut self, index: usize, from: &Watcher, to: &Watcher) {
+        if let Some((_, socket)) = self.sockets.get_mut(index) {
+            from.forget(socket.source());
+            // If it was opened a moment ago, it is watched already.
+            let _ = to.watch(socket.source(), Source::Direct(DirectId(index as u32)), Interest::READABLE);
+        }
+    }
+
+    /// An index that no socket reaches.
+    pub(super) fn end(&self) -> usize {
+        self.sockets.capacity()
     }
 
     /// Closes the sockets whose allocations have ended: a new request from there is for the next process.
@@ -143,7 +157,7 @@ impl Shard {
         for path in direct.waiting.split_off(some) {
             // The allocation may have ended since the client was put on the list.
             if self.engine.allocations().by_path(&path).is_some() {
-                direct.open(path, self.poll.registry());
+                direct.open(path, &self.watcher);
                 direct.look_at.get_or_insert(now + LOOKING);
             }
         }

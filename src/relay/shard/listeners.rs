@@ -11,19 +11,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mio::{Interest, Registry};
+use mio::Interest;
 
 use crate::clock::{Moment, Now};
 use crate::relay::address::{ListenerId, Via};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::ready::Ready;
 use crate::relay::shard::{Command, Shard};
-use crate::relay::source::Source;
+use crate::relay::source::{Source, Watcher};
 
 /// The sockets of one shard.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    registry: Registry,
+    watcher: Watcher,
     slots: Vec<Option<Listener>>,
     /// Those that may have something to read.
     pub(super) readable: Ready<ListenerId>,
@@ -71,8 +71,8 @@ impl Retirement {
 }
 
 impl Listeners {
-    pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, slots: Vec::new(), readable: Ready::default(), look_at: Moment::MAX }
+    pub(super) fn new(watcher: Watcher) -> Self {
+        Self { watcher, slots: Vec::new(), readable: Ready::default(), look_at: Moment::MAX }
     }
 
     /// Listens on one more socket.
@@ -83,7 +83,7 @@ impl Listeners {
         let free = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
         let id = ListenerId(free as u16);
         let address = socket.local_addr()?;
-        self.registry.register(socket.source(), Source::Listener(id).into(), Interest::READABLE)?;
+        self.watcher.watch(socket.source(), Source::Listener(id), Interest::READABLE)?;
         let listener = Some(Listener { socket, address, given_up: None });
         match self.slots.get_mut(free) {
             Some(slot) => *slot = listener,
@@ -91,6 +91,21 @@ impl Listeners {
         }
         // Something may have come before it was polled.
         self.readable.push(id);
+        Ok(())
+    }
+
+    /// Another watcher reports them from now on, instead of `from`.
+    ///
+    /// # Errors
+    /// If the kernel refuses, which is always a bug in this program.
+    pub(super) fn change_watcher(&mut self, watcher: Watcher, from: &Watcher) -> io::Result<()> {
+        self.watcher = watcher;
+        for (slot, index) in self.slots.iter_mut().zip(0..) {
+            let Some(listener) = slot else { continue };
+            from.forget(listener.socket.source());
+            let source = Source::Listener(ListenerId(index));
+            self.watcher.watch(listener.socket.source(), source, Interest::READABLE)?;
+        }
         Ok(())
     }
 
