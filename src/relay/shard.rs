@@ -7,6 +7,7 @@
 mod bridge;
 mod datagram;
 mod direct;
+mod exchange;
 mod listeners;
 pub(super) mod sessions;
 mod stream;
@@ -33,6 +34,7 @@ use crate::relay::engine::{Engine, Settings, ShardIndex, Shared};
 use crate::relay::ports::{Offered, PortPool, ShardPorts};
 use crate::relay::ready::Ready;
 use crate::relay::shard::direct::Direct;
+use crate::relay::shard::exchange::{Exchange, Parcels};
 use crate::relay::shard::listeners::Listeners;
 use crate::relay::shard::sessions::Question;
 use crate::relay::source::{Source, Watcher};
@@ -63,6 +65,9 @@ pub(super) struct Shard {
     /// The watcher that still reports some sockets to another thread, and the index of the first of them.
     moving: Option<(Watcher, usize)>,
     host: Arc<Host>,
+    /// What other shards have for relays of this one, and the buffers that are exchanged for it.
+    exchange: Arc<Exchange>,
+    parcels: Parcels,
     /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
     /// The relay sockets that may have something to read.
@@ -142,6 +147,7 @@ pub(super) struct Rules {
 pub(super) struct Handle {
     inbox: mpsc::Sender<Command>,
     host: Arc<Host>,
+    exchange: Arc<Exchange>,
 }
 
 /// What all shards are made from.
@@ -184,7 +190,7 @@ impl Shard {
         seed: [u8; 32],
         (watcher, host): (Watcher, Host),
     ) -> io::Result<(Self, Handle)> {
-        let host = Arc::new(host);
+        let (host, exchange) = (Arc::new(host), Arc::<Exchange>::default());
         let (sender, inbox) = mpsc::channel();
         let mut registered = Listeners::new(watcher.try_clone()?);
         for socket in listeners {
@@ -208,12 +214,14 @@ impl Shard {
             watcher,
             moving: None,
             host: Arc::clone(&host),
+            exchange: Arc::clone(&exchange),
+            parcels: Parcels::default(),
             starved: (Moment::MAX, BTreeSet::new()),
             readable: Ready::default(),
             erred: Ready::default(),
             direct: Direct::default(),
         };
-        Ok((shard, Handle { inbox: sender, host }))
+        Ok((shard, Handle { inbox: sender, host, exchange }))
     }
 
     /// Notes what an event says of a socket. [`Self::round`] reads the socket.
@@ -253,6 +261,7 @@ impl Shard {
         self.read_streams(now);
         self.read_errors(now);
         self.read_relays(now);
+        self.read_exchange(now);
         self.flush();
         self.flush_streams(now);
         self.engine.expire(now.moment, &mut self.ports);
@@ -316,7 +325,10 @@ impl Shard {
     pub(super) fn timeout(&self, now: Moment) -> Option<Duration> {
         let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        let more = self.moving.is_some() || self.streams.is_busy() || self.direct.is_busy();
+        let more = !self.exchange.is_empty()
+            || self.moving.is_some()
+            || self.streams.is_busy()
+            || self.direct.is_busy();
         if self.summoned || listening || relaying || more {
             return Some(Duration::ZERO);
         }

@@ -40,6 +40,11 @@ impl Watcher {
         Self { registry, shard }
     }
 
+    /// The number of the shard.
+    pub(super) fn shard(&self) -> u32 {
+        self.shard
+    }
+
     /// Another one with the same effect.
     ///
     /// # Errors

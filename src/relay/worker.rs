@@ -319,6 +319,11 @@ impl Worker {
 }
 
 impl Host {
+    /// Whether the same thread serves both shards.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.index.load(Ordering::Acquire) == other.index.load(Ordering::Acquire)
+    }
+
     /// Has the thread look at the commands to the shard.
     pub(super) fn wake(&self) {
         // An exchange, not a load: if the shard moves, its new thread sees what was told before.

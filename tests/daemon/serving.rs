@@ -9,10 +9,11 @@ use hairpin::network::address::RelayAddress;
 use hairpin::observed::Relay;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket};
+use hairpin::sections::number::Bounded;
 use hairpin::sections::relay::Offload;
 use hairpin::sections::value::Auto;
 
-use crate::support::daemon::{Client, config, peer, receive, start, start_on};
+use crate::support::daemon::{Client, config, peer, receive, start, start_on, start_with};
 use crate::support::session::Turn;
 use crate::support::stun::{
     ADDITIONAL_ADDRESS_FAMILY, BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN,
@@ -193,4 +194,49 @@ fn answers_come_from_the_address_that_was_asked() {
 /// Clients that live together: one with the port of another before it would meet its allocation.
 fn several(daemon: &Daemon, count: usize) -> Vec<Client> {
     (0..count).map(|_| Client::of(daemon, "127.0.0.1")).collect()
+}
+
+/// Whatever shards the two have, and in whichever way the kernel distributes clients among the shards.
+#[test]
+fn clients_that_are_each_others_peers_get_everything_once_and_in_order() {
+    const CLIENTS: usize = 12;
+    const MESSAGES: u16 = 300;
+    let daemon = start_with("20900-20999", |config| config.relay.threads = Auto(Bounded::new(4)));
+    let mut clients: Vec<(Client, SocketAddr)> = (0..CLIENTS)
+        .map(|_| {
+            let mut client = Client::of(&daemon, "127.0.0.1");
+            let relayed = client.allocate();
+            (client, relayed)
+        })
+        .collect();
+    let relayed: Vec<SocketAddr> = clients.iter().map(|(_, relayed)| *relayed).collect();
+    for (index, (client, _)) in clients.iter_mut().enumerate() {
+        // The next one on a channel, and the one before in indications: all pairs of neighbours.
+        client.bind(CHANNEL, relayed[(index + 1) % CLIENTS]);
+        client.permit(relayed[(index + CLIENTS - 1) % CLIENTS]);
+    }
+    for number in 0..MESSAGES {
+        for (index, (client, _)) in clients.iter().enumerate() {
+            let text = [&[index as u8][..], &number.to_be_bytes(), &vec![7; usize::from(number)]].concat();
+            client.send(&channel_data(CHANNEL, &text));
+        }
+        // So that no receive buffer overflows.
+        if number % 20 == 19 {
+            for (index, (client, _)) in clients.iter().enumerate() {
+                let before = (index + CLIENTS - 1) % CLIENTS;
+                for number in number - 19..=number {
+                    let got = Message::read(&client.receive());
+                    let expected =
+                        [&[before as u8][..], &number.to_be_bytes(), &vec![7; usize::from(number)]].concat();
+                    assert_eq!(
+                        (got.address(XOR_PEER_ADDRESS), got.get(DATA)),
+                        (relayed[before], Some(&expected[..]))
+                    );
+                }
+            }
+        }
+    }
+    let shards = (0..4).filter(|shard| daemon.metrics().shard(*shard).allocations.get() > 0).count();
+    assert!(shards > 1, "the kernel has distributed {CLIENTS} clients");
+    daemon.stop();
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::network::address::{RelayAddress, Transport};
 use crate::relay::address::Family;
@@ -22,6 +22,8 @@ pub(super) struct AddressPorts {
     address: RelayAddress,
     udp: PortSet,
     tcp: PortSet,
+    /// For each UDP port that is in use, the number of the shard that has its socket.
+    shards: Box<[AtomicU16]>,
 }
 
 /// One bit for each port.
@@ -79,6 +81,13 @@ impl Offered {
         same.any(|ports| ports.of(transport).contains(public.port()))
     }
 
+    /// The number of the shard that has the socket of a UDP port that is in use, by its public address.
+    pub(super) fn shard_of(&self, public: SocketAddr) -> Option<u32> {
+        let mut same = self.all().filter(|ports| ports.address.public == public.ip());
+        let ports = same.find(|ports| ports.udp.contains(public.port()))?;
+        Some(ports.shards[usize::from(public.port())].load(Ordering::Acquire).into())
+    }
+
     /// The same, by the address that the socket is bound to.
     pub(super) fn is_bound(&self, transport: Transport, bind: SocketAddr) -> bool {
         let mut same = self.all().filter(|ports| ports.address.bind == bind.ip());
@@ -122,7 +131,8 @@ impl Offered {
 
 impl AddressPorts {
     fn new(address: RelayAddress) -> Self {
-        Self { address, udp: PortSet::default(), tcp: PortSet::default() }
+        let shards = (0..=u16::MAX).map(|_| AtomicU16::new(0)).collect();
+        Self { address, udp: PortSet::default(), tcp: PortSet::default(), shards }
     }
 
     pub(super) fn address(&self) -> RelayAddress {
@@ -137,6 +147,11 @@ impl AddressPorts {
     /// Marks a port as free.
     pub(super) fn free(&self, transport: Transport, port: u16) {
         self.of(transport).remove(port);
+    }
+
+    /// Says which shard has the socket of a UDP port.
+    pub(super) fn belongs_to(&self, port: u16, shard: u32) {
+        self.shards[usize::from(port)].store(shard as u16, Ordering::Release);
     }
 
     fn is_used(&self) -> bool {

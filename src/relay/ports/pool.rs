@@ -219,6 +219,13 @@ impl BoundPort {
         SocketAddr::new(self.ports.address().public, self.port)
     }
 
+    /// Says which shard has the socket.
+    pub(super) fn belongs_to(&self, shard: u32) {
+        if self.socket.transport() == Transport::Udp {
+            self.ports.belongs_to(self.port, shard);
+        }
+    }
+
     /// Closes the socket, and then frees the port. In the other order, another shard would find the port in use.
     pub(super) fn release(self) {
         let Self { socket, ports, port } = self;

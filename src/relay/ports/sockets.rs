@@ -98,6 +98,13 @@ impl ShardPorts {
         self.by_address.get(&address).copied()
     }
 
+    /// The number of the shard that has the relay with this transport address. A reserved port belongs to shard 0 until its
+    /// token is presented.
+    #[must_use]
+    pub fn shard_of(&self, address: SocketAddr) -> Option<u32> {
+        self.offered.shard_of(address)
+    }
+
     /// Where packets to this machine are sent, to another relay or to a service: behind a 1:1 NAT the public address
     /// may not lead back to us.
     #[must_use]
@@ -129,6 +136,7 @@ impl ShardPorts {
             bound.release();
             return Err(NoPort);
         }
+        bound.belongs_to(self.watcher.shard());
         let addr = bound.public_address();
         // Within the process, only datagrams can be passed from one relay to another.
         if bound.socket.transport() == Transport::Udp {

@@ -68,8 +68,9 @@ impl Shard {
             }
             while let Some(datagram) = arrivals.next(&self.batch) {
                 datagrams += 1;
-                let peer = self.peer_of(relay, self.batch.received(datagram).from, now);
-                self.peer_sent(relay, peer, datagram, now);
+                let received = self.batch.received(datagram);
+                let peer = self.peer_of(relay, received.from, now);
+                self.peer_sent(relay, peer, datagram, received.class, now);
             }
         }
     }
@@ -126,9 +127,8 @@ impl Shard {
         let data = datagram.part(&packet.payload);
         let mut to = packet.peer.0;
         if packet.own {
-            // If two of our clients on one shard exchange data, the packet need not leave the process.
-            if let (Some(other), Some(from)) = (self.ports.local(to), self.ports.relayed(packet.relay)) {
-                return self.peer_sent(other, PeerAddr(from.0), data, now);
+            if self.pass_inside(packet, data, now) {
+                return;
             }
             to = self.ports.inside(Transport::Udp, to);
         }
@@ -138,7 +138,7 @@ impl Shard {
     }
 
     /// Carries out the engine's decision about a peer's `data`.
-    fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, data: Segment, now: Now) {
+    pub(super) fn peer_sent(&mut self, relay: RelayId, peer: PeerAddr, data: Segment, class: u8, now: Now) {
         let length = data.length();
         let Ok(way) = self.engine.on_peer(relay, peer, length, now.moment) else { return };
         let message = match way.encapsulation {
@@ -153,7 +153,7 @@ impl Shard {
                 Message::new(header.as_bytes(), data, wire::padding(length))
             }
         };
-        self.send_to_client(way.path, self.batch.received(data).class, message);
+        self.send_to_client(way.path, class, message);
     }
 
     fn send_to_client(&mut self, path: ClientPath, class: u8, message: Message) {
