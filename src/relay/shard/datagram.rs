@@ -154,7 +154,9 @@ impl Shard {
     fn send_to_client(&mut self, path: ClientPath, class: u8, message: Segment) {
         let listener = match path.via {
             Via::Socket(listener) => listener,
-            Via::Tcp(id) | Via::Tls(id) => return self.streams.relay(id, self.batch.bytes(message)),
+            Via::Tcp(id) | Via::Tls(id) => {
+                return self.streams.relay(id, [self.batch.bytes(message), &[], &[]]);
+            }
         };
         let Some((via, local)) = self.way_to(&path, listener) else {
             return self.counters.ignored(Ignored::SendFailed);
