@@ -293,7 +293,7 @@ impl Draft {
     }
 
     fn read_certificates(&mut self) -> Option<Certificates> {
-        let Tls { certificate, key, names: _, acme: _ } = &self.config.tls;
+        let Tls { certificate, key, names: _, coalesce: _, acme: _ } = &self.config.tls;
         let known =
             self.is_toml && self.unread.leaves(&["tls.certificate", "tls.key", "tls.names", "tls.acme"]);
         if !known || certificate.0.len() != key.0.len() {

@@ -13,6 +13,7 @@ mod proxy_header;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub struct Front {
     orders: mpsc::UnboundedSender<Order>,
     proxies: Arc<Current<Vec<IpNet>>>,
     handshakes: Arc<Handshakes>,
+    coalesce: Arc<AtomicBool>,
     denied: Arc<Current<DenyList>>,
     counters: Arc<FrontCounters>,
     admission: Arc<Admission>,
@@ -58,6 +60,8 @@ pub struct Plan {
     pub denied: DenyList,
     /// The TLS handshakes that one client address may begin per second, in the long run.
     pub handshakes_per_ip: u32,
+    /// Whether messages to TLS clients share records.
+    pub coalesce: bool,
 }
 
 /// How long it may take until listeners are closed.
@@ -95,6 +99,7 @@ impl Front {
     ) -> Result<Self, Denied> {
         let counters = Arc::<FrontCounters>::default();
         let handshakes = Arc::new(Handshakes::new(plan.handshakes_per_ip.into()));
+        let coalesce = Arc::new(AtomicBool::new(plan.coalesce));
         let proxies = Arc::new(Current::new(plan.proxies));
         let denied = Arc::new(Current::new(plan.denied));
         let acceptor = Acceptor {
@@ -102,6 +107,7 @@ impl Front {
             admission: Arc::clone(&admission),
             certificates,
             handshakes: Arc::clone(&handshakes),
+            coalesce: Arc::clone(&coalesce),
             proxies: Arc::clone(&proxies),
             denied: Arc::clone(&denied),
             journal,
@@ -111,16 +117,17 @@ impl Front {
         let (orders, inbox) = mpsc::unbounded_channel();
         let threads = Threads::default();
         threads.spawn("front".to_owned(), move || acceptor.run(doors, inbox))?;
-        Ok(Self { orders, proxies, denied, handshakes, counters, admission, threads })
+        Ok(Self { orders, proxies, denied, handshakes, coalesce, counters, admission, threads })
     }
 
     /// Serves by another plan from now on. No connection ends.
     pub fn apply(&self, plan: Plan) {
-        let Plan { connections, proxies, denied, handshakes_per_ip } = plan;
+        let Plan { connections, proxies, denied, handshakes_per_ip, coalesce } = plan;
         self.admission.limit(connections);
         self.proxies.set(proxies);
         self.denied.set(denied);
         self.handshakes.limit(handshakes_per_ip.into());
+        self.coalesce.store(coalesce, Ordering::Relaxed);
     }
 
     /// Accepts connections at these doors too.

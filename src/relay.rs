@@ -60,7 +60,7 @@ use crate::usage::ledger::Ledger;
 
 pub use plan::Plan;
 pub use shard::Kept;
-pub use streams::Arrival;
+pub use streams::{Arrival, TlsSession};
 
 /// A running relay. Clones are the same relay.
 #[derive(Debug, Clone)]

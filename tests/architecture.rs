@@ -220,6 +220,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
     ("front", "relay::Relay", "a connection that speaks TURN is handed to the relay"),
     ("front", "relay::Arrival", "such a connection, with what it has said"),
+    ("front", "relay::TlsSession", "and with TLS, whose handshake the front did"),
     ("admin", "http::connection", "the same server, with the same bounds on time and size"),
     ("admin", "http::origins::Origins", "that server knows whose page asks; no page of a site may"),
     ("admin", "http::assets", "the status page has the style and the languages of the other pages"),

@@ -76,7 +76,7 @@ impl Config {
     }
 
     fn check_tls(&self, mistakes: &mut Mistakes<'_>) {
-        let Tls { certificate, key, names, acme } = &self.tls;
+        let Tls { certificate, key, names, coalesce: _, acme } = &self.tls;
         self.check_acme(mistakes);
         if !mistakes.know(&["tls.certificate", "tls.key"]) {
             return;

@@ -76,6 +76,7 @@ pub(super) fn plans(config: &Config, found: &Found) -> Plans {
             proxies: config.listen.proxies.clone(),
             denied: DenyList::new(&config.clients.deny),
             handshakes_per_ip: config.limits.handshakes_per_ip.get(),
+            coalesce: config.tls.coalesce,
         },
         admin: admin::Plan { token: config.admin.token_hash },
         usage: usage(config),

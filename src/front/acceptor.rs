@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -14,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, ServerConnection};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 
 use crate::bounds::FIRST_MESSAGE;
@@ -34,7 +35,7 @@ use crate::journal::cause::Cause;
 use crate::journal::{Journal, shown};
 use crate::network::tcp;
 use crate::outcome::Ending;
-use crate::relay::{Arrival, Relay};
+use crate::relay::{Arrival, Relay, TlsSession};
 use crate::system::give_back_memory;
 
 /// Accepts connections.
@@ -47,6 +48,8 @@ pub(super) struct Acceptor {
     pub(super) certificates: Arc<Certificates>,
     /// Limits the rate of TLS handshakes.
     pub(super) handshakes: Arc<Handshakes>,
+    /// Whether messages to a new TLS client share records.
+    pub(super) coalesce: Arc<AtomicBool>,
     /// The proxies whose connections begin with a PROXY protocol header.
     pub(super) proxies: Arc<Current<Vec<IpNet>>>,
     /// The networks whose clients are refused.
@@ -320,7 +323,8 @@ impl Acceptor {
         handshake.succeeded();
         let Some(protocol) = protocol(&mut stream).await? else {
             let (socket, tls) = stream.into_inner();
-            return turn(socket, Some(Box::new(tls)), ends, self.clock.now().moment, permit);
+            let tls = TlsSession::new(tls, self.coalesce.load(Ordering::Relaxed));
+            return turn(socket, Some(tls), ends, self.clock.now().moment, permit);
         };
         stream.get_ref().0.set_nodelay(true).map_err(gone)?;
         let client = connection::Client { peer, secure: true, protocol, permit };
@@ -349,7 +353,7 @@ fn plain_http(socket: TcpStream, peer: IpAddr, permit: Permit) -> Result<Identif
 
 fn turn(
     socket: TcpStream,
-    tls: Option<Box<ServerConnection>>,
+    tls: Option<TlsSession>,
     ends: Ends,
     since: Moment,
     permit: Permit,

@@ -13,6 +13,7 @@ mod reading;
 mod role;
 mod sending;
 mod stream;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -32,11 +33,13 @@ use crate::relay::patience::Patience;
 use crate::relay::ready::Ready;
 use crate::relay::source::{Source, Watcher};
 
+use outbox::Spares;
 pub use reading::Heard;
 use reading::Turn;
 use role::Role;
 pub use role::{Arrival, PeerArrival};
 use stream::{Arrived, OUTBOX_MAX, READ, Stream};
+pub use tls::TlsSession;
 
 /// The connections of one shard.
 pub struct Streams {
@@ -47,6 +50,8 @@ pub struct Streams {
     readable: Ready<StreamId>,
     /// The connections with something to send that has not been tried yet.
     sending: Ready<StreamId>,
+    /// Buffers for the next connections that have something to send.
+    spares: Spares,
     /// For each connection, a moment no later than the end of its patience.
     deadlines: BTreeSet<(Moment, StreamId)>,
     /// When the connections that exceeded their rate may be read again.
@@ -78,6 +83,7 @@ impl Streams {
             counters,
             readable: Ready::default(),
             sending: Ready::default(),
+            spares: Spares::default(),
             deadlines: BTreeSet::new(),
             paused: BTreeSet::new(),
             records: vec![0; READ].into(),

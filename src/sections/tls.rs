@@ -1,4 +1,4 @@
-//! `[tls]`: the certificates that TLS clients see.
+//! `[tls]`: the certificates that TLS clients see, and the records that they get.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ section! {
         pub key: OneOrMore = OneOrMore(Vec::new()),
         /// The host names that clients use; each must be in a certificate.
         pub names: Vec<HostName> = Vec::new(),
+        /// Whether messages that are sent to a TURN client together share TLS records.
+        pub coalesce: bool = false,
         /// The certificate that Hairpin gets by itself.
         pub acme: Acme = Acme::default(),
     }

@@ -201,7 +201,7 @@ fn several(daemon: &Daemon, count: usize) -> Vec<Client> {
 fn clients_that_are_each_others_peers_get_everything_once_and_in_order() {
     const CLIENTS: usize = 12;
     const MESSAGES: u16 = 300;
-    let daemon = start_with("20900-20999", |config| config.relay.threads = Auto(Bounded::new(4)));
+    let daemon = start_with("28600-28699", |config| config.relay.threads = Auto(Bounded::new(4)));
     let mut clients: Vec<(Client, SocketAddr)> = (0..CLIENTS)
         .map(|_| {
             let mut client = Client::of(&daemon, "127.0.0.1");

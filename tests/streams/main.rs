@@ -11,6 +11,8 @@ mod relaying;
 
 mod framing;
 
+mod coalescing;
+
 mod ending;
 
 mod kicking;

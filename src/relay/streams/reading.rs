@@ -242,7 +242,8 @@ impl Streams {
             // The end is reported in the connection's next turn.
             self.readable.push(id);
         }
-        if self.slots.get_mut(mate.0 as usize).is_some_and(|mate| mate.push([bytes, &[], &[]], OUTBOX_MAX)) {
+        let other = self.slots.get_mut(mate.0 as usize);
+        if other.is_some_and(|other| other.push(&[bytes], OUTBOX_MAX, &mut self.spares)) {
             self.sending.push(mate);
         }
         Some(Heard::Bytes { id, count: bytes.len() })

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
-use rustls::ServerConnection;
 
 use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::relay::address::{ClientPath, StreamId};
+use crate::relay::streams::tls::TlsSession;
 
 /// A client's connection after its protocol has been detected.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Arrival {
     /// The connection, non-blocking.
     pub socket: std::net::TcpStream,
     /// TLS, after the handshake.
-    pub tls: Option<Box<ServerConnection>>,
+    pub tls: Option<TlsSession>,
     /// The client's address; behind a proxy, the one that the proxy reports.
     pub client: SocketAddr,
     /// The local address that the client is connected to.

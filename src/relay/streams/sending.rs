@@ -16,17 +16,17 @@ impl Streams {
         if let Some(stream) = self.slots.get_mut(id.0 as usize) {
             stream.stand(allocated);
         }
-        self.push(id, [message, &[], &[]], if allocated { OUTBOX_MAX } else { ANSWERS });
+        self.push(id, &[message], if allocated { OUTBOX_MAX } else { ANSWERS });
     }
 
-    /// Sends media at the next [`Self::flush`]: a message in three parts.
-    pub fn relay(&mut self, id: StreamId, message: [&[u8]; 3]) {
-        self.push(id, message, OUTBOX_MAX - ANSWERS);
+    /// Sends media at the next [`Self::flush`]: a message of a head, a payload and padding.
+    pub fn relay(&mut self, id: StreamId, parts: [&[u8]; 3]) {
+        self.push(id, &parts, OUTBOX_MAX - ANSWERS);
     }
 
-    fn push(&mut self, id: StreamId, message: [&[u8]; 3], most: usize) {
+    fn push(&mut self, id: StreamId, parts: &[&[u8]], most: usize) {
         let Some(stream) = self.slots.get_mut(id.0 as usize) else { return };
-        if stream.push(message, most) {
+        if stream.push(parts, most, &mut self.spares) {
             self.sending.push(id);
         } else {
             self.counters.ignored(Ignored::SlowReader);
@@ -50,6 +50,7 @@ impl Streams {
                 },
                 (Ok(progress), _) => stream.patience.sent(progress, stream.has_to_send(), now),
             }
+            stream.spare(&mut self.spares);
             let room = stream.waiting() < BRIDGED;
             if let Role::Bridged(mate) = stream.role
                 && room

@@ -1,24 +1,24 @@
 //! One connection: its socket, TLS if it uses it, and what waits to be sent.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustls::ServerConnection;
 
 use crate::bounds::admission::Permit;
 use crate::clock::Moment;
 use crate::outcome::Ending;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::patience::{IDLE, Patience, STALLED};
-use crate::relay::streams::outbox::Outbox;
+use crate::relay::streams::outbox::{Outbox, Spares};
 use crate::relay::streams::role::Role;
+use crate::relay::streams::tls::{ENCRYPTED_MAX, TlsSession};
 
 /// One connection.
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
-    pub(super) tls: Option<Box<ServerConnection>>,
+    pub(super) tls: Option<TlsSession>,
     /// The other end.
     pub(super) remote: SocketAddr,
     pub(super) role: Role,
@@ -60,11 +60,8 @@ pub(super) struct Arrived {
 
 /// The most bytes held for a client that does not read: the outbox, and what TLS has already encrypted.
 const HELD_MAX: usize = 256 << 10;
-/// How much TLS encrypts at once, unless one message is longer; rustls itself takes at most [`TLS_MAX`].
-const TLS_CHUNK: usize = 32 << 10;
-const TLS_MAX: usize = 64 << 10;
 /// The most bytes in an outbox.
-pub(super) const OUTBOX_MAX: usize = HELD_MAX - TLS_MAX;
+pub(super) const OUTBOX_MAX: usize = HELD_MAX - ENCRYPTED_MAX;
 /// How much unsent data the kernel may hold: enough to keep a fast link busy, and no more, because data in the kernel
 /// can no longer be dropped.
 const NOT_SENT_MAX: u32 = 64 << 10;
@@ -95,23 +92,17 @@ impl Arrived {
         self.bytes[..self.end].copy_from_slice(before);
     }
 
-    /// Takes what TLS has decrypted.
-    fn take(&mut self, tls: &mut ServerConnection) -> Result<(), Ending> {
-        loop {
-            match tls.reader().read(&mut self.bytes[self.end..]) {
-                Ok(0) => return Ok(()),
-                Ok(count) => self.end += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return Err(Ending::Closed),
-            }
-        }
+    /// Appends what `read` writes into the room that is left; it returns how many bytes these are.
+    pub(super) fn append<E>(&mut self, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<(), E> {
+        self.end += read(&mut self.bytes[self.end..])?;
+        Ok(())
     }
 }
 
 impl Stream {
     pub(super) fn new(
         socket: TcpStream,
-        tls: Option<Box<ServerConnection>>,
+        tls: Option<TlsSession>,
         remote: SocketAddr,
         role: Role,
         patience: Patience,
@@ -160,12 +151,21 @@ impl Stream {
     }
 
     pub(super) fn has_to_send(&self) -> bool {
-        !self.outbox.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        !self.outbox.is_empty() || self.tls.as_ref().is_some_and(TlsSession::has_to_send)
     }
 
-    /// Puts a whole message into the outbox, unless the outbox would then hold more than `most` bytes.
-    pub(super) fn push(&mut self, message: [&[u8]; 3], most: usize) -> bool {
-        self.outbox.push(message, most)
+    /// Puts a whole message, in parts, into the outbox, unless the outbox would then hold more than `most` bytes. An empty
+    /// outbox gets a buffer from `spares`.
+    pub(super) fn push(&mut self, parts: &[&[u8]], most: usize, spares: &mut Spares) -> bool {
+        if self.outbox.is_empty() {
+            self.outbox = spares.take();
+        }
+        self.outbox.push(parts, most)
+    }
+
+    /// Gives the outbox's buffer back, if nothing waits in it.
+    pub(super) fn spare(&mut self, spares: &mut Spares) {
+        spares.keep(&mut self.outbox);
     }
 
     /// Keeps bytes that could not be processed yet.
@@ -185,36 +185,19 @@ impl Stream {
             arrived.end += count;
             return Ok(count == READ || self.flags.closing);
         };
-        arrived.take(tls)?;
+        tls.take(arrived)?;
         let Some(count) = read(&mut self.socket, records)? else { return Ok(false) };
-        let mut rest = &records[..count];
-        while !rest.is_empty() {
-            tls.read_tls(&mut rest).map_err(|_| Ending::BadMessage)?;
-            let state = tls.process_new_packets().map_err(|_| Ending::BadMessage)?;
-            arrived.take(tls)?;
-            if state.peer_has_closed() {
-                return Err(Ending::Closed);
-            }
-        }
+        tls.decrypt(&records[..count], arrived)?;
         Ok(count == records.len() || self.flags.closing)
     }
 
-    /// Sends what the socket takes, many messages at once; returns whether it took anything. TLS puts each message into
-    /// a record of its own: some clients, such as Debian's uclient, take a record for a message.
+    /// Sends what the socket takes, many messages at once; returns whether it took anything.
     pub(super) fn send(&mut self) -> io::Result<bool> {
         let mut progress = false;
         while self.has_to_send() {
             let sent = match &mut self.tls {
-                None => {
-                    let sent = self.socket.write_vectored(&self.outbox.all());
-                    sent.inspect(|sent| self.outbox.sent(*sent))
-                }
-                Some(tls) => {
-                    if !tls.wants_write() {
-                        encrypt(tls, &mut self.outbox)?;
-                    }
-                    tls.write_tls(&mut self.socket)
-                }
+                None => self.outbox.write_to(&mut self.socket, usize::MAX),
+                Some(tls) => tls.send(&mut self.outbox, &mut self.socket),
             };
             match sent {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -251,21 +234,10 @@ impl Stream {
     /// The other end reads nothing after this, so it is sent last or not at all.
     fn say_goodbye(&mut self) {
         if let Some(tls) = self.tls.as_mut().filter(|_| self.outbox.is_empty()) {
-            tls.send_close_notify();
+            tls.say_goodbye();
             let _ = self.send();
         }
     }
-}
-
-/// Encrypts messages, until there is enough for one system call.
-fn encrypt(tls: &mut ServerConnection, outbox: &mut Outbox) -> io::Result<()> {
-    let mut encrypted = 0;
-    while encrypted < TLS_CHUNK && !outbox.is_empty() {
-        let taken = tls.writer().write_vectored(&outbox.first())?;
-        outbox.sent(taken);
-        encrypted += taken;
-    }
-    Ok(())
 }
 
 /// Reads once; `None` if nothing is available.
