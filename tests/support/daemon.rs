@@ -8,6 +8,8 @@ use std::time::Duration;
 use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
+use hairpin::sections::relay::Offload;
+use hairpin::sections::value::Text as _;
 
 use super::certificate::Folder;
 use super::session::{Session, Turn};
@@ -66,9 +68,14 @@ pub fn start_secure(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
     })
 }
 
-/// The configuration of a daemon for a test.
+/// The configuration of a daemon for a test. `HAIRPIN_RELAY__UDP_OFFLOAD` changes it for all tests, as it does for a daemon
+/// that is a process of its own.
 pub fn config(ports: &str, udp: &[&str]) -> Config {
-    Config::parse(&config_text(ports, udp), Path::new("test")).unwrap()
+    let mut config = Config::parse(&config_text(ports, udp), Path::new("test")).unwrap();
+    if let Ok(offload) = std::env::var("HAIRPIN_RELAY__UDP_OFFLOAD") {
+        config.relay.udp_offload = Offload::parse(&offload).unwrap();
+    }
+    config
 }
 
 /// The same as the text of a file.
