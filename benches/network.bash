@@ -2,7 +2,7 @@
 # Where the generator and the servers of benches/run meet: on the loopback, or over a pair of veth devices.
 
 # Sets the addresses, what a command is started with on each side, and the kernel threads that work for the server.
-network() {
+choose_network() {
     server_ip=127.0.0.1 generator_ip=127.0.0.1
     beside_server=() beside_generator=() kernel_threads=()
     [[ $network != loopback ]] || return 0

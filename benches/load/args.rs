@@ -11,7 +11,7 @@ use crate::traffic::{CALL_RATE, Direction, Ends, MOST_CALLS, Scenario};
 
 pub const USAGE: &str = "\
 usage: load sample  --server ADDR --pid PID[,PID...] [--from ADDR] (--secret SECRET | --stub) --scenario singly|bursts|call|relay
-                    [--direction up|down|both] [--rate 20000 | --calls N] [--seconds 4] [--max-others 20]
+                    [--direction up|down|both] [--rate 20000] [--calls N] [--seconds 4] [--max-others 20]
                     [--transport udp|tcp|tls] [--authority FILE]
        load highest (the same: --rate is where the search begins, --seconds the length of each of its steps)
        load allocations --server ADDR --pid PID --secret SECRET [--allocations 4000]
@@ -146,7 +146,10 @@ fn sample(options: &mut Options, longest: u32) -> Outcome<SampleOrder> {
     }
     let calls = options.or("calls", 0)?;
     within("calls", calls, 0, u32::from(MOST_CALLS))?;
-    let rate = if calls > 0 { calls * CALL_RATE } else { options.or("rate", 20_000)? };
+    let rate = match (calls, options.or("rate", 20_000)?) {
+        (0, rate) => rate,
+        (calls, _) => calls * CALL_RATE,
+    };
     within("rate", rate, 100, scenario.highest_rate())?;
     let seconds = options.or("seconds", 4)?;
     within("seconds", seconds, 1, longest)?;

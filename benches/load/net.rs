@@ -252,7 +252,7 @@ impl Poller {
     }
 }
 
-fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) -> io::Result<()> {
+pub fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
 }
 
@@ -264,9 +264,7 @@ pub fn set_option(
 ) -> io::Result<()> {
     let length = libc::socklen_t::try_from(mem::size_of::<libc::c_int>()).expect("four");
     // SAFETY: the option value is a live int of the stated length.
-    checked(unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length)
-    })?;
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) })?;
     Ok(())
 }
 

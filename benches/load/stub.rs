@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use crate::Outcome;
 use crate::flows::FIRST_CHANNEL;
-use crate::net::LARGEST_DATAGRAM;
+use crate::net::{LARGEST_DATAGRAM, set_receive_buffer};
 use crate::runs::{Dispatch, Intake, Parcel};
 
 /// In case that whoever started the stub dies without stopping it.
 const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// So large that a stub loses packets only when it has no time for them.
+const RECEIVE_BUFFER: libc::c_int = 4 << 20;
 const MOST_FLOWS: usize = 1024;
 const CHANNEL_HEADER: usize = 4;
 /// Starts a registration; no channel number begins with it.
@@ -68,6 +70,9 @@ pub fn serve(listen: SocketAddrV4, forwarding: Forwarding) -> Outcome<()> {
     let routes = Routes::new();
     let clients = UdpSocket::bind(listen)?;
     let relayed = UdpSocket::bind(SocketAddrV4::new(*listen.ip(), 0))?;
+    for socket in [&clients, &relayed] {
+        set_receive_buffer(socket, RECEIVE_BUFFER)?;
+    }
     let stub = Arc::new(Stub { routes, clients, relayed });
     let runs = matches!(forwarding, Forwarding::Runs);
     match forwarding {

@@ -30,7 +30,8 @@ struct Secret(String);
 
 impl AuthHandler for Secret {
     fn auth_handle(&self, username: &str, realm: &str, _: SocketAddr) -> Result<Vec<u8>, turn::Error> {
-        let mut mac = Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha1>::new_from_slice(self.0.as_bytes()).expect("HMAC takes a key of any length");
         mac.update(username.as_bytes());
         let password = STANDARD.encode(mac.finalize().into_bytes());
         Ok(generate_auth_key(username, realm, &password))
