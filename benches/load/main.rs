@@ -15,6 +15,7 @@ mod link;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod net;
 mod payload;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod report;
 mod runs;
 mod sample;
