@@ -14,6 +14,7 @@ use crate::report::{Line, ratio};
 use crate::sample::{Counters, add_verdict};
 use crate::server;
 use crate::stun::Response;
+use crate::traffic::nanoseconds;
 use crate::turn::{Credential, Session};
 
 /// Made before the first reading, so that code touched for the first time is not counted.
@@ -25,8 +26,8 @@ const RETRY: Duration = Duration::from_millis(250);
 const RETRIES: u32 = 40;
 const SETTLE: Duration = Duration::from_millis(500);
 const SMALL_RECEIVE_BUFFER: libc::c_int = 8192;
-/// A server that uses less of one processor waits for the generator: its rate is not its limit.
-const BUSY: f64 = 0.9;
+/// A generator that waits for less of the time than this was busy itself, so the rate may not be the server's limit.
+const WAITED: f64 = 0.2;
 
 pub fn measure(order: &AllocationsOrder) -> Outcome<Line> {
     let Entry::Secret(secret) = &order.target.entry else {
@@ -53,14 +54,15 @@ pub fn measure(order: &AllocationsOrder) -> Outcome<Line> {
 
     let count = u64::from(order.allocations);
     let cpu = used.server.unwrap_or(0);
-    let busy = ratio(cpu, used.wall) >= BUSY;
+    let waited = ratio(nanoseconds(crowd.waited), used.wall);
     let flaws = [(used.server.is_none(), "thread_ended")];
     let mut line = Line::new();
     line.add("scenario", "allocations");
     line.add("direction", "-");
     line.add("allocations", count);
     line.add("allocations_per_s", format!("{:.0}", 1e9 * ratio(count, used.wall)));
-    line.add("limit", if busy { "server" } else { "generator" });
+    line.add("limit", if waited >= WAITED { "server" } else { "generator" });
+    line.add("waited_pct", format!("{:.0}", 100.0 * waited));
     line.add("cpu_us_per_allocation", format!("{:.1}", ratio(cpu, count) / 1000.0));
     line.add("rss_per_allocation", rss / count);
     line.add("slab_per_allocation", slab / count);
@@ -76,6 +78,8 @@ struct Crowd {
     requests: Vec<Vec<u8>>,
     poller: Poller,
     asked_again: u64,
+    /// How long all clients that may ask were waiting for answers.
+    waited: Duration,
 }
 
 impl Crowd {
@@ -86,7 +90,7 @@ impl Crowd {
         }
         let poller = Poller::new(sessions.iter().map(|session| &session.link))?;
         let requests = vec![Vec::new(); sessions.len()];
-        Ok(Self { sessions, requests, poller, asked_again: 0 })
+        Ok(Self { sessions, requests, poller, asked_again: 0, waited: Duration::ZERO })
     }
 
     /// Gives each client an allocation: 401, then the request with the credential.
@@ -102,8 +106,13 @@ impl Crowd {
                 self.ask(client, credential)?;
                 asking.push(client);
             }
-            for client in self.poller.ready()?.to_vec() {
-                progress = Instant::now();
+            let look = Instant::now();
+            let ready = self.poller.ready()?.to_vec();
+            if ready.is_empty() {
+                self.waited += look.elapsed();
+            }
+            for client in ready {
+                progress = look;
                 if self.hear(client, &mut inbox, credential)? {
                     asking.retain(|&other| other != client);
                 }
