@@ -6,35 +6,42 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::Outcome;
+use crate::stub::Forwarding;
+use crate::traffic::{CALL_RATE, Direction, Ends, MOST_CALLS, Scenario};
 
 pub const USAGE: &str = "\
-usage: load --server ADDR --pid PID (--secret SECRET | --stub) --scenario singly|bursts
-            [--direction up|down] [--rate 20000] [--seconds 4] [--max-others 20]
-            [--transport udp|tcp|tls] [--authority FILE]
-       load --server ADDR --pid PID --secret SECRET --scenario idle [--allocations 2000]
+usage: load sample  --server ADDR --pid PID[,PID...] [--from ADDR] (--secret SECRET | --stub) --scenario singly|bursts|call|relay
+                    [--direction up|down|both] [--rate 20000] [--calls N] [--seconds 4] [--max-others 20]
+                    [--transport udp|tcp|tls] [--authority FILE]
+       load highest (the same: --rate is where the search begins, --seconds the length of each of its steps)
+       load allocations --server ADDR --pid PID --secret SECRET [--allocations 4000]
        load ready --server ADDR [--stub]
-       load stub --listen ADDR
+       load stub --listen ADDR [--forward singly|batches|runs]
        load certificate --folder FOLDER
 benches/run calls this for every server in turn; see benches/README.md.";
 
 /// Nothing may expire during a sample: the shortest lifetime in TURN is a permission's 300 s.
 const LONGEST_SAMPLE_SECONDS: u32 = 50;
+/// All steps of a search together, and with what they wait for.
+const LONGEST_STEP_SECONDS: u32 = 10;
 const MOST_ALLOCATIONS: u32 = 8_000;
-const HIGHEST_RATE: u32 = 1_000_000;
 
 pub enum Command {
     Nothing,
     Ready(Target),
     Sample(SampleOrder),
-    Idle(IdleOrder),
-    Stub(SocketAddrV4),
+    /// Search the highest rate, and measure latency at half of it.
+    Highest(SampleOrder),
+    Allocations(AllocationsOrder),
+    Stub(SocketAddrV4, Forwarding),
     /// Write an authority, a certificate of it and its key.
     Certificate(PathBuf),
 }
 
-/// Whom to load, and how to be let in.
+/// Whom to load, from which address, and how to be let in.
 pub struct Target {
     pub address: SocketAddrV4,
+    pub from: Ipv4Addr,
     pub entry: Entry,
     pub transport: Transport,
 }
@@ -54,7 +61,8 @@ pub enum Transport {
 
 pub struct SampleOrder {
     pub target: Target,
-    pub pid: u32,
+    /// The server's, and those of kernel threads that work for it alone.
+    pub pids: Vec<u32>,
     pub scenario: Scenario,
     pub direction: Direction,
     pub rate: u32,
@@ -62,39 +70,11 @@ pub struct SampleOrder {
     pub max_others: f64,
 }
 
-pub struct IdleOrder {
+pub struct AllocationsOrder {
     pub target: Target,
-    pub pid: u32,
+    /// The server's, and those of kernel threads that work for it alone.
+    pub pids: Vec<u32>,
     pub allocations: u16,
-}
-
-/// The shape of the traffic: how many flows, how much at a time.
-#[derive(Clone, Copy)]
-pub struct Scenario {
-    pub name: &'static str,
-    pub flows: u16,
-    pub payload: u16,
-    pub burst: u16,
-}
-
-const SINGLY: Scenario = Scenario { name: "singly", flows: 100, payload: 160, burst: 1 };
-const BURSTS: Scenario = Scenario { name: "bursts", flows: 20, payload: 1100, burst: 16 };
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Client to peer, as `ChannelData`.
-    Up,
-    /// Peer to client.
-    Down,
-}
-
-impl Direction {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        }
-    }
 }
 
 pub fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command> {
@@ -104,25 +84,30 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Outcome<Command> {
     let mut options = Options::read(words)?;
     let command = match verb.as_deref() {
         None if options.is_empty() => Command::Nothing,
-        None => order(&mut options)?,
+        None => return Err(USAGE.into()),
         Some("ready") => Command::Ready(Target {
             address: options.required("server")?,
+            from: options.or("from", Ipv4Addr::LOCALHOST)?,
             entry: if options.flag("stub") { Entry::Stub } else { Entry::Secret(String::new()) },
             transport: Transport::Udp,
         }),
+        Some("sample") => Command::Sample(sample(&mut options, LONGEST_SAMPLE_SECONDS)?),
+        Some("highest") => Command::Highest(sample(&mut options, LONGEST_STEP_SECONDS)?),
+        Some("allocations") => Command::Allocations(allocations(&mut options)?),
         Some("certificate") => Command::Certificate(options.required("folder")?),
-        Some("stub") => Command::Stub(options.required("listen")?),
+        Some("stub") => Command::Stub(options.required("listen")?, forwarding(&mut options)?),
         Some(other) => return Err(format!("unknown command `{other}`\n{USAGE}").into()),
     };
     options.finish()?;
     Ok(command)
 }
 
-fn order(options: &mut Options) -> Outcome<Command> {
+fn target(options: &mut Options) -> Outcome<Target> {
     let address: SocketAddrV4 = options.required("server")?;
-    if *address.ip() != Ipv4Addr::LOCALHOST {
-        return Err("only a server on 127.0.0.1 may be loaded".into());
+    if *address.ip() != Ipv4Addr::LOCALHOST && !is_for_benchmarks(*address.ip()) {
+        return Err("only a server on 127.0.0.1 or in 198.18.0.0/15 may be loaded".into());
     }
+    let from = options.or("from", Ipv4Addr::LOCALHOST)?;
     let entry = if options.flag("stub") { Entry::Stub } else { Entry::Secret(options.required("secret")?) };
     let transport = match options.or("transport", "udp".to_owned())?.as_str() {
         "udp" => Transport::Udp,
@@ -133,29 +118,62 @@ fn order(options: &mut Options) -> Outcome<Command> {
     if matches!(entry, Entry::Stub) && !matches!(transport, Transport::Udp) {
         return Err("the stub speaks UDP only".into());
     }
-    let target = Target { address, entry, transport };
-    let pid = options.required("pid")?;
-    let scenario = match options.required::<String>("scenario")?.as_str() {
-        "singly" => SINGLY,
-        "bursts" => BURSTS,
-        "idle" => {
-            let allocations = options.or("allocations", 2000)?;
-            within("allocations", u32::from(allocations), 1, MOST_ALLOCATIONS)?;
-            return Ok(Command::Idle(IdleOrder { target, pid, allocations }));
-        }
-        other => return Err(format!("unknown scenario `{other}`").into()),
+    Ok(Target { address, from, entry, transport })
+}
+
+/// RFC 2544: these addresses are used nowhere on the Internet.
+fn is_for_benchmarks(ip: Ipv4Addr) -> bool {
+    matches!(ip.octets(), [198, 18 | 19, ..])
+}
+
+/// A list with commas.
+fn pids(options: &mut Options) -> Outcome<Vec<u32>> {
+    let text: String = options.required("pid")?;
+    Ok(text.split(',').map(str::parse).collect::<Result<_, _>>()?)
+}
+
+fn sample(options: &mut Options, longest: u32) -> Outcome<SampleOrder> {
+    let target = target(options)?;
+    let name: String = options.required("scenario")?;
+    let scenario = Scenario::named(&name).ok_or_else(|| format!("unknown scenario `{name}`"))?;
+    if matches!(target.entry, Entry::Stub) && scenario.ends == Ends::Client {
+        return Err("the stub does not relay between clients".into());
+    }
+    let name = options.or("direction", Direction::Both.name().to_owned())?;
+    let direction = Direction::named(&name).ok_or_else(|| format!("unknown direction `{name}`"))?;
+    if !scenario.allows(direction) {
+        return Err(format!("{} always goes both ways", scenario.name).into());
+    }
+    let calls = options.or("calls", 0)?;
+    within("calls", calls, 0, u32::from(MOST_CALLS))?;
+    let rate = match (calls, options.or("rate", 20_000)?) {
+        (0, rate) => rate,
+        (calls, _) => calls * CALL_RATE,
     };
-    let direction = match options.required::<String>("direction")?.as_str() {
-        "up" => Direction::Up,
-        "down" => Direction::Down,
-        other => return Err(format!("unknown direction `{other}`").into()),
-    };
-    let rate = options.or("rate", 20_000)?;
-    within("rate", rate, 100, HIGHEST_RATE)?;
+    within("rate", rate, 100, scenario.highest_rate())?;
     let seconds = options.or("seconds", 4)?;
-    within("seconds", seconds, 1, LONGEST_SAMPLE_SECONDS)?;
+    within("seconds", seconds, 1, longest)?;
     let max_others = options.or("max-others", 20.0)?;
-    Ok(Command::Sample(SampleOrder { target, pid, scenario, direction, rate, seconds, max_others }))
+    Ok(SampleOrder { target, pids: pids(options)?, scenario, direction, rate, seconds, max_others })
+}
+
+fn allocations(options: &mut Options) -> Outcome<AllocationsOrder> {
+    let target = target(options)?;
+    if !matches!(target.transport, Transport::Udp) {
+        return Err("allocations are measured over UDP".into());
+    }
+    let allocations = options.or("allocations", 4000)?;
+    within("allocations", u32::from(allocations), 1, MOST_ALLOCATIONS)?;
+    Ok(AllocationsOrder { target, pids: pids(options)?, allocations })
+}
+
+fn forwarding(options: &mut Options) -> Outcome<Forwarding> {
+    Ok(match options.or("forward", "singly".to_owned())?.as_str() {
+        "singly" => Forwarding::Singly,
+        "batches" => Forwarding::Batches,
+        "runs" => Forwarding::Runs,
+        other => return Err(format!("unknown way to forward `{other}`").into()),
+    })
 }
 
 fn within(name: &str, value: u32, low: u32, high: u32) -> Outcome<()> {

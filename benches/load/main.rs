@@ -2,23 +2,30 @@
 #![allow(unreachable_pub, reason = "a program: every item is for its own modules")]
 #![allow(clippy::disallowed_methods, reason = "reading clocks is what it is for")]
 
+mod allocations;
 mod args;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod authority;
 mod flows;
+mod generator;
+mod highest;
 mod host;
-mod idle;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod link;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod net;
+mod payload;
+#[allow(dead_code, reason = "benches/operations uses all of it")]
 mod report;
+mod runs;
 mod sample;
 mod server;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod stream;
 mod stub;
 mod stun;
+mod tally;
+mod traffic;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod turn;
 
@@ -48,8 +55,9 @@ fn run() -> Outcome<()> {
         Command::Certificate(folder) => write_certificate(&folder)?,
         Command::Ready(target) => flows::wait_until_ready(&target)?,
         Command::Sample(order) => println!("{}", sample::take(&order)?),
-        Command::Idle(order) => println!("{}", idle::weigh(&order)?),
-        Command::Stub(listen) => stub::serve(listen)?,
+        Command::Highest(order) => println!("{}", highest::find(&order)?),
+        Command::Allocations(order) => println!("{}", allocations::measure(&order)?),
+        Command::Stub(listen, forwarding) => stub::serve(listen, forwarding)?,
     }
     Ok(())
 }

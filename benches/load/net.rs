@@ -1,4 +1,4 @@
-//! Loopback UDP sockets with many datagrams per system call; all of this program's `unsafe` is here.
+//! Loopback UDP sockets with many datagrams per system call; this program's `unsafe` is here and in `runs.rs`.
 
 #![allow(unsafe_code, reason = "system calls without a safe wrapper; each block says why it is sound")]
 
@@ -10,8 +10,9 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{mem, ptr};
 
-/// Below the range from which the kernel and the servers take theirs.
-const OWN_PORTS: Range<u16> = 10_000..32_000;
+/// Below the range from which the kernel and the servers take theirs, and above 11211, whose packets Hairpin drops
+/// because memcached reflects.
+const OWN_PORTS: Range<u16> = 12_000..32_000;
 /// How far apart two runs begin that are a second apart: more than the sockets of a sample.
 const PORTS_PER_SECOND: u64 = 128;
 pub const LARGEST_DATAGRAM: usize = 2048;
@@ -20,7 +21,10 @@ pub const MOST_RECEIVED: usize = 32;
 const MOST_READY: usize = 64;
 
 /// Binds sockets of this program one port after the other.
-pub struct OwnPorts(Take<Skip<Cycle<Range<u16>>>>);
+pub struct OwnPorts {
+    ip: Ipv4Addr,
+    ports: Take<Skip<Cycle<Range<u16>>>>,
+}
 
 impl OwnPorts {
     /// Begins where no recent run was: coturn refuses an address (437) for a minute after its release.
@@ -29,12 +33,17 @@ impl OwnPorts {
         let count = OWN_PORTS.len();
         let start = seconds.wrapping_mul(PORTS_PER_SECOND) % u64::try_from(count).expect("small");
         let start = usize::try_from(start).expect("less than a usize");
-        Self(OWN_PORTS.cycle().skip(start).take(count))
+        Self { ip: Ipv4Addr::LOCALHOST, ports: OWN_PORTS.cycle().skip(start).take(count) }
+    }
+
+    /// At this address instead of 127.0.0.1.
+    pub fn at(self, ip: Ipv4Addr) -> Self {
+        Self { ip, ..self }
     }
 
     pub fn bind(&mut self, receive_buffer: libc::c_int) -> io::Result<UdpSocket> {
-        for port in self.0.by_ref() {
-            match UdpSocket::bind(loopback(port)) {
+        for port in self.ports.by_ref() {
+            match UdpSocket::bind(SocketAddrV4::new(self.ip, port)) {
                 Ok(socket) => {
                     set_receive_buffer(&socket, receive_buffer)?;
                     return Ok(socket);
@@ -84,19 +93,30 @@ pub fn dropped(socket: &UdpSocket) -> io::Result<u32> {
     Ok(info[DROPS])
 }
 
-/// Datagrams of equal size on their way out.
+/// Datagrams on their way out, all to one address.
 pub struct Outbox {
     packets: Vec<Vec<u8>>,
+    /// How many of them there are now; the others only keep their memory.
+    count: usize,
 }
 
 impl Outbox {
     pub fn new(count: usize, length: usize) -> Self {
         assert!(count <= MOST_SENT, "one call takes {MOST_SENT} datagrams");
-        Self { packets: vec![vec![0xa5; length]; count] }
+        Self { packets: vec![vec![0xa5; length]; count], count }
+    }
+
+    /// Makes room for packets of these lengths, at most as many as there were at first.
+    pub fn shape(&mut self, lengths: impl Iterator<Item = usize>) {
+        self.count = 0;
+        for (packet, length) in self.packets.iter_mut().zip(lengths) {
+            packet.resize(length, 0);
+            self.count += 1;
+        }
     }
 
     pub fn packets(&mut self) -> &mut [Vec<u8>] {
-        &mut self.packets
+        &mut self.packets[..self.count]
     }
 
     /// Sends every packet, to `to` or to whom the socket is connected.
@@ -107,7 +127,7 @@ impl Outbox {
         let mut parts: [libc::iovec; MOST_SENT] = unsafe { mem::zeroed() };
         // SAFETY: as above.
         let mut headers: [libc::mmsghdr; MOST_SENT] = unsafe { mem::zeroed() };
-        for ((packet, part), header) in self.packets.iter_mut().zip(&mut parts).zip(&mut headers) {
+        for ((packet, part), header) in self.packets().iter_mut().zip(&mut parts).zip(&mut headers) {
             part.iov_base = packet.as_mut_ptr().cast();
             part.iov_len = packet.len();
             header.msg_hdr.msg_iov = part;
@@ -117,7 +137,7 @@ impl Outbox {
                 header.msg_hdr.msg_namelen = ADDRESS_LENGTH;
             }
         }
-        let mut left = &mut headers[..self.packets.len()];
+        let mut left = &mut headers[..self.count];
         while !left.is_empty() {
             let count = libc::c_uint::try_from(left.len()).expect("at most MOST_SENT");
             // SAFETY: `left` holds `count` headers whose buffers and name outlive the call.
@@ -233,25 +253,26 @@ impl Poller {
     }
 }
 
-fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) -> io::Result<()> {
+pub fn set_receive_buffer(socket: &UdpSocket, bytes: libc::c_int) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes)
+}
+
+pub fn set_option(
+    socket: &UdpSocket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
     let length = libc::socklen_t::try_from(mem::size_of::<libc::c_int>()).expect("four");
     // SAFETY: the option value is a live int of the stated length.
-    checked(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUF,
-            (&raw const bytes).cast(),
-            length,
-        )
-    })?;
+    checked(unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) })?;
     Ok(())
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "16 bytes, and a constant cannot try_from")]
-const ADDRESS_LENGTH: libc::socklen_t = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+pub const ADDRESS_LENGTH: libc::socklen_t = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
 
-fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
+pub fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
     libc::sockaddr_in {
         sin_family: libc::sa_family_t::try_from(libc::AF_INET).expect("two"),
         sin_port: address.port().to_be(),
@@ -261,7 +282,7 @@ fn raw_address(address: SocketAddrV4) -> libc::sockaddr_in {
 }
 
 /// The C convention: negative means that errno says why.
-fn checked(result: libc::c_int) -> io::Result<usize> {
+pub fn checked(result: libc::c_int) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 

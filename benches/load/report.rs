@@ -25,6 +25,7 @@ impl fmt::Display for Line {
 }
 
 /// Times in nanoseconds, of which only percentiles are told.
+#[derive(Default)]
 pub struct Times(Vec<u64>);
 
 impl Times {

@@ -24,6 +24,15 @@ impl CpuReading {
         Ok(Self(threads))
     }
 
+    /// What several processes have run together.
+    pub fn of_all(pids: &[u32]) -> Outcome<Self> {
+        let mut threads = HashMap::new();
+        for &pid in pids {
+            threads.extend(Self::of(pid)?.0);
+        }
+        Ok(Self(threads))
+    }
+
     /// Nanoseconds since the earlier reading; nothing if a thread has ended, as its share is lost.
     pub fn since(&self, earlier: &Self) -> Option<u64> {
         if earlier.0.keys().any(|thread| !self.0.contains_key(thread)) {

@@ -1,17 +1,20 @@
-//! A bare forwarder, one recvfrom and one sendto per packet, as the floor beside which servers are read.
+//! A bare forwarder, as the floor beside which servers are read: what the sockets themselves cost.
 
-use std::net::{SocketAddrV4, UdpSocket};
-use std::sync::Arc;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use crate::Outcome;
 use crate::flows::FIRST_CHANNEL;
-use crate::net::loopback;
+use crate::net::{LARGEST_DATAGRAM, set_receive_buffer};
+use crate::runs::{Dispatch, Intake, Parcel};
 
 /// In case that whoever started the stub dies without stopping it.
-const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// So large that a stub loses packets only when it has no time for them.
+const RECEIVE_BUFFER: libc::c_int = 4 << 20;
 const MOST_FLOWS: usize = 1024;
 const CHANNEL_HEADER: usize = 4;
 /// Starts a registration; no channel number begins with it.
@@ -19,20 +22,30 @@ const MAGIC: [u8; 4] = [0, b'b', b'e', b'n'];
 const ANSWER_WITHIN: Duration = Duration::from_millis(200);
 const REGISTRATIONS: u32 = 10;
 
-/// For each flow the ports of its client and its peer, both on the loopback.
-struct Routes([AtomicU32; MOST_FLOWS]);
+/// Where the generator is, and for each flow the ports of its client and its peer.
+struct Routes {
+    ip: OnceLock<Ipv4Addr>,
+    ports: [AtomicU32; MOST_FLOWS],
+}
 
 impl Routes {
-    fn set(&self, flow: u16, client: u16, peer: u16) -> Option<()> {
-        let route = u32::from(client) << 16 | u32::from(peer);
-        self.0.get(usize::from(flow))?.store(route, Ordering::Relaxed);
+    fn new() -> Self {
+        Self { ip: OnceLock::new(), ports: std::array::from_fn(|_| AtomicU32::new(0)) }
+    }
+
+    fn set(&self, flow: u16, client: SocketAddrV4, peer: u16) -> Option<()> {
+        self.ip.get_or_init(|| *client.ip());
+        let route = u32::from(client.port()) << 16 | u32::from(peer);
+        self.ports.get(usize::from(flow))?.store(route, Ordering::Relaxed);
         Some(())
     }
 
     fn get(&self, flow: u16) -> Option<Route> {
-        let route = self.0.get(usize::from(flow))?.load(Ordering::Relaxed).to_be_bytes();
-        let [client, peer] = [[route[0], route[1]], [route[2], route[3]]].map(u16::from_be_bytes);
-        Some(Route { client: loopback(client), peer: loopback(peer) })
+        let ip = *self.ip.get()?;
+        let ports = self.ports.get(usize::from(flow))?.load(Ordering::Relaxed).to_be_bytes();
+        let [client, peer] = [[ports[0], ports[1]], [ports[2], ports[3]]]
+            .map(|port| SocketAddrV4::new(ip, u16::from_be_bytes(port)));
+        Some(Route { client, peer })
     }
 }
 
@@ -41,88 +54,147 @@ struct Route {
     peer: SocketAddrV4,
 }
 
+/// How much one system call carries.
+#[derive(Clone, Copy)]
+pub enum Forwarding {
+    /// One datagram: `recvfrom`, `sendto`.
+    Singly,
+    /// Many datagrams: `recvmmsg`, `sendmmsg`.
+    Batches,
+    /// Many runs of datagrams: the same, with `UDP_GRO` and `UDP_SEGMENT`.
+    Runs,
+}
+
 /// Forwards until killed; one thread per direction, so that each may simply block in its receive.
-pub fn serve(listen: SocketAddrV4) -> Outcome<()> {
-    let routes = Arc::new(Routes(std::array::from_fn(|_| AtomicU32::new(0))));
-    let clients = Arc::new(UdpSocket::bind(listen)?);
-    let relayed = Arc::new(UdpSocket::bind(loopback(0))?);
-    thread::spawn({
-        let (routes, clients, relayed) = (routes.clone(), clients.clone(), relayed.clone());
-        move || forward_up(&routes, &clients, &relayed)
-    });
-    thread::spawn(move || forward_down(&routes, &relayed, &clients));
+pub fn serve(listen: SocketAddrV4, forwarding: Forwarding) -> Outcome<()> {
+    let routes = Routes::new();
+    let clients = UdpSocket::bind(listen)?;
+    let relayed = UdpSocket::bind(SocketAddrV4::new(*listen.ip(), 0))?;
+    for socket in [&clients, &relayed] {
+        set_receive_buffer(socket, RECEIVE_BUFFER)?;
+    }
+    let stub = Arc::new(Stub { routes, clients, relayed });
+    let runs = matches!(forwarding, Forwarding::Runs);
+    match forwarding {
+        Forwarding::Singly => {
+            start(&stub, Stub::forward_up);
+            start(&stub, Stub::forward_down);
+        }
+        Forwarding::Batches | Forwarding::Runs => {
+            let (up, down) = (Intake::of(&stub.clients, runs)?, Intake::of(&stub.relayed, runs)?);
+            start(&stub, move |stub| stub.forward_many_up(up, Dispatch::new(runs)));
+            start(&stub, move |stub| stub.forward_many_down(down, Dispatch::new(runs)));
+        }
+    }
     thread::sleep(LIFETIME);
     Ok(())
 }
 
-/// Makes a flow known to the stub and learns where its peer shall send to.
-pub fn register(socket: &UdpSocket, flow: u16, peer: SocketAddrV4) -> Outcome<SocketAddrV4> {
+/// Makes a flow known to the stub and learns to which of its ports the peer shall send.
+pub fn register(socket: &UdpSocket, flow: u16, peer: u16) -> Outcome<u16> {
     let mut message = MAGIC.to_vec();
     message.extend_from_slice(&flow.to_be_bytes());
-    message.extend_from_slice(&peer.port().to_be_bytes());
+    message.extend_from_slice(&peer.to_be_bytes());
     socket.set_read_timeout(Some(ANSWER_WITHIN))?;
     let mut answer = [0; 2];
     for _ in 0..REGISTRATIONS {
         socket.send(&message)?;
         if let Ok(2) = socket.recv(&mut answer) {
-            return Ok(loopback(u16::from_be_bytes(answer)));
+            return Ok(u16::from_be_bytes(answer));
         }
     }
     Err("the stub does not answer".into())
 }
 
-fn forward_up(routes: &Routes, clients: &UdpSocket, relayed: &UdpSocket) {
-    let mut buffer = [0; 2048];
-    loop {
-        let Ok((length, source)) = clients.recv_from(&mut buffer) else {
-            continue;
-        };
-        let Some((header, payload)) = buffer[..length].split_first_chunk::<CHANNEL_HEADER>() else {
-            continue;
-        };
+/// Two sockets: one for all clients, and one that stands for all relayed addresses.
+struct Stub {
+    routes: Routes,
+    clients: UdpSocket,
+    relayed: UdpSocket,
+}
+
+fn start(stub: &Arc<Stub>, forward: impl FnOnce(&Stub) + Send + 'static) {
+    let stub = Arc::clone(stub);
+    thread::spawn(move || forward(&stub));
+}
+
+impl Stub {
+    fn forward_up(&self) {
+        let mut buffer = [0; LARGEST_DATAGRAM];
+        loop {
+            let Ok((length, SocketAddr::V4(source))) = self.clients.recv_from(&mut buffer) else {
+                continue;
+            };
+            if let Some(parcel) = self.up(&buffer[..length], source) {
+                // What the kernel does not take is lost, as with any relay; the generator counts it.
+                let _ = self.relayed.send_to(parcel.body, parcel.to);
+            }
+        }
+    }
+
+    fn forward_down(&self) {
+        let mut buffer = [0; LARGEST_DATAGRAM];
+        loop {
+            let (head, room) = buffer.split_at_mut(CHANNEL_HEADER);
+            let Ok((length, _)) = self.relayed.recv_from(room) else {
+                continue;
+            };
+            let Some(parcel) = self.down(&room[..length]) else {
+                continue;
+            };
+            let to = parcel.to;
+            head.copy_from_slice(&parcel.head.unwrap_or_default());
+            let _ = self.clients.send_to(&buffer[..CHANNEL_HEADER + length], to);
+        }
+    }
+
+    fn forward_many_up(&self, mut intake: Intake, mut dispatch: Dispatch) {
+        loop {
+            if intake.fill(&self.clients).is_ok() {
+                let arrived = intake.datagrams();
+                let parcels: Vec<_> = arrived.filter_map(|(bytes, source)| self.up(bytes, source)).collect();
+                dispatch.send(&self.relayed, &parcels);
+            }
+        }
+    }
+
+    fn forward_many_down(&self, mut intake: Intake, mut dispatch: Dispatch) {
+        loop {
+            if intake.fill(&self.relayed).is_ok() {
+                let arrived = intake.datagrams();
+                let parcels: Vec<_> = arrived.filter_map(|(bytes, _)| self.down(bytes)).collect();
+                dispatch.send(&self.clients, &parcels);
+            }
+        }
+    }
+
+    /// What a client has sent, on its way to the peer; nothing if it was a registration.
+    fn up<'a>(&self, datagram: &'a [u8], source: SocketAddrV4) -> Option<Parcel<'a>> {
+        let (header, body) = datagram.split_first_chunk::<CHANNEL_HEADER>()?;
         if *header == MAGIC {
-            let _ = accept(routes, payload, source.port(), clients, relayed);
-            continue;
+            self.accept(body, source);
+            return None;
         }
         let channel = u16::from_be_bytes([header[0], header[1]]);
-        let route = channel.checked_sub(FIRST_CHANNEL).and_then(|flow| routes.get(flow));
-        if let Some(route) = route {
-            // What the kernel does not take is lost, as with any relay; the generator counts it.
-            let _ = relayed.send_to(payload, route.peer);
-        }
+        let route = self.routes.get(channel.checked_sub(FIRST_CHANNEL)?)?;
+        Some(Parcel { to: route.peer, head: None, body })
     }
-}
 
-fn forward_down(routes: &Routes, relayed: &UdpSocket, clients: &UdpSocket) {
-    let mut buffer = [0; 2048];
-    loop {
-        let Ok((length, _)) = relayed.recv_from(&mut buffer[CHANNEL_HEADER..]) else {
-            continue;
-        };
+    /// What a peer has sent, on its way to the client.
+    fn down<'a>(&self, body: &'a [u8]) -> Option<Parcel<'a>> {
         // The generator's payload begins with the number of its flow.
-        let flow = u16::from_be_bytes([buffer[CHANNEL_HEADER], buffer[CHANNEL_HEADER + 1]]);
-        let Some(route) = routes.get(flow) else {
-            continue;
-        };
-        let size = u16::try_from(length).expect("a datagram is shorter than 64 KiB");
-        buffer[..2].copy_from_slice(&FIRST_CHANNEL.saturating_add(flow).to_be_bytes());
-        buffer[2..4].copy_from_slice(&size.to_be_bytes());
-        let _ = clients.send_to(&buffer[..CHANNEL_HEADER + length], route.client);
+        let flow = u16::from_be_bytes(*body.first_chunk()?);
+        let route = self.routes.get(flow)?;
+        let [a, b] = FIRST_CHANNEL.saturating_add(flow).to_be_bytes();
+        let [c, d] = u16::try_from(body.len()).ok()?.to_be_bytes();
+        Some(Parcel { to: route.client, head: Some([a, b, c, d]), body })
     }
-}
 
-fn accept(
-    routes: &Routes,
-    registration: &[u8],
-    client: u16,
-    clients: &UdpSocket,
-    relayed: &UdpSocket,
-) -> Option<()> {
-    let registration: [u8; 4] = registration.try_into().ok()?;
-    let flow = u16::from_be_bytes([registration[0], registration[1]]);
-    let peer = u16::from_be_bytes([registration[2], registration[3]]);
-    routes.set(flow, client, peer)?;
-    let port = relayed.local_addr().ok()?.port();
-    clients.send_to(&port.to_be_bytes(), loopback(client)).ok()?;
-    Some(())
+    fn accept(&self, registration: &[u8], client: SocketAddrV4) -> Option<()> {
+        let [a, b, c, d]: [u8; 4] = registration.try_into().ok()?;
+        self.routes.set(u16::from_be_bytes([a, b]), client, u16::from_be_bytes([c, d]))?;
+        let port = self.relayed.local_addr().ok()?.port();
+        self.clients.send_to(&port.to_be_bytes(), client).ok()?;
+        Some(())
+    }
 }

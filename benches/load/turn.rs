@@ -124,31 +124,53 @@ impl Session {
         credential: &Credential,
     ) -> Outcome<Response> {
         for _ in 0..ATTEMPTS {
-            let mut request = Request::new(method, self.next_transaction()?);
-            for (kind, value) in attributes {
-                request = request.attribute(*kind, value);
-            }
-            let bytes = match &self.challenge {
-                None => request.plain(),
-                Some(challenge) => request
-                    .attribute(USERNAME, credential.username.as_bytes())
-                    .attribute(REALM, &challenge.realm)
-                    .attribute(NONCE, &challenge.nonce)
-                    .signed(&challenge.key),
-            };
+            let bytes = self.compose(method, attributes, credential)?;
             let response = self.transact(&bytes)?;
-            if response.is_success() {
+            if self.settles(&response, credential)? {
                 return Ok(response);
             }
-            match response.error_code() {
-                Some(UNAUTHORIZED) if self.challenge.is_none() => {}
-                Some(STALE_NONCE) => {}
-                Some(code) => return Err(Refused(code).into()),
-                None => return Err(format!("the server answered {response}").into()),
-            }
-            self.adopt_challenge(&response, credential)?;
         }
         Err("the server keeps challenging".into())
+    }
+
+    /// An Allocate request, signed if the server has sent a challenge, for a caller that waits for the answer itself.
+    pub fn compose_allocate(&mut self, credential: &Credential) -> Outcome<Vec<u8>> {
+        self.compose(Method::Allocate, &[(REQUESTED_TRANSPORT, &UDP)], credential)
+    }
+
+    fn compose(
+        &mut self,
+        method: Method,
+        attributes: &[(u16, &[u8])],
+        credential: &Credential,
+    ) -> Outcome<Vec<u8>> {
+        let mut request = Request::new(method, self.next_transaction()?);
+        for (kind, value) in attributes {
+            request = request.attribute(*kind, value);
+        }
+        Ok(match &self.challenge {
+            None => request.plain(),
+            Some(challenge) => request
+                .attribute(USERNAME, credential.username.as_bytes())
+                .attribute(REALM, &challenge.realm)
+                .attribute(NONCE, &challenge.nonce)
+                .signed(&challenge.key),
+        })
+    }
+
+    /// Whether the request has succeeded; if not, it is to be made again with the challenge of this response.
+    pub fn settles(&mut self, response: &Response, credential: &Credential) -> Outcome<bool> {
+        if response.is_success() {
+            return Ok(true);
+        }
+        match response.error_code() {
+            Some(UNAUTHORIZED) if self.challenge.is_none() => {}
+            Some(STALE_NONCE) => {}
+            Some(code) => return Err(Refused(code).into()),
+            None => return Err(format!("the server answered {response}").into()),
+        }
+        self.adopt_challenge(response, credential)?;
+        Ok(false)
     }
 
     fn transact(&mut self, request: &[u8]) -> Outcome<Response> {

@@ -34,6 +34,7 @@ mod stream;
 #[path = "../load/stun.rs"]
 mod stun;
 mod table;
+#[allow(dead_code, reason = "benches/load uses all of it")]
 #[path = "../load/turn.rs"]
 mod turn;
 
