@@ -34,9 +34,11 @@ impl Traffic {
         usize::from(self.expected.get()).max(FEWEST)
     }
 
-    /// A read has filled so many slots: the next one offers room for twice as many.
+    /// A read has filled so many slots: the next one offers room for twice as many, or for a few less than this one. A burst
+    /// often arrives in two parts, and the smaller one must not make the next burst take another system call.
     pub(super) fn filled(&self, slots: usize) {
-        self.expected.set((2 * slots).clamp(FEWEST, MOST) as u8);
+        let before = self.expected();
+        self.expected.set((2 * slots).clamp(FEWEST, MOST).max(before - before.div_ceil(8)) as u8);
     }
 
     /// Notes what a read has brought: how many datagrams came right behind one of the same sender and length, and how many
@@ -117,13 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn a_read_offers_twice_as_many_slots_as_the_last_one_filled() {
+    fn a_read_offers_twice_as_many_slots_as_were_filled_and_only_a_few_less_after_a_small_one() {
         let traffic = Traffic::default();
-        let offered = [0, 1, 3, 16, 64, 1].map(|filled| {
+        let offered = |filled| {
             traffic.filled(filled);
             traffic.expected()
-        });
-        assert_eq!(offered, [4, 4, 6, 32, 64, 4]);
+        };
+        assert_eq!([0, 1, 3, 16, 64, 1, 32, 1].map(offered), [4, 4, 6, 32, 64, 56, 64, 56]);
+        assert_eq!((0..40).map(|_| offered(1)).min(), Some(FEWEST));
     }
 
     #[test]
