@@ -16,7 +16,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
 
 use mio::event::Event;
 use tokio::sync::oneshot;
@@ -321,16 +320,14 @@ impl Shard {
         }
     }
 
-    /// How long to wait for events: not at all while a socket has more to read, or a command waits.
-    pub(super) fn timeout(&self, now: Moment) -> Option<Duration> {
+    /// When the next round is due if nothing happens until then: in the past while a socket has more to read, or a command
+    /// waits. It changes only by a round, and by [`Self::summon`].
+    pub(super) fn next_round(&self) -> Option<Moment> {
         let listening = !self.listeners.readable.is_empty();
         let relaying = !self.readable.is_empty() || !self.erred.is_empty();
-        let more = !self.exchange.is_empty()
-            || self.moving.is_some()
-            || self.streams.is_busy()
-            || self.direct.is_busy();
+        let more = self.moving.is_some() || self.streams.is_busy() || self.direct.is_busy();
         if self.summoned || listening || relaying || more {
-            return Some(Duration::ZERO);
+            return Some(Moment::default());
         }
         let rare = self.starved.0.min(self.listeners.look_at());
         let deadlines = [
@@ -339,8 +336,12 @@ impl Shard {
             self.direct.next_deadline(),
             Some(rare),
         ];
-        let deadline = deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)?;
-        Some(deadline.since(now))
+        deadlines.into_iter().flatten().min().filter(|deadline| *deadline < Moment::MAX)
+    }
+
+    /// Whether another shard has passed something to this one. A shard on the same thread does not wake the thread for it.
+    pub(super) fn has_parcels(&self) -> bool {
+        !self.exchange.is_empty()
     }
 
     /// Carries out the commands from outside; returns whether one was to stop. After one question of an administrator,
@@ -433,6 +434,8 @@ impl Handle {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 
@@ -530,7 +533,7 @@ pub(super) mod tests {
         shard.move_to(Watcher::new(poll.registry().try_clone().unwrap(), 0)).unwrap();
         relays[20..40].iter().for_each(|relay| tell(&shard, relay));
         while shard.moving.is_some() {
-            assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO));
+            assert_eq!(shard.next_round(), Some(Moment::default()));
             shard.move_some_sockets();
         }
         relays[40..].iter().for_each(|relay| tell(&shard, relay));
@@ -566,11 +569,11 @@ pub(super) mod tests {
             assert!(answered.try_recv().is_err(), "{round}");
             assert!(!shard.obey(shard.clock.now()));
             assert_eq!(answered.try_recv().unwrap(), Piece::default());
-            assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO), "more may wait");
+            assert_eq!(shard.next_round(), Some(Moment::default()), "more may wait");
         }
         assert!(pong.try_recv().is_err());
         assert!(!shard.obey(shard.clock.now()));
-        assert_eq!((pong.try_recv(), shard.timeout(Moment::default())), (Ok(()), None));
+        assert_eq!((pong.try_recv(), shard.next_round()), (Ok(()), None));
     }
 
     #[test]
@@ -584,7 +587,7 @@ pub(super) mod tests {
             shard.on_relay_event(*relay, false);
         }
         shard.read_relays(shard.clock.now());
-        assert_eq!(shard.timeout(Moment::default()), Some(Duration::ZERO));
+        assert_eq!(shard.next_round(), Some(Moment::default()));
         let waiting = std::iter::from_fn(|| shard.readable.pop()).count();
         assert!(waiting > flooded.len() - RELAYS_A_ROUND);
     }

@@ -66,6 +66,8 @@ struct Hosted {
     shard: Box<Shard>,
     /// Whether it has something to do.
     ready: bool,
+    /// When it has, if nothing happens until then.
+    due: Option<Moment>,
     /// How long it has worked since the last look.
     worked: Duration,
 }
@@ -206,8 +208,9 @@ impl Worker {
     /// Waits until a shard has something to do.
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let now = self.clock.now().moment;
-        let timeouts = self.hosted.iter().map(|hosted| hosted.shard.timeout(now));
-        let timeout = timeouts.chain([self.patience()]).flatten().min();
+        let due = self.hosted.iter().filter_map(|hosted| hosted.due).min().map(|due| due.since(now));
+        let at_once = self.hosted.iter().any(|hosted| hosted.ready || hosted.shard.has_parcels());
+        let timeout = [due, self.patience(), at_once.then_some(Duration::ZERO)].into_iter().flatten().min();
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
@@ -237,13 +240,12 @@ impl Worker {
         let mut now = self.clock.now().moment;
         for position in (0..self.hosted.len()).rev() {
             let hosted = &mut self.hosted[position];
-            if several
-                && !std::mem::take(&mut hosted.ready)
-                && hosted.shard.timeout(now) != Some(Duration::ZERO)
-            {
+            let is_due = hosted.due.is_some_and(|due| due <= now) || hosted.shard.has_parcels();
+            if !std::mem::take(&mut hosted.ready) && !is_due {
                 continue;
             }
             let round = hosted.shard.round();
+            hosted.due = hosted.shard.next_round();
             if several {
                 let after = self.clock.now().moment;
                 hosted.worked += after.since(now);
@@ -297,7 +299,7 @@ impl Worker {
         if self.hosted.is_empty() {
             self.meter.restart(self.clock.now().moment, thread_time());
         }
-        self.hosted.push(Hosted { shard, ready: true, worked: Duration::ZERO });
+        self.hosted.push(Hosted { shard, ready: true, due: None, worked: Duration::ZERO });
         Ok(())
     }
 

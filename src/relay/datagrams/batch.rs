@@ -15,6 +15,7 @@ use crate::relay::datagrams::name::Name;
 use crate::relay::datagrams::offload::Cut;
 use crate::relay::datagrams::runs::{Outgoing, Runs};
 use crate::relay::datagrams::send::{HEADERS, VECTORS};
+use crate::relay::datagrams::socket::kernel_cuts;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX};
 use crate::sections::relay::Offload;
@@ -133,14 +134,14 @@ impl<S: Copy + PartialEq> Batch<S> {
                 headers: vec![header; HEADERS],
             },
             offload,
-            cut: Cut::new(offload),
+            cut: Cut::new(offload, kernel_cuts()),
         }
     }
 
     /// Lets datagrams cross the network stack together from now on as the configuration says.
     pub fn change(&mut self, offload: Offload) {
         if self.offload != offload {
-            (self.offload, self.cut) = (offload, Cut::new(offload));
+            (self.offload, self.cut) = (offload, Cut::new(offload, kernel_cuts()));
         }
     }
 

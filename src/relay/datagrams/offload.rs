@@ -75,8 +75,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(offload: Offload) -> Self {
-        Self { most: if offload == Offload::Off { 0 } else { SEGMENT_MAX } }
+    /// What the configuration allows, if the kernel can cut at all.
+    pub(super) fn new(offload: Offload, kernel_cuts: bool) -> Self {
+        Self { most: if offload == Offload::Off || !kernel_cuts { 0 } else { SEGMENT_MAX } }
     }
 
     /// The longest datagram that may be part of a longer one; 0 if there is none.
@@ -131,14 +132,14 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_to_cut_is_not_tried_again() {
-        let mut cut = Cut::new(Offload::Auto);
+        let mut cut = Cut::new(Offload::Auto, true);
         assert_eq!(cut.most(), 1472);
         assert!(cut.refused(1400, true));
         assert_eq!(cut.most(), 1399);
         assert!(!cut.refused(1450, true));
         assert!(cut.refused(SEGMENT_MIN, true) && cut.most() == 0);
-        let mut cut = Cut::new(Offload::On);
+        let mut cut = Cut::new(Offload::On, true);
         assert!(cut.refused(1400, false) && cut.most() == 0);
-        assert_eq!(Cut::new(Offload::Off).most(), 0);
+        assert_eq!((Cut::new(Offload::Off, true).most(), Cut::new(Offload::On, false).most()), (0, 0));
     }
 }

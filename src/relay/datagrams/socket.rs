@@ -238,6 +238,13 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// Whether the kernel can cut a long datagram into short ones on its way out (`UDP_SEGMENT`, Linux 4.18). One that does not
+/// know this would send the long one.
+pub(super) fn kernel_cuts() -> bool {
+    let socket = open(SocketAddr::from(([127, 0, 0, 1], 0)));
+    socket.is_ok_and(|socket| set_option(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok())
+}
+
 /// Has the kernel make the group of sockets that will share the address of an unbound socket, which usually happens when
 /// the second one is bound. Only a group can remember that there are connected sockets. It is made for a filter program
 /// that would choose among its sockets; the program itself is not needed.

@@ -41,7 +41,8 @@ struct Parcel {
     length: usize,
 }
 
-/// How many bytes may wait for one shard. A socket's receive buffer holds about as much.
+/// How many bytes may wait for one shard, with what is noted of each parcel: an empty one counts, too. A socket's receive
+/// buffer holds about as much.
 const BYTES_MAX: usize = 256 << 10;
 
 impl Exchange {
@@ -53,7 +54,8 @@ impl Exchange {
     /// Adds a parcel; returns whether the shard must be told, or `None` if there is no room.
     fn add(&self, to: SocketAddr, from: SocketAddr, class: u8, data: &[u8]) -> Option<bool> {
         let mut parcels = self.lock();
-        if parcels.bytes.len() + data.len() > BYTES_MAX {
+        let held = parcels.bytes.len() + parcels.all.len() * size_of::<Parcel>();
+        if held + data.len() + size_of::<Parcel>() > BYTES_MAX {
             return None;
         }
         parcels.bytes.extend_from_slice(data);
@@ -121,5 +123,45 @@ impl Shard {
         parcels.bytes.clear();
         parcels.all.clear();
         self.parcels = parcels;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_bounded_and_comes_out_whole_and_in_order_and_the_first_parcel_is_announced() {
+        let [to, from] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        for length in [0, 1, 1200, 65_507] {
+            let exchange = Exchange::default();
+            let mut parcels = Parcels::default();
+            for _ in 0..2 {
+                assert!(exchange.is_empty());
+                assert_eq!(exchange.add(to, from, 0xB8, &vec![0; length]), Some(true));
+                let more = (1..=u8::MAX).cycle().map_while(|number| {
+                    let added = exchange.add(to, from, 0, &vec![number; length])?;
+                    assert!(!added, "it has been announced");
+                    Some(())
+                });
+                let added = 1 + more.count();
+                assert!(!exchange.is_empty());
+
+                exchange.take(&mut parcels);
+                assert_eq!((parcels.all.len(), parcels.bytes.len()), (added, added * length));
+                let held = parcels.bytes.len() + added * size_of::<Parcel>();
+                assert!((BYTES_MAX - length - size_of::<Parcel>()..=BYTES_MAX).contains(&held), "{held}");
+                assert!(
+                    parcels
+                        .bytes
+                        .chunks(length.max(1))
+                        .zip((0..=u8::MAX).take(256))
+                        .all(|(data, n)| data[0] == n)
+                );
+                assert_eq!((parcels.all[0].class, parcels.all[0].length), (0xB8, length));
+                parcels.bytes.clear();
+                parcels.all.clear();
+            }
+        }
     }
 }
