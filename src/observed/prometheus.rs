@@ -76,7 +76,7 @@ fn render_allocations(text: &mut Text, relay: &Relay) {
         .value(relay.most_allocations);
     text.gauge("hairpin_relay_addresses", "Addresses that new allocations relay from.")
         .each("family", counts(&relay.addresses));
-    let mut shards = text.gauge("hairpin_shard_allocations", "Live allocations of each relay thread.");
+    let mut shards = text.gauge("hairpin_shard_allocations", "Live allocations of each shard.");
     for (shard, count) in relay.allocations.iter().enumerate() {
         shards.with(&[("shard", &shard.to_string())], count);
     }

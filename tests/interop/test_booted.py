@@ -340,6 +340,7 @@ def test_an_invalid_configuration_is_not_tried_again_and_status_shows_its_line(m
             "ExecMainStatus": str(CONFIGURATION_ERROR),
             "NRestarts": "0",
         }
+        machine.run("journalctl", "--sync")  # the journal may not have written yet what status is to show
         status = machine.systemctl("status", UNIT, check=False)
         assert status.returncode == NOT_ACTIVE
         assert matching(rf"config\.toml:{line}: .*relm", status.stdout.splitlines()), status.stdout

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import servers
+from booted import wait_until
 from servers import HAIRPIN, ROOT, Plan, hairpin, hairpin_with
 from stun import Address
 from turn_client import TurnClient
@@ -84,9 +85,9 @@ def test_sighup_does_not_end_it(tmp_path):
 
         daemon.process.send_signal(signal.SIGHUP)
 
+        wait_until(lambda: "the configuration was read again" in daemon.log(), 5, "it reads its configuration again")
         assert all(answers_binding(Address(ip, plan.port)) for ip in plan.listen)
         assert daemon.stop(limit=2) == 0
-        assert "the configuration was read again" in daemon.log()
 
 
 @hairpin_only
