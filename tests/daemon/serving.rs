@@ -2,18 +2,18 @@
 
 use std::net::SocketAddr;
 
-use hairpin::clock::Clock;
+use hairpin::clock::{Clock, Moment};
 use hairpin::daemon::Daemon;
 use hairpin::metrics::Direction;
 use hairpin::network::address::RelayAddress;
 use hairpin::observed::Relay;
 use hairpin::outcome::Method;
-use hairpin::relay::datagrams::{Batch, DatagramSocket};
+use hairpin::relay::datagrams::{Batch, DatagramSocket, Flushed, Outgoing, SLOTS};
 use hairpin::sections::number::Bounded;
 use hairpin::sections::relay::Offload;
 use hairpin::sections::value::Auto;
 
-use crate::support::daemon::{Client, config, peer, receive, start, start_on, start_with};
+use crate::support::daemon::{Client, PATIENCE, config, peer, receive, start, start_on, start_with};
 use crate::support::session::Turn;
 use crate::support::stun::{
     ADDITIONAL_ADDRESS_FAMILY, BINDING, Builder, Class, DATA, EVEN_PORT, ICMP, Message, RESERVATION_TOKEN,
@@ -201,7 +201,7 @@ fn several(daemon: &Daemon, count: usize) -> Vec<Client> {
 fn clients_that_are_each_others_peers_get_everything_once_and_in_order() {
     const CLIENTS: usize = 12;
     const MESSAGES: u16 = 300;
-    let daemon = start_with("28600-28699", |config| config.relay.threads = Auto(Bounded::new(4)));
+    let daemon = start_with("28640-28699", |config| config.relay.threads = Auto(Bounded::new(4)));
     let mut clients: Vec<(Client, SocketAddr)> = (0..CLIENTS)
         .map(|_| {
             let mut client = Client::of(&daemon, "127.0.0.1");
@@ -239,4 +239,47 @@ fn clients_that_are_each_others_peers_get_everything_once_and_in_order() {
     let shards = (0..4).filter(|shard| daemon.metrics().shard(*shard).allocations.get() > 0).count();
     assert!(shards > 1, "the kernel has distributed {CLIENTS} clients");
     daemon.stop();
+}
+
+#[test]
+fn runs_of_datagrams_pass_whole_and_in_order_both_ways_however_they_cross_the_stack() {
+    let lengths =
+        [[1100; 30].as_slice(), &[400, 0, 1, 1199, 1200, 1200, 1472, 1472, 9000, 1200, 20_000, 20]].concat();
+    for (offload, ports) in
+        [(Offload::Auto, "28610-28619"), (Offload::On, "28620-28629"), (Offload::Off, "28630-28639")]
+    {
+        let daemon = start_with(ports, |config| config.relay.udp_offload = offload);
+        let mut client = Client::of(&daemon, "127.0.0.1");
+        let relayed = client.allocate();
+        let peer = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
+        client.bind(CHANNEL, peer.local_addr().unwrap());
+        let mut batch = Batch::<()>::new(Offload::On);
+        // Sockets learn in the first rounds that datagrams follow one another.
+        for round in 0..5_u8 {
+            let data = |index: usize| vec![(index as u8) ^ round; lengths[index]];
+            for index in 0..lengths.len() {
+                client.send(&channel_data(CHANNEL, &data(index)));
+            }
+            let (mut arrived, clock) = (Vec::new(), Clock::start());
+            while arrived.len() < lengths.len() {
+                assert!(clock.now().moment < Moment::default() + PATIENCE, "{} arrived", arrived.len());
+                let Ok(mut arrivals) = batch.receive(&peer, SLOTS) else { continue };
+                arrived.extend(std::iter::from_fn(|| Some(batch.bytes(arrivals.next(&batch)?).to_vec())));
+                batch.flush(|()| None);
+            }
+            assert!(arrived.into_iter().eq((0..lengths.len()).map(data)), "up, {offload:?}, round {round}");
+
+            for index in 0..lengths.len() {
+                let message = batch.compose(&data(index));
+                let way = Outgoing { via: (), to: relayed, local: None, class: 0, dont_fragment: false };
+                batch.send(message.into(), way);
+            }
+            assert_eq!(batch.flush(|()| Some(&peer)), Flushed::default());
+            for index in 0..lengths.len() {
+                let expected = channel_data(CHANNEL, &data(index));
+                assert!(client.receive() == expected, "down, {offload:?}, round {round}, number {index}");
+            }
+        }
+        daemon.stop();
+    }
 }
