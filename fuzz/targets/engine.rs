@@ -17,7 +17,7 @@ use hairpin_fuzz::support::seeds::{CLIENTS, Step, records};
 use hairpin_fuzz::support::stun::{
     Builder, Class, FINGERPRINT, MESSAGE_INTEGRITY, MESSAGE_INTEGRITY_SHA256, Message, NONCE, REALM, USERNAME,
 };
-use hairpin_fuzz::support::world::{TablePorts, World, generous, path, settings};
+use hairpin_fuzz::support::world::{TablePorts, World, path};
 use libfuzzer_sys::fuzz_target;
 
 const STEPS_MAX: usize = 100;

@@ -20,7 +20,7 @@ use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::http::connection::{Client, Protocol};
 use hairpin::http::origins::Origins;
 use hairpin::http::{self, Site};
-use hairpin::ice::{IceServers, Names, Served};
+use hairpin::ice::{IceServers, Names, Served, Wishes};
 use hairpin::origin::{Origin, OriginPattern};
 use hairpin::peers::PeerPolicy;
 use hairpin::relay::engine::Settings;
@@ -56,7 +56,7 @@ impl Place {
         let credentials = Credentials::new("hairpin.test", secrets, HashMap::new(), CheckExpiry::Allocate);
         let address = [(Ipv4Addr::new(203, 0, 113, 5), 3478).into()];
         let served = Served { udp: &address, tcp: &address, tls: &[], tls_on_tcp: false, relay: &[] };
-        let ice = IceServers::new(&served, &Names::default());
+        let ice = IceServers::new(&served, &Names::default(), &Wishes::default());
         let page = ApiKey {
             origins: vec![pattern("https://app.example")],
             max_ttl: KeyTtl::of::<600>(),
@@ -82,7 +82,7 @@ impl Place {
             proxies,
             denied: DenyList::default(),
         };
-        let site = Site::start(plan, relay.clone(), hub, Arc::default(), clock, [1; 32]);
+        let site = Site::start(plan, (relay.clone(), hub, Arc::default()), Arc::default(), clock, [1; 32]);
         Self { site, relay, admission, served: 0 }
     }
 
