@@ -66,6 +66,21 @@ impl Watcher {
         self.registry.register(socket, source.token(self.shard), interest)
     }
 
+    /// The same for a socket that another watcher reports, which does so no more.
+    ///
+    /// # Errors
+    /// If the kernel refuses, or this watcher reports the socket already.
+    pub(super) fn watch_instead(
+        &self,
+        from: &Self,
+        socket: &mut impl event::Source,
+        source: Source,
+        interest: Interest,
+    ) -> io::Result<()> {
+        from.forget(socket);
+        self.watch(socket, source, interest)
+    }
+
     /// Reports this socket no more. Best effort: the kernel forgets sockets that are closed.
     pub(super) fn forget(&self, socket: &mut impl event::Source) {
         let _ = self.registry.deregister(socket);

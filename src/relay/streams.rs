@@ -219,9 +219,9 @@ impl Streams {
     /// The watcher reports the connection with this index, if there is one, instead of `from`.
     pub(in crate::relay) fn rewatch(&mut self, index: usize, from: &Watcher) {
         if let Some(stream) = self.slots.get_mut(index) {
-            from.forget(&mut stream.socket);
+            let source = Source::Stream(StreamId(index as u32));
             // If it was opened a moment ago, it is watched already.
-            let _ = self.watcher.watch(&mut stream.socket, Source::Stream(StreamId(index as u32)), BOTH_WAYS);
+            let _ = self.watcher.watch_instead(from, &mut stream.socket, source, BOTH_WAYS);
         }
     }
 

@@ -107,9 +107,9 @@ impl Direct {
     /// `to` reports the socket with this index, if there is one, instead of `from`.
     pub(super) fn rewatch(&mut self, index: usize, from: &Watcher, to: &Watcher) {
         if let Some((_, socket)) = self.sockets.get_mut(index) {
-            from.forget(socket.source());
+            let source = Source::Direct(DirectId(index as u32));
             // If it was opened a moment ago, it is watched already.
-            let _ = to.watch(socket.source(), Source::Direct(DirectId(index as u32)), Interest::READABLE);
+            let _ = to.watch_instead(from, socket.source(), source, Interest::READABLE);
         }
     }
 

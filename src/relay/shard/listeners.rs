@@ -102,9 +102,8 @@ impl Listeners {
         self.watcher = watcher;
         for (slot, index) in self.slots.iter_mut().zip(0..) {
             let Some(listener) = slot else { continue };
-            from.forget(listener.socket.source());
-            let source = Source::Listener(ListenerId(index));
-            self.watcher.watch(listener.socket.source(), source, Interest::READABLE)?;
+            let (socket, source) = (listener.socket.source(), Source::Listener(ListenerId(index)));
+            self.watcher.watch_instead(from, socket, source, Interest::READABLE)?;
         }
         Ok(())
     }
