@@ -16,6 +16,7 @@ mod bridges;
 pub mod datagrams;
 pub mod engine;
 pub mod framing;
+mod lookup;
 mod own_addresses;
 mod page;
 pub mod patience;
@@ -30,6 +31,7 @@ pub mod wire;
 mod worker;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,9 +55,11 @@ use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
 use crate::relay::own_addresses::OwnAddresses;
+use crate::relay::lookup::Lookup;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
 use crate::relay::worker::Workers;
+use crate::sections::relay::Switch;
 use crate::usage::ledger::Ledger;
 
 pub use plan::Plan;
@@ -100,11 +104,12 @@ impl Relay {
         seed: [u8; 32],
     ) -> Result<Self, Denied> {
         let mut seeds = StdRng::from_seed(seed);
-        let Plan { settings, denied, peers, fixed, addresses, ports, offload } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports, offload, lookup } = plan;
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
-        let pool = Arc::new(PortPool::new(&addresses, ports, clock));
+        let (lookup, common) = attach_lookup(lookup, &ports, addresses.len(), sockets.len())?;
+        let pool = Arc::new(PortPool::new(&addresses, ports, clock).with_lookup(lookup));
         let parts = Parts {
             shared: Shared {
                 nonces: Nonces::new(seeds.random(), settings.credentials.offers_user_hash()),
@@ -124,7 +129,7 @@ impl Relay {
             clock,
         };
         let threads = Threads::default();
-        let Started { workers, shards, counters } = start_shards(&parts, sockets, &mut seeds, &threads)?;
+        let Started { workers, shards, counters } = start_shards(&parts, sockets.into_iter().zip(common), &mut seeds, &threads)?;
         let (network, inbox) = channel();
         let told = shards.clone();
         threads.spawn("network".to_owned(), move || {
@@ -162,7 +167,7 @@ impl Relay {
     /// Serves by another plan from now on. Nothing that is there ends, except what the new rules for clients and peers deny:
     /// allocations keep their relayed addresses, and new ones use those of the plan. The ports stay the same.
     pub fn apply(&self, plan: Plan) {
-        let Plan { settings, denied, peers, fixed, addresses, ports: _, offload } = plan;
+        let Plan { settings, denied, peers, fixed, addresses, ports: _, offload, lookup: _ } = plan;
         let (settings, denied) = (Arc::new(settings), Arc::new(denied));
         *self.0.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&settings);
         self.0.quotas.apply(Arc::clone(&settings));
@@ -329,10 +334,34 @@ struct Started {
     counters: Vec<Arc<Counters>>,
 }
 
+/// What relay.sk_lookup = "on" needs.
+const NEEDS: &str = "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.9";
+
+/// Has the kernel deliver the datagrams for relay ports to a few sockets, which each shard gets, if that is wanted and can be
+/// done.
+fn attach_lookup(
+    wanted: Switch,
+    ports: &RangeInclusive<u16>,
+    addresses: usize,
+    shards: usize,
+) -> Result<(Option<Lookup>, Vec<Vec<DatagramSocket>>), Denied> {
+    let attached = (wanted != Switch::Off).then(|| Lookup::attach(ports, addresses, shards));
+    match (attached, wanted) {
+        (Some(Ok((lookup, sockets))), _) => {
+            tracing::info!("the kernel delivers what peers send to one socket for each family and shard (sk_lookup)");
+            return Ok((Some(lookup), sockets));
+        }
+        (Some(Err(error)), Switch::On) => return Err(Denied(NEEDS, error)),
+        (Some(Err(error)), _) => tracing::debug!(%error, "each relay port receives by its own socket"),
+        (None, _) => {}
+    }
+    Ok((None, (0..shards).map(|_| Vec::new()).collect()))
+}
+
 /// Starts as many threads as there are lists of sockets, and a shard for each list. The first thread serves all shards.
 fn start_shards(
     parts: &Parts,
-    sockets: Vec<Vec<DatagramSocket>>,
+    sockets: impl ExactSizeIterator<Item = (Vec<DatagramSocket>, Vec<DatagramSocket>)>,
     seeds: &mut StdRng,
     threads: &Threads,
 ) -> Result<Started, Denied> {

@@ -11,7 +11,7 @@ use hairpin::metrics::Direction;
 use hairpin::outcome::{Ending, Ignored, Method, Refusal};
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Flushed, Outgoing, SLOTS};
 use hairpin::sections::number::Bounded;
-use hairpin::sections::relay::Offload;
+use hairpin::sections::relay::Switch;
 use hairpin::sections::value::Auto;
 use socket2::{Domain, Socket, Type};
 use support::certificate::Folder;
@@ -62,7 +62,7 @@ fn a_million_spoofed_allocates_cost_less_than_one_mib_in_all() {
         .attr(REALM, b"hairpin.test")
         .attr(NONCE, &[b'x'; 32])
         .attr(MESSAGE_INTEGRITY, &[9; 20]);
-    let mut batch = Batch::new(Offload::Auto);
+    let mut batch = Batch::new(Switch::Auto);
     let mut flood = |from: u64, to: u64| {
         for first in (from..to).step_by(SLOTS) {
             for n in first..first + SLOTS as u64 {

@@ -141,6 +141,7 @@ fn relay(config: &Config, found: &Found, credentials: Credentials) -> relay::Pla
         fixed,
         addresses: addresses.relay.clone(),
         offload: config.relay.udp_offload,
+        lookup: config.relay.sk_lookup,
         ports: addresses.ports.clone(),
     }
 }

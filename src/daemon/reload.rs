@@ -231,6 +231,7 @@ fn without_what_needs_a_restart(
     // Living allocations have these ports.
     config.relay.ports = old.relay.ports.clone();
     config.relay.threads = old.relay.threads;
+    config.relay.sk_lookup = old.relay.sk_lookup;
     // A client cannot change its realm within a session.
     config.credentials.realm = old.credentials.realm.clone();
     config.admin.listen = old.admin.listen.clone();

@@ -112,6 +112,16 @@ impl From<ListenerId> for u32 {
     }
 }
 
+/// The index, in its shard, of a socket that receives for many relay ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommonId(pub u8);
+
+impl From<CommonId> for u32 {
+    fn from(id: CommonId) -> Self {
+        id.0.into()
+    }
+}
+
 /// The index of a client's own UDP socket in its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectId(pub u32);

@@ -7,7 +7,7 @@ use crate::bounds::denied::DenyList;
 use crate::network::address::RelayAddress;
 use crate::peers::PeerPolicy;
 use crate::relay::engine::Settings;
-use crate::sections::relay::Offload;
+use crate::sections::relay::Switch;
 
 /// Everything that a relay must know before it starts, except its sockets.
 #[derive(Debug)]
@@ -25,5 +25,7 @@ pub struct Plan {
     /// The ports that it relays from, on each of these addresses.
     pub ports: RangeInclusive<u16>,
     /// Whether datagrams cross the network stack together.
-    pub offload: Offload,
+    pub offload: Switch,
+    /// Whether the kernel delivers the datagrams for all relay ports of a shard to one socket.
+    pub lookup: Switch,
 }

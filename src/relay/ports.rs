@@ -26,7 +26,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::network::address::{RelayAddress, Transport};
     use crate::relay::address::Family;
-    use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports as _, ReservationToken};
+    use crate::relay::engine::seam::{IcmpReports, NoPort, OpenPort, Parity, Ports as _, ReservationToken};
     use crate::relay::source::Watcher;
 
     const LOOPBACK: RelayAddress = RelayAddress {
@@ -44,7 +44,7 @@ mod tests {
     }
 
     fn open(ports: &mut ShardPorts, parity: Parity) -> Result<OpenPort, NoPort> {
-        ports.open(Family::V4, parity, &mut StdRng::seed_from_u64(1))
+        ports.open(Family::V4, parity, IcmpReports::Unknown, &mut StdRng::seed_from_u64(1))
     }
 
     #[test]
@@ -76,8 +76,8 @@ mod tests {
         let token = ReservationToken([7; 8]);
         assert_eq!(open(&mut here, Parity::EvenAndNext(token)).unwrap().addr.0.port(), 25_200);
         assert_eq!(open(&mut there, Parity::Any), Err(NoPort));
-        assert_eq!(there.redeem(token).unwrap().addr.0.port(), 25_201);
-        assert_eq!(here.redeem(token), None);
+        assert_eq!(there.redeem(token, IcmpReports::Unknown).unwrap().addr.0.port(), 25_201);
+        assert_eq!(here.redeem(token, IcmpReports::Unknown), None);
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
         let mut ports = ports(&pool);
         open(&mut ports, Parity::EvenAndNext(ReservationToken([7; 8]))).unwrap();
         ports.forget(ReservationToken([7; 8]));
-        assert_eq!((ports.redeem(ReservationToken([7; 8])), pool.taken()), (None, 1));
+        assert_eq!((ports.redeem(ReservationToken([7; 8]), IcmpReports::Unknown), pool.taken()), (None, 1));
     }
 
     #[test]
@@ -131,7 +131,7 @@ mod tests {
     fn a_family_without_an_address_is_not_served() {
         let mut ports = ports(&pool(25_700..=25_700));
         assert!(ports.serves(Family::V4) && !ports.serves(Family::V6));
-        assert_eq!(ports.open(Family::V6, Parity::Any, &mut StdRng::seed_from_u64(1)), Err(NoPort));
+        assert_eq!(ports.open(Family::V6, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(1)), Err(NoPort));
     }
 
     /// The pool has other addresses from now on.

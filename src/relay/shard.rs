@@ -5,6 +5,7 @@
 //! relay sockets would be ten thousand tasks.
 
 mod bridge;
+mod common;
 mod datagram;
 mod direct;
 mod exchange;
@@ -32,6 +33,7 @@ use crate::relay::datagrams::{Batch, DatagramSocket};
 use crate::relay::engine::{Engine, Settings, ShardIndex, Shared};
 use crate::relay::ports::{Offered, PortPool, ShardPorts};
 use crate::relay::ready::Ready;
+use crate::relay::shard::common::Common;
 use crate::relay::shard::direct::Direct;
 use crate::relay::shard::exchange::{Exchange, Parcels};
 use crate::relay::shard::listeners::Listeners;
@@ -39,7 +41,7 @@ use crate::relay::shard::sessions::Question;
 use crate::relay::source::{Source, Watcher};
 use crate::relay::streams::{Arrival, Streams};
 use crate::relay::worker::Host;
-use crate::sections::relay::Offload;
+use crate::sections::relay::Switch;
 
 pub use direct::Kept;
 pub(super) use listeners::Retirement;
@@ -69,6 +71,8 @@ pub(super) struct Shard {
     parcels: Parcels,
     /// When to accept peers again after the system ran out of sockets, and on which relay sockets.
     starved: (Moment, BTreeSet<RelayId>),
+    /// The sockets that receive for many relay ports.
+    common: Common,
     /// The relay sockets that may have something to read.
     readable: Ready<RelayId>,
     /// The relay sockets that may have ICMP errors to report.
@@ -138,7 +142,7 @@ pub(super) struct Rules {
     /// The relay addresses.
     pub(super) offered: Arc<Offered>,
     /// Whether datagrams cross the network stack together.
-    pub(super) offload: Offload,
+    pub(super) offload: Switch,
 }
 
 /// Sends commands to a running shard.
@@ -160,7 +164,7 @@ pub(super) struct Parts {
     /// All shards, once they have been created.
     pub(super) neighbours: Neighbours,
     /// Whether datagrams cross the network stack together.
-    pub(super) offload: Offload,
+    pub(super) offload: Switch,
     /// The clock.
     pub(super) clock: Clock,
 }
@@ -177,7 +181,8 @@ enum SocketId {
 }
 
 impl Shard {
-    /// A shard that listens on `listeners`.
+    /// A shard that listens on `listeners`, and to which the kernel can deliver the datagrams for its relay ports on the
+    /// sockets in `common`.
     ///
     /// # Errors
     /// If the kernel refuses to watch them.
@@ -185,7 +190,7 @@ impl Shard {
         parts: &Parts,
         shard: ShardIndex,
         counters: Arc<Counters>,
-        listeners: Vec<DatagramSocket>,
+        (listeners, common): (Vec<DatagramSocket>, Vec<DatagramSocket>),
         seed: [u8; 32],
         (watcher, host): (Watcher, Host),
     ) -> io::Result<(Self, Handle)> {
@@ -196,6 +201,7 @@ impl Shard {
             registered.add(socket)?;
         }
         let ports = ShardPorts::new(Arc::clone(&parts.pool), watcher.try_clone()?);
+        let common = Common::new(common, &watcher)?;
         let streams = Streams::new(watcher.try_clone()?, Arc::clone(&counters));
         let shard = Self {
             clock: parts.clock,
@@ -216,6 +222,7 @@ impl Shard {
             exchange: Arc::clone(&exchange),
             parcels: Parcels::default(),
             starved: (Moment::MAX, BTreeSet::new()),
+            common,
             readable: Ready::default(),
             erred: Ready::default(),
             direct: Direct::default(),
@@ -228,6 +235,7 @@ impl Shard {
         match source {
             Source::Listener(listener) => self.listeners.readable.push(listener),
             Source::Relay(relay) => self.on_relay_event(relay, event.is_error()),
+            Source::Common(common) => self.common.readable.push(common),
             Source::Stream(stream) => self.streams.on_event(stream, event),
             Source::Direct(direct) => self.direct.on_event(direct),
         }
@@ -260,6 +268,7 @@ impl Shard {
         self.read_streams(now);
         self.read_errors(now);
         self.read_relays(now);
+        self.read_common(now);
         self.read_exchange(now);
         self.flush();
         self.flush_streams(now);
@@ -291,6 +300,7 @@ impl Shard {
     pub(super) fn move_to(&mut self, watcher: Watcher) -> io::Result<()> {
         self.finish_moving();
         self.listeners.change_watcher(watcher.try_clone()?, &self.watcher)?;
+        self.common.change_watcher(&watcher, &self.watcher)?;
         self.ports.change_watcher(watcher.try_clone()?);
         self.streams.change_watcher(watcher.try_clone()?);
         self.moving = Some((std::mem::replace(&mut self.watcher, watcher), 0));
@@ -324,9 +334,9 @@ impl Shard {
     /// waits. It changes only by a round, and by [`Self::summon`].
     pub(super) fn next_round(&self) -> Option<Moment> {
         let listening = !self.listeners.readable.is_empty();
-        let relaying = !self.readable.is_empty() || !self.erred.is_empty();
+        let relaying = [self.readable.is_empty(), self.erred.is_empty(), self.common.readable.is_empty()];
         let more = self.moving.is_some() || self.streams.is_busy() || self.direct.is_busy();
-        if self.summoned || listening || relaying || more {
+        if self.summoned || listening || relaying.contains(&false) || more {
             return Some(Moment::default());
         }
         let rare = self.starved.0.min(self.listeners.look_at());
@@ -447,7 +457,7 @@ pub(super) mod tests {
     use crate::relay::engine::limits::tests::{generous, settings};
     use crate::relay::engine::nonce::Nonces;
     use crate::relay::engine::quotas::Quotas;
-    use crate::relay::engine::seam::{Parity, Ports};
+    use crate::relay::engine::seam::{IcmpReports, Parity, Ports};
     use crate::relay::engine::sessions::{Piece, Wanted};
     use crate::relay::shard::datagram::{RELAY_TURN, RELAYS_A_ROUND};
     use crate::relay::worker::Workers;
@@ -492,17 +502,17 @@ pub(super) mod tests {
             shared,
             pool: Arc::new(pool),
             admission: Arc::new(Admission::new(Bounds { most: 10, per_network: 10, per_address: 10 })),
-            offload: Offload::default(),
+            offload: Switch::default(),
             neighbours: Neighbours::default(),
             clock: Clock::start(),
         };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
         let place = workers.first(index.index).unwrap();
-        Shard::new(&parts, index, Arc::default(), vec![listener], [3; 32], place).unwrap()
+        Shard::new(&parts, index, Arc::default(), (vec![listener], Vec::new()), [3; 32], place).unwrap()
     }
 
     fn open(shard: &mut Shard) -> RelayId {
-        shard.ports.open(Family::V4, Parity::Any, &mut StdRng::seed_from_u64(4)).unwrap().id
+        shard.ports.open(Family::V4, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(4)).unwrap().id
     }
 
     /// A flooded socket has an event in every poll, and must not get a turn for each of them.

@@ -4,7 +4,7 @@ use std::io;
 
 use mio::{Interest, Registry, Token, event};
 
-use crate::relay::address::{DirectId, ListenerId, RelayId, StreamId};
+use crate::relay::address::{CommonId, DirectId, ListenerId, RelayId, StreamId};
 
 /// A source of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) enum Source {
     Listener(ListenerId),
     /// A relay socket.
     Relay(RelayId),
+    /// A socket that receives for the relay ports of a family.
+    Common(CommonId),
     /// A TCP connection.
     Stream(StreamId),
     /// A UDP socket that belongs to one client.
@@ -94,6 +96,7 @@ impl Source {
             Self::Relay(id) => (2, id.0 as usize),
             Self::Stream(id) => (3, id.0 as usize),
             Self::Direct(id) => (4, id.0 as usize),
+            Self::Common(id) => (5, usize::from(id.0)),
         };
         Token((index << SHARD_BITS | shard as usize) << KIND_BITS | kind)
     }
@@ -106,6 +109,7 @@ impl Source {
             1 => Self::Listener(ListenerId(index as u16)),
             2 => Self::Relay(RelayId(index as u32)),
             3 => Self::Stream(StreamId(index as u32)),
+            5 => Self::Common(CommonId(index as u8)),
             _ => Self::Direct(DirectId(index as u32)),
         };
         (shard as u32, source)
@@ -129,6 +133,8 @@ mod tests {
             Source::Stream(StreamId(most)),
             Source::Direct(DirectId(0)),
             Source::Direct(DirectId(most)),
+            Source::Common(CommonId(0)),
+            Source::Common(CommonId(1)),
         ];
         for (source, shard) in sources.iter().flat_map(|source| [0, 1, 1023].map(|shard| (*source, shard))) {
             let token = source.token(shard);

@@ -20,7 +20,9 @@ section! {
         /// The threads.
         pub threads: Auto<Bounded<1, 1024>> = Auto(None),
         /// Whether datagrams cross the network stack together.
-        pub udp_offload: Offload = Offload::Auto,
+        pub udp_offload: Switch = Switch::Auto,
+        /// Whether the kernel delivers the datagrams for all relay ports of a shard to one socket.
+        pub sk_lookup: Switch = Switch::Auto,
         /// Whether clients may bind the channels of RFC 5766.
         pub rfc5766_channels: bool = false,
         /// Whether clients may reach peers over TCP (RFC 6062).
@@ -40,19 +42,19 @@ impl Relay {
     }
 }
 
-/// Whether datagrams cross the network stack together.
+/// Whether the relay uses something that not every system has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Offload {
-    /// Where it is worth it, and the kernel and the network device can.
+pub enum Switch {
+    /// Where it can, and where it is worth it.
     #[default]
     Auto,
-    /// On every socket, whatever its traffic is like.
+    /// Always.
     On,
     /// Never.
     Off,
 }
 
-impl Text for Offload {
+impl Text for Switch {
     const EXAMPLE: &'static str = "\"auto\", \"on\" or \"off\"";
 
     fn parse(text: &str) -> Result<Self, String> {

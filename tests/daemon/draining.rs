@@ -126,7 +126,7 @@ fn an_administrator_may_have_it_drained() {
     let socket = std::env::temp_dir().join(format!("hairpin-{}-drain.sock", std::process::id()));
     let path = socket.to_str().unwrap();
     let config = config_text("21750-21759", &["127.0.0.1:0"]) + &format!("[admin]\nlisten = [{path:?}]\n");
-    let mut process = Process::start("asked.toml", &config);
+    let mut process = Process::start("drain-asked.toml", &config);
     let mut client = Client::to(process.udp[0], [127, 0, 0, 1].into());
     client.allocate();
     let drain = || {

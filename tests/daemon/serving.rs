@@ -10,7 +10,7 @@ use hairpin::observed::Relay;
 use hairpin::outcome::Method;
 use hairpin::relay::datagrams::{Batch, DatagramSocket, Flushed, Outgoing, SLOTS};
 use hairpin::sections::number::Bounded;
-use hairpin::sections::relay::Offload;
+use hairpin::sections::relay::Switch;
 use hairpin::sections::value::Auto;
 
 use crate::support::daemon::{Client, PATIENCE, config, peer, receive, start, start_on, start_with};
@@ -166,7 +166,7 @@ fn the_traffic_class_is_copied_both_ways() {
 
     client.send(&channel_data(CHANNEL, b"expedited, ECT(1)"));
 
-    let mut batch = Batch::<()>::new(Offload::Auto);
+    let mut batch = Batch::<()>::new(Switch::Auto);
     let datagram = loop {
         match batch.receive(&peer, 1) {
             Ok(mut arrivals) => break arrivals.next(&batch).unwrap(),
@@ -246,14 +246,14 @@ fn runs_of_datagrams_pass_whole_and_in_order_both_ways_however_they_cross_the_st
     let lengths =
         [[1100; 30].as_slice(), &[400, 0, 1, 1199, 1200, 1200, 1472, 1472, 9000, 1200, 20_000, 20]].concat();
     for (offload, ports) in
-        [(Offload::Auto, "28610-28619"), (Offload::On, "28620-28629"), (Offload::Off, "28630-28639")]
+        [(Switch::Auto, "28610-28619"), (Switch::On, "28620-28629"), (Switch::Off, "28630-28639")]
     {
         let daemon = start_with(ports, |config| config.relay.udp_offload = offload);
         let mut client = Client::of(&daemon, "127.0.0.1");
         let relayed = client.allocate();
         let peer = DatagramSocket::relay("127.0.0.1:0".parse().unwrap()).unwrap();
         client.bind(CHANNEL, peer.local_addr().unwrap());
-        let mut batch = Batch::<()>::new(Offload::On);
+        let mut batch = Batch::<()>::new(Switch::On);
         // Sockets learn in the first rounds that datagrams follow one another.
         for round in 0..5_u8 {
             let data = |index: usize| vec![(index as u8) ^ round; lengths[index]];

@@ -164,7 +164,7 @@ fn a_full_disk_ends_nothing_and_what_was_used_is_written_when_there_is_room_agai
         .args(["--map-root-user", "--mount", "sh", "-c", script])
         .arg(&disk)
         .arg(env!("CARGO_BIN_EXE_hairpin"));
-    let process = Process::run("full.toml", &config, shell);
+    let process = Process::run("full-disk.toml", &config, shell);
     let rest = format!("/proc/{}/root{}", process.id(), disk.join("rest").display());
     assert!(fs::write(&rest, vec![0; 1 << 20]).is_err(), "the rest of the disk is used");
 

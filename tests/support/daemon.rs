@@ -8,7 +8,7 @@ use std::time::Duration;
 use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
-use hairpin::sections::relay::Offload;
+use hairpin::sections::relay::Switch;
 use hairpin::sections::value::Text as _;
 
 use super::certificate::Folder;
@@ -68,13 +68,15 @@ pub fn start_secure(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
     })
 }
 
-/// The configuration of a daemon for a test. `HAIRPIN_RELAY__UDP_OFFLOAD` changes it for all tests, as it does for a daemon
-/// that is a process of its own.
+/// The configuration of a daemon for a test. `HAIRPIN_RELAY__UDP_OFFLOAD` and `HAIRPIN_RELAY__SK_LOOKUP` change it for all
+/// tests, as they do for a daemon that is a process of its own.
 pub fn config(ports: &str, udp: &[&str]) -> Config {
     let mut config = Config::parse(&config_text(ports, udp), Path::new("test")).unwrap();
     if let Ok(offload) = std::env::var("HAIRPIN_RELAY__UDP_OFFLOAD") {
-        config.relay.udp_offload = Offload::parse(&offload).unwrap();
+        config.relay.udp_offload = Switch::parse(&offload).unwrap();
     }
+    let lookup = std::env::var("HAIRPIN_RELAY__SK_LOOKUP");
+    config.relay.sk_lookup = lookup.map_or(Switch::Off, |lookup| Switch::parse(&lookup).unwrap());
     config
 }
 

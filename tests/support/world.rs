@@ -21,7 +21,7 @@ use hairpin::relay::engine::answers::AnswerBudget;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::nonce::Nonces;
 use hairpin::relay::engine::quotas::Quotas;
-use hairpin::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use hairpin::relay::engine::seam::{IcmpReports, NoPort, OpenPort, Parity, Ports, ReservationToken};
 use hairpin::relay::engine::{Action, Encapsulation, Engine, Settings, ShardIndex, Shared, ToClient, ToPeer};
 use hairpin::secret::Secret;
 use hairpin::usage::ledger::{Ledger, Purpose};
@@ -316,7 +316,13 @@ impl Ports for TablePorts {
         self.ips.iter().any(|ip| Family::of(*ip) == family)
     }
 
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
+    fn open(
+        &mut self,
+        family: Family,
+        parity: Parity,
+        _: IcmpReports,
+        rng: &mut StdRng,
+    ) -> Result<OpenPort, NoPort> {
         let ip = *self.ips.iter().find(|ip| Family::of(**ip) == family).ok_or(NoPort)?;
         let taken: HashSet<SocketAddr> = self.open.values().chain(self.reserved.values()).copied().collect();
         let fits = |port: &u16| {
@@ -339,12 +345,12 @@ impl Ports for TablePorts {
     }
 
     fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
-        let relay = Ports::open(self, family, Parity::Any, rng)?;
+        let relay = Ports::open(self, family, Parity::Any, IcmpReports::Unknown, rng)?;
         self.streams.insert(relay.addr.0);
         Ok(relay)
     }
 
-    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort> {
+    fn redeem(&mut self, token: ReservationToken, _: IcmpReports) -> Option<OpenPort> {
         let address = self.reserved.remove(&token)?;
         Some(self.adopt(address))
     }

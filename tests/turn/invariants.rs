@@ -13,7 +13,7 @@ use hairpin::clock::Moment;
 use hairpin::metrics::{self, Families};
 use hairpin::observed::session::Summary;
 use hairpin::relay::address::{Family, PeerAddr, RelayId};
-use hairpin::relay::engine::allocation::IcmpReports;
+use hairpin::relay::engine::seam::IcmpReports;
 use hairpin::relay::engine::limits::Limits;
 use hairpin::relay::engine::seam::Ports as _;
 use hairpin::relay::engine::sessions::Wanted;

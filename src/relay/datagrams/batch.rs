@@ -18,7 +18,7 @@ use crate::relay::datagrams::send::{HEADERS, VECTORS};
 use crate::relay::datagrams::socket::kernel_cuts;
 use crate::relay::framing::MESSAGE_MAX;
 use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX};
-use crate::sections::relay::Offload;
+use crate::sections::relay::Switch;
 
 /// The slots of a batch.
 pub const SLOTS: usize = 64;
@@ -43,7 +43,7 @@ pub struct Batch<S> {
     composed: Vec<u8>,
     pub(super) waiting: Runs<S>,
     pub(super) calls: Calls,
-    offload: Offload,
+    offload: Switch,
     pub(super) cut: Cut,
 }
 
@@ -57,7 +57,7 @@ struct Filled {
 }
 
 /// The datagrams that one [`Batch::receive`] brought.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Arrivals {
     slot: usize,
     end: usize,
@@ -119,7 +119,7 @@ impl Arrivals {
 impl<S: Copy + PartialEq> Batch<S> {
     /// An empty batch. Its memory is touched only where datagrams are stored.
     #[must_use]
-    pub fn new(offload: Offload) -> Self {
+    pub fn new(offload: Switch) -> Self {
         // SAFETY: all-zero bytes are a valid value of these C structs.
         let (vec, header) = unsafe { (mem::zeroed(), mem::zeroed()) };
         Self {
@@ -139,7 +139,7 @@ impl<S: Copy + PartialEq> Batch<S> {
     }
 
     /// Lets datagrams cross the network stack together from now on as the configuration says.
-    pub fn change(&mut self, offload: Offload) {
+    pub fn change(&mut self, offload: Switch) {
         if self.offload != offload {
             (self.offload, self.cut) = (offload, Cut::new(offload, kernel_cuts()));
         }
@@ -212,10 +212,10 @@ impl<S: Copy + PartialEq> Batch<S> {
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
         for (header, name) in headers[..n].iter().zip(&*names) {
             // SAFETY: the kernel just filled the header, and its control buffer has not been changed since.
-            let Controls { local, class, dropped, segment } = unsafe { Controls::read(&header.msg_hdr) };
+            let Controls { local, port, class, dropped, segment } = unsafe { Controls::read(&header.msg_hdr) };
             *overflowed = overflowed.wrapping_add(dropped.map_or(0, |all| socket.traffic.dropped(all)));
             let length = header.msg_len as usize;
-            let received = Received { from: name.read().unwrap_or(NOBODY), local, class };
+            let received = Received { from: name.read().unwrap_or(NOBODY), local, port, class };
             self.slots.push(Filled { received, length, segment: segment.unwrap_or(length) });
         }
         Ok(n)
@@ -228,7 +228,8 @@ impl<S: Copy + PartialEq> Batch<S> {
         for slot in &self.slots[first..] {
             let several = slot.length.div_ceil(slot.segment.max(1)).max(1);
             let follows = before.is_some_and(|before| {
-                before.received.from == slot.received.from && before.segment == slot.segment
+                let (before_it, it) = (before.received, slot.received);
+                (before_it.from, before_it.port, before.segment) == (it.from, it.port, slot.segment)
             });
             followers += several - 1 + usize::from(follows);
             others += usize::from(!follows && several == 1);
@@ -308,4 +309,4 @@ impl<S: Copy + PartialEq> Batch<S> {
 /// Stands for an unknown sender; the engine ignores port 0.
 const NOBODY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
 /// What is known of a composed message.
-const UNKNOWN: Received = Received { from: NOBODY, local: None, class: 0 };
+const UNKNOWN: Received = Received { from: NOBODY, local: None, port: None, class: 0 };

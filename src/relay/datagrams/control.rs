@@ -6,8 +6,10 @@ use std::ptr;
 
 use libc::{c_int, c_void, cmsghdr, msghdr};
 
-/// Room for the control messages of one call: packet info, traffic class, the length of segments, and how many datagrams
-/// were dropped before.
+use crate::relay::datagrams::name::Name;
+
+/// Room for the control messages of one call: packet info or the destination, traffic class, the length of segments, and how
+/// many datagrams were dropped before.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 pub(super) struct Control([u8; Self::SIZE]);
@@ -17,6 +19,8 @@ pub(super) struct Control([u8; Self::SIZE]);
 pub(super) struct Controls {
     /// The local address that received it.
     pub(super) local: Option<IpAddr>,
+    /// The local port that received it.
+    pub(super) port: Option<u16>,
     /// Its traffic class.
     pub(super) class: u8,
     /// How many datagrams the kernel had dropped at this socket before it. The kernel says so only if there were any.
@@ -94,7 +98,7 @@ impl Controls {
     /// As for [`each_control`].
     pub(super) unsafe fn read(header: &msghdr) -> Self {
         let mut controls = Self::default();
-        let Self { local, class, dropped, segment } = &mut controls;
+        let Self { local, port, class, dropped, segment } = &mut controls;
         let read = |level, kind, data: &[u8]| match (level, kind) {
             (libc::IPPROTO_IP, libc::IP_TOS) => *class = data.first().copied().unwrap_or(0),
             (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
@@ -110,6 +114,11 @@ impl Controls {
             // in6_pktinfo: address, interface index.
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 *local = data.first_chunk::<16>().map(|ip| IpAddr::from(*ip));
+            }
+            // A sockaddr_in or sockaddr_in6, as Name.
+            (libc::IPPROTO_IP, libc::IP_ORIGDSTADDR) | (libc::IPPROTO_IPV6, libc::IPV6_ORIGDSTADDR) => {
+                let to = Name::of(data).read();
+                (*local, *port) = (to.map(|to| to.ip()), to.map(|to| to.port()));
             }
             (libc::SOL_UDP, libc::UDP_GRO) => {
                 let length = data.first_chunk().map(|value| c_int::from_ne_bytes(*value));

@@ -38,10 +38,20 @@ impl Segment {
 pub struct Received {
     /// Its sender.
     pub from: SocketAddr,
-    /// The address of this machine that received it, if the socket is bound to all addresses.
+    /// The address of this machine that received it, if the socket receives for several.
     pub local: Option<IpAddr>,
+    /// The port that received it, if the socket receives for several.
+    pub port: Option<u16>,
     /// Traffic class: DSCP and ECN.
     pub class: u8,
+}
+
+impl Received {
+    /// The transport address that received it, if the socket receives for several ports.
+    #[must_use]
+    pub fn to(&self) -> Option<SocketAddr> {
+        Some(SocketAddr::new(self.local?, self.port?))
+    }
 }
 
 /// What is sent as one datagram, or as one message on a stream: a header, data, and zeros behind it.

@@ -3,6 +3,7 @@
 
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::ptr;
 
 use libc::{c_int, sockaddr_in, sockaddr_in6};
 
@@ -22,6 +23,15 @@ impl Name {
     pub(super) fn empty() -> Self {
         // SAFETY: all-zero bytes are a valid value of these C structures.
         unsafe { mem::zeroed() }
+    }
+
+    /// An address that the kernel wrote among other things.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut name = Self::empty();
+        let length = bytes.len().min(size_of::<Self>());
+        // SAFETY: so many bytes are in both, and every bit pattern is a valid value of both structures.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut name).cast(), length) };
+        name
     }
 
     /// Writes an address; returns its length.

@@ -6,7 +6,7 @@
 
 use std::cell::Cell;
 
-use crate::sections::relay::Offload;
+use crate::sections::relay::Switch;
 
 /// What the traffic of one socket has been like.
 #[derive(Debug, Default)]
@@ -43,14 +43,14 @@ impl Traffic {
 
     /// Notes what a read has brought: how many datagrams came right behind one of the same sender and length, and how many
     /// did not. Returns whether the kernel should join datagrams from now on, if that changes.
-    pub(super) fn learn(&self, offload: Offload, followers: usize, others: usize) -> Option<bool> {
+    pub(super) fn learn(&self, offload: Switch, followers: usize, others: usize) -> Option<bool> {
         let (up, down) = ((2 * followers).min(255) as u8, others.min(255) as u8);
         self.runs.set(self.runs.get().saturating_add(up).min(RUNS_MAX).saturating_sub(down));
         let wanted = match offload {
-            Offload::On => true,
-            Offload::Off => false,
-            Offload::Auto if self.joined.get() => self.runs.get() > 0,
-            Offload::Auto => self.runs.get() >= JOIN_AT,
+            Switch::On => true,
+            Switch::Off => false,
+            Switch::Auto if self.joined.get() => self.runs.get() > 0,
+            Switch::Auto => self.runs.get() >= JOIN_AT,
         };
         (self.joined.replace(wanted) != wanted).then_some(wanted)
     }
@@ -76,8 +76,8 @@ pub(super) struct Cut {
 
 impl Cut {
     /// What the configuration allows, if the kernel can cut at all.
-    pub(super) fn new(offload: Offload, kernel_cuts: bool) -> Self {
-        Self { most: if offload == Offload::Off || !kernel_cuts { 0 } else { SEGMENT_MAX } }
+    pub(super) fn new(offload: Switch, kernel_cuts: bool) -> Self {
+        Self { most: if offload == Switch::Off || !kernel_cuts { 0 } else { SEGMENT_MAX } }
     }
 
     /// The longest datagram that may be part of a longer one; 0 if there is none.
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn joining_begins_where_datagrams_follow_one_another_and_ends_where_they_do_not() {
         let traffic = Traffic::default();
-        let learn = |followers, others| traffic.learn(Offload::Auto, followers, others);
+        let learn = |followers, others| traffic.learn(Switch::Auto, followers, others);
         assert_eq!((0..100).find_map(|_| learn(0, 1)), None);
         assert_eq!([learn(10, 1), learn(10, 1)], [None, Some(true)]);
         // Frames of video between packets of sound.
@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn the_configuration_may_want_it_always_or_never() {
         let traffic = Traffic::default();
-        assert_eq!(traffic.learn(Offload::On, 0, 1), Some(true));
-        assert_eq!(traffic.learn(Offload::On, 0, 100), None);
-        assert_eq!(traffic.learn(Offload::Off, 100, 0), Some(false));
-        assert_eq!(traffic.learn(Offload::Off, 100, 0), None);
+        assert_eq!(traffic.learn(Switch::On, 0, 1), Some(true));
+        assert_eq!(traffic.learn(Switch::On, 0, 100), None);
+        assert_eq!(traffic.learn(Switch::Off, 100, 0), Some(false));
+        assert_eq!(traffic.learn(Switch::Off, 100, 0), None);
     }
 
     #[test]
@@ -132,14 +132,14 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_to_cut_is_not_tried_again() {
-        let mut cut = Cut::new(Offload::Auto, true);
+        let mut cut = Cut::new(Switch::Auto, true);
         assert_eq!(cut.most(), 1472);
         assert!(cut.refused(1400, true));
         assert_eq!(cut.most(), 1399);
         assert!(!cut.refused(1450, true));
         assert!(cut.refused(SEGMENT_MIN, true) && cut.most() == 0);
-        let mut cut = Cut::new(Offload::On, true);
+        let mut cut = Cut::new(Switch::On, true);
         assert!(cut.refused(1400, false) && cut.most() == 0);
-        assert_eq!((Cut::new(Offload::Off, true).most(), Cut::new(Offload::On, false).most()), (0, 0));
+        assert_eq!((Cut::new(Switch::Off, true).most(), Cut::new(Switch::On, false).most()), (0, 0));
     }
 }

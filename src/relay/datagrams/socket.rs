@@ -3,14 +3,15 @@
 
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use libc::{c_int, msghdr};
 use mio::net::UdpSocket;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use crate::network::address::Family;
 use crate::relay::datagrams::control::{Control, each_control};
 use crate::relay::datagrams::name::Name;
 use crate::relay::datagrams::offload::Traffic;
@@ -126,16 +127,39 @@ impl DatagramSocket {
         SockRef::from(&self.socket).set_reuse_port(true)
     }
 
-    /// A socket for peers. It reports the ICMP errors that its packets cause.
+    /// A socket for peers.
     ///
     /// # Errors
     /// If the address cannot be bound.
     pub fn relay(address: SocketAddr) -> io::Result<Self> {
-        let bound = Self::bind(open(address)?, address, false)?;
-        let (level, name) = match address {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        Self::bind(open(address)?, address, false)
+    }
+
+    /// Has the kernel keep the ICMP errors that this socket's packets cause, for [`Self::take_error`].
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn report_errors(&self) -> io::Result<()> {
+        let (level, name) = match self.family {
+            libc::AF_INET => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            _ => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         };
+        set_option(&self.socket, level, name, 1)
+    }
+
+    /// A socket to which the kernel can deliver the datagrams for many relay ports. It says which port each was for. It is
+    /// bound to the loopback, because the kernel wants it bound; what arrives there is for no relay port.
+    ///
+    /// # Errors
+    /// If this machine does not have the family.
+    pub fn common(family: Family) -> io::Result<Self> {
+        let (address, level, name): (IpAddr, _, _) = match family {
+            Family::V4 => (Ipv4Addr::LOCALHOST.into(), libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR),
+            Family::V6 => (Ipv6Addr::LOCALHOST.into(), libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR),
+        };
+        let bound = Self::bind_listener(open((address, 0).into())?, (address, 0).into())?;
+        // A process that may choose sockets may also pass the limit. Best effort, as for a listener.
+        let _ = set_option(&bound.socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, LISTENER_BUFFER as c_int);
         set_option(&bound.socket, level, name, 1)?;
         Ok(bound)
     }
@@ -284,6 +308,12 @@ fn read_icmp(error: libc::sock_extended_err, v4: bool) -> Option<Icmp> {
             Some(Icmp { kind, code, data: error.ee_info })
         }
         _ => None,
+    }
+}
+
+impl AsRawFd for DatagramSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

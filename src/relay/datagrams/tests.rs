@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::relay::wire::{DATA_HEADER_MAX, DATA_PADDING_MAX, Icmp};
-use crate::sections::relay::Offload;
+use crate::sections::relay::Switch;
 
 fn pair() -> (DatagramSocket, DatagramSocket, SocketAddr) {
     let listener = DatagramSocket::listen("127.0.0.1:0".parse().unwrap(), false).unwrap();
@@ -56,12 +56,12 @@ fn messages(lengths: &[usize]) -> Vec<Vec<u8>> {
 }
 
 const SENT: Flushed = Flushed { failed: 0, uncut: 0, news: None };
-const WAYS: [Offload; 3] = [Offload::Auto, Offload::On, Offload::Off];
+const WAYS: [Switch; 3] = [Switch::Auto, Switch::On, Switch::Off];
 
 #[test]
 fn what_is_composed_arrives_in_order_with_its_sender_and_class() {
     let (listener, relay, to) = pair();
-    let mut batch = Batch::new(Offload::Auto);
+    let mut batch = Batch::new(Switch::Auto);
     for (n, class) in [(0_u8, 0), (1, 0xB9), (2, 0)] {
         let message = batch.compose(&vec![n; usize::from(n) * 1000]);
         batch.send(message.into(), Outgoing { class, ..way(to) });
@@ -95,7 +95,7 @@ fn datagrams_of_all_lengths_pass_whole_and_in_order_however_they_cross_the_stack
 fn a_run_crosses_the_stack_as_one_and_arrives_as_one_where_runs_have_been_seen() {
     let (listener, relay, to) = pair();
     let run = messages(&[[1000; 20].as_slice(), &[500]].concat());
-    let (mut sender, mut receiver) = (Batch::new(Offload::Auto), Batch::new(Offload::Auto));
+    let (mut sender, mut receiver) = (Batch::new(Switch::Auto), Batch::new(Switch::Auto));
     let slots = |sender: &mut Batch<()>, receiver: &mut Batch<()>| {
         assert_eq!(send(sender, &relay, to, &run), SENT);
         listener.wait_readable();
@@ -117,7 +117,7 @@ fn a_run_crosses_the_stack_as_one_and_arrives_as_one_where_runs_have_been_seen()
 #[test]
 fn datagrams_that_came_as_one_get_headers_of_their_own() {
     let (listener, relay, to) = pair();
-    let (mut sender, mut batch) = (Batch::new(Offload::On), Batch::new(Offload::On));
+    let (mut sender, mut batch) = (Batch::new(Switch::On), Batch::new(Switch::On));
     let run = messages(&[100, 100, 100, 41]);
     // The socket has joined what arrives since its first read.
     send(&mut sender, &relay, to, &messages(&[1]));
@@ -144,7 +144,7 @@ fn where_the_kernel_refuses_to_cut_a_run_its_datagrams_leave_one_by_one() {
     let (listener, relay, to) = pair();
     // The kernel cuts nothing without checksums.
     relay.send_without_checksums();
-    let (mut sender, mut receiver) = (Batch::new(Offload::Auto), Batch::new(Offload::Off));
+    let (mut sender, mut receiver) = (Batch::new(Switch::Auto), Batch::new(Switch::Off));
     let run = messages(&[1000, 1000, 1000, 7]);
     let refused = Flushed { failed: 0, uncut: 1, news: Some((1000, libc::EINVAL)) };
     assert_eq!(send(&mut sender, &relay, to, &run), refused);
@@ -157,7 +157,7 @@ fn where_the_kernel_refuses_to_cut_a_run_its_datagrams_leave_one_by_one() {
 #[test]
 fn a_run_that_cannot_be_sent_at_all_is_no_reason_to_cut_no_more() {
     let (listener, relay, to) = pair();
-    let (mut sender, mut receiver) = (Batch::new(Offload::Auto), Batch::new(Offload::On));
+    let (mut sender, mut receiver) = (Batch::new(Switch::Auto), Batch::new(Switch::On));
     let run = messages(&[1000, 1000, 1000]);
     let nowhere = SocketAddr::new(to.ip(), 0);
     assert_eq!(send(&mut sender, &relay, nowhere, &run), Flushed { failed: 3, ..SENT });
@@ -201,7 +201,7 @@ fn a_closed_port_is_reported_and_stops_nothing() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.local_addr().unwrap()
     };
-    let mut batch = Batch::new(Offload::Auto);
+    let mut batch = Batch::new(Switch::Auto);
     for to in [closed, open, open] {
         let message = batch.compose(b"x");
         batch.send(message.into(), way(to));
@@ -217,7 +217,7 @@ fn datagrams_that_the_receive_buffer_does_not_hold_are_counted_once() {
     let (_, relay, _) = pair();
     relay.limit_receive_buffer(4 << 10);
     let (to, peer) = (relay.local_addr().unwrap(), std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
-    let mut batch = Batch::<()>::new(Offload::Auto);
+    let mut batch = Batch::<()>::new(Switch::Auto);
     // Receives all that waits, until nothing does.
     let mut receive_all = || {
         let (mut received, mut overflowed) = (0, 0);
@@ -241,7 +241,7 @@ fn datagrams_that_the_receive_buffer_does_not_hold_are_counted_once() {
 #[test]
 fn a_datagram_that_cannot_be_sent_is_counted_and_the_rest_goes_out() {
     let (listener, relay, open) = pair();
-    let mut batch = Batch::new(Offload::Auto);
+    let mut batch = Batch::new(Switch::Auto);
     for to in ["[2001:db8::1]:9".parse().unwrap(), open] {
         let message = batch.compose(b"x");
         batch.send(message.into(), way(to));
@@ -252,7 +252,7 @@ fn a_datagram_that_cannot_be_sent_is_counted_and_the_rest_goes_out() {
 
 #[test]
 fn a_header_and_padding_go_around_a_part_of_a_datagram_and_change_nothing_else() {
-    let mut batch = Batch::<()>::new(Offload::Auto);
+    let mut batch = Batch::<()>::new(Switch::Auto);
     let datagrams = [&b"before"[..], b"headdatatail", b"behind"].map(|text| batch.compose(text));
     let data = datagrams[1].part(&(4..8));
     assert_eq!((batch.bytes(data), data.length()), (&b"data"[..], 4));
@@ -268,7 +268,7 @@ fn a_header_and_padding_go_around_a_part_of_a_datagram_and_change_nothing_else()
 #[test]
 fn a_batch_says_when_it_is_full_and_is_empty_after_a_flush() {
     let (listener, relay, to) = pair();
-    let mut batch = Batch::new(Offload::Off);
+    let mut batch = Batch::new(Switch::Off);
     for _ in 0..SLOTS + 6 {
         send(&mut batch, &relay, to, &messages(&[1]));
     }

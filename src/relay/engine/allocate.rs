@@ -19,13 +19,13 @@ use crate::outcome::Refusal;
 use crate::peers::PeerPolicy;
 use crate::relay::address::Family;
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{AllocateAnswer, Allocation, AllocationId, IcmpReports, Meter};
+use crate::relay::engine::allocation::{AllocateAnswer, Allocation, AllocationId, Meter};
 use crate::relay::engine::authenticate::Authenticated;
 use crate::relay::engine::lifetimes::{Due, RESERVATION_LIFETIME};
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::readings::Readings;
 use crate::relay::engine::reply::{Attributes, mapped, raw};
-use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use crate::relay::engine::seam::{IcmpReports, NoPort, OpenPort, Parity, Ports, ReservationToken};
 use crate::relay::wire::Message;
 use crate::sections::limits::Limits as Configured;
 use crate::usage::ledger::Used;
@@ -100,7 +100,9 @@ impl Engine {
         let lease = admit()?;
         // A reserved port counts too. Otherwise a client that keeps deleting its allocations could reserve every port.
         let reservation = wanted.reserves().then(admit).transpose()?;
-        let opened = self.open(wanted, ports)?;
+        let knows_rfc_8656 = request.message().first(ATTR_ADDITIONAL_ADDRESS_FAMILY).is_some();
+        let icmp = if knows_rfc_8656 { IcmpReports::Wanted } else { IcmpReports::Unknown };
+        let opened = self.open(wanted, icmp, ports)?;
         let answer = AllocateAnswer {
             transaction: request.message().transaction(),
             lifetime,
@@ -112,17 +114,17 @@ impl Engine {
             self.deadlines.insert((now + RESERVATION_LIFETIME, Due::Reservation(token)));
         }
         let transport = if let Wanted::Stream(_) = wanted { Transport::Tcp } else { Transport::Udp };
-        let id = self.admit(request, opened.relays, transport, answer, lease);
+        let id = self.admit(request, opened.relays, (transport, icmp), answer, lease);
         let allocation = self.allocations.get(id).expect("it was just made");
         Ok(attributes(allocation))
     }
 
-    fn open(&mut self, wanted: Wanted, ports: &mut impl Ports) -> Result<Opened, Refusal> {
+    fn open(&mut self, wanted: Wanted, icmp: IcmpReports, ports: &mut impl Ports) -> Result<Opened, Refusal> {
         // Browsers request no family, and must be served even if there are only IPv6 relay addresses.
         let there = if ports.serves(Family::V4) { Family::V4 } else { Family::V6 };
         let (evenness, families) = match wanted {
             Wanted::Reserved(token) => {
-                let relay = ports.redeem(token).ok_or(Refusal::UnknownToken)?;
+                let relay = ports.redeem(token, icmp).ok_or(Refusal::UnknownToken)?;
                 return Ok(Opened { relays: vec![relay], token: None, failed: None });
             }
             Wanted::Stream(family) => {
@@ -143,7 +145,7 @@ impl Engine {
         };
         let mut opened = Opened { relays: Vec::with_capacity(1), token, failed: None };
         for family in families.into_iter().flatten() {
-            match ports.open(family, parity, &mut self.rng) {
+            match ports.open(family, parity, icmp, &mut self.rng) {
                 Ok(relay) => opened.relays.push(relay),
                 Err(NoPort) => {
                     let refusal =
@@ -159,14 +161,13 @@ impl Engine {
         &mut self,
         request: &Authenticated<'_>,
         relays: Vec<OpenPort>,
-        transport: Transport,
+        (transport, icmp): (Transport, IcmpReports),
         answer: AllocateAnswer,
         lease: Lease,
     ) -> AllocationId {
         let now = request.now().moment;
         let deadline = until(now, answer.lifetime);
         let account = request.account();
-        let knows_rfc_8656 = request.message().first(ATTR_ADDITIONAL_ADDRESS_FAMILY).is_some();
         self.serial = self.serial.wrapping_add(1);
         let id = self.allocations.insert(Allocation {
             serial: self.serial,
@@ -175,7 +176,7 @@ impl Engine {
             tag: account.tag().into(),
             answer,
             transport,
-            icmp: if knows_rfc_8656 { IcmpReports::Wanted } else { IcmpReports::Unknown },
+            icmp,
             relays: relays.into_iter().map(|relay| (relay, deadline)).collect(),
             permissions: Vec::new(),
             channels: Vec::new(),

@@ -17,7 +17,7 @@ use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId
 use crate::relay::engine::limits::Limits;
 use crate::relay::engine::quotas::Lease;
 use crate::relay::engine::readings::Readings;
-use crate::relay::engine::seam::{OpenPort, ReservationToken};
+use crate::relay::engine::seam::{IcmpReports, OpenPort, ReservationToken};
 use crate::usage::ledger::Used;
 
 /// How long a permission lasts (RFC 8656 §9).
@@ -88,16 +88,6 @@ pub struct Allocation {
     pub since: Moment,
     /// Its entry in the deadline table.
     pub deadline: Moment,
-}
-
-/// Whether a client gets reports of the ICMP errors that its packets cause (RFC 8656 §11.5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IcmpReports {
-    /// Its Allocate had ADDITIONAL-ADDRESS-FAMILY, which like these reports is new in RFC 8656.
-    Wanted,
-    /// The client may implement RFC 5766. A Data indication without DATA ends the clients of pion and the `turn` crate,
-    /// so it gets no reports, as from every older server.
-    Unknown,
 }
 
 /// The parts of the answer to an Allocate that cannot be derived from the allocation.

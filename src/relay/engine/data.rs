@@ -10,8 +10,8 @@ use crate::network::address::Transport;
 use crate::outcome::Ignored;
 use crate::relay::address::{ChannelNumber, ClientPath, Family, PeerAddr, RelayId};
 use crate::relay::engine::Engine;
-use crate::relay::engine::allocation::{AllocationId, IcmpReports};
-use crate::relay::engine::seam::Ports;
+use crate::relay::engine::allocation::AllocationId;
+use crate::relay::engine::seam::{IcmpReports, Ports};
 use crate::relay::wire::{self, Icmp, Message};
 
 /// A packet for a peer.

@@ -39,6 +39,16 @@ pub enum Parity {
     EvenAndNext(ReservationToken),
 }
 
+/// Whether a client gets reports of the ICMP errors that its packets cause (RFC 8656 §11.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IcmpReports {
+    /// Its Allocate had ADDITIONAL-ADDRESS-FAMILY, which like these reports is new in RFC 8656.
+    Wanted,
+    /// The client may implement RFC 5766. A Data indication without DATA ends the clients of pion and the `turn` crate,
+    /// so it gets no reports, as from every older server.
+    Unknown,
+}
+
 /// No free port meets the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPort;
@@ -52,7 +62,13 @@ pub trait Ports {
     ///
     /// # Errors
     /// If no free port has this parity.
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
+    fn open(
+        &mut self,
+        family: Family,
+        parity: Parity,
+        icmp: IcmpReports,
+        rng: &mut StdRng,
+    ) -> Result<OpenPort, NoPort>;
 
     /// Opens a relayed address on a random free port, to which peers can connect over TCP (RFC 6062).
     ///
@@ -61,7 +77,7 @@ pub trait Ports {
     fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort>;
 
     /// Opens the relayed address that is reserved under a token. A token works once, on any shard.
-    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort>;
+    fn redeem(&mut self, token: ReservationToken, icmp: IcmpReports) -> Option<OpenPort>;
 
     /// Frees the port that is reserved under a token, if it is still reserved.
     fn forget(&mut self, token: ReservationToken);

@@ -19,6 +19,7 @@ use crate::network::tcp::{self, Sharing};
 use crate::relay::address::{Family, RelayId};
 use crate::relay::datagrams::DatagramSocket;
 use crate::relay::engine::seam::{NoPort, Parity, ReservationToken};
+use crate::relay::lookup::Lookup;
 use crate::relay::ports::offered::{AddressPorts, Offered};
 use crate::relay::source::{Source, Watcher};
 
@@ -28,6 +29,7 @@ pub struct PortPool {
     range: RangeInclusive<u16>,
     offered: Mutex<Arc<Offered>>,
     reserved: Mutex<HashMap<ReservationToken, BoundPort>>,
+    lookup: Option<Lookup>,
     /// When the log last reported that no port was found.
     notice: Notice,
     clock: Clock,
@@ -60,7 +62,18 @@ impl PortPool {
     #[must_use]
     pub fn new(addresses: &[RelayAddress], range: RangeInclusive<u16>, clock: Clock) -> Self {
         let offered = Mutex::new(Arc::new(Offered::default().change(addresses)));
-        Self { range, offered, reserved: Mutex::default(), notice: Notice::new(), clock }
+        Self { range, offered, reserved: Mutex::default(), lookup: None, notice: Notice::new(), clock }
+    }
+
+    /// The same, if sockets of the shards may receive for the ports.
+    #[must_use]
+    pub fn with_lookup(self, lookup: Option<Lookup>) -> Self {
+        Self { lookup, ..self }
+    }
+
+    /// Has sockets of the shards receive for the ports, if it can.
+    pub(super) fn lookup(&self) -> Option<&Lookup> {
+        self.lookup.as_ref()
     }
 
     /// The relay addresses.

@@ -1,6 +1,7 @@
 //! The relay sockets of one shard: registered with its poll, and found by id or by address.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use slab::Slab;
 use crate::network::address::Transport;
 use crate::relay::address::{Family, RelayId, RelayedAddr};
 use crate::relay::datagrams::DatagramSocket;
-use crate::relay::engine::seam::{NoPort, OpenPort, Parity, Ports, ReservationToken};
+use crate::relay::engine::seam::{IcmpReports, NoPort, OpenPort, Parity, Ports, ReservationToken};
 use crate::relay::ports::offered::Offered;
 use crate::relay::ports::pool::{BoundPort, PortPool, RelaySocket};
 use crate::relay::source::Watcher;
@@ -23,10 +24,27 @@ pub struct ShardPorts {
     /// The relay addresses. Each shard has them itself, so that no packet waits for a lock.
     offered: Arc<Offered>,
     watcher: Watcher,
-    sockets: Slab<BoundPort>,
+    sockets: Slab<Kept>,
     by_address: HashMap<SocketAddr, RelayId>,
     /// Closed relays. Packets that were queued for them may still have to be sent.
     closing: Vec<RelayId>,
+}
+
+/// A relay port of this shard.
+#[derive(Debug)]
+struct Kept {
+    bound: BoundPort,
+    /// Which socket receives.
+    receives: Receives,
+}
+
+/// Which socket receives the datagrams for a relay port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receives {
+    /// Its own, which is watched.
+    Own,
+    /// The socket that the shard has for all ports.
+    Common,
 }
 
 impl ShardPorts {
@@ -49,7 +67,7 @@ impl ShardPorts {
 
     /// The watcher reports the socket with this index, if there is one, instead of `from`.
     pub(in crate::relay) fn rewatch(&mut self, index: usize, from: &Watcher) {
-        if let Some(bound) = self.sockets.get_mut(index) {
+        if let Some(Kept { bound, receives: Receives::Own }) = self.sockets.get_mut(index) {
             bound.socket.forget(from);
             // If it was opened a moment ago, it is watched already.
             let _ = bound.socket.watch(&self.watcher, RelayId(index as u32));
@@ -64,7 +82,7 @@ impl ShardPorts {
     /// A relay's socket.
     #[must_use]
     pub fn socket(&self, relay: RelayId) -> Option<&DatagramSocket> {
-        match &self.sockets.get(relay.0 as usize)?.socket {
+        match &self.sockets.get(relay.0 as usize)?.bound.socket {
             RelaySocket::Udp(socket) => Some(socket),
             RelaySocket::Tcp(_) => None,
         }
@@ -73,7 +91,7 @@ impl ShardPorts {
     /// The socket to which peers connect, if the relay uses TCP.
     #[must_use]
     pub fn listener(&self, relay: RelayId) -> Option<&TcpListener> {
-        match &self.sockets.get(relay.0 as usize)?.socket {
+        match &self.sockets.get(relay.0 as usize)?.bound.socket {
             RelaySocket::Tcp(listener) => Some(listener),
             RelaySocket::Udp(_) => None,
         }
@@ -82,20 +100,37 @@ impl ShardPorts {
     /// The address from which connections to peers are made.
     #[must_use]
     pub fn bound(&self, relay: RelayId) -> Option<SocketAddr> {
-        self.sockets.get(relay.0 as usize).map(BoundPort::bind_address)
+        self.sockets.get(relay.0 as usize).map(|kept| kept.bound.bind_address())
     }
 
     /// A relay's transport address, as peers see it.
     #[must_use]
     pub fn relayed(&self, relay: RelayId) -> Option<RelayedAddr> {
-        let bound = self.sockets.get(relay.0 as usize)?;
-        Some(RelayedAddr(bound.public_address()))
+        let kept = self.sockets.get(relay.0 as usize)?;
+        Some(RelayedAddr(kept.bound.public_address()))
     }
 
     /// The relay of this shard that has this transport address.
     #[must_use]
     pub fn local(&self, address: SocketAddr) -> Option<RelayId> {
         self.by_address.get(&address).copied()
+    }
+
+    /// The relay of this shard whose socket is bound to this transport address.
+    #[must_use]
+    pub fn bound_to(&self, address: SocketAddr) -> Option<RelayId> {
+        self.local(self.outside(Transport::Udp, address))
+    }
+
+    /// The relay's own socket receives from now on.
+    pub fn separate(&mut self, relay: RelayId) {
+        if let Some(Kept { bound, receives }) = self.sockets.get_mut(relay.0 as usize)
+            && *receives == Receives::Common
+            && bound.socket.watch(&self.watcher, relay).is_ok()
+        {
+            *receives = Receives::Own;
+            self.pool.lookup().inspect(|lookup| lookup.remove(bound.bind_address()));
+        }
     }
 
     /// The number of the shard that has the relay with this transport address. A reserved port belongs to shard 0 until its
@@ -122,29 +157,61 @@ impl ShardPorts {
     /// the id of a closed relay must not be reused.
     pub fn reap(&mut self) {
         for relay in self.closing.drain(..) {
-            let Some(mut bound) = self.sockets.try_remove(relay.0 as usize) else { continue };
-            bound.socket.forget(&self.watcher);
+            let Some(Kept { mut bound, receives }) = self.sockets.try_remove(relay.0 as usize) else { continue };
+            match receives {
+                Receives::Own => bound.socket.forget(&self.watcher),
+                Receives::Common => {
+                    self.pool.lookup().inspect(|lookup| lookup.remove(bound.bind_address()));
+                }
+            }
             bound.release();
         }
     }
 
-    fn adopt(&mut self, mut bound: BoundPort) -> Result<OpenPort, NoPort> {
+    fn adopt(&mut self, mut bound: BoundPort, icmp: IcmpReports) -> Result<OpenPort, NoPort> {
         let slot = self.sockets.vacant_entry();
         let id = RelayId(slot.key() as u32);
-        if let Err(error) = bound.socket.watch(&self.watcher, id) {
-            tracing::warn!(%error, "a relay socket could not be registered");
-            bound.release();
-            return Err(NoPort);
-        }
+        let receives = match receiver(&self.pool, &self.watcher, &mut bound, id, icmp) {
+            Ok(receives) => receives,
+            Err(error) => {
+                tracing::warn!(%error, "a relay socket could not be registered");
+                bound.release();
+                return Err(NoPort);
+            }
+        };
         bound.belongs_to(self.watcher.shard());
         let addr = bound.public_address();
         // Within the process, only datagrams can be passed from one relay to another.
         if bound.socket.transport() == Transport::Udp {
             self.by_address.insert(addr, id);
         }
-        slot.insert(bound);
+        slot.insert(Kept { bound, receives });
         Ok(OpenPort { id, addr: RelayedAddr(addr) })
     }
+}
+
+/// Decides which socket receives for a port. The kernel does not say which relay port an ICMP error is about, so a relay that
+/// reports them receives by its own socket.
+fn receiver(
+    pool: &PortPool,
+    watcher: &Watcher,
+    bound: &mut BoundPort,
+    relay: RelayId,
+    icmp: IcmpReports,
+) -> io::Result<Receives> {
+    if let RelaySocket::Udp(socket) = &bound.socket {
+        match (icmp, pool.lookup()) {
+            (IcmpReports::Wanted, _) => socket.report_errors()?,
+            (IcmpReports::Unknown, Some(lookup)) => {
+                if lookup.add(bound.bind_address(), watcher.shard()).is_ok() {
+                    return Ok(Receives::Common);
+                }
+            }
+            (IcmpReports::Unknown, None) => {}
+        }
+    }
+    bound.socket.watch(watcher, relay)?;
+    Ok(Receives::Own)
 }
 
 impl Ports for ShardPorts {
@@ -152,9 +219,15 @@ impl Ports for ShardPorts {
         self.offered.count(family) > 0 || self.offered.is_empty()
     }
 
-    fn open(&mut self, family: Family, parity: Parity, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
+    fn open(
+        &mut self,
+        family: Family,
+        parity: Parity,
+        icmp: IcmpReports,
+        rng: &mut StdRng,
+    ) -> Result<OpenPort, NoPort> {
         let bound = self.pool.bind(&self.offered, Transport::Udp, family, parity, rng)?;
-        let relay = self.adopt(bound);
+        let relay = self.adopt(bound, icmp);
         if let (Err(NoPort), Parity::EvenAndNext(token)) = (relay, parity) {
             self.forget(token);
         }
@@ -163,12 +236,12 @@ impl Ports for ShardPorts {
 
     fn open_stream(&mut self, family: Family, rng: &mut StdRng) -> Result<OpenPort, NoPort> {
         let bound = self.pool.bind(&self.offered, Transport::Tcp, family, Parity::Any, rng)?;
-        self.adopt(bound)
+        self.adopt(bound, IcmpReports::Unknown)
     }
 
-    fn redeem(&mut self, token: ReservationToken) -> Option<OpenPort> {
+    fn redeem(&mut self, token: ReservationToken, icmp: IcmpReports) -> Option<OpenPort> {
         let bound = self.pool.take_reserved(token)?;
-        self.adopt(bound).ok()
+        self.adopt(bound, icmp).ok()
     }
 
     fn forget(&mut self, token: ReservationToken) {

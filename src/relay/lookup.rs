@@ -1,0 +1,130 @@
+//! Has the kernel deliver the datagrams for all relay ports of a shard to one socket (`BPF_PROG_TYPE_SK_LOOKUP`, Linux 5.9).
+//!
+//! A shard then reads what many peers sent with one system call, as it reads what many clients sent, and the poll has one
+//! socket instead of thousands. Each relay port still has a socket of its own, which reserves the port and sends. What the
+//! kernel runs is `lookup/program.c`; it asks [`Lookup`] which ports there are. Who may do this: `CAP_BPF` with
+//! `CAP_NET_ADMIN`.
+
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use aya::maps::{HashMap, MapData, SockMap};
+use aya::programs::SkLookup;
+use aya::programs::sk_lookup::SkLookupLink;
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+
+use crate::relay::address::Family;
+use crate::relay::datagrams::DatagramSocket;
+
+/// The relay ports whose datagrams a socket of their shard receives. When this is dropped, each port's own socket does.
+#[derive(Debug)]
+pub struct Lookup {
+    ports: Mutex<HashMap<MapData, Address, u32>>,
+    /// While it is open, the kernel asks the program.
+    _link: SkLookupLink,
+}
+
+/// `struct address` of the program.
+type Address = [u32; 5];
+
+/// `program.c`, compiled by `lookup/compile`.
+static PROGRAM: &[u8] = include_bytes_aligned!("lookup/program.o");
+
+impl Lookup {
+    /// Attaches the program to the network namespace of this process, for relay ports in `range` on about `addresses`
+    /// addresses. Returns the sockets of each shard, too: one for each family that this machine has.
+    ///
+    /// # Errors
+    /// If the process may not, or the kernel cannot do it.
+    pub fn attach(
+        range: &RangeInclusive<u16>,
+        addresses: usize,
+        shards: usize,
+    ) -> io::Result<(Self, Vec<Vec<DatagramSocket>>)> {
+        let program = load(range, addresses.max(1) * range.len(), shards * Family::ALL.len());
+        let mut program = program.map_err(|error| reason(&error))?;
+        let mut chosen = SockMap::try_from(map(&mut program, "sockets")).map_err(io::Error::other)?;
+        let ports = HashMap::try_from(map(&mut program, "ports")).map_err(io::Error::other)?;
+        let mut sockets = Vec::with_capacity(shards);
+        for shard in 0..shards as u32 {
+            let mut of_shard = Vec::with_capacity(Family::ALL.len());
+            for family in Family::ALL {
+                // A machine without IPv6 has no socket for it.
+                let Ok(socket) = DatagramSocket::common(family) else { continue };
+                chosen.set(index(shard, family), &socket, 0).map_err(io::Error::other)?;
+                of_shard.push(socket);
+            }
+            sockets.push(of_shard);
+        }
+        let link = attach(&mut program).map_err(|error| reason(&error))?;
+        Ok((Self { ports: Mutex::new(ports), _link: link }, sockets))
+    }
+
+    /// A socket of the shard receives the datagrams for this port from now on.
+    ///
+    /// # Errors
+    /// If the kernel has no room for more ports, because the machine has more addresses than at the start.
+    pub fn add(&self, port: SocketAddr, shard: u32) -> io::Result<()> {
+        let index = index(shard, Family::of(port.ip()));
+        self.ports().insert(address(port), index, 0).map_err(io::Error::other)
+    }
+
+    /// The port's own socket receives them from now on.
+    pub fn remove(&self, port: SocketAddr) {
+        // It fails only if the port is not there.
+        let _ = self.ports().remove(&address(port));
+    }
+
+    fn ports(&self) -> MutexGuard<'_, HashMap<MapData, Address, u32>> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn load(range: &RangeInclusive<u16>, ports: usize, sockets: usize) -> Result<Ebpf, EbpfError> {
+    EbpfLoader::new()
+        // The program uses no types of the kernel.
+        .btf(None)
+        .override_global("first", range.start(), true)
+        .override_global("last", range.end(), true)
+        .map_max_entries("ports", ports as u32)
+        .map_max_entries("sockets", sockets as u32)
+        .load(PROGRAM)
+}
+
+fn attach(program: &mut Ebpf) -> Result<SkLookupLink, EbpfError> {
+    let choose: &mut SkLookup =
+        program.program_mut("choose").expect("program.c has this function").try_into()?;
+    choose.load()?;
+    let namespace = File::open("/proc/self/ns/net").map_err(aya::programs::ProgramError::IOError)?;
+    let link = choose.attach(namespace)?;
+    Ok(choose.take_link(link)?)
+}
+
+fn map(program: &mut Ebpf, name: &str) -> aya::maps::Map {
+    program.take_map(name).expect("program.c has this map")
+}
+
+/// The system's reason, which aya hides behind its own words.
+fn reason(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let system = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    system.map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error)
+}
+
+/// The place of a shard's socket in `sockets`.
+fn index(shard: u32, family: Family) -> u32 {
+    2 * shard + u32::from(family == Family::V6)
+}
+
+fn address(at: SocketAddr) -> Address {
+    let ip = match at.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let octets = ip.octets();
+    let word = |first: usize| u32::from_ne_bytes([0, 1, 2, 3].map(|byte| octets[first + byte]));
+    [word(0), word(4), word(8), word(12), u32::from(at.port())]
+}

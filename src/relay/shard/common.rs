@@ -1,0 +1,95 @@
+//! The sockets that receive for many relay ports of the shard, if the kernel delivers their datagrams there
+//! ([`crate::relay::lookup`]).
+
+use std::io;
+
+use mio::Interest;
+
+use crate::clock::Now;
+use crate::metrics::SocketKind;
+use crate::relay::address::{CommonId, RelayId};
+use crate::relay::datagrams::{Arrivals, DatagramSocket, SLOTS};
+use crate::relay::ready::Ready;
+use crate::relay::shard::Shard;
+use crate::relay::shard::datagram::receive;
+use crate::relay::source::{Source, Watcher};
+
+/// The sockets: none, or one for each family.
+#[derive(Debug, Default)]
+pub(super) struct Common {
+    sockets: Vec<DatagramSocket>,
+    /// Those that may have something to read.
+    pub(super) readable: Ready<CommonId>,
+}
+
+impl Common {
+    /// The watcher will report what they have to read.
+    ///
+    /// # Errors
+    /// If the kernel refuses to watch them.
+    pub(super) fn new(sockets: Vec<DatagramSocket>, watcher: &Watcher) -> io::Result<Self> {
+        let mut common = Self { sockets, readable: Ready::default() };
+        for (socket, index) in common.sockets.iter_mut().zip(0..) {
+            watcher.watch(socket.source(), Source::Common(CommonId(index)), Interest::READABLE)?;
+        }
+        Ok(common)
+    }
+
+    /// Another watcher reports them from now on, instead of `from`.
+    ///
+    /// # Errors
+    /// If the kernel refuses, which is always a bug in this program.
+    pub(super) fn change_watcher(&mut self, watcher: &Watcher, from: &Watcher) -> io::Result<()> {
+        for (socket, index) in self.sockets.iter_mut().zip(0..) {
+            let source = Source::Common(CommonId(index));
+            watcher.watch_instead(from, socket.source(), source, Interest::READABLE)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// Reads what peers have sent to relay ports for which a common socket receives.
+    pub(super) fn read_common(&mut self, now: Now) {
+        for _ in 0..self.common.readable.len() {
+            let Some(id) = self.common.readable.pop() else { return };
+            self.flush();
+            let Some(socket) = self.common.sockets.get(usize::from(id.0)) else { continue };
+            let mut arrivals = receive(&mut self.batch, socket, SLOTS);
+            if arrivals.is_full() {
+                self.common.readable.push(id);
+            }
+            if arrivals.overflowed() > 0 {
+                self.counters.overflowed(SocketKind::Relay, arrivals.overflowed());
+                self.separate_busiest(arrivals.clone());
+            }
+            while let Some(datagram) = arrivals.next(&self.batch) {
+                let received = self.batch.received(datagram);
+                // The relay may have been closed since.
+                let Some(relay) = received.to().and_then(|to| self.ports.bound_to(to)) else { continue };
+                let peer = self.peer_of(relay, received.from, now);
+                self.peer_sent(relay, peer, datagram, received.class, now);
+            }
+        }
+    }
+
+    /// Datagrams were dropped because the socket was full. If one relay port received most of what was there, it is flooded:
+    /// from now on its own socket receives, and only what is for this port is dropped.
+    fn separate_busiest(&mut self, mut arrivals: Arrivals) {
+        let mut count: usize = 0;
+        let mut busiest: Option<RelayId> = None;
+        // After Boyer and Moore: who has more than half is left.
+        while let Some(datagram) = arrivals.next(&self.batch) {
+            let relay = self.batch.received(datagram).to().and_then(|to| self.ports.bound_to(to));
+            match count {
+                0 => (busiest, count) = (relay, 1),
+                _ if relay == busiest => count += 1,
+                _ => count -= 1,
+            }
+        }
+        if let Some(relay) = busiest {
+            tracing::debug!(relay = relay.0, "a flooded relay port receives by its own socket from now on");
+            self.ports.separate(relay);
+        }
+    }
+}
