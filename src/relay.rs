@@ -54,8 +54,8 @@ use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
-use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::lookup::Lookup;
+use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
 use crate::relay::worker::Workers;
@@ -129,7 +129,8 @@ impl Relay {
             clock,
         };
         let threads = Threads::default();
-        let Started { workers, shards, counters } = start_shards(&parts, sockets.into_iter().zip(common), &mut seeds, &threads)?;
+        let Started { workers, shards, counters } =
+            start_shards(&parts, sockets.into_iter().zip(common), &mut seeds, &threads)?;
         let (network, inbox) = channel();
         let told = shards.clone();
         threads.spawn("network".to_owned(), move || {
@@ -334,8 +335,9 @@ struct Started {
     counters: Vec<Arc<Counters>>,
 }
 
-/// What relay.sk_lookup = "on" needs.
-const NEEDS: &str = "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.9";
+/// What `relay.sk_lookup = "on"` needs.
+const NEEDS: &str =
+    "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.9";
 
 /// Has the kernel deliver the datagrams for relay ports to a few sockets, which each shard gets, if that is wanted and can be
 /// done.
@@ -348,7 +350,9 @@ fn attach_lookup(
     let attached = (wanted != Switch::Off).then(|| Lookup::attach(ports, addresses, shards));
     match (attached, wanted) {
         (Some(Ok((lookup, sockets))), _) => {
-            tracing::info!("the kernel delivers what peers send to one socket for each family and shard (sk_lookup)");
+            tracing::info!(
+                "the kernel delivers what peers send to one socket for each family and shard (sk_lookup)"
+            );
             return Ok((Some(lookup), sockets));
         }
         (Some(Err(error)), Switch::On) => return Err(Denied(NEEDS, error)),

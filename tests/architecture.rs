@@ -238,6 +238,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("turn", &["src/doctor/attempt.rs", "src/relay/engine.rs", "src/relay/engine/"]),
     ("webrtc_util", &["src/doctor/", "src/network/interfaces.rs"]),
     ("rusqlite", &["src/usage/store.rs"]),
+    ("aya", &["src/relay/lookup.rs"]),
     ("axum", &["src/admin/", "src/http.rs", "src/http/", "src/signaling/socket.rs"]),
 ];
 

@@ -131,7 +131,10 @@ mod tests {
     fn a_family_without_an_address_is_not_served() {
         let mut ports = ports(&pool(25_700..=25_700));
         assert!(ports.serves(Family::V4) && !ports.serves(Family::V6));
-        assert_eq!(ports.open(Family::V6, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(1)), Err(NoPort));
+        assert_eq!(
+            ports.open(Family::V6, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(1)),
+            Err(NoPort)
+        );
     }
 
     /// The pool has other addresses from now on.

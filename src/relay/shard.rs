@@ -444,6 +444,7 @@ impl Handle {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::ops::RangeInclusive;
     use std::time::Duration;
 
     use rand::SeedableRng;
@@ -459,6 +460,7 @@ pub(super) mod tests {
     use crate::relay::engine::quotas::Quotas;
     use crate::relay::engine::seam::{IcmpReports, Parity, Ports};
     use crate::relay::engine::sessions::{Piece, Wanted};
+    use crate::relay::lookup::Lookup;
     use crate::relay::shard::datagram::{RELAY_TURN, RELAYS_A_ROUND};
     use crate::relay::worker::Workers;
 
@@ -480,6 +482,17 @@ pub(super) mod tests {
 
     /// A shard that the first of these threads is to serve, with a listener on the loopback.
     pub(in crate::relay) fn shard_of(workers: &Arc<Workers>, index: ShardIndex) -> (Shard, Handle) {
+        shard_with(workers, index, 25_800..=25_899, None)
+    }
+
+    /// The same, with these relay ports, and perhaps sockets that receive for them.
+    pub(in crate::relay) fn shard_with(
+        workers: &Arc<Workers>,
+        index: ShardIndex,
+        ports: RangeInclusive<u16>,
+        lookup: Option<(Lookup, Vec<DatagramSocket>)>,
+    ) -> (Shard, Handle) {
+        let (lookup, common) = lookup.unzip();
         let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
         let settings = settings(generous());
         let shared = Shared {
@@ -493,11 +506,8 @@ pub(super) mod tests {
             peers: PeerPolicy::default(),
             settings,
         };
-        let pool = PortPool::new(
-            &[RelayAddress { bind: loopback, public: loopback }],
-            25_800..=25_899,
-            Clock::start(),
-        );
+        let address = RelayAddress { bind: loopback, public: loopback };
+        let pool = PortPool::new(&[address], ports, Clock::start()).with_lookup(lookup);
         let parts = Parts {
             shared,
             pool: Arc::new(pool),
@@ -508,11 +518,23 @@ pub(super) mod tests {
         };
         let listener = DatagramSocket::listen(SocketAddr::new(loopback, 0), false).unwrap();
         let place = workers.first(index.index).unwrap();
-        Shard::new(&parts, index, Arc::default(), (vec![listener], Vec::new()), [3; 32], place).unwrap()
+        Shard::new(
+            &parts,
+            index,
+            Arc::default(),
+            (vec![listener], common.unwrap_or_default()),
+            [3; 32],
+            place,
+        )
+        .unwrap()
     }
 
-    fn open(shard: &mut Shard) -> RelayId {
-        shard.ports.open(Family::V4, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(4)).unwrap().id
+    pub(super) fn open(shard: &mut Shard) -> RelayId {
+        shard
+            .ports
+            .open(Family::V4, Parity::Any, IcmpReports::Unknown, &mut StdRng::seed_from_u64(4))
+            .unwrap()
+            .id
     }
 
     /// A flooded socket has an event in every poll, and must not get a turn for each of them.

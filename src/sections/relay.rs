@@ -22,7 +22,7 @@ section! {
         /// Whether datagrams cross the network stack together.
         pub udp_offload: Switch = Switch::Auto,
         /// Whether the kernel delivers the datagrams for all relay ports of a shard to one socket.
-        pub sk_lookup: Switch = Switch::Auto,
+        pub sk_lookup: Switch = Switch::Off,
         /// Whether clients may bind the channels of RFC 5766.
         pub rfc5766_channels: bool = false,
         /// Whether clients may reach peers over TCP (RFC 6062).

@@ -16,6 +16,7 @@ mod relay_addresses;
 mod reloading;
 mod serving;
 mod sessions;
+mod sk_lookup;
 mod starting;
 #[path = "../support/mod.rs"]
 mod support;

@@ -75,8 +75,9 @@ pub fn config(ports: &str, udp: &[&str]) -> Config {
     if let Ok(offload) = std::env::var("HAIRPIN_RELAY__UDP_OFFLOAD") {
         config.relay.udp_offload = Switch::parse(&offload).unwrap();
     }
-    let lookup = std::env::var("HAIRPIN_RELAY__SK_LOOKUP");
-    config.relay.sk_lookup = lookup.map_or(Switch::Off, |lookup| Switch::parse(&lookup).unwrap());
+    if let Ok(lookup) = std::env::var("HAIRPIN_RELAY__SK_LOOKUP") {
+        config.relay.sk_lookup = Switch::parse(&lookup).unwrap();
+    }
     config
 }
 

@@ -212,7 +212,8 @@ impl<S: Copy + PartialEq> Batch<S> {
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
         for (header, name) in headers[..n].iter().zip(&*names) {
             // SAFETY: the kernel just filled the header, and its control buffer has not been changed since.
-            let Controls { local, port, class, dropped, segment } = unsafe { Controls::read(&header.msg_hdr) };
+            let Controls { local, port, class, dropped, segment } =
+                unsafe { Controls::read(&header.msg_hdr) };
             *overflowed = overflowed.wrapping_add(dropped.map_or(0, |all| socket.traffic.dropped(all)));
             let length = header.msg_len as usize;
             let received = Received { from: name.read().unwrap_or(NOBODY), local, port, class };

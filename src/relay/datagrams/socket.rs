@@ -326,7 +326,7 @@ impl DatagramSocket {
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 2000) }, 1, "nothing arrived");
     }
 
-    pub(super) fn limit_receive_buffer(&self, bytes: usize) {
+    pub(in crate::relay) fn limit_receive_buffer(&self, bytes: usize) {
         SockRef::from(&self.socket).set_recv_buffer_size(bytes).unwrap();
     }
 

@@ -195,21 +195,23 @@ fn a_listener_on_all_addresses_learns_and_keeps_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_closed_port_is_reported_and_stops_nothing() {
-    let (listener, relay, open) = pair();
-    let closed = {
-        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.local_addr().unwrap()
-    };
-    let mut batch = Batch::new(Switch::Auto);
-    for to in [closed, open, open] {
-        let message = batch.compose(b"x");
-        batch.send(message.into(), way(to));
+fn a_closed_port_stops_nothing_and_is_reported_where_that_is_wanted() {
+    for wanted in [true, false] {
+        let (listener, relay, open) = pair();
+        let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        if wanted {
+            relay.report_errors().unwrap();
+        }
+        let mut batch = Batch::new(Switch::Auto);
+        for to in [closed, open, open] {
+            let message = batch.compose(b"x");
+            batch.send(message.into(), way(to));
+        }
+        assert_eq!(batch.flush(|()| Some(&relay)), SENT);
+        assert_eq!(receive_all(&mut batch, &listener, 2).len(), 2);
+        let report = (closed, Some(Icmp { kind: 3, code: 3, data: 0 }));
+        assert_eq!([relay.take_error(), relay.take_error()], [wanted.then_some(report), None]);
     }
-    assert_eq!(batch.flush(|()| Some(&relay)), SENT);
-    assert_eq!(receive_all(&mut batch, &listener, 2).len(), 2);
-    assert_eq!(relay.take_error(), Some((closed, Some(Icmp { kind: 3, code: 3, data: 0 }))));
-    assert_eq!(relay.take_error(), None);
 }
 
 #[test]

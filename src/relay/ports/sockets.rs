@@ -157,7 +157,9 @@ impl ShardPorts {
     /// the id of a closed relay must not be reused.
     pub fn reap(&mut self) {
         for relay in self.closing.drain(..) {
-            let Some(Kept { mut bound, receives }) = self.sockets.try_remove(relay.0 as usize) else { continue };
+            let Some(Kept { mut bound, receives }) = self.sockets.try_remove(relay.0 as usize) else {
+                continue;
+            };
             match receives {
                 Receives::Own => bound.socket.forget(&self.watcher),
                 Receives::Common => {
@@ -166,6 +168,12 @@ impl ShardPorts {
             }
             bound.release();
         }
+    }
+
+    /// Whether the relay's own socket receives.
+    #[cfg(test)]
+    pub(in crate::relay) fn receives_itself(&self, relay: RelayId) -> bool {
+        self.sockets[relay.0 as usize].receives == Receives::Own
     }
 
     fn adopt(&mut self, mut bound: BoundPort, icmp: IcmpReports) -> Result<OpenPort, NoPort> {

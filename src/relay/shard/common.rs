@@ -93,3 +93,55 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::outcome::Ignored;
+    use crate::relay::engine::ShardIndex;
+    use crate::relay::lookup::Lookup;
+    use crate::relay::shard::tests::{open, shard_with};
+    use crate::relay::worker::Workers;
+
+    /// Neighbours of a flooded port lose what has come while the socket was full, and nothing more.
+    #[test]
+    fn a_flooded_port_receives_by_its_own_socket_from_the_first_loss_on() {
+        let ports = 27_950..=27_959;
+        let (lookup, mut common) = match Lookup::attach(&ports, 1, 1) {
+            Ok(attached) => attached,
+            Err(error) => return println!("not tested: {error}"),
+        };
+        let common = common.remove(0);
+        common[0].limit_receive_buffer(10_000);
+        let (workers, _) = Workers::new(1, Clock::start()).unwrap();
+        let (mut shard, _) = shard_with(&workers, ShardIndex::ALONE, ports, Some((lookup, common)));
+        let (flooded, neighbour) = (open(&mut shard), open(&mut shard));
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let send = |shard: &Shard, relay, times| {
+            let to = shard.ports.relayed(relay).unwrap().0;
+            (0..times).for_each(|_| assert_eq!(peer.send_to(&[7; 100], to).unwrap(), 100));
+        };
+        // The kernel says how many were lost with the first datagram that comes after them.
+        send(&shard, flooded, 1000);
+        while read(&mut shard) > 0 {}
+        send(&shard, flooded, 1);
+        assert_eq!(read(&mut shard), 1);
+        assert!(shard.ports.receives_itself(flooded) && !shard.ports.receives_itself(neighbour));
+
+        // What the flood fills now is its own.
+        send(&shard, flooded, 1000);
+        send(&shard, neighbour, 1);
+        assert_eq!(read(&mut shard), 1);
+    }
+
+    /// Reads the common socket; returns how many datagrams there were. They are for relays without an allocation.
+    fn read(shard: &mut Shard) -> u64 {
+        let before = shard.counters.drops(Ignored::NoAllocation);
+        shard.common.readable.push(CommonId(0));
+        shard.read_common(shard.clock.now());
+        shard.counters.drops(Ignored::NoAllocation) - before
+    }
+}
