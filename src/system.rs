@@ -10,6 +10,18 @@ use std::time::Duration;
 /// The shortest slice that Linux grants (`sched_setattr(2)`; since Linux 6.12).
 const SHORTEST_SLICE: Duration = Duration::from_micros(100);
 
+/// Has large pieces of memory always come from the system, and return to it when they are freed. glibc begins that way, but
+/// keeps all pieces that are no larger than the largest that was ever freed: a program that has once loaded a large file
+/// would then keep the memory of a crowd that has left. Call it at the start of the process.
+pub fn return_large_memory_at_once() {
+    /// With which glibc begins, in bytes (mallopt(3)).
+    #[cfg(target_env = "gnu")]
+    const LARGE: c_int = 128 << 10;
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer. If it fails, nothing has changed.
+    let _ = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
 /// Returns unused pages to the system. Memory that glibc frees stays with the process as long as something behind it is
 /// in use. The call blocks every thread that allocates meanwhile, so use it only after many connections have closed.
 /// Other C libraries return memory without it.

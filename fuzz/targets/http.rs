@@ -28,7 +28,7 @@ use hairpin::relay::{self, Relay};
 use hairpin::room_token::Create;
 use hairpin::secret::Secret;
 use hairpin::sections::http::{ApiKey, KeyTtl};
-use hairpin::sections::relay::Offload;
+use hairpin::sections::relay::Switch;
 use hairpin::signaling::Plan;
 use hairpin::signaling::hub::Hub;
 use hairpin_fuzz::signaling;
@@ -135,7 +135,8 @@ fn relay(credentials: &Credentials, admission: &Arc<Admission>, clock: Clock) ->
         fixed: Vec::new(),
         addresses: Vec::new(),
         ports: 1..=2,
-        offload: Offload::default(),
+        offload: Switch::default(),
+        lookup: Switch::Off,
     };
     Relay::start(plan, Vec::new(), Arc::clone(admission), Default::default(), clock, [2; 32])
         .expect("a thread starts")
