@@ -10,8 +10,9 @@ use crate::stub::Forwarding;
 use crate::traffic::{CALL_RATE, Direction, Ends, MOST_CALLS, Scenario};
 
 pub const USAGE: &str = "\
-usage: load sample  --server ADDR --pid PID[,PID...] [--from ADDR] (--secret SECRET | --stub) --scenario singly|bursts|call|relay
-                    [--direction up|down|both] [--rate 20000] [--calls N] [--seconds 4] [--max-others 20]
+usage: load sample  --server ADDR --pid PID[,PID...] [--from ADDR] (--secret SECRET | --stub) --scenario singly|bursts|call|relay|flooded
+                    [--direction up|down|both] [--rate 20000] [--calls N | --flows N] [--seconds 4] [--max-others 20]
+                    [--send singly|runs]
                     [--transport udp|tcp|tls] [--authority FILE]
        load highest (the same: --rate is where the search begins, --seconds the length of each of its steps)
        load allocations --server ADDR --pid PID --secret SECRET [--allocations 4000]
@@ -25,6 +26,8 @@ const LONGEST_SAMPLE_SECONDS: u32 = 50;
 /// All steps of a search together, and with what they wait for.
 const LONGEST_STEP_SECONDS: u32 = 10;
 const MOST_ALLOCATIONS: u32 = 8_000;
+/// Each has two sockets, and 20,000 are a common limit.
+const MOST_FLOWS: u32 = 9_900;
 
 pub enum Command {
     Nothing,
@@ -66,6 +69,8 @@ pub struct SampleOrder {
     pub scenario: Scenario,
     pub direction: Direction,
     pub rate: u32,
+    /// Whether packets that leave at once are one message, which the kernel cuts (`UDP_SEGMENT`).
+    pub send_runs: bool,
     pub seconds: u32,
     pub max_others: f64,
 }
@@ -146,6 +151,14 @@ fn sample(options: &mut Options, longest: u32) -> Outcome<SampleOrder> {
     }
     let calls = options.or("calls", 0)?;
     within("calls", calls, 0, u32::from(MOST_CALLS))?;
+    let flows = options.or("flows", u32::from(scenario.flows))?;
+    within("flows", flows, 1, MOST_FLOWS)?;
+    let scenario = scenario.with_flows(u16::try_from(flows)?);
+    let send_runs = match options.or("send", "singly".to_owned())?.as_str() {
+        "singly" => false,
+        "runs" => true,
+        other => return Err(format!("unknown way to send `{other}`").into()),
+    };
     let rate = match (calls, options.or("rate", 20_000)?) {
         (0, rate) => rate,
         (calls, _) => calls * CALL_RATE,
@@ -154,7 +167,8 @@ fn sample(options: &mut Options, longest: u32) -> Outcome<SampleOrder> {
     let seconds = options.or("seconds", 4)?;
     within("seconds", seconds, 1, longest)?;
     let max_others = options.or("max-others", 20.0)?;
-    Ok(SampleOrder { target, pids: pids(options)?, scenario, direction, rate, seconds, max_others })
+    let pids = pids(options)?;
+    Ok(SampleOrder { target, pids, scenario, direction, rate, send_runs, seconds, max_others })
 }
 
 fn allocations(options: &mut Options) -> Outcome<AllocationsOrder> {

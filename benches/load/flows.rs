@@ -11,6 +11,7 @@ use crate::args::{Entry, Target, Transport};
 use crate::authority::client_of;
 use crate::link::Link;
 use crate::net::{Inbox, Outbox, OwnPorts, dropped};
+use crate::runs::{Dispatch, Parcel};
 use crate::stream::Stream;
 use crate::stub;
 use crate::traffic::Ends;
@@ -33,6 +34,7 @@ pub enum End {
 /// Has an allocation, and a channel to the other end.
 pub struct Client {
     session: Session,
+    server: SocketAddrV4,
     channel: u16,
     relayed: SocketAddrV4,
 }
@@ -84,6 +86,14 @@ impl End {
         Ok(())
     }
 
+    /// Sends the same as one message, or as a few, which the kernel cuts.
+    pub fn send_run(&mut self, outbox: &mut Outbox, runs: &mut Dispatch) -> Outcome<()> {
+        let Some((socket, to)) = self.way() else { return self.send(outbox) };
+        let parcels: Vec<_> = outbox.packets().iter().map(|body| Parcel { to, head: None, body }).collect();
+        runs.send(socket, &parcels);
+        Ok(())
+    }
+
     /// Gives away the payload of `each` packet that has arrived, or nothing if its frame or its source is wrong.
     pub fn receive(&mut self, inbox: &mut Inbox, mut each: impl FnMut(Option<&[u8]>)) -> io::Result<()> {
         match self {
@@ -108,6 +118,17 @@ impl End {
             },
         }
         Ok(())
+    }
+
+    /// The UDP socket that it sends by, if it has one, and where to.
+    pub fn way(&self) -> Option<(&UdpSocket, SocketAddrV4)> {
+        match self {
+            Self::Peer(peer) => Some((&peer.socket, peer.relayed)),
+            Self::Client(client) => match &client.session.link {
+                Link::Datagrams(socket) => Some((socket, client.server)),
+                Link::Stream(_) => None,
+            },
+        }
     }
 
     /// Datagrams for which this end had no room.
@@ -180,7 +201,7 @@ impl<'a> Door<'a> {
     fn client(&mut self, credential: &Credential) -> Outcome<Client> {
         let mut session = Session::new(self.enter()?);
         let relayed = session.allocate(credential)?;
-        Ok(Client { session, channel: FIRST_CHANNEL, relayed })
+        Ok(Client { session, server: self.address, channel: FIRST_CHANNEL, relayed })
     }
 
     fn peer(&mut self) -> Outcome<(UdpSocket, SocketAddrV4)> {
@@ -215,7 +236,7 @@ impl<'a> Door<'a> {
         let port = stub::register(&socket, index, address.port())?;
         let relayed = SocketAddrV4::new(*self.address.ip(), port);
         let session = Session::new(Link::Datagrams(socket));
-        let client = Client { session, channel: FIRST_CHANNEL + index, relayed };
+        let client = Client { session, server: self.address, channel: FIRST_CHANNEL + index, relayed };
         Ok([End::Client(client), End::Peer(Peer { socket: peer, relayed })])
     }
 }
@@ -241,10 +262,10 @@ impl Flows {
         Ok(Self { all: all.collect::<Outcome<_>>()?, credential })
     }
 
-    /// Datagrams for which the generator had no room since the flows were opened.
-    pub fn dropped(&self) -> Outcome<u32> {
+    /// Datagrams of the first flows for which the generator had no room since they were opened.
+    pub fn dropped(&self, flows: usize) -> Outcome<u32> {
         let mut sum = 0;
-        for end in self.all.iter().flatten() {
+        for end in self.all[..flows].iter().flatten() {
             sum += end.dropped()?;
         }
         Ok(sum)

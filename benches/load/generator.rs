@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::flood::Flood;
 use crate::flows::{End, Flows};
 use crate::net::{Inbox, Outbox, Poller};
 use crate::payload::{Mark, Payloads};
+use crate::runs::Dispatch;
 use crate::tally::Tally;
-use crate::traffic::{Departure, Direction, LARGEST_PAYLOAD, MOST_AT_ONCE, Traffic, nanoseconds};
+use crate::traffic::{
+    Departure, Direction, FLOOD_PAYLOAD, LARGEST_PAYLOAD, MOST_AT_ONCE, Traffic, nanoseconds,
+};
 
 /// How long after the last packet another may still arrive.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -18,9 +22,13 @@ const LEAD: Duration = Duration::from_millis(2);
 /// and one of two processors is left to the server.
 pub struct Generator<'a> {
     flows: &'a mut Flows,
+    measured: usize,
     /// The flow and the end behind each index of the poller.
     receivers: Vec<(usize, usize)>,
     poller: Poller,
+    flood: Option<Flood>,
+    /// Sends packets that leave at once as one message, if that is wanted.
+    as_runs: Option<Dispatch>,
     outbox: Outbox,
     inbox: Inbox,
     payloads: Payloads,
@@ -29,15 +37,30 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    pub fn new(flows: &'a mut Flows, direction: Direction) -> Outcome<Self> {
-        let receivers: Vec<_> = (0..flows.all.len())
+    /// For the first `measured` flows; if there is one more, it is flooded at this rate.
+    pub fn new(
+        flows: &'a mut Flows,
+        measured: u16,
+        direction: Direction,
+        send_runs: bool,
+        flood: Option<u32>,
+    ) -> Outcome<Self> {
+        let measured = usize::from(measured);
+        let flood = match (flows.all.get(measured), flood) {
+            (Some(flow), Some(rate)) => Some(Flood::new(flow, direction, rate, FLOOD_PAYLOAD)?),
+            _ => None,
+        };
+        let receivers: Vec<_> = (0..measured)
             .flat_map(|flow| direction.ways().iter().map(move |way| (flow, way.receiver())))
             .collect();
         let poller = Poller::new(receivers.iter().map(|&(flow, end)| &flows.all[flow][end]))?;
         Ok(Self {
             flows,
+            measured,
             receivers,
             poller,
+            flood,
+            as_runs: send_runs.then(|| Dispatch::new(true)),
             outbox: Outbox::new(MOST_AT_ONCE, End::ROOM + LARGEST_PAYLOAD),
             inbox: Inbox::new(),
             payloads: Payloads::new(),
@@ -55,7 +78,11 @@ impl<'a> Generator<'a> {
             let due = start + Duration::from_nanos(departure.at);
             loop {
                 self.receive(&mut tally)?;
-                if Instant::now() >= due {
+                let now = Instant::now();
+                if let Some(flood) = &mut self.flood {
+                    flood.go_on(now);
+                }
+                if now >= due {
                     break;
                 }
                 std::hint::spin_loop();
@@ -78,7 +105,7 @@ impl<'a> Generator<'a> {
 
     /// Datagrams for which the generator had no room since the flows were opened.
     pub fn dropped(&self) -> Outcome<u32> {
-        self.flows.dropped()
+        self.flows.dropped(self.measured)
     }
 
     fn send(&mut self, departure: &Departure, tally: &mut Tally) -> Outcome<()> {
@@ -90,7 +117,10 @@ impl<'a> Generator<'a> {
             let mark = Mark { flow: departure.flow, length, run: self.runs, sequence, sent_at };
             self.payloads.write(&mark, end.frame(packet, length));
         }
-        end.send(&mut self.outbox)
+        match &mut self.as_runs {
+            Some(runs) => end.send_run(&mut self.outbox, runs),
+            None => end.send(&mut self.outbox),
+        }
     }
 
     fn receive(&mut self, tally: &mut Tally) -> Outcome<()> {

@@ -6,6 +6,7 @@ mod allocations;
 mod args;
 #[allow(dead_code, reason = "benches/operations uses all of it")]
 mod authority;
+mod flood;
 mod flows;
 mod generator;
 mod highest;

@@ -13,15 +13,18 @@ use crate::server::CpuReading;
 use crate::tally::Tally;
 use crate::traffic::nanoseconds;
 
-/// Two ends a flow, and what every program has open.
-pub const MOST_FILES: u64 = 2048;
+/// What every program has open, beside two ends a flow.
+pub const OTHER_FILES: u64 = 48;
 pub const WARM_UP: Duration = Duration::from_millis(500);
 
 pub fn take(order: &SampleOrder) -> Outcome<Line> {
-    raise_file_limit(MOST_FILES)?;
     let scenario = order.scenario;
-    let mut flows = Flows::open(&order.target, scenario.flows_at(order.rate), scenario.ends)?;
-    let mut generator = Generator::new(&mut flows, order.direction)?;
+    let measured = scenario.flows_at(order.rate);
+    let count = measured + u16::from(scenario.flood.is_some());
+    raise_file_limit(2 * u64::from(count) + OTHER_FILES)?;
+    let mut flows = Flows::open(&order.target, count, scenario.ends)?;
+    let mut generator =
+        Generator::new(&mut flows, measured, order.direction, order.send_runs, scenario.flood)?;
     let length = Duration::from_secs(order.seconds.into());
 
     generator.drive(scenario.traffic(order.direction, order.rate, WARM_UP), WARM_UP)?;
@@ -29,7 +32,7 @@ pub fn take(order: &SampleOrder) -> Outcome<Line> {
     let tally = generator.drive(scenario.traffic(order.direction, order.rate, length), length)?;
     let used = Counters::read(&order.pids)?.since(&before);
 
-    let overflow = flows.dropped()?;
+    let overflow = generator.dropped()?;
     flows.close()?;
     Ok(describe(order, tally, &used, overflow))
 }

@@ -18,6 +18,9 @@ const SOURCES_PER_CALL: u32 = 4;
 /// Packets per second of one call, both ways together: 50 of audio, and 30 frames of 6.5 packets on average.
 pub const CALL_RATE: u32 = 2 * (50 + 30 * 13 / 2);
 pub const MOST_CALLS: u16 = 500;
+/// The payload of each packet of a flood, and how many there are each second.
+pub const FLOOD_PAYLOAD: u16 = 160;
+const FLOOD_RATE: u32 = 200_000;
 pub const HIGHEST_RATE: u32 = 1_000_000;
 /// The most packets of one departure.
 pub const MOST_AT_ONCE: usize = 16;
@@ -31,6 +34,8 @@ pub struct Scenario {
     pub flows: u16,
     pub ends: Ends,
     shape: Shape,
+    /// Packets a second of one more flow, which is not measured.
+    pub flood: Option<u32>,
 }
 
 /// Who is at the far end of a flow.
@@ -49,14 +54,15 @@ enum Shape {
 }
 
 const fn steady(name: &'static str, flows: u16, ends: Ends, payload: u16, burst: u16) -> Scenario {
-    Scenario { name, flows, ends, shape: Shape::Steady { payload, burst } }
+    Scenario { name, flows, ends, shape: Shape::Steady { payload, burst }, flood: None }
 }
 
-const SCENARIOS: [Scenario; 4] = [
+const SCENARIOS: [Scenario; 5] = [
     steady("singly", 100, Ends::Peer, 160, 1),
     steady("bursts", 20, Ends::Peer, 1100, 16),
-    Scenario { name: "call", flows: MOST_CALLS, ends: Ends::Peer, shape: Shape::Calls },
+    Scenario { name: "call", flows: MOST_CALLS, ends: Ends::Peer, shape: Shape::Calls, flood: None },
     steady("relay", 50, Ends::Client, 160, 1),
+    Scenario { flood: Some(FLOOD_RATE), ..steady("flooded", 100, Ends::Peer, 160, 1) },
 ];
 
 impl Scenario {
@@ -67,6 +73,11 @@ impl Scenario {
     /// Calls always go both ways, as nobody would call otherwise.
     pub fn allows(&self, direction: Direction) -> bool {
         direction == Direction::Both || matches!(self.shape, Shape::Steady { .. })
+    }
+
+    /// The same with another number of flows, if they are not calls.
+    pub fn with_flows(self, flows: u16) -> Self {
+        Self { flows, ..self }
     }
 
     /// How many flows carry the traffic at this rate; more would stay silent.
