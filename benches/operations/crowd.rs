@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(500);
 /// The codes with which commands end.
 const SUCCESS: i32 = 0;
 const UNREACHABLE: i32 = 71;
-const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
+pub const PERCENTILES: [(&str, usize); 3] = [("p50", 500), ("p99", 990), ("p999", 999)];
 
 pub fn measure(table: &mut Table) -> Outcome<()> {
     let (allocations, rate, rounds, seconds) =
@@ -79,7 +79,7 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
 
 /// What goes on beside the packets.
 #[derive(Clone, Copy)]
-enum Way<'a> {
+pub enum Way<'a> {
     Alone,
     /// Commands that reach nobody: they take the processor, but nothing of the daemon.
     Beside(&'a Path),
@@ -88,15 +88,15 @@ enum Way<'a> {
 
 /// Round trips in milliseconds, and what administrators did meanwhile.
 #[derive(Default)]
-struct Seen {
-    percentiles: [Spread; 3],
-    sent: u64,
-    lost: u64,
+pub struct Seen {
+    pub percentiles: [Spread; 3],
+    pub sent: u64,
+    pub lost: u64,
     scrapes: Spread,
     lists: Spread,
 }
 
-struct Sample {
+pub struct Sample {
     times: Times,
     sent: u64,
     received: u64,
@@ -111,7 +111,7 @@ struct Watched {
 }
 
 impl Seen {
-    fn add(&mut self, mut sample: Sample) {
+    pub fn add(&mut self, mut sample: Sample) {
         for (spread, (_, per_mille)) in self.percentiles.iter_mut().zip(PERCENTILES) {
             spread.push(sample.times.percentile(per_mille) / 1000.0);
         }
@@ -123,7 +123,7 @@ impl Seen {
 }
 
 /// Clients with a channel each, which take turns.
-struct Crowd {
+pub struct Crowd {
     sockets: Vec<UdpSocket>,
     interval: Duration,
     /// Between two commands.
@@ -132,7 +132,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn open(site: &Site, echo: &Echo, count: u32, rate: u32, pause: Duration) -> Outcome<Self> {
+    pub fn open(site: &Site, echo: &Echo, count: u32, rate: u32, pause: Duration) -> Outcome<Self> {
         let mut sockets = Vec::new();
         for _ in 0..count {
             let call = Call::begin(site, Transport::Udp, echo.address()?)?;
@@ -142,7 +142,7 @@ impl Crowd {
         Ok(Self { sockets, interval: Duration::from_secs(1) / rate, pause, epoch: Instant::now() })
     }
 
-    fn sample(&self, time: Duration, way: Way) -> Outcome<Sample> {
+    pub fn sample(&self, time: Duration, way: Way) -> Outcome<Sample> {
         let listing = match way {
             Way::Alone => None,
             Way::Beside(nobody) => Some(commands::begin(nobody, UNREACHABLE, self.pause)?),

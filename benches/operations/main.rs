@@ -15,6 +15,7 @@ mod crowd;
 mod drain;
 #[path = "../streams/echo.rs"]
 mod echo;
+mod expire;
 mod http;
 mod kill;
 #[path = "../load/link.rs"]
@@ -49,9 +50,10 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 
 type Measure = fn(&mut Table) -> Outcome<()>;
 
-const MEASURES: [(&str, Measure); 4] = [
+const MEASURES: [(&str, Measure); 5] = [
     ("crowd", crowd::measure),
     ("drain", drain::measure),
+    ("expire", expire::measure),
     ("kill", kill::measure),
     ("renew", renew::measure),
 ];
@@ -60,6 +62,7 @@ const USAGE: &str = "\
 usage: cargo bench --bench operations -- NAME...
   crowd  latency with 10,000 allocations, with and without scrapes and lists     ALLOCATIONS=10000 RATE=5000 ROUNDS=5 SECONDS=10 PAUSE=0
   drain  relayed calls while one daemon drains and another takes over            CALLS=200
+  expire latency while 13,000 allocations expire within a minute                 ALLOCATIONS=13000
   kill   relayed calls while the daemon is killed, and started again after 1 s   CALLS=200
   renew  TLS clients and 50 handshakes/s while the certificate is renewed        CLIENTS=500 RENEWALS=20
 Several names, or `all`, share one table.";
