@@ -98,6 +98,8 @@ class Machine:
         # --keep-unit, --register=no: neither this machine's systemd nor machined, where there are any, takes part
         nspawn = ["systemd-nspawn", "--quiet", "--boot", f"--directory={root}", f"--machine={network}"]
         nspawn += ["--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off"]
+        # What the container's root may do, and so what a unit in it can be given: bpf(2) too.
+        nspawn += ["--capability=CAP_BPF,CAP_NET_ADMIN", "--system-call-filter=bpf"]
         nspawn += [f"--network-namespace-path=/run/netns/{network}", "--notify-ready=yes", "--console=read-only"]
         # SIGTERM: nspawn shuts the container down if this test run is killed. sh: everything is in our own cgroup.
         inside = ["setpriv", "--pdeathsig", "TERM", "sh", "-c", f'echo $$ >{cgroup}/cgroup.procs; exec "$@"', "sh"]
@@ -304,6 +306,12 @@ def update_commands():
     found = re.search(r"### An update without a gap\n.*?```sh\n(.*?)```", text, re.DOTALL)
     assert found, "the document no longer has the commands that this test runs"
     return found[1]
+
+
+def sk_lookup_lines():
+    """What docs/performance.md has administrators add to the unit."""
+    text = (ROOT / "docs/performance.md").read_text()
+    return re.search(r"## One socket for all relay ports\n.*?```ini\n(.*?)```", text, re.DOTALL)[1]
 
 
 def wait_until(condition, seconds, what):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import time
 from contextlib import contextmanager
@@ -370,6 +371,30 @@ def test_the_unit_lets_relay_threads_have_short_slices_of_the_processor(machine)
     slices = re.findall(r"^relay-\d+ .*\nse\.slice +: +(\d+)$", threads, re.MULTILINE)
 
     assert set(slices) == {"100000"}, threads
+
+
+def test_four_lines_more_let_the_service_have_sk_lookup_which_it_may_not_have_without_them(machine):
+    folder = machine.root / f"etc/systemd/system/{UNIT}.d"
+    config = (machine.root / CONFIG).read_text()
+    try:
+        with machine.changed(CONFIG, config.replace('sk_lookup = "off"', 'sk_lookup = "on"')):
+            began = machine.cursor()
+            machine.systemctl("restart", UNIT, check=False)
+            logs(machine, began, "relay.sk_lookup.*CAP_BPF, CAP_NET_ADMIN.*not permitted")
+
+            folder.mkdir()
+            (folder / "sk_lookup.conf").write_text(booted.sk_lookup_lines())
+            machine.systemctl("daemon-reload")
+            began = machine.cursor()
+            machine.systemctl("restart", UNIT)
+            logs(machine, began, r"\(sk_lookup\)")
+            with traffic(machine) as flow:
+                flow.goes_on()
+            assert flow.lost() == []
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        machine.systemctl("daemon-reload")
+        machine.systemctl("restart", UNIT)
 
 
 def matching(pattern, lines):
