@@ -337,7 +337,7 @@ struct Started {
 
 /// What `relay.sk_lookup = "on"` needs.
 const NEEDS: &str =
-    "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.9";
+    "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.11";
 
 /// Has the kernel deliver the datagrams for relay ports to a few sockets, which each shard gets, if that is wanted and can be
 /// done.

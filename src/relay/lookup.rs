@@ -1,9 +1,9 @@
-//! Has the kernel deliver the datagrams for all relay ports of a shard to one socket (`BPF_PROG_TYPE_SK_LOOKUP`, Linux 5.9).
+//! Has the kernel deliver the datagrams for all relay ports of a shard to one socket (`BPF_PROG_TYPE_SK_LOOKUP`).
 //!
 //! A shard then reads what many peers sent with one system call, as it reads what many clients sent, and the poll has one
 //! socket instead of thousands. Each relay port still has a socket of its own, which reserves the port and sends. What the
 //! kernel runs is `lookup/program.c`; it asks [`Lookup`] which ports there are. Who may do this: `CAP_BPF` with
-//! `CAP_NET_ADMIN`.
+//! `CAP_NET_ADMIN`. Linux has it since 5.9; before 5.11, maps count as locked memory, of which a service has little.
 
 use std::fs::File;
 use std::io;

@@ -5,6 +5,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use hairpin::clock::Clock;
 use hairpin::daemon::Daemon;
@@ -89,6 +90,34 @@ fn two_daemons_beside_each_other_get_what_is_theirs() {
     first.stop();
     calls[1].goes_on();
     second.stop();
+}
+
+#[test]
+fn of_more_than_a_port_can_receive_some_is_lost_and_the_rest_is_in_order() {
+    const NUMBERS: u32 = 300_000;
+    if !may() {
+        return;
+    }
+    let daemon = start("27960-27969");
+    let Call { client, peer, relayed } = Call::begin(Client::of(&daemon, "127.0.0.1"));
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut last = None;
+            while last != Some(u32::MAX) {
+                let number = client.receive()[4..].try_into().map(u32::from_be_bytes).unwrap();
+                assert!(Some(number) >= last, "{number} after {last:?}");
+                last = Some(number);
+            }
+        });
+        for number in 0..NUMBERS {
+            peer.send_to(&number.to_be_bytes(), relayed).unwrap();
+        }
+        while !reading.is_finished() {
+            peer.send_to(&u32::MAX.to_be_bytes(), relayed).unwrap();
+        }
+    });
+    assert!(daemon.snapshot().relay.overflowed["relay"] > 0);
+    daemon.stop();
 }
 
 #[test]

@@ -122,14 +122,23 @@ impl ShardPorts {
         self.local(self.outside(Transport::Udp, address))
     }
 
-    /// The relay's own socket receives from now on.
-    pub fn separate(&mut self, relay: RelayId) {
-        if let Some(Kept { bound, receives }) = self.sockets.get_mut(relay.0 as usize)
-            && *receives == Receives::Common
-            && bound.socket.watch(&self.watcher, relay).is_ok()
-        {
-            *receives = Receives::Own;
-            self.pool.lookup().inspect(|lookup| lookup.remove(bound.bind_address()));
+    /// The relay's own socket receives from now on. Returns whether that is new. It is not watched until [`Self::watch`],
+    /// because what the common socket has received before must be read first.
+    pub(in crate::relay) fn separate(&mut self, relay: RelayId) -> bool {
+        let Some(kept) = self.sockets.get_mut(relay.0 as usize) else { return false };
+        if kept.receives == Receives::Own {
+            return false;
+        }
+        kept.receives = Receives::Own;
+        self.pool.lookup().inspect(|lookup| lookup.remove(kept.bound.bind_address()));
+        true
+    }
+
+    /// The watcher reports what the relay's own socket has to read, if the relay still exists.
+    pub(in crate::relay) fn watch(&mut self, relay: RelayId) {
+        if let Some(Kept { bound, receives: Receives::Own }) = self.sockets.get_mut(relay.0 as usize) {
+            // It fails only if the socket is watched already: another relay may have the id now.
+            let _ = bound.socket.watch(&self.watcher, relay);
         }
     }
 

@@ -20,6 +20,9 @@ pub(super) struct Common {
     sockets: Vec<DatagramSocket>,
     /// Those that may have something to read.
     pub(super) readable: Ready<CommonId>,
+    /// Relays that receive by their own sockets now. These are read when the common ones have been read to the end, so
+    /// that no datagram overtakes an earlier one.
+    separated: Vec<(CommonId, RelayId)>,
 }
 
 impl Common {
@@ -28,7 +31,7 @@ impl Common {
     /// # Errors
     /// If the kernel refuses to watch them.
     pub(super) fn new(sockets: Vec<DatagramSocket>, watcher: &Watcher) -> io::Result<Self> {
-        let mut common = Self { sockets, readable: Ready::default() };
+        let mut common = Self { sockets, ..Self::default() };
         for (socket, index) in common.sockets.iter_mut().zip(0..) {
             watcher.watch(socket.source(), Source::Common(CommonId(index)), Interest::READABLE)?;
         }
@@ -58,10 +61,12 @@ impl Shard {
             let mut arrivals = receive(&mut self.batch, socket, SLOTS);
             if arrivals.is_full() {
                 self.common.readable.push(id);
+            } else {
+                self.watch_separated(id);
             }
             if arrivals.overflowed() > 0 {
                 self.counters.overflowed(SocketKind::Relay, arrivals.overflowed());
-                self.separate_busiest(arrivals.clone());
+                self.separate_busiest(id, arrivals.clone());
             }
             while let Some(datagram) = arrivals.next(&self.batch) {
                 let received = self.batch.received(datagram);
@@ -75,7 +80,7 @@ impl Shard {
 
     /// Datagrams were dropped because the socket was full. If one relay port received most of what was there, it is flooded:
     /// from now on its own socket receives, and only what is for this port is dropped.
-    fn separate_busiest(&mut self, mut arrivals: Arrivals) {
+    fn separate_busiest(&mut self, id: CommonId, mut arrivals: Arrivals) {
         let mut count: usize = 0;
         let mut busiest: Option<RelayId> = None;
         // After Boyer and Moore: who has more than half is left.
@@ -87,9 +92,20 @@ impl Shard {
                 _ => count -= 1,
             }
         }
-        if let Some(relay) = busiest {
+        if let Some(relay) = busiest
+            && self.ports.separate(relay)
+        {
             tracing::debug!(relay = relay.0, "a flooded relay port receives by its own socket from now on");
-            self.ports.separate(relay);
+            self.common.separated.push((id, relay));
+            // The end is to be found even if nothing more comes.
+            self.common.readable.push(id);
+        }
+    }
+
+    /// A common socket has been read to the end since these relays were separated, so their own sockets have what is next.
+    fn watch_separated(&mut self, id: CommonId) {
+        for (_, relay) in self.common.separated.extract_if(.., |(common, _)| *common == id) {
+            self.ports.watch(relay);
         }
     }
 }
@@ -130,6 +146,9 @@ mod tests {
         send(&shard, flooded, 1);
         assert_eq!(read(&mut shard), 1);
         assert!(shard.ports.receives_itself(flooded) && !shard.ports.receives_itself(neighbour));
+        // What came before may still be in the common socket, until a read finds its end.
+        assert!(!shard.common.readable.is_empty() && shard.common.separated.len() == 1);
+        assert_eq!((read(&mut shard), shard.common.separated.len()), (0, 0));
 
         // What the flood fills now is its own.
         send(&shard, flooded, 1000);
