@@ -31,7 +31,6 @@ pub mod wire;
 mod worker;
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,12 +53,10 @@ use crate::relay::engine::answers::AnswerBudget;
 use crate::relay::engine::nonce::Nonces;
 use crate::relay::engine::quotas::Quotas;
 use crate::relay::engine::{Settings, ShardIndex, Shared};
-use crate::relay::lookup::Lookup;
 use crate::relay::own_addresses::OwnAddresses;
 use crate::relay::ports::PortPool;
 use crate::relay::shard::{Command, Handle, Neighbours, Parts, Retirement, Rules, Shard};
 use crate::relay::worker::Workers;
-use crate::sections::relay::Switch;
 use crate::usage::ledger::Ledger;
 
 pub use plan::Plan;
@@ -108,7 +105,7 @@ impl Relay {
         let settings = Arc::new(settings);
         let quotas = Arc::new(Quotas::new(Arc::clone(&settings)));
         let own = OwnAddresses::new(peers.own.clone(), fixed);
-        let (lookup, common) = attach_lookup(lookup, &ports, addresses.len(), sockets.len())?;
+        let (lookup, common) = lookup::attach(lookup, &ports, addresses.len(), sockets.len())?;
         let pool = Arc::new(PortPool::new(&addresses, ports, clock).with_lookup(lookup));
         let parts = Parts {
             shared: Shared {
@@ -333,33 +330,6 @@ struct Started {
     workers: Arc<Workers>,
     shards: Vec<Handle>,
     counters: Vec<Arc<Counters>>,
-}
-
-/// What `relay.sk_lookup = "on"` needs.
-const NEEDS: &str =
-    "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.11";
-
-/// Has the kernel deliver the datagrams for relay ports to a few sockets, which each shard gets, if that is wanted and can be
-/// done.
-fn attach_lookup(
-    wanted: Switch,
-    ports: &RangeInclusive<u16>,
-    addresses: usize,
-    shards: usize,
-) -> Result<(Option<Lookup>, Vec<Vec<DatagramSocket>>), Denied> {
-    let attached = (wanted != Switch::Off).then(|| Lookup::attach(ports, addresses, shards));
-    match (attached, wanted) {
-        (Some(Ok((lookup, sockets))), _) => {
-            tracing::info!(
-                "the kernel delivers what peers send to one socket for each family and shard (sk_lookup)"
-            );
-            return Ok((Some(lookup), sockets));
-        }
-        (Some(Err(error)), Switch::On) => return Err(Denied(NEEDS, error)),
-        (Some(Err(error)), _) => tracing::debug!(%error, "each relay port receives by its own socket"),
-        (None, _) => {}
-    }
-    Ok((None, (0..shards).map(|_| Vec::new()).collect()))
 }
 
 /// Starts as many threads as there are lists of sockets, and a shard for each list. The first thread serves all shards.

@@ -16,8 +16,10 @@ use aya::programs::SkLookup;
 use aya::programs::sk_lookup::SkLookupLink;
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 
+use crate::life::Denied;
 use crate::relay::address::Family;
 use crate::relay::datagrams::DatagramSocket;
+use crate::sections::relay::Switch;
 
 /// The relay ports whose datagrams a socket of their shard receives. When this is dropped, each port's own socket does.
 #[derive(Debug)]
@@ -33,13 +35,40 @@ type Address = [u32; 5];
 /// `program.c`, compiled by `lookup/compile`.
 static PROGRAM: &[u8] = include_bytes_aligned!("lookup/program.o");
 
+/// What `relay.sk_lookup = "on"` needs.
+const NEEDS: &str =
+    "the BPF program for relay.sk_lookup = \"on\", which takes CAP_BPF, CAP_NET_ADMIN and Linux 5.11";
+
+/// Has sockets receive for relay ports in `range` on about `addresses` addresses, if that is wanted and can be done. Returns
+/// the sockets of each shard, too: none, or one for each family that this machine has.
+///
+/// # Errors
+/// If it must be done and cannot.
+pub(super) fn attach(
+    wanted: Switch,
+    range: &RangeInclusive<u16>,
+    addresses: usize,
+    shards: usize,
+) -> Result<(Option<Lookup>, Vec<Vec<DatagramSocket>>), Denied> {
+    let attached = (wanted != Switch::Off).then(|| Lookup::attach(range, addresses, shards));
+    match (attached, wanted) {
+        (Some(Ok((lookup, sockets))), _) => {
+            tracing::info!("one socket for each family and shard receives what peers send (sk_lookup)");
+            return Ok((Some(lookup), sockets));
+        }
+        (Some(Err(error)), Switch::On) => return Err(Denied(NEEDS, error)),
+        (Some(Err(error)), _) => tracing::debug!(%error, "each relay port receives by its own socket"),
+        (None, _) => {}
+    }
+    Ok((None, (0..shards).map(|_| Vec::new()).collect()))
+}
+
 impl Lookup {
-    /// Attaches the program to the network namespace of this process, for relay ports in `range` on about `addresses`
-    /// addresses. Returns the sockets of each shard, too: one for each family that this machine has.
+    /// Attaches the program to the network namespace of this process. Otherwise as [`attach`].
     ///
     /// # Errors
     /// If the process may not, or the kernel cannot do it.
-    pub fn attach(
+    pub(super) fn attach(
         range: &RangeInclusive<u16>,
         addresses: usize,
         shards: usize,
@@ -59,7 +88,7 @@ impl Lookup {
             }
             sockets.push(of_shard);
         }
-        let link = attach(&mut program).map_err(|error| reason(&error))?;
+        let link = link(&mut program).map_err(|error| reason(&error))?;
         Ok((Self { ports: Mutex::new(ports), _link: link }, sockets))
     }
 
@@ -94,7 +123,7 @@ fn load(range: &RangeInclusive<u16>, ports: usize, sockets: usize) -> Result<Ebp
         .load(PROGRAM)
 }
 
-fn attach(program: &mut Ebpf) -> Result<SkLookupLink, EbpfError> {
+fn link(program: &mut Ebpf) -> Result<SkLookupLink, EbpfError> {
     let choose: &mut SkLookup =
         program.program_mut("choose").expect("program.c has this function").try_into()?;
     choose.load()?;

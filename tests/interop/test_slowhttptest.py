@@ -22,19 +22,20 @@ LENGTH = max(MODES.values()) + OPENED_WITHIN + SLACK
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """For each mode: how many sockets the daemon had each second, what slowhttptest saw, and what it said."""
+    """For each mode: how many sockets more than before the daemon had each second, what slowhttptest saw, and what it said."""
     plans = {mode: servers.Plan(http=servers.free_port()) for mode in MODES}
     directories = {mode: tmp_path_factory.mktemp("slow") for mode in MODES}
     with ExitStack() as stack:
         daemons = {mode: stack.enter_context(servers.hairpin(plans[mode], directories[mode])) for mode in MODES}
         for daemon in daemons.values():
             daemon.wait_until_ready()
+        own = {mode: count_sockets(daemon.process.pid) for mode, daemon in daemons.items()}
         attacks = [attack(mode, plans[mode].http, directories[mode]) for mode in MODES]
         sockets = {mode: [] for mode in MODES}
         for _ in range(LENGTH):
             time.sleep(1)
             for mode, daemon in daemons.items():
-                sockets[mode].append(count_sockets(daemon.process.pid))
+                sockets[mode].append(count_sockets(daemon.process.pid) - own[mode])
         said = {mode: process.communicate(timeout=LENGTH)[0] for mode, process in zip(MODES, attacks)}
         assert [daemon.stop() for daemon in daemons.values()] == [0] * len(MODES)
     return {mode: (sockets[mode], history(directories[mode]), said[mode]) for mode in MODES}
