@@ -224,6 +224,8 @@ allow = ["198.18.0.0/15"]
 [limits]
 allocations_per_user = 100000000
 allocations_per_ip = 100000000
+packets_per_second = 1000000
+bits_per_second = 100000000000
 connections_per_ip = 10000
 handshakes_per_ip = 10000
 answers_per_ip = 1000000
