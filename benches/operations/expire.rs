@@ -18,8 +18,8 @@ use crate::{Outcome, knob};
 /// How long an allocation lasts (RFC 8656 section 7.2), and after that, how late it may be removed.
 const LIFETIME: Duration = Duration::from_secs(600);
 const LATEST: Duration = Duration::from_secs(5);
-/// All allocations are made in this time, one after the other, and so they expire in this time.
-const SPREAD: Duration = Duration::from_secs(60);
+/// Before the first one expires, as long is measured as while they expire.
+const MINUTE: Duration = Duration::from_secs(60);
 /// One window, of which six are a minute.
 const WINDOW: Duration = Duration::from_secs(10);
 const WINDOWS: u32 = 6;
@@ -29,6 +29,8 @@ const RATE: u32 = 5000;
 
 pub fn measure(table: &mut Table) -> Outcome<()> {
     let allocations: u32 = knob("ALLOCATIONS", 13_000)?;
+    // All are made in this time, one after the other, and so they expire in this time.
+    let spread = Duration::from_secs(knob("SPREAD", MINUTE.as_secs())?).min(MINUTE);
     let site = Site::new(u64::from(allocations) + 1024)?;
     let daemon = site.start("daemon", 0)?;
     let echo = Echo::open()?;
@@ -36,7 +38,7 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
     let begun = Instant::now();
     let mut idle = Vec::new();
     for number in 0..allocations {
-        thread::sleep((SPREAD * number / allocations).saturating_sub(begun.elapsed()));
+        thread::sleep((spread * number / allocations).saturating_sub(begun.elapsed()));
         idle.push(Call::begin(&site, Transport::Udp, echo.address()?)?);
     }
     // They must outlive the others.
@@ -58,16 +60,17 @@ pub fn measure(table: &mut Table) -> Outcome<()> {
             })
         };
         let measured =
-            minute(&mut before, LIFETIME - 2 * SPREAD).and_then(|()| minute(&mut during, LIFETIME));
+            minute(&mut before, LIFETIME - 2 * MINUTE).and_then(|()| minute(&mut during, LIFETIME));
         over.store(true, Ordering::Relaxed);
         echoing.join().expect("the echo does not panic").and(measured)
     })?;
-    thread::sleep((LIFETIME + SPREAD + LATEST).saturating_sub(begun.elapsed()));
+    thread::sleep((LIFETIME + MINUTE + LATEST).saturating_sub(begun.elapsed()));
     let after_all = living(&admin)?;
     drop((daemon, idle));
 
     table.title(format!(
-        "expire: {allocations} allocations over UDP expire within a minute, beside {CALLS} with {RATE} packets/s among them"
+        "expire: {allocations} allocations over UDP expire within {} s, beside {CALLS} with {RATE} packets/s among them",
+        spread.as_secs()
     ));
     table.note("allocations before and after", format!("{before_any} and {after_all}"));
     for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {

@@ -62,7 +62,7 @@ const USAGE: &str = "\
 usage: cargo bench --bench operations -- NAME...
   crowd  latency with 10,000 allocations, with and without scrapes and lists     ALLOCATIONS=10000 RATE=5000 ROUNDS=5 SECONDS=10 PAUSE=0
   drain  relayed calls while one daemon drains and another takes over            CALLS=200
-  expire latency while 13,000 allocations expire within a minute                 ALLOCATIONS=13000
+  expire latency while 13,000 allocations expire within a minute                 ALLOCATIONS=13000 SPREAD=60
   kill   relayed calls while the daemon is killed, and started again after 1 s   CALLS=200
   renew  TLS clients and 50 handshakes/s while the certificate is renewed        CLIENTS=500 RENEWALS=20
 Several names, or `all`, share one table.";

@@ -38,7 +38,7 @@ mod data;
 mod drain;
 mod endings;
 mod integrity;
-mod lifetimes;
+pub mod lifetimes;
 pub mod limits;
 pub mod nonce;
 mod permission;

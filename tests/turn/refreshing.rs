@@ -6,6 +6,7 @@ use hairpin::clock::Unix;
 use hairpin::metrics;
 use hairpin::outcome::Ignored;
 use hairpin::relay::address::PeerAddr;
+use hairpin::relay::engine::lifetimes::EXPIRED_AT_ONCE;
 
 use crate::support::client::Client;
 use crate::support::stun::{
@@ -269,6 +270,24 @@ fn a_refresh_in_the_moment_of_expiry_either_counts_or_is_refused() {
     world.engine.expire(world.now.moment, &mut world.ports);
     client.challenge(&mut world);
     assert_eq!(client.refresh(&mut world, None).code(), Some(437));
+}
+
+/// To close thousands of sockets takes time, in which nobody's packets would be relayed.
+#[test]
+fn of_many_allocations_that_expire_at_once_a_few_end_between_two_rounds_of_packets() {
+    const MANY: usize = 3 * EXPIRED_AT_ONCE;
+    let mut world = World::new();
+    for port in 0..MANY {
+        world.client(&format!("203.0.113.1:{}", 5000 + port), "alice").allocate(&mut world);
+    }
+    world.now = world.now + Duration::from_secs(600);
+    let now = world.now.moment;
+    while world.allocations() > 0 {
+        assert!(world.engine.next_deadline().is_some_and(|due| due <= now), "there is more to do");
+        let before = world.allocations();
+        world.engine.expire(now, &mut world.ports);
+        assert!(before - world.allocations() <= EXPIRED_AT_ONCE);
+    }
 }
 
 /// RFC 8656 §3.2: only a Refresh does.

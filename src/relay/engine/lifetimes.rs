@@ -28,6 +28,10 @@ pub(super) enum Due {
 /// How long a reserved port is held for its token (RFC 8656 §7.2 requires at least 30 s).
 pub const RESERVATION_LIFETIME: Duration = Duration::from_secs(30);
 
+/// How many allocations may end in one call of [`Engine::expire`]. To close a socket takes some ten microseconds, and packets
+/// wait meanwhile.
+pub const EXPIRED_AT_ONCE: usize = 32;
+
 /// How often evicted allocations are looked for, and meters are read.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -62,9 +66,13 @@ impl Engine {
         self.deadlines.first().map(|(moment, _)| *moment)
     }
 
-    /// Ends everything that has expired.
+    /// Ends what has expired, the oldest first, and at most [`EXPIRED_AT_ONCE`]. If there is more, [`Self::next_deadline`] is
+    /// in the past.
     pub fn expire(&mut self, now: Moment, ports: &mut impl Ports) {
-        while let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) {
+        for _ in 0..EXPIRED_AT_ONCE {
+            let Some(entry) = self.deadlines.first().copied().filter(|(moment, _)| *moment <= now) else {
+                return;
+            };
             self.deadlines.remove(&entry);
             match entry.1 {
                 Due::Allocation(id) => {
