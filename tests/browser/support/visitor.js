@@ -57,8 +57,8 @@ export class Visitor {
   /** Ends it, and fails if anything was complained about. */
   async close() {
     const violations = await this.page.evaluate(() => window.watched?.violations ?? []).finally(() => this.#context.close());
-    const unexpected = this.complaints.filter((complaint) => !this.#expected.some((it) => it.test(complaint)));
-    assert.deepEqual([...unexpected, ...violations], []);
+    const unexpected = [...this.complaints, ...violations].filter((complaint) => !this.#expected.some((it) => it.test(complaint)));
+    assert.deepEqual(unexpected, []);
   }
 
   /** @param {string} selector */
