@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import socket
 import time
 from contextlib import contextmanager
@@ -374,7 +373,7 @@ def test_the_unit_lets_relay_threads_have_short_slices_of_the_processor(machine)
 
 
 def test_four_lines_more_let_the_service_have_sk_lookup_which_it_may_not_have_without_them(machine):
-    folder = machine.root / f"etc/systemd/system/{UNIT}.d"
+    lines = machine.root / f"etc/systemd/system/{UNIT}.d/sk_lookup.conf"
     config = (machine.root / CONFIG).read_text()
     try:
         with machine.changed(CONFIG, config.replace('sk_lookup = "off"', 'sk_lookup = "on"')):
@@ -382,8 +381,8 @@ def test_four_lines_more_let_the_service_have_sk_lookup_which_it_may_not_have_wi
             machine.systemctl("restart", UNIT, check=False)
             logs(machine, began, "relay.sk_lookup.*CAP_BPF, CAP_NET_ADMIN.*not permitted")
 
-            folder.mkdir()
-            (folder / "sk_lookup.conf").write_text(booted.sk_lookup_lines())
+            lines.parent.mkdir(exist_ok=True)
+            lines.write_text(booted.sk_lookup_lines())
             machine.systemctl("daemon-reload")
             began = machine.cursor()
             machine.systemctl("restart", UNIT)
@@ -392,7 +391,7 @@ def test_four_lines_more_let_the_service_have_sk_lookup_which_it_may_not_have_wi
                 flow.goes_on()
             assert flow.lost() == []
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        lines.unlink(missing_ok=True)
         machine.systemctl("daemon-reload")
         machine.systemctl("restart", UNIT)
 
