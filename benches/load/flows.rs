@@ -276,8 +276,8 @@ impl Flows {
         let Some(credential) = &self.credential else { return Ok(()) };
         let mut inbox = Inbox::new();
         for end in self.all.iter_mut().flatten() {
-            // Where a flood has filled the buffer, there is no room for an answer.
-            let mut left = true;
+            // Where a flood has filled the buffer, there is no room for an answer. Over a stream there is none.
+            let mut left = end.way().is_some();
             while left {
                 left = false;
                 end.receive(&mut inbox, |_| left = true)?;
