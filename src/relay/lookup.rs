@@ -25,6 +25,8 @@ use crate::sections::relay::Switch;
 #[derive(Debug)]
 pub struct Lookup {
     ports: Mutex<HashMap<MapData, Address, u32>>,
+    /// The families for which each shard has a socket.
+    families: Vec<Family>,
     /// While it is open, the kernel asks the program.
     _link: SkLookupLink,
 }
@@ -77,28 +79,34 @@ impl Lookup {
         let mut program = program.map_err(|error| reason(&error))?;
         let mut chosen = SockMap::try_from(map(&mut program, "sockets")).map_err(io::Error::other)?;
         let ports = HashMap::try_from(map(&mut program, "ports")).map_err(io::Error::other)?;
+        // A machine without IPv6 has no socket for it.
+        let families: Vec<_> =
+            Family::ALL.into_iter().filter(|family| DatagramSocket::common(*family).is_ok()).collect();
         let mut sockets = Vec::with_capacity(shards);
         for shard in 0..shards as u32 {
-            let mut of_shard = Vec::with_capacity(Family::ALL.len());
-            for family in Family::ALL {
-                // A machine without IPv6 has no socket for it.
-                let Ok(socket) = DatagramSocket::common(family) else { continue };
-                chosen.set(index(shard, family), &socket, 0).map_err(io::Error::other)?;
+            let mut of_shard = Vec::with_capacity(families.len());
+            for family in &families {
+                let socket = DatagramSocket::common(*family)?;
+                chosen.set(index(shard, *family), &socket, 0).map_err(io::Error::other)?;
                 of_shard.push(socket);
             }
             sockets.push(of_shard);
         }
         let link = link(&mut program).map_err(|error| reason(&error))?;
-        Ok((Self { ports: Mutex::new(ports), _link: link }, sockets))
+        Ok((Self { ports: Mutex::new(ports), families, _link: link }, sockets))
     }
 
     /// A socket of the shard receives the datagrams for this port from now on.
     ///
     /// # Errors
-    /// If the kernel has no room for more ports, because the machine has more addresses than at the start.
+    /// If the shard has no socket of this family, or the kernel no room for more ports, because the machine has more addresses
+    /// than at the start.
     pub fn add(&self, port: SocketAddr, shard: u32) -> io::Result<()> {
-        let index = index(shard, Family::of(port.ip()));
-        self.ports().insert(address(port), index, 0).map_err(io::Error::other)
+        let family = Family::of(port.ip());
+        if !self.families.contains(&family) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.ports().insert(address(port), index(shard, family), 0).map_err(io::Error::other)
     }
 
     /// The port's own socket receives them from now on.
