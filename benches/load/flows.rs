@@ -10,15 +10,17 @@ use crate::Outcome;
 use crate::args::{Entry, Target, Transport};
 use crate::authority::client_of;
 use crate::link::Link;
-use crate::net::{Inbox, Outbox, OwnPorts, dropped};
+use crate::net::{Inbox, Outbox, OwnPorts, dropped, raise_file_limit};
 use crate::runs::{Dispatch, Parcel};
 use crate::stream::Stream;
 use crate::stub;
-use crate::traffic::Ends;
+use crate::traffic::{Ends, Scenario};
 use crate::turn::{Credential, Session};
 
 pub const FIRST_CHANNEL: u16 = 0x4000;
 const CHANNEL_HEADER: usize = 4;
+/// What every program has open, beside two ends a flow.
+const OTHER_FILES: u64 = 48;
 const RECEIVE_BUFFER: libc::c_int = 1 << 20;
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const READY_PAUSE: Duration = Duration::from_millis(50);
@@ -244,11 +246,17 @@ impl<'a> Door<'a> {
 /// All the flows of one sample.
 pub struct Flows {
     pub all: Vec<Flow>,
+    /// How many of them are measured. If there is one more, it is for the flood.
+    pub measured: usize,
     credential: Option<Credential>,
 }
 
 impl Flows {
-    pub fn open(target: &Target, count: u16, ends: Ends) -> Outcome<Self> {
+    /// As many as carry the traffic at this rate, and one more if the scenario has a flood.
+    pub fn open(target: &Target, scenario: &Scenario, rate: u32) -> Outcome<Self> {
+        let measured = scenario.flows_at(rate);
+        let count = measured + u16::from(scenario.flood.is_some());
+        raise_file_limit(2 * u64::from(count) + OTHER_FILES)?;
         let mut ports = OwnPorts::new(SystemTime::now()).at(target.from);
         let mut door = Door::of(target, &mut ports)?;
         let credential = match &target.entry {
@@ -256,16 +264,16 @@ impl Flows {
             Entry::Stub => None,
         };
         let all = (0..count).map(|index| match &credential {
-            Some(credential) => door.flow(ends, credential),
+            Some(credential) => door.flow(scenario.ends, credential),
             None => door.stub_flow(index),
         });
-        Ok(Self { all: all.collect::<Outcome<_>>()?, credential })
+        Ok(Self { all: all.collect::<Outcome<_>>()?, measured: measured.into(), credential })
     }
 
-    /// Datagrams of the first flows for which the generator had no room since they were opened.
-    pub fn dropped(&self, flows: usize) -> Outcome<u32> {
+    /// Datagrams of the measured flows for which the generator had no room since they were opened.
+    pub fn dropped(&self) -> Outcome<u32> {
         let mut sum = 0;
-        for end in self.all[..flows].iter().flatten() {
+        for end in self.all[..self.measured].iter().flatten() {
             sum += end.dropped()?;
         }
         Ok(sum)

@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
+use crate::args::SampleOrder;
 use crate::flood::Flood;
 use crate::flows::{End, Flows};
 use crate::net::{Inbox, Outbox, Poller};
 use crate::payload::{Mark, Payloads};
 use crate::runs::Dispatch;
 use crate::tally::Tally;
-use crate::traffic::{
-    Departure, Direction, FLOOD_PAYLOAD, LARGEST_PAYLOAD, MOST_AT_ONCE, Traffic, nanoseconds,
-};
+use crate::traffic::{Departure, FLOOD_PAYLOAD, LARGEST_PAYLOAD, MOST_AT_ONCE, Traffic, nanoseconds};
 
 /// How long after the last packet another may still arrive.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -22,7 +21,6 @@ const LEAD: Duration = Duration::from_millis(2);
 /// and one of two processors is left to the server.
 pub struct Generator<'a> {
     flows: &'a mut Flows,
-    measured: usize,
     /// The flow and the end behind each index of the poller.
     receivers: Vec<(usize, usize)>,
     poller: Poller,
@@ -37,26 +35,17 @@ pub struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    /// For the first `measured` flows; if there is one more, it is flooded at this rate.
-    pub fn new(
-        flows: &'a mut Flows,
-        measured: u16,
-        direction: Direction,
-        send_runs: bool,
-        flood: Option<u32>,
-    ) -> Outcome<Self> {
-        let measured = usize::from(measured);
-        let flood = match (flows.all.get(measured), flood) {
-            (Some(flow), Some(rate)) => Some(Flood::new(flow, direction, rate, FLOOD_PAYLOAD)?),
-            _ => None,
-        };
-        let receivers: Vec<_> = (0..measured)
+    /// For the flows that an order needs.
+    pub fn new(flows: &'a mut Flows, order: &SampleOrder) -> Outcome<Self> {
+        let SampleOrder { scenario, direction, send_runs, .. } = *order;
+        let flood = scenario.flood.zip(flows.all.get(flows.measured));
+        let flood = flood.map(|(rate, flow)| Flood::new(flow, direction, rate, FLOOD_PAYLOAD)).transpose()?;
+        let receivers: Vec<_> = (0..flows.measured)
             .flat_map(|flow| direction.ways().iter().map(move |way| (flow, way.receiver())))
             .collect();
         let poller = Poller::new(receivers.iter().map(|&(flow, end)| &flows.all[flow][end]))?;
         Ok(Self {
             flows,
-            measured,
             receivers,
             poller,
             flood,
@@ -105,7 +94,7 @@ impl<'a> Generator<'a> {
 
     /// Datagrams for which the generator had no room since the flows were opened.
     pub fn dropped(&self) -> Outcome<u32> {
-        self.flows.dropped(self.measured)
+        self.flows.dropped()
     }
 
     fn send(&mut self, departure: &Departure, tally: &mut Tally) -> Outcome<()> {

@@ -6,9 +6,8 @@ use crate::Outcome;
 use crate::args::SampleOrder;
 use crate::flows::Flows;
 use crate::generator::Generator;
-use crate::net::raise_file_limit;
 use crate::report::{Line, ratio};
-use crate::sample::{Counters, OTHER_FILES, Used, WARM_UP, add_observations, add_verdict};
+use crate::sample::{Counters, Used, WARM_UP, add_observations, add_verdict};
 use crate::tally::Tally;
 
 const TOLERATED_LOSS: f64 = 0.001;
@@ -42,10 +41,8 @@ impl Limit {
 
 pub fn find(order: &SampleOrder) -> Outcome<Line> {
     let scenario = order.scenario;
-    let count = scenario.flows_at(scenario.highest_rate());
-    raise_file_limit(2 * u64::from(count) + OTHER_FILES)?;
-    let mut flows = Flows::open(&order.target, count, scenario.ends)?;
-    let generator = Generator::new(&mut flows, count, order.direction, order.send_runs, None)?;
+    let mut flows = Flows::open(&order.target, &scenario, scenario.highest_rate())?;
+    let generator = Generator::new(&mut flows, order)?;
     let mut search = Search { order, generator, dropped: 0, steps: 0, wrong: 0, others: 0.0 };
     search.step(order.rate, WARM_UP)?; // does not count
     let (rate, limit) = search.run()?;

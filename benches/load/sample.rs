@@ -7,24 +7,17 @@ use crate::args::SampleOrder;
 use crate::flows::Flows;
 use crate::generator::Generator;
 use crate::host::HostReading;
-use crate::net::raise_file_limit;
 use crate::report::{Line, ratio};
 use crate::server::CpuReading;
 use crate::tally::Tally;
 use crate::traffic::nanoseconds;
 
-/// What every program has open, beside two ends a flow.
-pub const OTHER_FILES: u64 = 48;
 pub const WARM_UP: Duration = Duration::from_millis(500);
 
 pub fn take(order: &SampleOrder) -> Outcome<Line> {
     let scenario = order.scenario;
-    let measured = scenario.flows_at(order.rate);
-    let count = measured + u16::from(scenario.flood.is_some());
-    raise_file_limit(2 * u64::from(count) + OTHER_FILES)?;
-    let mut flows = Flows::open(&order.target, count, scenario.ends)?;
-    let mut generator =
-        Generator::new(&mut flows, measured, order.direction, order.send_runs, scenario.flood)?;
+    let mut flows = Flows::open(&order.target, &scenario, order.rate)?;
+    let mut generator = Generator::new(&mut flows, order)?;
     let length = Duration::from_secs(order.seconds.into());
 
     generator.drive(scenario.traffic(order.direction, order.rate, WARM_UP), WARM_UP)?;
