@@ -41,7 +41,7 @@ fn each_client_gets_what_came_for_its_own_port_over_either_family() {
     if !may() {
         return;
     }
-    let daemon = start("28640-28699");
+    let daemon = start("27800-27859");
     for ip in ["127.0.0.1", "::1"] {
         let ip: IpAddr = ip.parse().unwrap();
         let everybody = peer(ip);
