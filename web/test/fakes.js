@@ -74,6 +74,7 @@ export class FakeSocket {
 /** As much of a peer connection as negotiation needs: its states, implicit rollback, and what each description offered. */
 export class FakePeerConnection {
   static all = [];
+  static offers = ["audio", "video", "video"];
 
   signalingState = "stable";
   connectionState = "new";
@@ -81,6 +82,8 @@ export class FakePeerConnection {
   remoteDescription = null;
   candidates = [];
   transceivers = [];
+  /** What the other side offers. */
+  offered = FakePeerConnection.offers;
   restarts = 0;
   #needed = false;
   #count = 0;
@@ -140,9 +143,9 @@ export class FakePeerConnection {
     // What was offered is taken back, and must be offered again.
     if (this.signalingState === "have-local-offer") this.#needed = true;
     this.signalingState = "have-remote-offer";
-    for (const kind of ["audio", "video"]) {
-      if (this.transceivers.some(({ mid, receiver }) => mid && receiver.track.kind === kind)) continue;
-      this.transceivers.push({ ...fakeTransceiver(kind), mid: kind });
+    for (const [mid, kind] of this.offered.entries()) {
+      if (this.transceivers.some((it) => it.mid === String(mid))) continue;
+      this.transceivers.push({ ...fakeTransceiver(kind), mid: String(mid) });
     }
   }
 
@@ -164,7 +167,7 @@ export class FakePeerConnection {
   /** What this side has added is part of the session once it was part of an offer. */
   #stable(isOffered) {
     this.signalingState = "stable";
-    if (isOffered) for (const transceiver of this.transceivers) transceiver.mid ??= transceiver.receiver.track.kind;
+    if (isOffered) for (const [mid, transceiver] of this.transceivers.entries()) transceiver.mid ??= String(mid);
     if (this.#needed) setImmediate(() => this.#ask());
   }
 
@@ -175,7 +178,7 @@ export class FakePeerConnection {
 
 function fakeTransceiver(kind) {
   const sender = { track: null, replaceTrack: async (track) => void (sender.track = track) };
-  return { mid: null, direction: "sendrecv", sender, receiver: { track: { kind } }, stop() {
+  return { mid: null, currentDirection: null, direction: "sendrecv", sender, receiver: { track: { kind } }, stop() {
     this.direction = "stopped";
   } };
 }

@@ -70,16 +70,16 @@ test("mute keeps the microphone; a camera that is off is let go of", async () =>
   assert.equal(audio.enabled, true);
 });
 
-test("a shared screen takes the camera's place, and gives it back", async () => {
+test("a shared screen is sent beside the camera, until it ends", async () => {
   const media = new Media(devices(), nothing);
   const sent = [];
   await media.open();
-  media.on("track", (kind, it) => kind === "video" && sent.push(it));
+  media.on("track", (kind, it) => sent.push([kind, it]));
   const camera = media.tracks.video;
   await media.shareScreen();
-  const screen = media.tracks.video;
+  const { screen, video } = media.tracks;
   screen.onended();
-  assert.deepEqual([sent, media.screenIsOn, camera.readyState], [[screen, camera], false, "live"]);
+  assert.deepEqual([sent, video, media.screenIsOn, camera.readyState], [[["screen", screen], ["screen", null]], camera, false, "live"]);
 });
 
 test("a microphone that is unplugged is replaced by another, if there is one", async () => {
@@ -118,7 +118,7 @@ test("whoever leaves while something still starts has nothing on, whatever they 
     media.close();
     await starting;
     // then
-    assert.deepEqual([start, media.tracks, fake.given.map(({ readyState }) => readyState).filter((state) => state !== "ended")], [start, { audio: null, video: null }, []]);
+    assert.deepEqual([start, media.tracks, fake.given.map(({ readyState }) => readyState).filter((state) => state !== "ended")], [start, { audio: null, video: null, screen: null }, []]);
     assert.ok(fake.given.length > 0);
   }
 });
@@ -150,7 +150,7 @@ test("what still starts is wanted, and who presses again calls it off", async ()
   await Promise.all([media.setCamera(!media.cameraIsWanted), media.setMicrophone(!media.microphoneIsWanted), ...starting]);
   // then
   assert.deepEqual(between, [true, false, true, false]);
-  assert.deepEqual([media.cameraIsWanted, media.microphoneIsWanted, media.tracks], [false, false, { audio: null, video: null }]);
+  assert.deepEqual([media.cameraIsWanted, media.microphoneIsWanted, media.tracks], [false, false, { audio: null, video: null, screen: null }]);
 });
 
 test("the page hears that something starts, and that it does not", async () => {

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { Peer } from "../js/wire/peer.js";
 import { FakeClock, FakePeerConnection, settled } from "./fakes.js";
 
-function peer({ polite = false, tracks = { audio: "a", video: "v" } } = {}) {
+function peer({ polite = false, tracks = { audio: "a", video: "v", screen: null } } = {}) {
   FakePeerConnection.all = [];
   const clock = new FakeClock();
   const sent = [];
@@ -26,13 +26,13 @@ function peer({ polite = false, tracks = { audio: "a", video: "v" } } = {}) {
 const offer = { d: { type: "offer", sdp: "theirs" } };
 const senders = (pc) => pc.transceivers.filter(({ mid }) => mid).map(({ sender }) => sender.track);
 
-test("whoever comes later starts, and offers one sound and one picture in the first epoch", async () => {
+test("whoever comes later starts, and offers a sound, a camera and a screen in the first epoch", async () => {
   const { it, clock, sent } = peer({ polite: true });
   it.start();
   await clock.advance(0);
   await settled();
   assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[1, "offer"]]);
-  assert.deepEqual(it.pc.transceivers.map(({ receiver, sender }) => [receiver.track.kind, sender.track]), [["audio", "a"], ["video", "v"]]);
+  assert.deepEqual(it.pc.transceivers.map(({ receiver, sender }) => [receiver.track.kind, sender.track]), [["audio", "a"], ["video", "v"], ["video", null]]);
 });
 
 test("whoever is offered sends on what the offer brought, and adds nothing", async () => {
@@ -40,8 +40,8 @@ test("whoever is offered sends on what the offer brought, and adds nothing", asy
   await it.hear(1, offer);
   await settled();
   assert.deepEqual(sent.map(({ e, d }) => [e, d.type]), [[1, "answer"]]);
-  assert.deepEqual(senders(it.pc), ["a", "v"]);
-  assert.equal(it.pc.transceivers.length, 2);
+  assert.deepEqual(senders(it.pc), ["a", "v", null]);
+  assert.equal(it.pc.transceivers.length, 3);
 });
 
 test("when both start at once, the higher epoch is that of both", async () => {
@@ -73,11 +73,52 @@ test("another track is sent without a word to the other side", async () => {
   const { it, clock, sent } = peer();
   await it.hear(1, offer);
   sent.length = 0;
-  await it.replaceTrack("video", "screen");
+  await it.replaceTrack("video", "other camera");
   await it.replaceTrack("audio", null);
   await clock.advance(1000);
-  assert.deepEqual(senders(it.pc), [null, "screen"]);
+  assert.deepEqual(senders(it.pc), [null, "other camera", null]);
   assert.deepEqual(sent, []);
+});
+
+test("a screen is sent beside the camera", async () => {
+  const { it, clock, sent } = peer();
+  await it.hear(1, offer);
+  sent.length = 0;
+  await it.replaceTrack("screen", "s");
+  await clock.advance(1000);
+  assert.deepEqual([senders(it.pc), sent], [["a", "v", "s"], []]);
+});
+
+test("a client that takes one picture gets the screen in place of the camera, and the camera again after it", async (t) => {
+  FakePeerConnection.offers = ["audio", "video"];
+  t.after(() => (FakePeerConnection.offers = ["audio", "video", "video"]));
+  const { it } = peer();
+  await it.hear(1, offer);
+  await it.replaceTrack("screen", "s");
+  assert.deepEqual(senders(it.pc), ["a", "s"]);
+  await it.replaceTrack("video", "other camera");
+  assert.deepEqual(senders(it.pc), ["a", "s"]);
+  await it.replaceTrack("screen", null);
+  assert.deepEqual(senders(it.pc), ["a", "other camera"]);
+});
+
+test("a client that refuses the second picture gets the screen in place of the camera, from the answer on", async () => {
+  const { it } = peer({ polite: true, tracks: { audio: "a", video: "v", screen: "s" } });
+  it.start();
+  await settled();
+  await it.hear(1, { d: { type: "answer", sdp: "theirs" } });
+  it.pc.transceivers[2].currentDirection = "inactive";
+  it.pc.becomes("connected");
+  assert.deepEqual(senders(it.pc).slice(0, 2), ["a", "s"]);
+});
+
+test("whatever arrives is told by its kind: microphone, camera or screen", async () => {
+  const { it } = peer();
+  const came = [];
+  it.on("track", (kind, track) => came.push([kind, track]));
+  await it.hear(1, offer);
+  for (const transceiver of it.pc.transceivers) it.pc.ontrack({ transceiver, track: transceiver.receiver.track });
+  assert.deepEqual(came.map(([kind, track]) => [kind, track.kind]), [["audio", "audio"], ["video", "video"], ["screen", "video"]]);
 });
 
 test("a newer epoch is a new connection, and what belongs to an older one is dropped", async () => {

@@ -59,6 +59,8 @@ export class Call {
   #shown = "";
   #patience = window.setTimeout(() => this.#stillOut(this.#reason), PATIENCE);
   #sleep = () => {};
+  /** What each member sends. @type {Map<string, Partial<Record<import("../wire/peer.js").Kind, MediaStreamTrack>>>} */
+  #tracks = new Map();
 
   /**
    * @param {object} parts
@@ -101,7 +103,10 @@ export class Call {
     room.on("out", (reason) => this.#over(reason));
     room.on("came", (member) => this.#came(member));
     room.on("left", (member, reason) => this.#left(member, reason));
-    room.on("changed", (member) => this.#show(member));
+    room.on("changed", (member) => {
+      this.#perform(member);
+      this.#show(member);
+    });
     room.on("room", () => this.#roomChanged());
     room.on("knocks", () => this.#knocked());
     new People(room);
@@ -201,7 +206,7 @@ export class Call {
     const { id, name, peer } = member;
     this.#stage.add(id, { isSelf: false, onDot: () => this.#panel.show("connection") });
     this.#ties.add(member);
-    peer.on("track", (track) => this.#play(id, track));
+    peer.on("track", (kind, track) => this.#play(member, kind, track));
     peer.on("state", () => this.#show(member));
     this.#show(member);
     this.#count();
@@ -215,17 +220,29 @@ export class Call {
     this.#stage.remove(id);
     this.#ties.remove(id);
     this.#meter.histories.delete(id);
+    this.#tracks.delete(id);
     this.#count();
     if (reason === GONE_OURSELVES) return;
     toast(reason === "kicked" ? "toast.kicked" : reason === "left" ? "toast.left" : "toast.lost", { name });
   }
 
-  /** A connection that is built anew brings new tracks, which take the place of the old. @param {string} id @param {MediaStreamTrack} track */
-  #play(id, track) {
+  /**
+   * A connection that is built anew brings new tracks, which take the place of the old.
+   * @param {Member} member @param {import("../wire/peer.js").Kind} kind @param {MediaStreamTrack} track
+   */
+  #play(member, kind, track) {
+    this.#tracks.set(member.id, { ...this.#tracks.get(member.id), [kind]: track });
+    this.#perform(member);
+  }
+
+  /** @param {Member} member */
+  #perform({ id, state }) {
     const player = this.#stage.tile(id)?.video;
-    if (!player) return;
-    const old = player.srcObject instanceof MediaStream ? player.srcObject.getTracks() : [];
-    player.srcObject = new MediaStream([...old.filter(({ kind }) => kind !== track.kind), track]);
+    const { audio, video, screen } = this.#tracks.get(id) ?? {};
+    const wanted = [audio, state.screen ? screen : video].filter((track) => track !== undefined);
+    const playing = player?.srcObject instanceof MediaStream ? player.srcObject.getTracks() : [];
+    if (!player || wanted.every((track) => playing.includes(track))) return;
+    player.srcObject = new MediaStream(wanted);
     this.#sound.play(player);
   }
 

@@ -93,7 +93,8 @@ export class Self {
   }
 
   #play() {
-    const { audio, video } = this.#media.tracks;
+    const { audio, video: camera, screen } = this.#media.tracks;
+    const video = screen ?? camera;
     this.#level.listen(audio);
     const player = this.#stage.tile(ID)?.video;
     if (!player) return;

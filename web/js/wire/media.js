@@ -5,7 +5,7 @@ import { Emitter } from "./emitter.js";
 import { failure } from "./failure.js";
 
 /** @typedef {import("./failure.js").Failure} Failure */
-/** @typedef {import("./peer.js").Kind} Kind */
+/** The devices. @typedef {"audio" | "video"} Kind */
 /** @typedef {{ camera: string, microphone: string }} Choice  device ids; empty for any */
 
 /** Enough to see a face by, and little enough for four at once. */
@@ -24,7 +24,7 @@ const OPPOSITE = { user: "environment", environment: "user" };
 /**
  * Muting keeps the microphone, so that it is back at once; a camera that is off is let go of, so that its light goes out.
  *
- * @extends {Emitter<{ track: [Kind, MediaStreamTrack | null], changed: [], devices: [] }>}
+ * @extends {Emitter<{ track: [Kind | "screen", MediaStreamTrack | null], changed: [], devices: [] }>}
  */
 export class Media extends Emitter {
   /** @type {MediaDeviceInfo[]} */
@@ -94,9 +94,9 @@ export class Media extends Emitter {
     return this.#tracks.video;
   }
 
-  /** The tracks to send; a shared screen replaces the camera. @returns {import("./peer.js").Tracks} */
+  /** The tracks to send. @returns {import("./peer.js").Tracks} */
   get tracks() {
-    return { audio: this.#tracks.audio, video: this.#tracks.screen ?? this.#tracks.video };
+    return { ...this.#tracks };
   }
 
   /** Asks for both devices at once, so that the browser asks the user once; and for each separately if one is missing and the user did not refuse. */
@@ -280,8 +280,7 @@ export class Media extends Emitter {
     }
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
     if (track) track.onended = () => this.#ended(kind);
-    const sent = kind === "audio" ? "audio" : "video";
-    this.emit("track", sent, this.tracks[sent]);
+    this.emit("track", kind, track);
     this.emit("changed");
   }
 

@@ -8,11 +8,11 @@ import { EARLY_MAX, Negotiation } from "./negotiation.js";
 import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
-/** @typedef {"audio" | "video"} Kind */
-/** @typedef {{ audio: MediaStreamTrack | null, video: MediaStreamTrack | null }} Tracks */
+/** Microphone, camera and shared screen. @typedef {"audio" | "video" | "screen"} Kind */
+/** @typedef {Record<Kind, MediaStreamTrack | null>} Tracks */
 
-/** @type {Kind[]} */
-export const KINDS = ["audio", "video"];
+/** In the order of their m-lines. @type {Kind[]} */
+export const KINDS = ["audio", "video", "screen"];
 /** Fresh credentials are worth waiting for, but not longer. */
 const FRESH_WITHIN = 2_000;
 /** How often the other side may begin a new epoch. Further epochs wait, and only the newest of them is built. */
@@ -21,15 +21,15 @@ const EPOCHS = { burst: 2, perSecond: 1 };
 const AHEAD = 2;
 
 /**
- * There is one audio and one video transceiver from the start. Switching the camera or sharing the screen is then a
- * `replaceTrack`, and needs no negotiation.
+ * There are three transceivers from the start: audio, camera and screen. Switching the camera or sharing the screen is then
+ * a `replaceTrack`, and needs no negotiation. A client that takes no second video gets the screen in place of the camera.
  *
  * Each `RTCPeerConnection` of the pair has a number, the epoch. The side that builds a connection counts it up: the polite
  * side in odd numbers, the other in even ones. So only one side begins each epoch, and if both begin at once, both use the
  * higher epoch. Signals of an older epoch belong to a discarded connection. A number that was never sent is used again,
  * so that neither side ever sees one that is far ahead.
  *
- * @extends {Emitter<{ track: [MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
+ * @extends {Emitter<{ track: [Kind, MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
  */
 export class Peer extends Emitter {
   /** @type {RTCPeerConnection | null} */
@@ -61,8 +61,8 @@ export class Peer extends Emitter {
   #negotiation = null;
   /** @type {Recovery} */
   #recovery;
-  /** @type {Partial<Record<Kind, RTCRtpSender>>} */
-  #senders = {};
+  /** @type {Partial<Record<Kind, RTCRtpTransceiver>>} */
+  #transceivers = {};
 
   /**
    * @param {object} parts
@@ -95,9 +95,9 @@ export class Peer extends Emitter {
     const isOurs = next % 2 === (this.#polite ? 1 : 0);
     const pc = this.#build(isOurs ? next : next + 1);
     for (const kind of KINDS) {
-      const streams = this.#stream ? [this.#stream] : [];
-      const { sender } = pc.addTransceiver(kind, { direction: "sendrecv", streams });
-      this.#use(kind, sender);
+      // Browsers play one picture of a stream in step with its sound, and that is the camera's.
+      const streams = this.#stream && kind !== "screen" ? [this.#stream] : [];
+      this.#use(kind, pc.addTransceiver(mediaOf(kind), { direction: "sendrecv", streams }));
     }
     this.#openChannel(pc);
   }
@@ -123,7 +123,12 @@ export class Peer extends Emitter {
    */
   async replaceTrack(kind, track) {
     this.#tracks[kind] = track;
-    await this.#senders[kind]?.replaceTrack(track).catch(() => {});
+    await this.#feed(kind === "screen" && !this.#takesScreen ? "video" : kind);
+  }
+
+  /** What sends this kind at the moment. @param {Kind} kind @returns {RTCRtpSender | undefined} */
+  sender(kind) {
+    return this.#transceivers[kind]?.sender;
   }
 
   /**
@@ -200,7 +205,7 @@ export class Peer extends Emitter {
     this.#epoch = epoch;
     const pc = new this.#RTCPeerConnection(this.#configuration());
     this.pc = pc;
-    this.#senders = {};
+    this.#transceivers = {};
     this.#negotiation = new Negotiation({
       pc,
       polite: this.#polite,
@@ -213,7 +218,10 @@ export class Peer extends Emitter {
       doubt: () => this.#recovery.doubt(),
       clock: this.#clock,
     });
-    pc.ontrack = ({ track }) => this.emit("track", track);
+    pc.ontrack = ({ transceiver, track }) => {
+      const kind = KINDS.find((kind) => shared(pc, kind) === transceiver);
+      if (kind) this.emit("track", kind, track);
+    };
     pc.onconnectionstatechange = () => this.#become(pc.connectionState);
     this.#become("new");
     return pc;
@@ -225,22 +233,36 @@ export class Peer extends Emitter {
    */
   #adopt(pc) {
     for (const kind of KINDS) {
-      const shared = pc.getTransceivers().find(({ mid, receiver }) => mid !== null && receiver.track.kind === kind);
-      if (!shared || this.#senders[kind] === shared.sender) continue;
-      shared.direction = "sendrecv";
-      if (this.#stream) shared.sender.setStreams?.(this.#stream);
-      this.#use(kind, shared.sender);
+      const transceiver = shared(pc, kind);
+      if (!transceiver || this.#transceivers[kind] === transceiver) continue;
+      transceiver.direction = "sendrecv";
+      if (this.#stream && kind !== "screen") transceiver.sender.setStreams?.(this.#stream);
+      this.#use(kind, transceiver);
     }
+    if (!this.#takesScreen) this.#feed("video");
     if (!this.channel) this.#openChannel(pc);
   }
 
   /**
    * @param {Kind} kind
-   * @param {RTCRtpSender} sender
+   * @param {RTCRtpTransceiver} transceiver
    */
-  #use(kind, sender) {
-    this.#senders[kind] = sender;
-    sender.replaceTrack(this.#tracks[kind]).catch(() => {});
+  #use(kind, transceiver) {
+    this.#transceivers[kind] = transceiver;
+    this.#feed(kind);
+  }
+
+  /** Sends the track of this kind. @param {Kind} kind */
+  async #feed(kind) {
+    const { [kind]: track, screen } = this.#tracks;
+    const sent = kind === "video" && !this.#takesScreen ? (screen ?? track) : track;
+    await this.sender(kind)?.replaceTrack(sent).catch(() => {});
+  }
+
+  /** Whether the other side takes a screen beside the camera; assumed until it has answered. */
+  get #takesScreen() {
+    const { screen } = this.#transceivers;
+    return screen !== undefined && (screen.currentDirection?.startsWith("send") ?? true);
   }
 
   /**
@@ -269,7 +291,21 @@ export class Peer extends Emitter {
   /** @param {RTCPeerConnectionState} state */
   #become(state) {
     this.state = state;
+    // The answer says whether there is a place for the screen.
+    if (state === "connected" && !this.#takesScreen) this.#feed("video");
     this.#recovery.see(state);
     this.emit("state", state);
   }
+}
+
+/** @param {Kind} kind @returns {"audio" | "video"} */
+function mediaOf(kind) {
+  return kind === "audio" ? "audio" : "video";
+}
+
+/** The transceiver that both sides use for this kind: of those for video, the first is the camera's. @param {RTCPeerConnection} pc @param {Kind} kind */
+function shared(pc, kind) {
+  const media = mediaOf(kind);
+  const fitting = pc.getTransceivers().filter(({ mid, receiver }) => mid !== null && receiver.track.kind === media);
+  return fitting[kind === "screen" ? 1 : 0];
 }

@@ -74,7 +74,9 @@ export function path(report) {
 /** @param {Report} report @param {Totals} now @param {Totals | null} before @returns {Reading} */
 function read(report, now, before) {
   const pair = selectedPair(report);
-  const video = find(report, (it) => it.type === "inbound-rtp" && it.kind === "video");
+  const videos = [...report.values()].filter((it) => it.type === "inbound-rtp" && it.kind === "video");
+  // Of camera and screen, the larger.
+  const video = videos.reduce((large, it) => (!large || (it.frameHeight ?? 0) > (large.frameHeight ?? 0) ? it : large), undefined);
   const audio = find(report, (it) => it.type === "inbound-rtp" && it.kind === "audio");
   const seconds = before ? (now.at - before.at) / 1000 : 0;
   const rate = (/** @type {"sent" | "received"} */ what) =>
@@ -88,7 +90,7 @@ function read(report, now, before) {
     loss: lossBetween(now, before),
     jitter: milliseconds(audio?.jitter ?? video?.jitter),
     fps: video?.framesPerSecond ?? null,
-    frames: video?.framesDecoded ?? 0,
+    frames: videos.reduce((sum, { framesDecoded = 0 }) => sum + framesDecoded, 0),
     resolution: video?.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : null,
   };
 }
