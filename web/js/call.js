@@ -8,6 +8,7 @@ import { Lobby } from "./view/lobby.js";
 import { recall, recallHost } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
+import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
 import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
@@ -29,11 +30,13 @@ function start(link) {
   const media = new Media(navigator.mediaDevices, choice, navigator.permissions);
   const sound = new Sound(button("tap"));
   const lobby = new Lobby({ media, sound, room, enter });
+  const made = makeCertificates(RTCPeerConnection);
   lobby.ask();
 
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
-  function enter(name, policy) {
+  async function enter(name, policy) {
     lobby.setJoining(true);
+    const certificates = await made;
     const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random });
     const inside = new Room({
       name: room,
@@ -44,6 +47,7 @@ function start(link) {
       RTCPeerConnection,
       tracks: () => media.tracks,
       stream: new MediaStream(),
+      certificates,
       clock: systemClock,
       policy,
     });

@@ -62,6 +62,15 @@ test("whoever wants to be relayed alone shows no other address from the first co
   assert.equal(FakePeerConnection.all.at(-1).configuration.iceTransportPolicy, "all");
 });
 
+test("every connection, and each that replaces one, has the page's certificate", async () => {
+  const { it, signaling, clock } = room(joined(info("a"), info("b", 2)), { certificates: ["certificate"] });
+  signaling.emit("begun");
+  await clock.advance(100);
+  it.setPolicy("relay");
+  await clock.advance(100);
+  assert.deepEqual(FakePeerConnection.all.map(({ configuration }) => configuration.certificates), Array(4).fill(["certificate"]));
+});
+
 test("whoever is there waits for the newcomer's offer", async () => {
   const { signaling, clock, seen } = room(joined());
   signaling.emit("begun");

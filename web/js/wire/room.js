@@ -57,6 +57,7 @@ export class Room extends Emitter {
   #RTCPeerConnection;
   #tracks;
   #stream;
+  #certificates;
   #clock;
   /** @type {Ice | undefined} */
   #ice;
@@ -75,10 +76,11 @@ export class Room extends Emitter {
    * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
    * @param {() => import("./peer.js").Tracks} parts.tracks  what is sent at the moment
    * @param {MediaStream} [parts.stream]
+   * @param {RTCCertificate[]} [parts.certificates]  one for all connections, so that a member keeps its fingerprint
    * @param {import("./clock.js").Clock} parts.clock
    * @param {RTCIceTransportPolicy} [parts.policy]
    */
-  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, clock, policy = "all" }) {
+  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, certificates, clock, policy = "all" }) {
     super();
     this.policy = policy;
     this.#name = name;
@@ -89,6 +91,7 @@ export class Room extends Emitter {
     this.#RTCPeerConnection = RTCPeerConnection;
     this.#tracks = tracks;
     this.#stream = stream;
+    this.#certificates = certificates;
     this.#clock = clock;
     signaling.on("begun", () => this.#join());
     signaling.on("message", (frame) => this.#hear(frame));
@@ -330,7 +333,9 @@ export class Room extends Emitter {
    * @returns {RTCConfiguration}
    */
   #configuration() {
-    return { iceServers: this.#ice?.iceServers ?? [], iceTransportPolicy: this.policy, bundlePolicy: "max-bundle" };
+    const iceServers = this.#ice?.iceServers ?? [];
+    const certificates = this.#certificates;
+    return { iceServers, iceTransportPolicy: this.policy, bundlePolicy: "max-bundle", ...(certificates && { certificates }) };
   }
 
   async #refresh() {
