@@ -67,6 +67,22 @@ test("chat goes over the channel, and over the server while there is none", asyn
   assert.deepEqual(a.room.said, []);
 });
 
+test("another part of the page hears of a new channel, and says what it likes to the same part of another page", async () => {
+  const { a, b } = two();
+  const [open, notes] = [[], []];
+  a.conversation.on("open", ({ id }) => open.push(id));
+  b.conversation.on("note", ({ id }, note) => notes.push(id, note));
+  a.conversation.tell({ t: "wave" });
+  a.open();
+  b.open();
+  a.conversation.tell({ t: "wave", n: 1 });
+  a.conversation.tell({ t: "wave", n: 2 }, "nobody");
+  a.channel.send('{"t":5}');
+  a.channel.send("null");
+  await settled();
+  assert.deepEqual([open, notes], [["b"], ["a", { t: "wave", n: 1 }]]);
+});
+
 test("chat goes over the server while the connection is broken, which may be built anew and lose what waits in it", () => {
   for (const state of ["disconnected", "failed"]) {
     const { a, b } = connected();

@@ -34,6 +34,8 @@ import { Lines } from "./lines.js";
  *   | { t: "off" | "refuse", id: number }} Note  the sender withdraws the file, or the receiver refuses it
  */
 
+/** Of another part of the page, to the same part of another page. @typedef {{ t: string, [field: string]: unknown }} OtherNote */
+
 /** Characters of a message: in UTF-8 never more than the server takes. */
 export const TEXT_MAX = 1000;
 /** Files that one member may offer at once. */
@@ -45,7 +47,11 @@ const LINES = { burst: 30, perSecond: 10 };
 /** How often one member may offer a file; further offers are refused. */
 const OFFERS = { burst: OFFERS_MAX, perSecond: 1 };
 
-/** @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean] }>} */
+/**
+ * `open` says that a member has a new channel, and `note` brings what the other parts of its page say on it.
+ *
+ * @extends {Emitter<{ chat: [Member, text: string], transfer: [Transfer, isNew: boolean], open: [Member], note: [Member, OtherNote] }>}
+ */
 export class Conversation extends Emitter {
   #room;
   #clock;
@@ -96,6 +102,18 @@ export class Conversation extends Emitter {
       const isSent = channel && line && !talk?.isDeaf && peer.state === "connected" && send(channel, { t: "chat", ...line });
       if (isSent) this.#clock.after(HEARD_WITHIN, () => this.#doubt(id, line));
       else this.#sayOverServer(id);
+    }
+  }
+
+  /**
+   * A note for one member, or for all, who can be reached by a channel.
+   * @param {OtherNote} note
+   * @param {string} [to]
+   */
+  tell(note, to) {
+    for (const id of to ? [to] : this.#room.members.keys()) {
+      const channel = this.#openChannel(id);
+      if (channel) send(channel, note);
     }
   }
 
@@ -153,6 +171,7 @@ export class Conversation extends Emitter {
     channel.onclose = () => {
       if (this.#channels.get(member.id) === channel) this.#closed(member.id);
     };
+    this.emit("open", member);
   }
 
   /** @param {string} peer */
@@ -181,6 +200,8 @@ export class Conversation extends Emitter {
         return this.#end(this.#find(member.id, "out", note.id), "off");
       case "off":
         return this.#end(this.#find(member.id, "in", note.id), "off");
+      default:
+        if (typeof note?.t === "string") this.emit("note", member, note);
     }
   }
 
@@ -311,7 +332,7 @@ function isId(id) {
   return Number.isSafeInteger(id) && Number(id) > 0;
 }
 
-/** @param {RTCDataChannel} channel @param {Note} note @returns {boolean} whether it is on its way: not if the channel just closes, or takes no more */
+/** @param {RTCDataChannel} channel @param {Note | OtherNote} note @returns {boolean} whether it is on its way: not if the channel just closes, or takes no more */
 function send(channel, note) {
   try {
     channel.send(JSON.stringify(note));
