@@ -27,7 +27,10 @@ else start(link);
 function start(link) {
   const { name: room, key } = link;
   const choice = { camera: recall("camera"), microphone: recall("microphone") };
-  const media = new Media(navigator.mediaDevices, choice, navigator.permissions);
+  const media = new Media(navigator.mediaDevices, choice, navigator.permissions, {
+    clock: systemClock,
+    isSeen: () => document.visibilityState === "visible",
+  });
   const sound = new Sound(button("tap"));
   const lobby = new Lobby({ media, sound, room, enter });
   const made = makeCertificates(RTCPeerConnection);

@@ -1,4 +1,4 @@
-/** A clock, a WebSocket and an RTCPeerConnection that do what a test says, at once. */
+/** A clock, a WebSocket, an RTCPeerConnection and devices that do what a test says, at once. */
 
 export class FakeClock {
   #now = 0;
@@ -219,4 +219,64 @@ class FakeChannel extends EventTarget {
       if (this.bufferedAmount <= this.bufferedAmountLowThreshold) this.dispatchEvent(new Event("bufferedamountlow"));
     });
   }
+}
+
+export const fail = (name) => Promise.reject(Object.assign(new Error(), { name }));
+
+/** A track of a device. The system may take the device away, and give it back. */
+export function track(kind, deviceId = "") {
+  return {
+    kind,
+    label: deviceId,
+    enabled: true,
+    muted: false,
+    readyState: "live",
+    getSettings: () => ({ deviceId }),
+    stop() {
+      this.readyState = "ended";
+    },
+    mutes() {
+      this.muted = true;
+      this.onmute?.();
+    },
+    unmutes() {
+      this.muted = false;
+      this.onunmute?.();
+    },
+    ends() {
+      this.readyState = "ended";
+      this.onended?.();
+    },
+  };
+}
+
+/** Devices of which `getUserMedia` does what the test says; those that are there are in `plugged`. */
+export function devices(getUserMedia) {
+  const asked = [];
+  const given = [];
+  const fake = Object.assign(new EventTarget(), {
+    asked,
+    given,
+    plugged: [],
+    enumerateDevices: async () => fake.plugged,
+    getUserMedia: async (wish) => {
+      asked.push(wish);
+      const answer = await getUserMedia?.(wish);
+      const tracks = ["audio", "video"].filter((kind) => wish[kind]).map((kind) => track(kind, wish[kind].deviceId?.exact ?? answer ?? ""));
+      given.push(...tracks);
+      return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
+    },
+    getDisplayMedia: async () => {
+      const screen = track("video");
+      given.push(screen);
+      return { getVideoTracks: () => [screen], getAudioTracks: () => [], getTracks: () => [screen] };
+    },
+    /** From now on these are there, as `kind:id`. */
+    plugs(...names) {
+      fake.plugged = names.map((name) => ({ kind: `${name.split(":")[0]}input`, deviceId: name.split(":")[1], label: "" }));
+      fake.dispatchEvent(new Event("devicechange"));
+      return settled();
+    },
+  });
+  return fake;
 }

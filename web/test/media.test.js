@@ -3,38 +3,7 @@ import { test } from "node:test";
 
 import { failure } from "../js/wire/failure.js";
 import { Media } from "../js/wire/media.js";
-import { settled } from "./fakes.js";
-
-const fail = (name) => Promise.reject(Object.assign(new Error(), { name }));
-
-function track(kind) {
-  return { kind, enabled: true, readyState: "live", stop() {
-    this.readyState = "ended";
-  }, getSettings: () => ({}) };
-}
-
-/** Devices of which `getUserMedia` does what the test says. */
-function devices(getUserMedia) {
-  const asked = [];
-  const given = [];
-  return {
-    asked,
-    given,
-    enumerateDevices: async () => [],
-    getUserMedia: async (wish) => {
-      asked.push(wish);
-      await getUserMedia?.(wish);
-      const tracks = ["audio", "video"].filter((kind) => wish[kind]).map(track);
-      given.push(...tracks);
-      return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
-    },
-    getDisplayMedia: async () => {
-      const screen = track("video");
-      given.push(screen);
-      return { getVideoTracks: () => [screen] };
-    },
-  };
-}
+import { devices, fail, settled } from "./fakes.js";
 
 const nothing = { camera: "", microphone: "" };
 

@@ -78,7 +78,7 @@ export class Call {
     this.#media = media;
     this.#sound = sound;
     this.#lobby = lobby;
-    this.#self = new Self({ room, media, stage: this.#stage });
+    this.#self = new Self({ room, media, stage: this.#stage, sound });
     this.#chat = new Chat({
       conversation: new Conversation(room, systemClock),
       room,
@@ -284,7 +284,6 @@ export class Call {
   #seen() {
     if (!this.#isIn) return;
     this.#signaling.probe();
-    this.#sound.wake();
     this.#self.wake();
   }
 

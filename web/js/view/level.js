@@ -13,8 +13,13 @@ export class Level {
   #source = null;
   #samples = new Float32Array(1024);
 
+  /** @type {MediaStreamTrack | null} */
+  #track = null;
+
   /** @param {MediaStreamTrack | null} track */
   listen(track) {
+    if (track === this.#track) return;
+    this.#track = track;
     this.#source?.disconnect();
     this.#source = null;
     if (!track) return;

@@ -4,6 +4,7 @@
 import { button } from "./dom.js";
 import { Level } from "./level.js";
 import { showSwitch } from "./switches.js";
+import { Taken } from "./taken.js";
 import { toast } from "./toasts.js";
 
 /** @typedef {import("../wire/media.js").Media} Media */
@@ -22,10 +23,14 @@ export class Self {
   #level = new Level();
   #listening = 0;
   #isIn = false;
+  #sound;
+  /** @type {Taken | null} */
+  #taken = null;
 
-  /** @param {{ room: Room, media: Media, stage: Stage }} parts */
-  constructor({ room, media, stage }) {
+  /** @param {{ room: Room, media: Media, stage: Stage, sound: import("./sound.js").Sound }} parts */
+  constructor({ room, media, stage, sound }) {
     this.#room = room;
+    this.#sound = sound;
     this.#media = media;
     this.#stage = stage;
     media.on("track", (kind, track) => room.replaceTrack(kind, track));
@@ -44,19 +49,30 @@ export class Self {
     this.#listening = window.setInterval(() => {
       this.#stage.tile(ID)?.speak(this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM);
     }, LISTEN_EVERY);
+    this.#taken = new Taken(this.#media, {
+      again: (kind) => (kind === "audio" ? this.switchMicrophone() : this.switchCamera()),
+      back: () => this.#unpause(),
+    });
     this.#draw();
   }
 
   /** The page is seen again. */
   wake() {
-    this.#level.wake();
+    this.#unpause();
     this.#media.revive();
+  }
+
+  /** What takes a device away stops all other sound, too. */
+  #unpause() {
+    this.#level.wake();
+    this.#sound.wake();
   }
 
   close() {
     this.#isIn = false;
     clearInterval(this.#listening);
     this.#level.close();
+    this.#taken?.close();
     this.#media.close();
   }
 

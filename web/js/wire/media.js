@@ -18,13 +18,25 @@ const KINDS = ["audio", "video"];
 /** @type {Record<Kind, string>} */
 const PERMISSION = { audio: "microphone", video: "camera" };
 
+/** A device that another program has is asked for again so often: nothing tells when it is free. */
+const FREE_AFTER = 5_000;
+/** So many interruptions in a row are followed by a fresh capture. More are the device's own manner. */
+const RENEWALS_MAX = 3;
+
+/** @type {Record<Kind, MediaDeviceKind>} */
+const INPUT = { audio: "audioinput", video: "videoinput" };
+
 /** @type {Record<string, string>} */
 const OPPOSITE = { user: "environment", environment: "user" };
 
 /**
  * Muting keeps the microphone, so that it is back at once; a camera that is off is let go of, so that its light goes out.
  *
- * @extends {Emitter<{ track: [Kind | "screen", MediaStreamTrack | null], changed: [], devices: [] }>}
+ * A system can take a device away: for a phone call, for Siri, for another program, or because it is unplugged. What was on
+ * is asked for again as soon as it may be back. After an interruption iOS can give a track that is live and sends nothing
+ * (WebKit 208516, 259368, 259884), so a track that was muted once is replaced by a fresh capture.
+ *
+ * @extends {Emitter<{ track: [Kind | "screen", MediaStreamTrack | null], changed: [], devices: [], replaced: [Kind, string] }>}
  */
 export class Media extends Emitter {
   /** @type {MediaDeviceInfo[]} */
@@ -44,6 +56,13 @@ export class Media extends Emitter {
   #asked = { audio: null, video: null };
   /** Devices that were on and disappeared. @type {Set<Kind>} */
   #lost = new Set();
+  /** Devices that were interrupted: what they give may be nothing. @type {Set<Kind>} */
+  #doubted = new Set();
+  #renewals = 0;
+  /** The device that another one stands in for until it is back. @type {Record<Kind, string>} */
+  #absent = { audio: "", video: "" };
+  #clock;
+  #isSeen;
   /** The browser may still ask a user who has left; whatever the answer is, nothing starts. */
   #isClosed = false;
 
@@ -51,13 +70,18 @@ export class Media extends Emitter {
    * @param {MediaDevices | undefined} devices  undefined where the page is not secure
    * @param {Choice} choice  as of last time
    * @param {Pick<Permissions, "query">} [permissions]  where the browser tells what it allows
+   * @param {object} [page]
+   * @param {import("./clock.js").Clock} [page.clock]
+   * @param {() => boolean} [page.isSeen]  a page that nobody sees gets no device on a phone
    */
-  constructor(devices, choice, permissions) {
+  constructor(devices, choice, permissions, { clock, isSeen = () => true } = {}) {
     super();
+    this.#clock = clock;
+    this.#isSeen = isSeen;
     this.#devices = devices;
     this.#permissions = permissions;
     this.#choice = { ...choice };
-    devices?.addEventListener?.("devicechange", () => this.#list());
+    devices?.addEventListener?.("devicechange", () => this.#devicesChanged());
   }
 
   get choice() {
@@ -65,20 +89,25 @@ export class Media extends Emitter {
   }
 
   get microphoneIsOn() {
-    return this.#tracks.audio !== null && !this.#isMuted;
+    return gives(this.#tracks.audio) && !this.#isMuted;
   }
 
   get cameraIsOn() {
-    return this.#tracks.video !== null;
+    return gives(this.#tracks.video);
   }
 
   /** The device is on or starting, so pressing the button again means off. */
   get microphoneIsWanted() {
-    return !this.#isMuted && (this.#tracks.audio !== null || this.#asked.audio !== null);
+    return !this.#isMuted && (gives(this.#tracks.audio) || this.#asked.audio !== null);
   }
 
   get cameraIsWanted() {
-    return this.#tracks.video !== null || this.#asked.video !== null;
+    return gives(this.#tracks.video) || this.#asked.video !== null;
+  }
+
+  /** Why a device that was on gives nothing, although the user did not switch it off: "muted" by the system, or lost. */
+  get taken() {
+    return { audio: this.#isMuted ? null : this.#takenBy("audio"), video: this.#takenBy("video") };
   }
 
   get screenIsOn() {
@@ -124,6 +153,7 @@ export class Media extends Emitter {
     if (audio) audio.enabled = on;
     else if (on) await this.#acquire("audio");
     else this.#callOff("audio");
+    if (audio && on && this.#doubted.has("audio")) await this.#renew("audio");
     this.emit("changed");
   }
 
@@ -138,6 +168,7 @@ export class Media extends Emitter {
   async choose(kind, device) {
     if (kind === "audio") this.#choice.microphone = device;
     else this.#choice.camera = device;
+    this.#absent[kind] = "";
     if (this.#tracks[kind]) await this.#acquire(kind);
     this.emit("changed");
   }
@@ -175,11 +206,12 @@ export class Media extends Emitter {
 
   /** A phone takes the camera away from a page that is not seen, and either during a call; and does not always give them back. */
   async revive() {
+    this.#renewals = 0;
     for (const kind of KINDS) {
       const track = this.#tracks[kind];
-      if (track?.readyState === "ended" || track?.muted) this.#lost.add(kind);
-      if (!this.#lost.has(kind)) continue;
-      await this.#acquire(kind);
+      const isDoubtful = track?.readyState === "ended" || track?.muted || this.#doubted.has(kind);
+      if (!isDoubtful && !this.#lost.has(kind)) continue;
+      await this.#renew(kind);
       // The page is seen: that was the person's own word.
       if (this.failures[kind] === "denied") this.#lost.delete(kind);
     }
@@ -213,14 +245,55 @@ export class Media extends Emitter {
     }
   }
 
-  /** @param {Kind} kind */
-  async #acquire(kind) {
+  /** @param {Kind} kind @returns {Failure | "muted" | "gone" | null} */
+  #takenBy(kind) {
+    if (this.#tracks[kind]?.muted) return "muted";
+    return this.#lost.has(kind) ? (this.failures[kind] ?? "gone") : null;
+  }
+
+  /** @param {Kind} kind @param {string} [device]  not the one that was chosen */
+  async #acquire(kind, device) {
     if (this.#isClosed) return;
     const question = this.#question(kind);
     // Phones open one camera at a time.
     if (kind === "video") this.#tracks.video?.stop();
-    this.#answered(kind, question, await this.#ask(kind).catch(failure));
+    this.#answered(kind, question, await this.#ask(kind, device).catch(failure));
     await this.#list();
+  }
+
+  /**
+   * Takes a fresh capture. A track that gives something is stopped first: as long as it lives, iOS shares its capture, which
+   * may be dead. One that is muted is kept until then: the system may be about to give it back.
+   *
+   * @param {Kind} kind
+   */
+  async #renew(kind) {
+    if (this.#asked[kind] || this.#isClosed) return;
+    this.#lost.add(kind);
+    const track = this.#tracks[kind];
+    if (gives(track)) track?.stop();
+    await this.#acquire(kind);
+  }
+
+  /** The system has interrupted the device. @param {Kind} kind */
+  #interrupted(kind) {
+    this.#doubted.add(kind);
+    this.emit("changed");
+  }
+
+  /** @param {Kind} kind */
+  #resumed(kind) {
+    const isWorthIt = this.#doubted.has(kind) && this.#isSeen() && this.#renewals < RENEWALS_MAX;
+    if (!isWorthIt) return this.emit("changed");
+    this.#renewals += 1;
+    this.#renew(kind);
+  }
+
+  /** A device that another program had may be free again. @param {Kind} kind */
+  #retry(kind) {
+    this.#clock?.after(FREE_AFTER, () => {
+      if (this.#lost.has(kind)) this.#renew(kind);
+    });
   }
 
   /** @param {Kind} kind */
@@ -235,6 +308,7 @@ export class Media extends Emitter {
   #callOff(kind) {
     this.#asked[kind] = null;
     this.#lost.delete(kind);
+    this.#absent[kind] = "";
     this.failures[kind] = null;
   }
 
@@ -254,15 +328,17 @@ export class Media extends Emitter {
     }
     this.failures[kind] = answer;
     this.#set(kind, null);
+    if (answer === "busy") this.#retry(kind);
   }
 
-  /** @param {Kind} kind @returns {Promise<MediaStreamTrack>} */
-  async #ask(kind) {
+  /** @param {Kind} kind @param {string} [device] @returns {Promise<MediaStreamTrack>} */
+  async #ask(kind, device) {
     if (!this.#devices?.getUserMedia) throw Object.assign(new Error(), { name: "InsecureContext" });
-    const wish = kind === "audio" ? { audio: this.#sound() } : { video: this.#picture() };
+    const wish = kind === "audio" ? { audio: this.#sound(device) } : { video: this.#picture(device) };
     const stream = await this.#devices.getUserMedia(wish).catch((error) => {
-      // The device that was chosen last time is not there any more: any other will do.
+      // The device that was chosen last time is not there any more: any other will do until it is.
       if (error.name !== "OverconstrainedError" || !this.#devices || this.#isClosed) throw error;
+      this.#absent[kind] = device ?? this.#choice[kind === "audio" ? "microphone" : "camera"];
       return this.#devices.getUserMedia({ [kind]: true });
     });
     return stream.getTracks()[0];
@@ -271,25 +347,62 @@ export class Media extends Emitter {
   /** @param {Kind | "screen"} kind @param {MediaStreamTrack | null} track */
   #set(kind, track) {
     const old = this.#tracks[kind];
-    if (old) old.onended = null;
+    if (old) old.onended = old.onmute = old.onunmute = null;
     old?.stop();
     this.#tracks[kind] = track;
-    if (kind !== "screen" && track) {
-      this.failures[kind] = null;
-      this.#lost.delete(kind);
-    }
+    if (kind !== "screen") this.#watch(kind, track);
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
     if (track) track.onended = () => this.#ended(kind);
     this.emit("track", kind, track);
     this.emit("changed");
   }
 
+  /** @param {Kind} kind @param {MediaStreamTrack | null} track */
+  #watch(kind, track) {
+    this.#doubted.delete(kind);
+    if (!track) return;
+    this.failures[kind] = null;
+    this.#lost.delete(kind);
+    if (track.muted) this.#doubted.add(kind);
+    track.onmute = () => this.#interrupted(kind);
+    track.onunmute = () => this.#resumed(kind);
+  }
+
   /** Sharing was stopped in the browser's own bar; or a device is unplugged, and another may be there. @param {Kind | "screen"} kind */
-  #ended(kind) {
+  async #ended(kind) {
+    const device = this.#tracks[kind]?.getSettings().deviceId ?? "";
     this.#set(kind, null);
     if (kind === "screen") return;
     this.#lost.add(kind);
-    this.#acquire(kind);
+    this.#absent[kind] = device;
+    await this.#acquire(kind);
+    this.#replaced(kind);
+  }
+
+  async #devicesChanged() {
+    await this.#list();
+    for (const kind of KINDS) {
+      if (this.#asked[kind]) continue;
+      const there = this.devices.filter((device) => device.kind === INPUT[kind]).map(({ deviceId }) => deviceId);
+      const wasLost = this.#lost.has(kind);
+      if (this.#absent[kind] && there.includes(this.#absent[kind])) await this.#takeBack(kind, wasLost);
+      else if (there.length > 0 && (this.#doubted.has(kind) || (wasLost && this.failures[kind] !== "denied"))) await this.#renew(kind);
+    }
+  }
+
+  /** The device that was in use is there again. @param {Kind} kind @param {boolean} wasLost  nothing stood in for it */
+  async #takeBack(kind, wasLost) {
+    const device = this.#absent[kind];
+    this.#absent[kind] = "";
+    if (!wasLost && this.#tracks[kind]?.getSettings().deviceId === device) return;
+    await this.#acquire(kind, device);
+    if (!wasLost) this.#replaced(kind);
+  }
+
+  /** The page should say which device it is now. @param {Kind} kind */
+  #replaced(kind) {
+    const track = this.#tracks[kind];
+    if (track) this.emit("replaced", kind, track.label);
   }
 
   async #list() {
@@ -297,13 +410,16 @@ export class Media extends Emitter {
     this.emit("devices");
   }
 
-  #sound() {
-    const { microphone } = this.#choice;
+  #sound(microphone = this.#choice.microphone) {
     return { ...SOUND, ...(microphone && { deviceId: { exact: microphone } }) };
   }
 
-  #picture() {
-    const { camera } = this.#choice;
+  #picture(camera = this.#choice.camera) {
     return { ...PICTURE, ...(camera ? { deviceId: { exact: camera } } : { facingMode: this.facing }) };
   }
+}
+
+/** A track whose device works, as far as the browser says. @param {MediaStreamTrack | null} track */
+function gives(track) {
+  return track !== null && !track.muted;
 }

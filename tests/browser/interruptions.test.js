@@ -1,0 +1,92 @@
+/** What a phone, a plug or another program takes away in a call: who is told, and what comes back by itself. */
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { Venue } from "./support/venue.js";
+
+const venue = new Venue();
+before(() => venue.open());
+afterEach(() => venue.clear());
+after(() => venue.close());
+
+test("a microphone that a phone call takes is reported to its owner and to the others, and a fresh one is sent afterwards", async () => {
+  const [alice, bob] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
+  const sent = await alice.page.evaluate(sentAudio);
+  // when
+  await alice.page.evaluate(() => window.held.takes("audio"));
+  // then
+  await alice.until(() => document.getElementById("taken").innerText.includes("Your microphone was taken away"));
+  await bob.looks("Alice", { muted: true, picture: true });
+  // when
+  await alice.page.evaluate(() => window.held.gives("audio"));
+  // then
+  await alice.until((before) => !document.getElementById("taken").innerText && window.watched.toasts.includes("Your microphone is back") && window.held.last("audio").id !== before, sent);
+  await bob.looks("Alice", { muted: false });
+  await alice.until(() => window.watched.connections[0].getSenders().some(({ track }) => track === window.held.last("audio")));
+});
+
+test("a camera that is pulled out is reported, and is on again when it is plugged in", async () => {
+  const [alice, bob] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
+  // when
+  await alice.page.evaluate(() => window.held.unplugs("video"));
+  // then
+  await alice.until(() => document.getElementById("taken").innerText.includes("Your camera is gone"));
+  await bob.looks("Alice", { picture: false });
+  // when
+  await alice.page.evaluate(() => window.held.plugs("video"));
+  // then
+  await alice.until(() => window.watched.toasts.includes("Your camera is back"));
+  await bob.looks("Alice", { picture: true });
+  await bob.sees(1);
+});
+
+test("whoever does without what was taken is left in peace", async () => {
+  const [alice] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
+  await alice.page.evaluate(() => window.held.unplugs("video"));
+  await alice.page.locator("#taken button:last-child").click();
+  await alice.until(() => !document.getElementById("taken").innerText);
+  // when
+  await alice.page.evaluate(() => window.held.plugs("video"));
+  // then
+  assert.equal(await alice.page.$eval("#cam", (button) => button.dataset.on), "false");
+});
+
+/** @returns {string} */
+function sentAudio() {
+  return window.watched.connections[0].getSenders().find(({ track }) => track?.kind === "audio").track.id;
+}
+
+/** Runs in the page: takes devices away as a system does. */
+function holdDevices() {
+  const devices = navigator.mediaDevices;
+  if (!devices) return;
+  const tracks = [];
+  const missing = new Set();
+  const getUserMedia = devices.getUserMedia.bind(devices);
+  devices.getUserMedia = async (wish) => {
+    if ([...missing].some((kind) => wish[kind])) throw new DOMException("as pretended", "NotFoundError");
+    const stream = await getUserMedia(wish);
+    tracks.push(...stream.getTracks());
+    return stream;
+  };
+  const last = (kind) => tracks.findLast((track) => track.kind === kind);
+  const set = (kind, muted) => {
+    const track = last(kind);
+    Object.defineProperty(track, "muted", { value: muted, configurable: true });
+    track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
+  };
+  window.held = {
+    last,
+    takes: (kind) => set(kind, true),
+    gives: (kind) => set(kind, false),
+    unplugs(kind) {
+      missing.add(kind);
+      last(kind).dispatchEvent(new Event("ended"));
+    },
+    plugs(kind) {
+      missing.delete(kind);
+      devices.dispatchEvent(new Event("devicechange"));
+    },
+  };
+}
