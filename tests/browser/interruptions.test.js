@@ -52,6 +52,30 @@ test("whoever does without what was taken is left in peace", async () => {
   assert.equal(await alice.page.$eval("#cam", (button) => button.dataset.on), "false");
 });
 
+test("a speaker that is pulled out is replaced by the default one, and used again when it is back", async () => {
+  const [alice] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
+  await alice.click("#open-settings");
+  const [speaker, name] = await alice.page.$$eval("#call-devices select:last-of-type option", (all) => {
+    const last = all.filter(({ value }) => value !== "default").at(-1);
+    return [last.value, last.text];
+  });
+  const plays = (sink) => alice.until((sink) => window.watched.videos()[0].sinkId === sink, sink);
+  await alice.page.evaluate((speaker) => {
+    const select = [...document.querySelectorAll("#call-devices select")].at(-1);
+    select.value = speaker;
+    select.dispatchEvent(new Event("change"));
+  }, speaker);
+  await plays(speaker);
+  // when
+  await alice.page.evaluate((speaker) => window.held.lacks(speaker), speaker);
+  await plays("");
+  await alice.page.evaluate(() => window.held.lacks(""));
+  // then
+  await plays(speaker);
+  const said = (await alice.watched()).toasts.filter((it) => it.startsWith("Your speaker is now"));
+  assert.deepEqual(said, ["Your speaker is now: Default", `Your speaker is now: ${name}`]);
+});
+
 /** @returns {string} */
 function sentAudio() {
   return window.watched.connections[0].getSenders().find(({ track }) => track?.kind === "audio").track.id;
@@ -76,7 +100,14 @@ function holdDevices() {
     Object.defineProperty(track, "muted", { value: muted, configurable: true });
     track.dispatchEvent(new Event(muted ? "mute" : "unmute"));
   };
+  let lacking = "";
+  const enumerateDevices = devices.enumerateDevices.bind(devices);
+  devices.enumerateDevices = async () => (await enumerateDevices()).filter(({ deviceId }) => deviceId !== lacking || !lacking);
   window.held = {
+    lacks(device) {
+      lacking = device;
+      devices.dispatchEvent(new Event("devicechange"));
+    },
     last,
     takes: (kind) => set(kind, true),
     gives: (kind) => set(kind, false),

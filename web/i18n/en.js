@@ -62,6 +62,7 @@ export default {
   "device.back.video": "Your camera is back",
   "device.replaced.audio": "Your microphone is now: {device}",
   "device.replaced.video": "Your camera is now: {device}",
+  "device.replaced.speaker": "Your speaker is now: {device}",
   "device.leaveOff": "Leave it off",
 
   "asking.title": "May this page use your camera and microphone?",

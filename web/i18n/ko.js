@@ -62,6 +62,7 @@ export default {
   "device.back.video": "카메라가 다시 켜졌어요",
   "device.replaced.audio": "지금 쓰는 마이크: {device}",
   "device.replaced.video": "지금 쓰는 카메라: {device}",
+  "device.replaced.speaker": "지금 쓰는 스피커: {device}",
   "device.leaveOff": "꺼 두기",
 
   "asking.title": "카메라와 마이크를 써도 될까요?",

@@ -32,6 +32,7 @@ function start(link) {
     isSeen: () => document.visibilityState === "visible",
   });
   const sound = new Sound(button("tap"));
+  media.on("devices", () => sound.see(media.devices));
   const lobby = new Lobby({ media, sound, room, enter });
   const made = makeCertificates(RTCPeerConnection);
   lobby.ask();

@@ -1,7 +1,10 @@
 // @ts-check
 /** Plays what the others send, through the speaker that was chosen, as soon as the browser allows it. */
 
+import { Speaker } from "../wire/speaker.js";
+import { text } from "./language.js";
 import { recall, remember } from "./memory.js";
+import { toast } from "./toasts.js";
 
 export class Sound {
   #button;
@@ -9,11 +12,13 @@ export class Sound {
   #players = new Set();
   /** @type {Set<HTMLVideoElement>} */
   #blocked = new Set();
-  speaker = recall("speaker");
+  #speaker = new Speaker(recall("speaker"));
 
   /** @param {HTMLButtonElement} button  shown while the browser waits for a touch before it makes a sound */
   constructor(button) {
     this.#button = button;
+    this.#speaker.on("sink", () => this.#players.forEach((player) => this.#route(player)));
+    this.#speaker.on("replaced", (device) => toast("device.replaced.speaker", { device: device || text("device.default") }));
     button.addEventListener("click", () => {
       for (const player of this.#blocked) {
         player.muted = false;
@@ -57,16 +62,26 @@ export class Sound {
     return "setSinkId" in HTMLMediaElement.prototype;
   }
 
+  /** The device's id, as it was chosen. */
+  get speaker() {
+    return this.#speaker.choice;
+  }
+
   /** @param {string} speaker */
   choose(speaker) {
-    this.speaker = speaker;
     remember("speaker", speaker);
-    this.#players.forEach((player) => this.#route(player));
+    this.#speaker.choose(speaker);
+  }
+
+  /** A speaker may have gone, or be back. @param {MediaDeviceInfo[]} devices */
+  see(devices) {
+    if (Sound.canChoose) this.#speaker.see(devices);
   }
 
   /** @param {HTMLVideoElement} player */
   #route(player) {
-    // A speaker that is gone: the default one it is.
-    if (Sound.canChoose && this.speaker) player.setSinkId(this.speaker).catch(() => {});
+    const { sink } = this.#speaker;
+    // A speaker that does not play leaves the one before.
+    if (Sound.canChoose && player.sinkId !== sink) player.setSinkId(sink).catch(() => {});
   }
 }
