@@ -73,16 +73,33 @@ test("the host ends the call for everybody", async () => {
   await Promise.all([alice, bob].map((it) => it.isTold("The call is over")));
 });
 
-test("the host who has reloaded the page is the host again", async () => {
+test("the host who has reloaded the page is in the call again, and the host, with what was off still off", async () => {
   const [alice, bob] = await venue.call("Alice", "Bob");
+  for (const key of ["m", "v"]) await alice.page.keyboard.press(key);
+  await bob.looks("Alice", { muted: true, picture: false });
   // when
   await alice.page.reload();
-  await bob.until(() => !document.getElementById("host-tools").hidden);
-  await alice.enter();
   // then
+  await alice.until(() => window.watched.connected.length === 1 && !document.getElementById("call").hidden);
+  await bob.looks("Alice", { muted: true, picture: false });
+  for (const key of ["m", "v"]) await alice.page.keyboard.press(key);
+  await bob.looks("Alice", { muted: false, picture: true });
   await Promise.all([alice.sees(1), bob.sees(1)]);
   await bob.until(() => document.getElementById("host-tools").hidden);
   assert.equal(await alice.page.$eval("#host-tools", (tools) => tools.hidden), false);
+});
+
+test("whoever reloads after leaving is in the lobby, where what was off is still off", async () => {
+  const [alice] = await venue.call("Alice", "Bob");
+  await alice.page.keyboard.press("v");
+  await alice.click("#leave");
+  await alice.isTold("You have left the call");
+  // when
+  await alice.page.reload();
+  // then
+  await alice.page.waitForSelector("#enter:not(:disabled)");
+  await alice.until(() => document.getElementById("preview-mic").dataset.on === "true");
+  assert.equal(await alice.page.$eval("#preview-cam", (button) => button.dataset.on), "false");
 });
 
 test("whoever has left can join again", async () => {

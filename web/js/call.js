@@ -5,13 +5,14 @@ import { startBar } from "./view/bar.js";
 import { Call } from "./view/call.js";
 import { button, html } from "./view/dom.js";
 import { Lobby } from "./view/lobby.js";
-import { recall, recallHost } from "./view/memory.js";
+import { recall, recallHost, recallOff, rememberOff, takeLastCall } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
 import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
+import { isInCall } from "./wire/rejoin.js";
 import { Room } from "./wire/room.js";
 import { Signaling } from "./wire/signaling.js";
 
@@ -30,12 +31,17 @@ function start(link) {
   const media = new Media(navigator.mediaDevices, choice, navigator.permissions, {
     clock: systemClock,
     isSeen: () => document.visibilityState === "visible",
+    off: recallOff(),
   });
   const sound = new Sound(button("tap"));
   media.on("devices", () => sound.see(media.devices));
+  media.on("changed", () => rememberOff(media.off));
   const lobby = new Lobby({ media, sound, room, enter });
   const made = makeCertificates(RTCPeerConnection);
   lobby.ask();
+  const last = takeLastCall();
+  const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+  if (last && isInCall(last, { room, now: Date.now(), isReload: visit?.type === "reload" })) enter(last.name, last.policy);
 
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
   async function enter(name, policy) {

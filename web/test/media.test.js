@@ -39,6 +39,28 @@ test("mute keeps the microphone; a camera that is off is let go of", async () =>
   assert.equal(audio.enabled, true);
 });
 
+test("what was switched off before a reload stays off: the camera is not asked for, and the microphone is muted", async () => {
+  const fake = devices();
+  const media = new Media(fake, nothing, undefined, { off: { audio: true, video: true } });
+  await media.open();
+  assert.deepEqual([Object.keys(fake.asked[0]), fake.asked.length, media.tracks.audio.enabled], [["audio"], 1, false]);
+  assert.deepEqual([media.microphoneIsOn, media.cameraIsOn, media.cameraIsWanted, media.failures], [false, false, false, { audio: null, video: null }]);
+  // when
+  await media.setMicrophone(true);
+  await media.setCamera(true);
+  // then
+  assert.deepEqual([media.microphoneIsOn, media.cameraIsOn, media.off], [true, true, { audio: false, video: false }]);
+});
+
+test("what is off is what the user has switched off, and not what is missing", async () => {
+  const media = new Media(devices(() => fail("NotFoundError")), nothing);
+  await media.open();
+  assert.deepEqual(media.off, { audio: false, video: false });
+  await media.setCamera(false);
+  await media.setMicrophone(false);
+  assert.deepEqual(media.off, { audio: true, video: true });
+});
+
 test("a shared screen is sent beside the camera, until it ends", async () => {
   const media = new Media(devices(), nothing);
   const sent = [];

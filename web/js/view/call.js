@@ -16,7 +16,7 @@ import { button, html, make } from "./dom.js";
 import { startInvite } from "./invite.js";
 import { onKeys } from "./keys.js";
 import { onLanguage, say, silence, text } from "./language.js";
-import { rememberHost } from "./memory.js";
+import { rememberHost, rememberLastCall } from "./memory.js";
 import { Meter } from "./meter.js";
 import { watchNetwork } from "./network.js";
 import { hideNotice, showNotice } from "./notice.js";
@@ -119,8 +119,7 @@ export class Call {
     watchNetwork({
       changed: () => room.networkChanged(),
       seen: () => this.#seen(),
-      // The others should not wait for a member who is gone.
-      leaving: () => room.leave(),
+      leaving: () => this.#leaving(),
     });
   }
 
@@ -165,12 +164,14 @@ export class Call {
     if (this.#shown === reason) return;
     this.#shown = reason;
     showNotice(reason);
+    this.#lobby.accompany();
   }
 
   #waiting() {
     clearTimeout(this.#patience);
     this.#shown = "waiting";
     showNotice("waiting");
+    this.#lobby.accompany();
   }
 
   #joined() {
@@ -287,6 +288,13 @@ export class Call {
     this.#self.wake();
   }
 
+  /** The page goes away. The others should not wait for a member who is gone. */
+  #leaving() {
+    const { policy, me } = this.#room;
+    if (this.#isIn) rememberLastCall({ room: this.#link.name, name: me.name, policy, at: Date.now() });
+    this.#room.leave();
+  }
+
   /** @param {string} reason */
   async #over(reason) {
     this.#close();
@@ -303,6 +311,7 @@ export class Call {
     this.#meter.close();
     this.#chat.close();
     this.#self.close();
+    this.#lobby.close();
     this.#stage.clear();
     html("panel").hidden = true;
     clearToasts();

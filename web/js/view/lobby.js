@@ -71,7 +71,15 @@ export class Lobby {
     this.#draw();
   }
 
+  /** While the user waits to get in: whose camera is on sees it, and can switch it off. */
+  accompany() {
+    html("notice-actions").before(html("preview"));
+  }
+
   close() {
+    html("preview").hidden = true;
+    // The user may have been asked until now.
+    this.#draw = () => {};
     this.#listeners.forEach((stop) => stop());
     this.#level.close();
     this.#video.srcObject = null;
@@ -85,7 +93,7 @@ export class Lobby {
     else this.#draw();
   }
 
-  #draw() {
+  #draw = () => {
     const { tracks, cameraIsOn, microphoneIsOn, failures } = this.#media;
     if (this.#video.srcObject === null || streamTrack(this.#video) !== tracks.video) {
       this.#video.srcObject = tracks.video && new MediaStream([tracks.video]);
@@ -103,7 +111,7 @@ export class Lobby {
     if (failures.audio && failures.audio !== failures.video) say(hint, `failure.microphone.${failures.audio}`);
     else if (isSilent && failures.video) say(hint, "lobby.hint.silent");
     else silence(hint);
-  }
+  };
 
   #explain() {
     const failure = this.#media.failures.video;
@@ -124,7 +132,7 @@ export class Lobby {
   #listen() {
     const meter = find("level", HTMLMeterElement);
     const step = () => {
-      if (html("lobby").hidden) return;
+      if (html("preview").hidden) return;
       meter.value = this.#level.value;
       requestAnimationFrame(step);
     };

@@ -1,6 +1,8 @@
 // @ts-check
 /** Notices that the network has changed, that the page is seen again, and that it goes away. */
 
+import { rememberLastCall } from "./memory.js";
+
 /**
  * @param {object} parts
  * @param {() => void} parts.changed
@@ -14,8 +16,12 @@ export function watchNetwork({ changed, seen, leaving }) {
     if (document.visibilityState === "visible") seen();
   });
   addEventListener("pagehide", leaving);
-  // A page that comes back out of the browser's cache has left the call.
-  addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
+  // A page that comes back out of the browser's cache has left the call, and its user may want to look first.
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    rememberLastCall(undefined);
+    location.reload();
+  });
 }
 
 /** From Wi-Fi to mobile, say. Browsers report changes of speed by the same event. @param {() => void} then */

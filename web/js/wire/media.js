@@ -7,6 +7,7 @@ import { failure } from "./failure.js";
 /** @typedef {import("./failure.js").Failure} Failure */
 /** The devices. @typedef {"audio" | "video"} Kind */
 /** @typedef {{ camera: string, microphone: string }} Choice  device ids; empty for any */
+/** What the user has switched off, whether it would work or not. @typedef {Record<Kind, boolean>} Off */
 
 /** Enough to see a face by, and little enough for four at once. */
 const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
@@ -51,7 +52,9 @@ export class Media extends Emitter {
   #choice;
   /** @type {Record<Kind | "screen", MediaStreamTrack | null>} */
   #tracks = { audio: null, video: null, screen: null };
-  #isMuted = false;
+  #isMuted;
+  /** The user has switched the camera off. */
+  #isDark;
   /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
   #asked = { audio: null, video: null };
   /** Devices that were on and disappeared. @type {Set<Kind>} */
@@ -73,9 +76,12 @@ export class Media extends Emitter {
    * @param {object} [page]
    * @param {import("./clock.js").Clock} [page.clock]
    * @param {() => boolean} [page.isSeen]  a page that nobody sees gets no device on a phone
+   * @param {Off} [page.off]  what the user had switched off before a reload
    */
-  constructor(devices, choice, permissions, { clock, isSeen = () => true } = {}) {
+  constructor(devices, choice, permissions, { clock, isSeen = () => true, off } = {}) {
     super();
+    this.#isMuted = off?.audio === true;
+    this.#isDark = off?.video === true;
     this.#clock = clock;
     this.#isSeen = isSeen;
     this.#devices = devices;
@@ -105,6 +111,11 @@ export class Media extends Emitter {
     return gives(this.#tracks.video) || this.#asked.video !== null;
   }
 
+  /** @returns {Off} */
+  get off() {
+    return { audio: this.#isMuted, video: this.#isDark };
+  }
+
   /** Why a device that was on gives nothing, although the user did not switch it off: "muted" by the system, or lost. */
   get taken() {
     return { audio: this.#isMuted ? null : this.#takenBy("audio"), video: this.#takenBy("video") };
@@ -128,16 +139,21 @@ export class Media extends Emitter {
     return { ...this.#tracks };
   }
 
-  /** Asks for both devices at once, so that the browser asks the user once; and for each separately if one is missing and the user did not refuse. */
+  /**
+   * Asks for both devices at once, so that the browser asks the user once; and for each separately if one is missing and the
+   * user did not refuse. A camera that the user has switched off is not asked for.
+   */
   async open() {
     if (this.#isClosed) return;
     if (!this.#devices?.getUserMedia) {
       this.failures = { audio: "insecure", video: "insecure" };
       return this.emit("changed");
     }
-    const questions = { audio: this.#question("audio"), video: this.#question("video") };
-    const answer = await this.#devices.getUserMedia({ audio: this.#sound(), video: this.#picture() }).catch(failure);
-    for (const kind of KINDS) {
+    const kinds = KINDS.filter((kind) => kind === "audio" || !this.#isDark);
+    const questions = { audio: this.#question("audio"), video: this.#isDark ? Symbol() : this.#question("video") };
+    const wish = { audio: this.#sound(), ...(!this.#isDark && { video: this.#picture() }) };
+    const answer = await this.#devices.getUserMedia(wish).catch(failure);
+    for (const kind of kinds) {
       const track = typeof answer === "string" ? null : answer.getTracks().find((it) => it.kind === kind);
       if (track) this.#answered(kind, questions[kind], track);
       else if (answer === "denied" && (await this.#isRefused(kind))) this.#answered(kind, questions[kind], answer);
@@ -159,6 +175,7 @@ export class Media extends Emitter {
 
   /** @param {boolean} on */
   async setCamera(on) {
+    this.#isDark = !on;
     if (on) return this.#acquire("video");
     this.#callOff("video");
     this.#set("video", null);
