@@ -29,6 +29,7 @@ mod meter;
 pub mod origins;
 mod plan;
 pub mod problem;
+mod references;
 pub mod refusals;
 pub mod requester;
 mod router;

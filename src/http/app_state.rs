@@ -16,6 +16,7 @@ use crate::certificates::Challenges;
 use crate::clock::{Clock, Moment};
 use crate::credentials::Credentials;
 use crate::current::Current;
+use crate::http::assets::Assets;
 use crate::http::counters::HttpCounters;
 use crate::http::keys::Keys;
 use crate::http::plan::Plan;
@@ -40,6 +41,8 @@ pub(super) struct AppState {
     pub(super) trust: Arc<Current<Trust>>,
     /// The headers of every answer.
     pub(super) policy: Arc<Current<Policy>>,
+    /// The pages, and their scripts, styles and images.
+    pub(super) assets: Arc<Current<Assets>>,
     /// What is reported for the log.
     pub(super) journal: Arc<Journal>,
     /// Logs refused pages.
@@ -105,6 +108,7 @@ impl AppState {
             clock,
             counters: Arc::default(),
             policy: Arc::new(Current::new(Policy::of(&trust.origins))),
+            assets: Arc::new(Current::new(Assets::new("/"))),
             trust: Arc::new(Current::new(trust)),
             journal,
             refusals: Refusals::default(),

@@ -14,37 +14,50 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
-/// An embedded text file.
+const VARIES: [(HeaderName, &str); 1] = [(VARY, "Accept-Encoding")];
+
+/// An embedded file.
 pub(super) struct Asset {
     kind: &'static str,
-    bytes: &'static [u8],
+    bytes: Bytes,
     tag: HeaderValue,
     /// Compressed once, at the first request that accepts gzip.
     gzip: OnceLock<Bytes>,
 }
 
 impl Asset {
-    pub(super) fn new(kind: &'static str, bytes: &'static [u8]) -> Self {
-        Self { kind, bytes, tag: entity_tag(bytes), gzip: OnceLock::new() }
+    pub(super) fn new(kind: &'static str, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { kind, tag: entity_tag(&bytes), bytes, gzip: OnceLock::new() }
     }
 
-    /// The file, or 304 if the browser's copy is current. Browsers revalidate at each use, which is cheap, so a new version is
-    /// used at once.
+    /// The file at a path that has another one after an upgrade, or 304 if the browser's copy is current. Browsers revalidate
+    /// it at each use, so a new version is used at once.
     pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
-        let common = [
-            (ETAG, self.tag.clone()),
-            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (VARY, HeaderValue::from_static("Accept-Encoding")),
-        ];
+        let common = [(ETAG, self.tag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
         if self.is_known(headers) {
-            return (StatusCode::NOT_MODIFIED, common).into_response();
+            return (StatusCode::NOT_MODIFIED, common, VARIES).into_response();
         }
-        let kind = [(CONTENT_TYPE, self.kind)];
-        if accepts_gzip(headers) {
-            let body = self.gzip.get_or_init(|| gzip(self.bytes)).clone();
-            return (common, kind, [(CONTENT_ENCODING, "gzip")], body).into_response();
+        (common, self.content(headers)).into_response()
+    }
+
+    /// The file at a path that always has this one: browsers never ask for it again.
+    pub(super) fn answer_forever(&self, headers: &HeaderMap) -> Response {
+        ([(CACHE_CONTROL, "public, max-age=31536000, immutable")], self.content(headers)).into_response()
+    }
+
+    fn content(&self, headers: &HeaderMap) -> Response {
+        let about = ([(CONTENT_TYPE, self.kind)], VARIES);
+        if self.is_text() && accepts_gzip(headers) {
+            let body = self.gzip.get_or_init(|| gzip(&self.bytes)).clone();
+            return (about, [(CONTENT_ENCODING, "gzip")], body).into_response();
         }
-        (common, kind, self.bytes).into_response()
+        (about, self.bytes.clone()).into_response()
+    }
+
+    /// Other files are compressed by their own format.
+    fn is_text(&self) -> bool {
+        self.kind != "image/png"
     }
 
     /// RFC 9110 §13.1.2: tags are compared weakly, so they match whether the copy was compressed or not.

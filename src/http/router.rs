@@ -25,7 +25,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .route("/readyz", get(ready))
         .route("/ws", get(websocket::upgrade))
         .route("/.well-known/acme-challenge/{token}", get(challenge))
-        .merge(assets::routes())
+        .merge(assets::routes(&state.assets))
         .merge(api::routes())
         .fallback(assets::not_found)
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))

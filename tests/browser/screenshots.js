@@ -496,8 +496,8 @@ async function checked(guest) {
 /** Puts a page that is open into another language and theme. @param {Guest} guest @param {string} language @param {string} theme */
 function dress(guest, language, theme) {
   return guest.page.evaluate(async (language, theme) => {
-    const { setLanguage } = await import("/js/view/language.js");
-    setLanguage(language);
+    const { setLanguage } = await import(new URL("view/language.js", document.querySelector("script[type=module]").src));
+    await setLanguage(language);
     document.documentElement.dataset.theme = theme;
     for (const [label, value] of [["bar.language", language], ["bar.theme", theme]]) {
       for (const select of document.querySelectorAll(`select[data-t-label="${label}"]`)) select.value = value;

@@ -71,6 +71,53 @@ fn a_browser_that_has_a_page_already_is_not_sent_it_again() {
 }
 
 #[test]
+fn whatever_a_page_refers_to_is_kept_for_ever_and_a_page_is_asked_for_each_time() {
+    let daemon = start("19000-19009");
+    let mut http = Http::of(&daemon);
+    for page in ["/", "/check", "/r/garden"] {
+        let page = http.get(page);
+        assert_eq!(page.header("cache-control"), Some("no-cache"));
+        let files = references(&page.body).filter(|path| path.starts_with("/~"));
+        let files: Vec<&str> = files.map(|path| path.split('#').next().unwrap()).collect();
+        assert!(files.len() > 10, "{files:?}");
+        for path in files {
+            let file = http.get(path);
+            assert_eq!(file.status, 200, "{path}");
+            assert_eq!(file.header("cache-control"), Some("public, max-age=31536000, immutable"), "{path}");
+            // Scripts and styles obey no policy of their own, and there are many of them.
+            let is_document = path.ends_with(".svg");
+            assert_eq!(file.header("content-security-policy").is_some(), is_document, "{path}");
+            assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
+            assert_eq!(file.header("cross-origin-resource-policy"), Some("same-origin"));
+        }
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_file_of_another_version_is_the_current_one_which_is_asked_for_each_time() {
+    let daemon = start("19010-19019");
+    let mut http = Http::of(&daemon);
+    let plain = http.get("/js/call.js");
+    for path in ["/~older/js/call.js", "/~/js/call.js", "/js/call.js"] {
+        let answer = http.get(path);
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-cache")), "{path}");
+        assert_eq!((&answer.body, answer.header("etag")), (&plain.body, plain.header("etag")), "{path}");
+    }
+    let page = http.get("/").body;
+    let version = references(&page).find_map(|path| path.strip_suffix("/js/start.js")).unwrap();
+    for nothing in ["/js/none.js", "/check", "/r/garden", "/docs/http.md", "/../js/call.js", "//js/call.js"] {
+        assert_eq!(http.get(&format!("{version}{nothing}")).status, 404, "{nothing}");
+    }
+    daemon.stop();
+}
+
+/// What begins with a slash in the attributes of a page.
+fn references(page: &str) -> impl Iterator<Item = &str> {
+    page.split("=\"").skip(1).filter_map(|rest| rest.split('"').next()).filter(|value| value.starts_with('/'))
+}
+
+#[test]
 fn a_page_is_compressed_for_whoever_can_read_that() {
     let daemon = start("18440-18449");
     let mut http = Http::of(&daemon);
@@ -128,6 +175,11 @@ fn nothing_but_an_exact_path_is_a_file() {
         "/CSS/base.css",
         "/.git/config",
         "/a b",
+        "/~v/../index.html",
+        "/~v/%2e%2e/%2e%2e/etc/passwd",
+        "/~v//etc/passwd",
+        "/~v",
+        "/~v/",
         "/\u{1}",
     ] {
         let mut http = Http::of(&daemon);

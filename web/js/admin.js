@@ -4,5 +4,5 @@
 import { startBar } from "./view/bar.js";
 import { Status } from "./view/status.js";
 
-startBar();
+await startBar();
 new Status().start();

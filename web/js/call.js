@@ -16,7 +16,7 @@ import { isInCall } from "./wire/rejoin.js";
 import { Room } from "./wire/room.js";
 import { Signaling } from "./wire/signaling.js";
 
-startBar();
+await startBar();
 // Who was told that the key was missing pastes the whole link into the same tab.
 addEventListener("hashchange", () => html("call").hidden && location.reload());
 const link = roomAt(location);

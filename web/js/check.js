@@ -4,5 +4,5 @@
 import { startBar } from "./view/bar.js";
 import { Report } from "./view/report.js";
 
-startBar();
+await startBar();
 new Report().run();

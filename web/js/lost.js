@@ -3,4 +3,4 @@
 
 import { startBar } from "./view/bar.js";
 
-startBar();
+await startBar();

@@ -11,7 +11,7 @@ import { newRoom, pathOf, roomFrom } from "./wire/link.js";
 /** If the server has not answered after this time, the page shows what most servers allow. */
 const PATIENCE = 300;
 
-startBar();
+await startBar();
 
 const room = input("room");
 const start = find("new", HTMLAnchorElement);

@@ -29,6 +29,7 @@ test("each answer of the server has one meaning", () => {
 test("the right address leads to the same room, and keeps its key from the server", () => {
   const why = understand({ ...open, allowed: false }, HERE);
   assert.equal(rightPlace(why, new URL(`${HERE}/r/team%20a#k=key`)), `${THERE}/r/team%20a#k=key`);
+  for (const path of ["/call/r/a#k=key", "/r/a#k=key"]) assert.equal(rightPlace(why, new URL(HERE + path), "/call/"), `${THERE}/call/r/a#k=key`);
 });
 
 test("the server is asked in a way in which browsers name the page's origin", async () => {

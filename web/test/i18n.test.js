@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 
 import en from "../i18n/en.js";
 import ko from "../i18n/ko.js";
-import { chooseLanguage, translate } from "../js/wire/i18n.js";
+import { chooseLanguage, loadLanguage, translate } from "../js/wire/i18n.js";
 
 const web = new URL("..", import.meta.url);
 const read = (path) => readFileSync(new URL(path, web), "utf8");
@@ -50,7 +51,38 @@ test("the address counts more than the memory, and that more than the browser", 
   assert.equal(chooseLanguage({ asked: "toString", preferred: ["de"] }), "en");
 });
 
-test("values are put in as they are, and the form follows the number", () => {
+test("a language that is not loaded yet is English", async () => {
+  assert.equal(translate("ko", "toast.left", { name: "Ada" }), "Ada has left");
+  assert.ok(await loadLanguage("ko"));
+  assert.equal(translate("ko", "bar.language"), ko["bar.language"]);
+});
+
+test("the page is hidden until its language is there, if that is not the language of the HTML", () => {
+  const early = read("js/early.js");
+  for (const asked of ["", "ko", "EN-us", "xx"]) {
+    for (const stored of [null, "en", "ko"]) {
+      for (const preferred of [undefined, [], ["de"], ["de", "ko-KR", "en"], ["en-GB", "ko"]]) {
+        const page = { dataset: {} };
+        const head = { preloads: [], append: (link) => head.preloads.push(link.href) };
+        runInNewContext(early, {
+          document: { documentElement: page, head, currentScript: { src: "https://h/a/~v/js/early.js" }, createElement: () => ({}) },
+          localStorage: { getItem: (item) => (item === "language" ? stored : null) },
+          location: { search: asked && `?lang=${asked}` },
+          navigator: { languages: preferred },
+          setTimeout() {},
+          URL,
+          URLSearchParams,
+        });
+        const isKorean = chooseLanguage({ asked, stored, preferred }) === "ko";
+        assert.equal("waits" in page.dataset, isKorean, `${asked} ${stored} ${preferred}`);
+        assert.deepEqual(head.preloads, isKorean ? ["https://h/a/~v/i18n/ko.js"] : []);
+      }
+    }
+  }
+});
+
+test("values are put in as they are, and the form follows the number", async () => {
+  await loadLanguage("ko");
   assert.equal(translate("en", "toast.came", { name: "$& {name}" }), "$& {name} has joined");
   assert.deepEqual([1, 2].map((count) => translate("en", "chat.unread", { count })), ["1 new message", "2 new messages"]);
   assert.equal(translate("ko", "chat.unread", { count: 1 }), "새 메시지 1개");

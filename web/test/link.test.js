@@ -45,6 +45,15 @@ test("an address that names no room is none", () => {
   for (const pathname of ["/r/", "/r/a/b", "/r/%", "/x/a"]) assert.equal(roomAt({ pathname, hash: "" }), null, pathname);
 });
 
+test("a site that is not at the root of its host has all its links below its path", () => {
+  const room = { name: "a", key: "b" };
+  assert.equal(pathOf(room, "/call/"), "/call/r/a#k=b");
+  for (const path of ["/call/r/a#k=b", "/r/a/#k=b"]) assert.deepEqual(roomAt(new URL(path, "https://h"), "/call/"), room, path);
+  for (const path of ["/other/r/a", "/call/call/r/a", "/call"]) assert.equal(roomAt(new URL(path, "https://h"), "/call/"), null, path);
+  assert.deepEqual(roomFrom("https://h/call/r/a#k=b", "https://h", "/call/"), room);
+  assert.equal(socketAt(new URL("https://h/call/r/a"), "/call/"), "wss://h/call/ws");
+});
+
 test("the rooms are spoken with over TLS where the page came over TLS", () => {
   assert.equal(socketAt(new URL("https://turn.example.org/r/a")), "wss://turn.example.org/ws");
   assert.equal(socketAt(new URL("http://localhost:8080/check")), "ws://localhost:8080/ws");

@@ -2,6 +2,7 @@
 /** The bar on top of a page: where one is, which language, light or dark. */
 
 import { LANGUAGES } from "../wire/i18n.js";
+import { HOME } from "../wire/place.js";
 import { bringIcons, html, icon, make } from "./dom.js";
 import { currentLanguage, label, say, setLanguage, startLanguage } from "./language.js";
 import { recall, remember } from "./memory.js";
@@ -9,11 +10,11 @@ import { recall, remember } from "./memory.js";
 const THEMES = /** @type {const} */ (["auto", "light", "dark"]);
 
 /** Draws it, and with it the page in the right language, with its pictures. */
-export function startBar() {
-  startLanguage();
+export async function startBar() {
+  await startLanguage();
   bringIcons();
   const brand = make("a", "brand", icon("hairpin"), "Hairpin");
-  brand.href = "/";
+  brand.href = HOME;
   html("bar").append(brand, themeButton(), languageSelect());
 }
 
@@ -22,8 +23,8 @@ export function languageSelect() {
   const select = label(make("select"), "bar.language");
   for (const [language, name] of Object.entries(LANGUAGES)) select.add(new Option(name, language));
   select.value = currentLanguage();
-  select.addEventListener("change", () => {
-    setLanguage(/** @type {keyof typeof LANGUAGES} */ (select.value));
+  select.addEventListener("change", async () => {
+    await setLanguage(/** @type {keyof typeof LANGUAGES} */ (select.value));
     document.querySelectorAll("select").forEach((other) => {
       if (other.dataset.tLabel === "bar.language") other.value = currentLanguage();
     });

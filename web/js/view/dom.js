@@ -1,6 +1,8 @@
 // @ts-check
 /** Finds and makes elements. Text of others only ever becomes text. */
 
+import { FILES } from "../wire/place.js";
+
 /**
  * @template {Element} T
  * @param {string} id
@@ -56,7 +58,7 @@ export function svg(tag, attributes = {}, ...children) {
  */
 export function bringIcons() {
   const request = new XMLHttpRequest();
-  request.open("GET", "/icons.svg");
+  request.open("GET", `${FILES}icons.svg`);
   request.responseType = "document";
   request.addEventListener("load", () => {
     const sprite = request.responseXML?.documentElement;

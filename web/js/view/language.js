@@ -1,7 +1,7 @@
 // @ts-check
 /** Shows the page in the user's language, and changes it when the user selects another. */
 
-import { chooseLanguage, isKey, translate } from "../wire/i18n.js";
+import { chooseLanguage, isKey, loadLanguage, translate } from "../wire/i18n.js";
 import { recall, remember } from "./memory.js";
 
 /** @typedef {import("../wire/i18n.js").Key} Key */
@@ -16,10 +16,11 @@ const listeners = [];
 /** The text of each element, to translate it again when the language changes. @type {WeakMap<Element, Values>} */
 const values = new WeakMap();
 
-/** The language in the address, in storage, or of the browser. */
-export function startLanguage() {
+/** The language in the address, in storage, or of the browser. early.js hides the page until then if it is another than that of the HTML. */
+export async function startLanguage() {
   const asked = new URLSearchParams(location.search).get("lang");
-  speak(chooseLanguage({ asked, stored: recall("language"), preferred: navigator.languages }));
+  await speak(chooseLanguage({ asked, stored: recall("language"), preferred: navigator.languages }));
+  delete document.documentElement.dataset.waits;
 }
 
 export function currentLanguage() {
@@ -27,9 +28,9 @@ export function currentLanguage() {
 }
 
 /** @param {Language} chosen */
-export function setLanguage(chosen) {
+export async function setLanguage(chosen) {
   remember("language", chosen);
-  speak(chosen);
+  await speak(chosen);
   for (const listener of listeners) listener();
 }
 
@@ -92,8 +93,9 @@ export function number(number, options) {
   return new Intl.NumberFormat(language, options).format(number);
 }
 
-/** @param {Language} chosen */
-function speak(chosen) {
+/** If the server is away, a language that was not needed before cannot be had. @param {Language} chosen */
+async function speak(chosen) {
+  if (!(await loadLanguage(chosen))) return;
   language = chosen;
   document.documentElement.lang = chosen;
   /** @type {NodeListOf<HTMLElement | SVGElement>} */

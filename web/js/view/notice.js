@@ -1,6 +1,7 @@
 // @ts-check
 /** What is shown instead of the call: the reason, and what the user can do. */
 
+import { HOME } from "../wire/place.js";
 import { html, find, iconAt, make } from "./dom.js";
 import { say } from "./language.js";
 
@@ -68,7 +69,7 @@ function actions(reason, place) {
     return [there];
   }
   const start = say(make("a", "button"), "notice.start");
-  start.href = "/";
+  start.href = HOME;
   if (!TRY_AGAIN.has(reason) && !REJOIN.has(reason)) return [start];
   const again = say(make("button", "primary"), REJOIN.has(reason) ? "notice.rejoin" : "notice.again");
   again.type = "button";

@@ -6,6 +6,7 @@ import { systemClock } from "../wire/clock.js";
 import { askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isKey } from "../wire/i18n.js";
 import { socketAt } from "../wire/link.js";
+import { HOME } from "../wire/place.js";
 import { button, find, html, icon, make, setIcon } from "./dom.js";
 import { rate, share, time } from "./figures.js";
 import { onLanguage, say, silence } from "./language.js";
@@ -202,7 +203,7 @@ function isRelay(way) {
 
 /** Credentials for this page only, valid for two minutes. */
 async function fetchIce() {
-  const response = await fetch("/api/v1/check-ice", { method: "POST" });
+  const response = await fetch(`${HOME}api/v1/check-ice`, { method: "POST" });
   if (!response.ok) throw new Error(String(response.status));
   return response.json();
 }

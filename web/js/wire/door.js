@@ -3,6 +3,8 @@
 
 import { within } from "./clock.js";
 import { Emitter } from "./emitter.js";
+import { pathIn } from "./link.js";
+import { HOME } from "./place.js";
 
 /**
  * The answer of POST /api/v1/door; docs/http.md explains it.
@@ -55,9 +57,12 @@ export function understand(answer, origin) {
   return { reason: reasonOf(answer, origin), origin, expected: answer?.expected ?? "" };
 }
 
-/** The same page where the server expects it: its path, and the room's key behind the `#`. @param {Why} why @param {{ pathname: string, hash: string }} location */
-export function rightPlace({ expected }, { pathname, hash }) {
-  return expected + pathname + hash;
+/**
+ * The same page where the server expects it: its path, and the room's key behind the `#`.
+ * @param {Why} why @param {{ pathname: string, hash: string }} location @param {string} [home]  the path of the site
+ */
+export function rightPlace({ expected }, { pathname, hash }, home = HOME) {
+  return expected + home + pathIn(pathname, home) + hash;
 }
 
 /** Asks each time that a session's socket could not be opened. @extends {Emitter<{ why: [Why] }>} */
@@ -103,7 +108,7 @@ function reasonOf(answer, origin) {
 /** @param {(url: string, init: RequestInit) => Promise<Response>} fetch @returns {Promise<Answer | null>} */
 async function ask(fetch) {
   // Browsers do not say with a GET where a page is from.
-  const response = await fetch("/api/v1/door", { method: "POST" });
+  const response = await fetch(`${HOME}api/v1/door`, { method: "POST" });
   // A network that asks this often also connects this often.
   if (response.status === 429) return { origin: null, expected: null, allowed: true, sockets: "too_many", create: "anyone" };
   return response.ok ? response.json() : null;

@@ -2,15 +2,14 @@
 /** Chooses a language, and puts numbers and names into its texts. */
 
 import en from "../../i18n/en.js";
-import ko from "../../i18n/ko.js";
 
 /** @typedef {"en" | "ko"} Language */
 /** @typedef {keyof typeof en} Key */
 /** @typedef {Record<string, string | number>} Values */
 /** @typedef {string | { one?: string, other: string }} Message */
 
-/** @type {Record<Language, Record<Key, Message>>} */
-const MESSAGES = { en, ko };
+/** Those that are loaded. English always is, so that a text is never missing. @type {{ en: Record<Key, Message> } & Partial<Record<Language, Record<Key, Message>>>} */
+const MESSAGES = { en };
 
 /** In their own words. @type {Record<Language, string>} */
 export const LANGUAGES = { en: "English", ko: "한국어" };
@@ -33,6 +32,16 @@ export function chooseLanguage({ asked, stored, preferred = [] }) {
   return "en";
 }
 
+/** Brings the texts of a language, which only those load who read it. @param {Language} language @returns {Promise<boolean>} whether they are there */
+export async function loadLanguage(language) {
+  try {
+    if (language === "ko") MESSAGES.ko ??= (await import("../../i18n/ko.js")).default;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * A text, with `{name}` replaced by the value of that name; of several forms the one that fits `count`.
  * @param {Language} language
@@ -41,7 +50,7 @@ export function chooseLanguage({ asked, stored, preferred = [] }) {
  * @returns {string}
  */
 export function translate(language, key, values = {}) {
-  const message = MESSAGES[language][key];
+  const message = (MESSAGES[language] ?? en)[key];
   const text = typeof message === "string" ? message : form(language, message, Number(values.count));
   return text.replace(/\{(\w+)\}/g, (whole, name) => isolate(String(values[name] ?? whole)));
 }
@@ -61,7 +70,7 @@ export function isKey(text) {
 
 /** @param {string} text @returns {text is Language} */
 function isLanguage(text) {
-  return Object.hasOwn(MESSAGES, text);
+  return Object.hasOwn(LANGUAGES, text);
 }
 
 /** @param {Language} language @param {{ one?: string, other: string }} message @param {number} count */

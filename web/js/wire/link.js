@@ -2,6 +2,7 @@
 /** Rooms as links: `/r/<room>#k=<key>`. The key stays behind the `#`, which browsers tell no server. */
 
 import { isVisible } from "./name.js";
+import { HOME } from "./place.js";
 
 /** @typedef {{ name: string, key: string }} RoomLink */
 
@@ -17,18 +18,19 @@ export function newRoom(crypto) {
   return { name: randomText(crypto), key: randomText(crypto) };
 }
 
-/** @param {RoomLink} room @returns {string} path and fragment */
-export function pathOf({ name, key }) {
-  return `/r/${encodeURIComponent(name)}${key && `#k=${encodeURIComponent(key)}`}`;
+/** @param {RoomLink} room @param {string} [home]  the path of the site @returns {string} path and fragment */
+export function pathOf({ name, key }, home = HOME) {
+  return `${home}r/${encodeURIComponent(name)}${key && `#k=${encodeURIComponent(key)}`}`;
 }
 
 /**
  * @param {{ pathname: string, hash: string }} location
+ * @param {string} [home]  the path of the site
  * @returns {RoomLink | null}
  */
-export function roomAt({ pathname, hash }) {
+export function roomAt({ pathname, hash }, home = HOME) {
   try {
-    const name = roomName(decodeURIComponent(/^\/r\/([^/]+)\/?$/.exec(pathname)?.[1] ?? ""));
+    const name = roomName(decodeURIComponent(/^r\/([^/]+)\/?$/.exec(pathIn(pathname, home))?.[1] ?? ""));
     if (!name) return null;
     return { name, key: new URLSearchParams(hash.slice(1)).get("k") ?? "" };
   } catch {
@@ -36,18 +38,24 @@ export function roomAt({ pathname, hash }) {
   }
 }
 
+/** A path without that of the site. Who came past the proxy that adds the latter has none. @param {string} pathname @param {string} [home] */
+export function pathIn(pathname, home = HOME) {
+  return pathname.slice(pathname.startsWith(home) ? home.length : 1);
+}
+
 /**
  * Parses typed or pasted text: a link to a room on this server, or a room's name.
  * @param {string} text
  * @param {string} origin
+ * @param {string} [home]  the path of the site
  * @returns {RoomLink | null}
  */
-export function roomFrom(text, origin) {
+export function roomFrom(text, origin, home = HOME) {
   const trimmed = text.trim();
   if (/^https?:\/\//i.test(trimmed)) {
     try {
       const url = new URL(trimmed);
-      return url.origin === origin ? roomAt(url) : null;
+      return url.origin === origin ? roomAt(url, home) : null;
     } catch {
       return null;
     }
@@ -56,9 +64,9 @@ export function roomFrom(text, origin) {
   return name ? { name, key: "" } : null;
 }
 
-/** Where the rooms of a page's server are spoken with. @param {{ protocol: string, host: string }} location */
-export function socketAt({ protocol, host }) {
-  return `${protocol === "https:" ? "wss" : "ws"}://${host}/ws`;
+/** Where the rooms of a page's server are spoken with. @param {{ protocol: string, host: string }} location @param {string} [home] */
+export function socketAt({ protocol, host }, home = HOME) {
+  return `${protocol === "https:" ? "wss" : "ws"}://${host}${home}ws`;
 }
 
 /** Whether a name is one of {@link newRoom}, and therefore means nothing to people. @param {string} name */
