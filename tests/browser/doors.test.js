@@ -128,6 +128,18 @@ test("sound that the browser holds back begins with a tap", async () => {
   assert.deepEqual(await playing(bob), { muted: false, paused: false });
 });
 
+test("whoever opens the link inside an app that has no camera is led to a browser, with the whole link", async () => {
+  const carol = await venue.visitor({ prepare: () => Object.defineProperty(navigator, "mediaDevices", { value: undefined }) });
+  await carol.page.setUserAgent(`${await venue.browser.userAgent()} Instagram 361.0.0.46.88 Android`);
+  // when
+  await carol.page.goto(`${venue.room()}#k=abc`);
+  // then
+  await carol.until(() => document.querySelector("#elsewhere input")?.value === location.href);
+  assert.equal(await carol.text("#trouble-title"), "Open this page in Safari or Chrome");
+  const out = await carol.page.$eval("#elsewhere a", (link) => link.getAttribute("href"));
+  assert.match(out, /^intent:\/\/localhost:\d+\/r\/room%20\d+#k=abc#Intent;scheme=http;/);
+});
+
 test("whoever does not allow the camera is told how to, and can join without", async () => {
   const browser = await venue.launch(() => launchChromium({ devices: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream=deny"] }));
   await joinsWithout(browser, "Camera and microphone are blocked");

@@ -10,6 +10,7 @@ import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
+import { isInApp } from "./wire/inapp.js";
 import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
 import { isInCall } from "./wire/rejoin.js";
@@ -21,8 +22,15 @@ await startBar();
 addEventListener("hashchange", () => html("call").hidden && location.reload());
 const link = roomAt(location);
 if (!link) showNotice("room_name_invalid");
-else if (!("RTCPeerConnection" in window)) showNotice("unsupported");
+else if (!("RTCPeerConnection" in window)) cannotCall();
 else start(link);
+
+async function cannotCall() {
+  if (!isInApp(navigator.userAgent)) return showNotice("unsupported");
+  showNotice("inapp");
+  const { showElsewhere } = await import("./view/elsewhere.js");
+  showElsewhere(html("notice-actions"));
+}
 
 /** @param {import("./wire/link.js").RoomLink} link */
 function start(link) {

@@ -1,6 +1,7 @@
 // @ts-check
 /** Before the call: how one looks and sounds, which devices, what name. */
 
+import { isInApp } from "../wire/inapp.js";
 import { isRandom } from "../wire/link.js";
 import { visibleName } from "../wire/name.js";
 import { showDevices } from "./devices.js";
@@ -124,9 +125,18 @@ export class Lobby {
       say(html("trouble-title"), "asking.title");
       say(html("trouble-text"), "asking.text");
     } else if (failure) {
-      say(html("trouble-title"), `failure.${failure}.title`);
-      say(html("trouble-text"), `failure.${failure}.text`);
+      // Over http no browser would do.
+      const isElsewhere = isSecureContext && failure !== "busy" && isInApp(navigator.userAgent);
+      say(html("trouble-title"), isElsewhere ? "notice.inapp.title" : `failure.${failure}.title`);
+      say(html("trouble-text"), isElsewhere ? "notice.inapp.text" : `failure.${failure}.text`);
+      if (isElsewhere) this.#offerElsewhere();
     }
+    html("elsewhere").hidden = this.#isAsking;
+  }
+
+  async #offerElsewhere() {
+    const { showElsewhere } = await import("./elsewhere.js");
+    if (!html("elsewhere").firstChild) showElsewhere(html("elsewhere"));
   }
 
   #listen() {

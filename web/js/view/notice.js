@@ -35,6 +35,7 @@ const ICONS = {
   bad_field: "warn",
   stopped: "warn",
   unsupported: "warn",
+  inapp: "warn",
 };
 
 /** What may be otherwise in a moment. */
