@@ -9,6 +9,7 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { launchChromium } from "./support/browser.js";
+import { crowd } from "./support/crowd.js";
 import { Scene } from "./support/scene.js";
 
 const FOLDER = fileURLToPath(new URL("../../target/screenshots/", import.meta.url));
@@ -17,7 +18,10 @@ const SIZES = {
   wide: { width: 1280, height: 800 },
   phone: { width: 390, height: 844, ...PHONE },
   small: { width: 320, height: 568, ...PHONE },
+  lying: { width: 844, height: 390, ...PHONE },
+  large: { width: 2560, height: 1440 },
 };
+const EXTREME = new Set(["small", "lying", "large"]);
 const LANGUAGES = ["en", "ko"];
 const THEMES = ["light", "dark"];
 
@@ -26,7 +30,7 @@ const RIGHT = "https://call.example.org";
 
 /**
  * How a state comes to be: what `make` returns is who is in the picture. One that is `small` is also taken on a small
- * phone; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
+ * phone, on one that lies on its side, and on a large screen; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
  * @typedef {import("./support/guest.js").Guest} Guest
  * @typedef {object} State
  * @property {(scene: Scene) => Promise<Guest>} make
@@ -98,6 +102,15 @@ const STATES = {
   two: { make: (scene) => call(scene, 2), small: true },
   three: { make: (scene) => call(scene, 3) },
   four: { make: (scene) => call(scene, 4) },
+  ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}`, gathered(count)])),
+  ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}-screen`, gathered(count, count > 1 ? { screens: 1 } : { own: true })])),
+  "stage-6-speaker": gathered(6, { layout: "speaker" }),
+  "stage-4-pinned": gathered(4, { pinned: 2 }),
+  "stage-3-screens": gathered(3, { screens: 2 }),
+  "stage-2-own": gathered(2, { own: true }),
+  "stage-4-own": gathered(4, { own: true }),
+  "stage-2-upright": gathered(2, { isUpright: true }),
+  "stage-4-upright": gathered(4, { isUpright: true }),
   muted: {
     make: async (scene) => {
       const guests = await scene.call(3);
@@ -379,6 +392,11 @@ async function call(scene, count) {
   return (await scene.call(count))[0];
 }
 
+/** A full stage; only whoever is in the picture has a browser. @param {number} count @param {Parameters<typeof crowd>[2]} [options] @returns {State} */
+function gathered(count, options) {
+  return { small: true, make: async (scene) => crowd(await call(scene, 1), count, options) };
+}
+
 /** @param {Guest} guest @param {string} sheet @param {number} [wait]  until it has something to show */
 async function open(guest, sheet, wait = 0) {
   const isShort = await guest.page.$eval(`#open-${sheet}`, (it) => !it.offsetParent);
@@ -524,7 +542,7 @@ const filter = new RegExp(process.argv[2] ?? "");
 const browser = await launchChromium();
 for (const [name, { make, again, small, whole }] of Object.entries(STATES)) {
   for (const [size, viewport] of Object.entries(SIZES)) {
-    if (!filter.test(`${name}-${size}`) || (size === "small" && !small)) continue;
+    if (!filter.test(`${name}-${size}`) || (EXTREME.has(size) && !small)) continue;
     await picture(`${name}-${size}`, viewport, { make, again, whole });
   }
 }

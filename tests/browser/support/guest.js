@@ -110,7 +110,7 @@ export class Guest extends Visitor {
       const shown = {
         muted: !tile.querySelector(".muted").hasAttribute("hidden"),
         picture: !tile.classList.contains("without-picture"),
-        screen: tile.classList.contains("screen"),
+        screen: [...document.querySelectorAll("#stage .tile.screen")].some((it) => it.ariaLabel === `${name}’s screen`),
       };
       return Object.entries(look).every(([what, is]) => shown[what] === is);
     }, name, look);

@@ -19,7 +19,7 @@ export function pretend({ face, camera, isPhone }) {
     if (camera === "asking") return new Promise(() => {});
     if (refuse) throw new DOMException("as pretended", refuse);
     const heard = audio ? (await getUserMedia({ audio })).getTracks() : [];
-    return new MediaStream([...heard, ...(video ? film(960, 540, portrait) : [])]);
+    return new MediaStream([...heard, ...(video ? film(960, 540, portrait(face)) : [])]);
   };
   devices.getDisplayMedia &&= async () => new MediaStream(film(1280, 800, slide));
 
@@ -38,6 +38,12 @@ export function pretend({ face, camera, isPhone }) {
     });
   };
 
+  /** For people who are only on the stage; see crowd.js. */
+  window.pretended = {
+    camera: (face, isUpright) => film(...(isUpright ? [540, 960] : [960, 540]), portrait(face % 4))[0],
+    screen: () => film(1280, 800, slide)[0],
+  };
+
   /** @returns {MediaStreamTrack[]} */
   function film(width, height, draw) {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -49,8 +55,13 @@ export function pretend({ face, camera, isPhone }) {
     return canvas.captureStream(4).getTracks().map((track) => Object.assign(track, { contentHint: "detail" }));
   }
 
-  /** @param {CanvasRenderingContext2D} c @param {number} sway  from -1 to 1 */
-  function portrait(c, sway) {
+  /** @param {number} face @returns {(c: CanvasRenderingContext2D, sway: number) => void}  `sway` is from -1 to 1 */
+  function portrait(face) {
+    return (c, sway) => paintFace(face, c, sway);
+  }
+
+  /** @param {number} face @param {CanvasRenderingContext2D} c @param {number} sway */
+  function paintFace(face, c, sway) {
     const { wall, light, skin, shade, hair, shirt, isLong } = [
       { wall: ["#e3cdae", "#c2a583"], light: "#fff0d2", skin: "#f3c7a1", shade: "#dfa981", hair: "#33211a", shirt: "#2c5a7e", isLong: true },
       { wall: ["#cfe0da", "#9fbcb2"], light: "#f2fffa", skin: "#fbd7b4", shade: "#e8b78f", hair: "#17171b", shirt: "#cf6d55", isLong: true },
@@ -68,8 +79,10 @@ export function pretend({ face, camera, isPhone }) {
     const room = c.createLinearGradient(-160, 0, 960, 720);
     wall.forEach((colour, i) => room.addColorStop(i, colour));
     c.save();
-    c.scale(0.75, 0.75);
-    c.translate(160, 0);
+    // In an upright picture the same person, seen from nearer.
+    const isUpright = c.canvas.height > c.canvas.width;
+    if (isUpright) c.setTransform(1.34, 0, 0, 1.34, 270 - 480 * 1.34, 0);
+    else c.setTransform(0.75, 0, 0, 0.75, 120, 0);
     box(room, -160, 0, 1280, 720);
     const lamp = c.createRadialGradient(820 - face * 220, 60, 0, 820 - face * 220, 60, 520);
     lamp.addColorStop(0, `${light}b0`);

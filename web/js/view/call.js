@@ -13,6 +13,7 @@ import { languageSelect, themeSelect } from "./bar.js";
 import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
+import { fillScreen } from "./full.js";
 import { startInvite } from "./invite.js";
 import { onKeys } from "./keys.js";
 import { onLanguage, say, silence, text } from "./language.js";
@@ -23,7 +24,7 @@ import { hideNotice, showNotice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { People } from "./people.js";
 import { Self } from "./self.js";
-import { Stage } from "./stage.js";
+import { screenOf, Stage } from "./stage.js";
 import { Ties } from "./ties.js";
 import { clearToasts, dismiss, toast } from "./toasts.js";
 
@@ -43,8 +44,13 @@ export class Call {
   #media;
   #sound;
   #lobby;
-  #stage = new Stage();
   #panel = new Panel((sheet) => this.#opened(sheet));
+  #stage = new Stage({
+    dot: () => this.#panel.show("connection"),
+    people: () => this.#panel.show("people"),
+    stop: () => this.#self.switchScreen(),
+    full: fillScreen,
+  });
   #self;
   #chat;
   #meter;
@@ -88,7 +94,7 @@ export class Call {
     this.#meter = new Meter({
       members: () => room.members.values(),
       measured: (member) => this.#show(member),
-      heard: (id, isSpeaking) => this.#stage.tile(id)?.speak(isSpeaking),
+      heard: (id, isSpeaking) => this.#stage.speak(id, isSpeaking),
     });
     this.#ties = new Ties({ room, signaling, meter: this.#meter });
     this.#banner = new Banner(() => room.members.size > 0);
@@ -104,8 +110,8 @@ export class Call {
     room.on("came", (member) => this.#came(member));
     room.on("left", (member, reason) => this.#left(member, reason));
     room.on("changed", (member) => {
-      this.#perform(member);
       this.#show(member);
+      this.#perform(member);
     });
     room.on("room", () => this.#roomChanged());
     room.on("knocks", () => this.#knocked());
@@ -130,6 +136,7 @@ export class Call {
       V: inCall(() => this.#self.switchCamera()),
       S: inCall(() => this.#self.switchScreen()),
       C: inCall(() => this.#panel.toggle("chat")),
+      F: inCall(fillScreen),
     });
     button("leave").addEventListener("click", () => {
       this.#room.leave();
@@ -205,7 +212,7 @@ export class Call {
   /** @param {Member} member */
   #came(member) {
     const { id, name, peer } = member;
-    this.#stage.add(id, { isSelf: false, onDot: () => this.#panel.show("connection") });
+    this.#stage.add(id, { isSelf: false });
     this.#ties.add(member);
     peer.on("track", (kind, track) => this.#play(member, kind, track));
     peer.on("state", () => this.#show(member));
@@ -238,13 +245,12 @@ export class Call {
 
   /** @param {Member} member */
   #perform({ id, state }) {
-    const player = this.#stage.tile(id)?.video;
     const { audio, video, screen } = this.#tracks.get(id) ?? {};
-    const wanted = [audio, state.screen ? screen : video].filter((track) => track !== undefined);
-    const playing = player?.srcObject instanceof MediaStream ? player.srcObject.getTracks() : [];
-    if (!player || wanted.every((track) => playing.includes(track))) return;
-    player.srcObject = new MediaStream(wanted);
-    this.#sound.play(player);
+    // A client with one video only sends the screen in the camera's place.
+    const isInstead = state.screen && !screen;
+    const tile = this.#stage.tile(id);
+    if (tile?.play(audio, isInstead ? null : video)) this.#sound.play(tile.video);
+    this.#stage.tile(screenOf(id))?.play(screen ?? video);
   }
 
   /** @param {Member} member */

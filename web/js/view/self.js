@@ -47,7 +47,7 @@ export class Self {
     this.#isIn = true;
     this.#stage.add(ID, { isSelf: true });
     this.#listening = window.setInterval(() => {
-      this.#stage.tile(ID)?.speak(this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM);
+      this.#stage.speak(ID, this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM);
     }, LISTEN_EVERY);
     this.#taken = new Taken(this.#media, {
       again: (kind) => (kind === "audio" ? this.switchMicrophone() : this.switchCamera()),
@@ -109,13 +109,9 @@ export class Self {
   }
 
   #play() {
-    const { audio, video: camera, screen } = this.#media.tracks;
-    const video = screen ?? camera;
+    const { audio, video } = this.#media.tracks;
     this.#level.listen(audio);
-    const player = this.#stage.tile(ID)?.video;
-    if (!player) return;
-    const shown = player.srcObject instanceof MediaStream ? player.srcObject.getTracks()[0] : undefined;
-    if (shown !== (video ?? undefined)) player.srcObject = new MediaStream(video ? [video] : []);
+    this.#stage.tile(ID)?.play(video);
   }
 }
 

@@ -1,82 +1,172 @@
 // @ts-check
-/** Everybody's tiles, arranged so that each is as large as can be. */
+/** Everybody's tiles, and one for each shared screen, where wire/arrange.js says. */
 
-import { html } from "./dom.js";
-import { Tile } from "./tile.js";
+import { arrange, largeOf } from "../wire/arrange.js";
+import { cornerNamed } from "../wire/corner.js";
+import { Speaker } from "../wire/speaking.js";
+import { button, html } from "./dom.js";
+import { label, silence } from "./language.js";
+import { recall, remember } from "./memory.js";
+import { ownTools } from "./own.js";
+import { stand, Tile } from "./tile.js";
 
 /** @typedef {import("./tile.js").Look} Look */
+/** @typedef {import("../wire/arrange.js").Layout} Layout */
+/** @typedef {{ id: string, tile: Tile, isSelf: boolean, isScreen: boolean }} Shown */
 
-/** What a picture is wide, of its height: on a screen that is higher than wide, faces may be, too. */
-const ASPECT = { landscape: 4 / 3, portrait: 1 };
-const GAP = 12;
+/** The tile of what a member shares, beside the one of the camera. @param {string} id */
+export const screenOf = (id) => `${id} screen`;
 
 export class Stage {
+  /** @type {Layout} */
+  layout = recall("layout") === "speaker" ? "speaker" : "grid";
   #place = html("stage");
-  /** @type {Map<string, { tile: Tile, look: Look }>} */
-  #people = new Map();
+  #rest = button("rest");
+  #back = button("self-back");
+  /** In the order in which they came. @type {Map<string, Shown>} */
+  #shown = new Map();
+  #pinned = "";
+  #corner = cornerNamed(recall("corner"));
+  #isSelfHidden = recall("self") === "hidden";
+  #speaker = new Speaker();
+  #size = { width: 0, height: 0, gap: 0 };
+  /** What the tiles were last placed by. */
+  #placed = "";
+  #does;
 
-  constructor() {
-    new ResizeObserver(() => this.#arrange()).observe(this.#place);
+  /** @param {{ dot: () => void, stop: () => void, people: () => void, full: () => void }} does  what is done at a press */
+  constructor(does) {
+    this.#does = does;
+    this.#rest.addEventListener("click", does.people);
+    label(this.#back, "tile.unhide").addEventListener("click", () => this.#hideSelf(false));
+    new ResizeObserver(() => {
+      const { clientWidth: width, clientHeight: height } = this.#place;
+      this.#size = { width, height, gap: parseFloat(getComputedStyle(this.#place).columnGap) };
+      this.#arrange();
+    }).observe(this.#place);
   }
 
-  /** @param {string} id @param {{ isSelf: boolean, onDot?: () => void }} options @returns {Tile} */
-  add(id, options) {
-    const tile = new Tile(options);
-    this.#people.set(id, { tile, look: { name: "", mic: false, cam: false, screen: false } });
+  /** @param {string} id @param {{ isSelf: boolean, isScreen?: boolean }} options @returns {Tile} */
+  add(id, { isSelf, isScreen = false }) {
+    const tile = new Tile({ isSelf, isScreen, onDot: this.#does.dot, onPin: () => this.pin(id) });
+    if (isSelf) ownTools(tile, isScreen, { stop: this.#does.stop, hide: () => this.#hideSelf(true), corner: () => this.#corner, move: (corner) => this.#move(corner) });
+    tile.video.addEventListener("resize", () => this.#arrange());
+    tile.element.addEventListener("click", (event) => this.#clicked(id, event));
+    this.#shown.set(id, { id, tile, isSelf, isScreen });
+    this.#arrange();
     return tile;
   }
 
   /** @param {string} id */
   tile(id) {
-    return this.#people.get(id)?.tile;
+    return this.#shown.get(id)?.tile;
   }
 
   /** @param {string} id @param {Look} look */
   show(id, look) {
-    const person = this.#people.get(id);
+    const person = this.#shown.get(id);
     if (!person) return;
-    person.look = look;
+    const screen = screenOf(id);
+    if (look.screen && !this.#shown.has(screen)) this.add(screen, { isSelf: person.isSelf, isScreen: true });
+    if (!look.screen) this.#take(screen);
     person.tile.show(look);
+    this.tile(screen)?.show(look);
     this.#arrange();
+  }
+
+  /** @param {string} id @param {boolean} isSpeaking */
+  speak(id, isSpeaking) {
+    const person = this.#shown.get(id);
+    person?.tile.speak(isSpeaking);
+    if (person && !person.isSelf && this.#speaker.hear(id, isSpeaking, performance.now())) this.#arrange();
+  }
+
+  /** Shows a tile large until it is pinned no more. @param {string} id */
+  pin(id) {
+    this.#pinned = this.#pinned === id ? "" : id;
+    this.#arrange();
+  }
+
+  /** @param {Layout} layout */
+  choose(layout) {
+    this.layout = layout;
+    this.#pinned = "";
+    remember("layout", layout === "grid" ? "" : layout);
+    this.#arrange();
+  }
+
+  /** The tile that is large, or else the one of whoever spoke last. */
+  get foremost() {
+    const others = [...this.#shown.values()].filter(({ isSelf }) => !isSelf);
+    return (others.find(({ tile }) => tile.element.classList.contains("large")) ?? others.find(({ id }) => id === this.#speaker.current) ?? others[0])?.tile;
   }
 
   /** @param {string} id */
   remove(id) {
-    this.#people.get(id)?.tile.remove();
-    this.#people.delete(id);
+    this.#take(screenOf(id));
+    this.#take(id);
     this.#arrange();
   }
 
   clear() {
-    for (const id of [...this.#people.keys()]) this.remove(id);
+    for (const id of [...this.#shown.keys()]) this.remove(id);
+  }
+
+  /** @param {string} id */
+  #take(id) {
+    this.#shown.get(id)?.tile.remove();
+    this.#shown.delete(id);
+    this.#speaker.forget(id);
+    if (this.#pinned === id) this.#pinned = "";
+  }
+
+  /** A click pins, and the second of a double click fills the screen with it. @param {string} id @param {MouseEvent} event */
+  #clicked(id, { target, detail }) {
+    if (target instanceof Element && target.closest("button")) return;
+    const isOther = !this.#shown.get(id)?.isSelf;
+    if (detail === 2) this.#does.full();
+    else if (detail === 1 && isOther && this.#shown.size > 2) this.pin(id);
+  }
+
+  /** @param {boolean} isHidden */
+  #hideSelf(isHidden) {
+    this.#isSelfHidden = isHidden;
+    remember("self", isHidden ? "hidden" : "");
+    this.#arrange();
+    if (isHidden) this.#back.focus();
+  }
+
+  /** @param {import("../wire/arrange.js").Corner} corner */
+  #move(corner) {
+    this.#corner = corner;
+    remember("corner", corner);
+    this.#arrange();
   }
 
   #arrange() {
-    const people = [...this.#people.values()];
-    // Of several shared screens, prefer the last one that is not our own.
-    const shown = people.filter(({ look, tile }) => look.screen && !tile.element.classList.contains("self")).at(-1);
-    for (const person of people) person.tile.element.classList.toggle("large", person === shown);
-    this.#place.dataset.layout = shown ? "screen" : people.length === 2 ? "pair" : "grid";
-    const tiles = people.length === 2 ? 1 : people.length;
-    const { clientWidth, clientHeight } = this.#place;
-    const count = columns(tiles, clientWidth, clientHeight);
-    this.#place.style.setProperty("--columns", String(count));
-    this.#place.style.setProperty("--rows", String(Math.ceil(tiles / count)));
+    const isHidden = (/** @type {Shown} */ { isSelf, isScreen }) => isSelf && !isScreen && this.#isSelfHidden && this.#shown.size > 1;
+    const items = [...this.#shown.values()].filter((it) => !isHidden(it)).map(({ id, tile, isSelf, isScreen }) => ({ id, isSelf, isScreen, aspect: tile.aspect }));
+    const large = largeOf(items, { pinned: this.#pinned, layout: this.layout, speaker: this.#speaker.current });
+    const stage = { ...this.#size, corner: this.#corner };
+    // Nothing is computed or drawn anew for what is as it was.
+    const by = JSON.stringify([items, large, stage, this.#pinned]);
+    if (by === this.#placed) return;
+    this.#placed = by;
+    this.#back.hidden = !this.#isSelfHidden || items.length === this.#shown.size;
+    this.#put(arrange(items, large, stage), items.length);
   }
-}
 
-/**
- * The number of columns with which most of the pictures is seen.
- * @param {number} tiles @param {number} width @param {number} height
- */
-function columns(tiles, width, height) {
-  const aspect = width < height ? ASPECT.portrait : ASPECT.landscape;
-  let [best, most] = [1, 0];
-  for (let count = 1; count <= tiles; count += 1) {
-    const rows = Math.ceil(tiles / count);
-    const [wide, high] = [(width - (count - 1) * GAP) / count, (height - (rows - 1) * GAP) / rows];
-    const seen = Math.min(wide, high * aspect);
-    if (seen > most) [best, most] = [count, seen];
+  /** @param {import("../wire/arrange.js").Arrangement} arrangement @param {number} count */
+  #put({ boxes, large, overlay, rest }, count) {
+    this.#place.dataset.layout = large === null ? "grid" : "large";
+    for (const { id, tile } of this.#shown.values()) {
+      tile.place(boxes.get(id), { isLarge: id === large, isOverlay: id === overlay });
+      tile.pinned(id === this.#pinned, this.#shown.size > 2);
+    }
+    this.#rest.hidden = !rest;
+    if (!rest) return;
+    stand(this.#rest, rest);
+    silence(this.#rest, `+${count - boxes.size}`);
+    label(this.#rest, "tile.rest", { count: count - boxes.size });
   }
-  return best;
 }

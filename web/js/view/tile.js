@@ -1,11 +1,18 @@
 // @ts-check
-/** One person on the stage: the picture, the name, and how the connection is. */
+/** One picture on the stage, of a camera or a screen, with a name and how the connection is. */
 
-import { find, html, initials } from "./dom.js";
+import { zoomOf } from "../wire/fit.js";
+import { find, html, icon, initials, make } from "./dom.js";
 import { label, say, silence } from "./language.js";
 
 /** @typedef {import("../wire/quality.js").Quality} Quality */
+/** @typedef {import("../wire/arrange.js").Box} Box */
 /** @typedef {{ name: string, mic: boolean, cam: boolean, screen: boolean, mirrored?: boolean, away?: boolean, quality?: Quality }} Look */
+
+/** Of what no picture is there of yet. */
+const ASPECT = { camera: 16 / 9, screen: 16 / 10, none: 4 / 3 };
+/** In less width a name has no room beside other signs. */
+const SMALL = 150;
 
 export class Tile {
   element;
@@ -15,12 +22,19 @@ export class Tile {
   #muted;
   #state;
   #dot;
+  #pin = make("button", "pin only-icon", icon("pin"));
+  #isSelf;
+  #isScreen;
+  /** @type {Box | undefined} */
+  #box;
 
-  /** @param {{ isSelf: boolean, onDot?: () => void }} options */
-  constructor({ isSelf, onDot }) {
+  /** @param {{ isSelf: boolean, isScreen: boolean, onDot: () => void, onPin: () => void }} options */
+  constructor({ isSelf, isScreen, onDot, onPin }) {
     const copy = /** @type {DocumentFragment} */ (find("tile-template", HTMLTemplateElement).content.cloneNode(true));
     /** @param {string} selector */
     const part = (selector) => /** @type {HTMLElement} */ (copy.querySelector(selector));
+    this.#isSelf = isSelf;
+    this.#isScreen = isScreen;
     this.element = part(".tile");
     this.video = /** @type {HTMLVideoElement} */ (copy.querySelector("video"));
     this.#avatar = part(".avatar");
@@ -29,26 +43,37 @@ export class Tile {
     this.#state = part(".tile-state");
     this.#dot = part(".dot");
     this.element.classList.toggle("self", isSelf);
-    this.video.muted = isSelf;
+    this.element.classList.toggle("screen", isScreen);
+    // What is heard with a screen comes with its owner's voice.
+    this.video.muted = isSelf || isScreen;
     this.video.srcObject = new MediaStream();
     label(this.#muted, "call.muted");
-    if (onDot) this.#dot.addEventListener("click", onDot);
+    this.#dot.addEventListener("click", onDot);
+    this.#pin.type = "button";
+    this.#pin.addEventListener("click", onPin);
+    if (!isSelf) this.element.append(this.#pin);
     html("stage").append(this.element);
   }
 
+  /** The picture's width, of its height. */
+  get aspect() {
+    if (this.element.classList.contains("without-picture")) return ASPECT.none;
+    const { videoWidth, videoHeight } = this.video;
+    return videoHeight > 0 ? videoWidth / videoHeight : ASPECT[this.#isScreen ? "screen" : "camera"];
+  }
+
   /** @param {Look} look */
-  show({ name, mic, cam, screen, mirrored = false, away = false, quality }) {
+  show({ name, mic, cam, mirrored = false, away = false, quality }) {
     const { classList } = this.element;
-    const isSelf = classList.contains("self");
-    classList.toggle("without-picture", !cam && !screen);
-    classList.toggle("screen", screen);
-    classList.toggle("mirrored", mirrored && !screen);
-    this.element.setAttribute("aria-label", name);
-    this.#avatar.dataset.initials = initials(name);
+    classList.toggle("without-picture", this.#isScreen ? this.#isSelf : !cam);
+    classList.toggle("mirrored", mirrored && !this.#isScreen);
+    this.#avatar.dataset.initials = this.#isScreen ? "" : initials(name);
     // An SVG element has no `hidden`, but knows the attribute.
-    this.#muted.toggleAttribute("hidden", mic);
-    this.#call(name, isSelf, screen);
+    this.#muted.toggleAttribute("hidden", mic || this.#isScreen);
+    this.#call(name);
     this.#tell(away, quality);
+    label(this.#pin, this.#isScreen ? "tile.pin.screen" : "tile.pin", { name });
+    this.#fit();
     if (!quality) return;
     this.#dot.dataset.quality = quality;
     label(this.#dot, `call.dot.${quality}`, { name });
@@ -59,15 +84,56 @@ export class Tile {
     this.element.classList.toggle("speaking", isSpeaking);
   }
 
-  remove() {
-    this.element.remove();
+  /** Plays these, unless they play already. @param {(MediaStreamTrack | null | undefined)[]} tracks @returns {boolean} whether they are new */
+  play(...tracks) {
+    const wanted = tracks.filter((track) => track instanceof MediaStreamTrack);
+    const playing = this.video.srcObject instanceof MediaStream ? this.video.srcObject.getTracks() : [];
+    if (wanted.length === playing.length && wanted.every((track) => playing.includes(track))) return false;
+    this.video.srcObject = new MediaStream(wanted);
+    return true;
   }
 
-  /** @param {string} name @param {boolean} isSelf @param {boolean} screen */
-  #call(name, isSelf, screen) {
-    if (isSelf) return say(this.#who, "call.you", { name });
-    if (screen) return say(this.#who, "tile.screen", { name });
-    return silence(this.#who, name);
+  /** @param {Box | undefined} box  none where there is no room @param {{ isLarge: boolean, isOverlay: boolean }} as */
+  place(box, { isLarge, isOverlay }) {
+    const { classList } = this.element;
+    this.#box = box;
+    this.element.hidden = !box;
+    classList.toggle("large", isLarge);
+    classList.toggle("overlay", isOverlay);
+    if (!box) return;
+    classList.toggle("small", box.width < SMALL);
+    stand(this.element, box);
+    this.#fit();
+  }
+
+  /** @param {boolean} isPinned @param {boolean} canPin */
+  pinned(isPinned, canPin) {
+    this.#pin.setAttribute("aria-pressed", String(isPinned));
+    this.#pin.hidden = !canPin;
+    this.element.classList.toggle("can-pin", canPin && !this.#isSelf);
+  }
+
+  remove() {
+    this.element.remove();
+    this.video.srcObject = null;
+  }
+
+  /** A screen is always seen whole. */
+  #fit() {
+    if (!this.#box || this.#isScreen) return;
+    const { full, zoom } = zoomOf(this.aspect, this.#box.width / this.#box.height);
+    this.element.classList.toggle("whole", zoom < full);
+    this.video.style.setProperty("--zoom", String(zoom < full ? zoom : 1));
+  }
+
+  /** @param {string} name */
+  #call(name) {
+    if (this.#isScreen) {
+      label(this.element, "tile.screen", { name });
+      return this.#isSelf ? silence(this.#who) : say(this.#who, "tile.screen", { name });
+    }
+    this.element.setAttribute("aria-label", name);
+    return this.#isSelf ? say(this.#who, "call.you", { name }) : silence(this.#who, name);
   }
 
   /** @param {boolean} away @param {Quality | undefined} quality */
@@ -77,4 +143,9 @@ export class Tile {
     else if (away) say(this.#state, "tile.away");
     else silence(this.#state);
   }
+}
+
+/** @param {HTMLElement} element @param {Box} box */
+export function stand({ style }, { x, y, width, height }) {
+  Object.assign(style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
 }
