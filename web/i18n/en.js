@@ -111,6 +111,7 @@ export default {
   "tile.connecting": "Connecting…",
   "tile.lost": "Connection interrupted…",
   "tile.away": "Reconnecting…",
+  "tile.paused": "Camera paused to keep the sound",
   "tile.screen": "{name}’s screen",
   "tile.pin": "Show {name} large",
   "tile.pin.screen": "Show {name}’s screen large",
@@ -204,6 +205,11 @@ export default {
   "connection.struggling.act": "Use the relay",
   "connection.relayless": "{name} cannot be reached through the relay.",
   "connection.relayless.act": "Allow direct connections",
+
+  "sending.paused": "Your connection is poor. Your camera is paused to keep the sound.",
+  "sending.resumed": "Your camera is sent again.",
+  "sending.save": "Save data",
+  "sending.save.why": "Sends and receives smaller pictures.",
 
   "toast.came": "{name} has joined",
   "toast.left": "{name} has left",

@@ -111,6 +111,7 @@ export default {
   "tile.connecting": "연결하는 중…",
   "tile.lost": "연결이 끊겼어요…",
   "tile.away": "다시 연결하는 중…",
+  "tile.paused": "소리를 위해 카메라를 잠시 멈췄습니다",
   "tile.screen": "{name}님의 화면",
   "tile.pin": "{name}님 크게 보기",
   "tile.pin.screen": "{name}님의 화면 크게 보기",
@@ -205,6 +206,11 @@ export default {
   "connection.struggling.act": "중계 서버 쓰기",
   "connection.relayless": "중계 서버로는 {name}님과 연결할 수 없어요.",
   "connection.relayless.act": "직접 연결 허용",
+
+  "sending.paused": "연결 상태가 좋지 않아, 소리가 끊기지 않도록 카메라를 잠시 멈췄습니다.",
+  "sending.resumed": "카메라 영상을 다시 보냅니다.",
+  "sending.save": "데이터 절약",
+  "sending.save.why": "영상을 더 작게 보내고 받습니다.",
 
   "toast.came": "{name}님이 들어왔어요",
   "toast.left": "{name}님이 나갔어요",

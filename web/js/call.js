@@ -10,6 +10,7 @@ import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
+import { preferences } from "./wire/codecs.js";
 import { isInApp } from "./wire/inapp.js";
 import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
@@ -45,7 +46,7 @@ function start(link) {
   media.on("devices", () => sound.see(media.devices));
   media.on("changed", () => rememberOff(media.off));
   const lobby = new Lobby({ media, sound, room, enter });
-  const made = makeCertificates(RTCPeerConnection);
+  const made = Promise.all([makeCertificates(RTCPeerConnection), preferences(RTCRtpReceiver, navigator.mediaCapabilities)]);
   lobby.ask();
   const last = takeLastCall();
   const [visit] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
@@ -54,7 +55,7 @@ function start(link) {
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
   async function enter(name, policy) {
     lobby.setJoining(true);
-    const certificates = await made;
+    const [certificates, codecs] = await made;
     const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random });
     const inside = new Room({
       name: room,
@@ -65,6 +66,7 @@ function start(link) {
       RTCPeerConnection,
       tracks: () => media.tracks,
       stream: new MediaStream(),
+      codecs,
       certificates,
       clock: systemClock,
       policy,

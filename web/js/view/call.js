@@ -24,6 +24,7 @@ import { hideNotice, showNotice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { People } from "./people.js";
 import { Self } from "./self.js";
+import { Sending } from "./sending.js";
 import { screenOf, Stage } from "./stage.js";
 import { Ties } from "./ties.js";
 import { clearToasts, dismiss, toast } from "./toasts.js";
@@ -53,6 +54,7 @@ export class Call {
   });
   #self;
   #chat;
+  #sending;
   #meter;
   #ties;
   #banner;
@@ -85,15 +87,28 @@ export class Call {
     this.#sound = sound;
     this.#lobby = lobby;
     this.#self = new Self({ room, media, stage: this.#stage, sound });
+    const conversation = new Conversation(room, systemClock);
+    this.#sending = new Sending({
+      room,
+      media,
+      conversation,
+      received: (id) => this.#tracks.get(id) ?? {},
+      paused: (isPaused) => this.#self.pause(isPaused),
+      changed: (member) => this.#show(member),
+    });
     this.#chat = new Chat({
-      conversation: new Conversation(room, systemClock),
+      conversation,
       room,
       isOpen: () => this.#panel.open === "chat",
       show: () => this.#panel.show("chat"),
     });
     this.#meter = new Meter({
       members: () => room.members.values(),
-      measured: (member) => this.#show(member),
+      measured: (member) => {
+        this.#sending.saw(member.id, this.#meter.history(member.id).last);
+        this.#show(member);
+      },
+      done: () => this.#sending.tick(),
       heard: (id, isSpeaking) => this.#stage.speak(id, isSpeaking),
     });
     this.#ties = new Ties({ room, signaling, meter: this.#meter });
@@ -144,6 +159,7 @@ export class Call {
     });
     showDevices(html("call-devices"), this.#media, this.#sound);
     html("call-preferences").append(
+      this.#sending.saver(),
       make("div", "", say(make("p", "label"), "bar.language"), languageSelect()),
       make("div", "", say(make("p", "label"), "bar.theme"), themeSelect()),
     );
@@ -258,7 +274,8 @@ export class Call {
     const { id, name, state, away } = member;
     if (!this.#room.members.has(id)) return;
     const look = lookOf(state, this.#meter.history(id).readings);
-    this.#stage.show(id, { ...look, name, away, quality: this.#meter.quality(member) });
+    const isPaused = this.#sending.isPausedBy(id);
+    this.#stage.show(id, { ...look, cam: look.cam && !isPaused, name, away, isPaused, quality: this.#meter.quality(member) });
     if (this.#panel.open === "connection") this.#ties.draw(member);
   }
 

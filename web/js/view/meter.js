@@ -24,12 +24,13 @@ export class Meter {
    * @param {object} parts
    * @param {() => Iterable<Member>} parts.members
    * @param {(member: Member, quality: Quality) => void} parts.measured
+   * @param {() => void} parts.done  all are measured
    * @param {(id: string, isSpeaking: boolean) => void} parts.heard
    */
-  constructor({ members, measured, heard }) {
+  constructor({ members, measured, done, heard }) {
     this.#members = members;
     this.#timers = [
-      setInterval(() => this.#measure(measured), EVERY),
+      setInterval(() => this.#measure(measured).then(done), EVERY),
       setInterval(() => this.#listen(heard), LISTEN_EVERY),
     ];
   }

@@ -26,6 +26,8 @@ export class Self {
   #sound;
   /** @type {Taken | null} */
   #taken = null;
+  /** Whether somebody gets no picture, to keep the sound. */
+  #isPaused = false;
 
   /** @param {{ room: Room, media: Media, stage: Stage, sound: import("./sound.js").Sound }} parts */
   constructor({ room, media, stage, sound }) {
@@ -76,6 +78,12 @@ export class Self {
     this.#media.close();
   }
 
+  /** @param {boolean} isPaused  the camera, for some member */
+  pause(isPaused) {
+    this.#isPaused = isPaused;
+    this.#draw();
+  }
+
   async switchMicrophone() {
     const { failures, microphoneIsWanted } = this.#media;
     await this.#media.setMicrophone(!microphoneIsWanted);
@@ -105,7 +113,7 @@ export class Self {
     const isNews = state.mic !== mic || state.cam !== cam || state.screen !== screen;
     if (isNews) this.#room.show({ mic, cam, screen });
     this.#play();
-    this.#stage.show(ID, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera) });
+    this.#stage.show(ID, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera), isPaused: cam && this.#isPaused });
   }
 
   #play() {

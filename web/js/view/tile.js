@@ -7,7 +7,7 @@ import { label, say, silence } from "./language.js";
 
 /** @typedef {import("../wire/quality.js").Quality} Quality */
 /** @typedef {import("../wire/arrange.js").Box} Box */
-/** @typedef {{ name: string, mic: boolean, cam: boolean, screen: boolean, mirrored?: boolean, away?: boolean, quality?: Quality }} Look */
+/** @typedef {{ name: string, mic: boolean, cam: boolean, screen: boolean, mirrored?: boolean, away?: boolean, isPaused?: boolean, quality?: Quality }} Look */
 
 /** Of what no picture is there of yet. */
 const ASPECT = { camera: 16 / 9, screen: 16 / 10, none: 4 / 3 };
@@ -63,7 +63,7 @@ export class Tile {
   }
 
   /** @param {Look} look */
-  show({ name, mic, cam, mirrored = false, away = false, quality }) {
+  show({ name, mic, cam, mirrored = false, away = false, isPaused = false, quality }) {
     const { classList } = this.element;
     classList.toggle("without-picture", this.#isScreen ? this.#isSelf : !cam);
     classList.toggle("mirrored", mirrored && !this.#isScreen);
@@ -71,7 +71,7 @@ export class Tile {
     // An SVG element has no `hidden`, but knows the attribute.
     this.#muted.toggleAttribute("hidden", mic || this.#isScreen);
     this.#call(name);
-    this.#tell(away, quality);
+    this.#tell(away, isPaused && !this.#isScreen, quality);
     label(this.#pin, this.#isScreen ? "tile.pin.screen" : "tile.pin", { name });
     this.#fit();
     if (!quality) return;
@@ -136,11 +136,12 @@ export class Tile {
     return this.#isSelf ? say(this.#who, "call.you", { name }) : silence(this.#who, name);
   }
 
-  /** @param {boolean} away @param {Quality | undefined} quality */
-  #tell(away, quality) {
+  /** @param {boolean} away @param {boolean} isPaused @param {Quality | undefined} quality */
+  #tell(away, isPaused, quality) {
     if (quality === "lost") say(this.#state, "tile.lost");
     else if (quality === "connecting") say(this.#state, "tile.connecting");
     else if (away) say(this.#state, "tile.away");
+    else if (isPaused) say(this.#state, "tile.paused");
     else silence(this.#state);
   }
 }

@@ -2,6 +2,7 @@
 /** Perfect negotiation: either side may offer at any time, and both end up with the same session. */
 
 import { Bucket } from "./bucket.js";
+import { askForQuiet } from "./opus.js";
 import { CANDIDATES_MAX } from "./protocol.js";
 
 /** @typedef {import("./protocol.js").Content} Content */
@@ -157,7 +158,7 @@ export class Negotiation {
   #tell() {
     const description = this.#pc.localDescription;
     // Another connection may have its number by now.
-    if (description && !this.#isOver) this.#send({ d: { type: description.type, sdp: description.sdp } });
+    if (description && !this.#isOver) this.#send({ d: { type: description.type, sdp: askForQuiet(description.sdp) } });
   }
 
   /** @param {RTCIceCandidate | null} candidate */

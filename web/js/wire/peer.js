@@ -10,6 +10,7 @@ import { OFFER_RELAY_AFTER, REBUILD_AFTER, Recovery } from "./recovery.js";
 /** @typedef {import("./protocol.js").Content} Content */
 /** Microphone, camera and shared screen. @typedef {"audio" | "video" | "screen"} Kind */
 /** @typedef {Record<Kind, MediaStreamTrack | null>} Tracks */
+/** Codecs in the order in which they are offered. @typedef {Record<"audio" | "video", RTCRtpCodec[]>} Preferences */
 
 /** In the order of their m-lines. @type {Kind[]} */
 export const KINDS = ["audio", "video", "screen"];
@@ -49,6 +50,7 @@ export class Peer extends Emitter {
   #tracks;
   /** So that the other side plays sound and picture in step. @type {MediaStream | undefined} */
   #stream;
+  #codecs;
 
   #epoch = 0;
   /** The newest epoch that was sent to the other side or received from it. */
@@ -73,9 +75,10 @@ export class Peer extends Emitter {
    * @param {() => Promise<void>} parts.refresh  fetches fresh credentials into the configuration
    * @param {Tracks} parts.tracks
    * @param {MediaStream} [parts.stream]
+   * @param {Preferences} [parts.codecs]
    * @param {import("./clock.js").Clock} parts.clock
    */
-  constructor({ RTCPeerConnection, polite, send, configuration, refresh, tracks, stream, clock }) {
+  constructor({ RTCPeerConnection, polite, send, configuration, refresh, tracks, stream, codecs, clock }) {
     super();
     this.#RTCPeerConnection = RTCPeerConnection;
     this.#polite = polite;
@@ -84,6 +87,7 @@ export class Peer extends Emitter {
     this.#refresh = refresh;
     this.#tracks = { ...tracks };
     this.#stream = stream;
+    this.#codecs = codecs;
     this.#clock = clock;
     this.#epochs = new Bucket(EPOCHS, clock);
     this.#recovery = new Recovery({ restart: (failures) => this.#recover(failures), clock });
@@ -249,6 +253,7 @@ export class Peer extends Emitter {
    */
   #use(kind, transceiver) {
     this.#transceivers[kind] = transceiver;
+    if (this.#codecs) transceiver.setCodecPreferences?.(this.#codecs[mediaOf(kind)]);
     this.#feed(kind);
   }
 

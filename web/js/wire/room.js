@@ -57,6 +57,7 @@ export class Room extends Emitter {
   #RTCPeerConnection;
   #tracks;
   #stream;
+  #codecs;
   #certificates;
   #clock;
   /** @type {Ice | undefined} */
@@ -76,11 +77,12 @@ export class Room extends Emitter {
    * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
    * @param {() => import("./peer.js").Tracks} parts.tracks  what is sent at the moment
    * @param {MediaStream} [parts.stream]
+   * @param {import("./peer.js").Preferences} [parts.codecs]
    * @param {RTCCertificate[]} [parts.certificates]  one for all connections, so that a member keeps its fingerprint
    * @param {import("./clock.js").Clock} parts.clock
    * @param {RTCIceTransportPolicy} [parts.policy]
    */
-  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, certificates, clock, policy = "all" }) {
+  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, codecs, certificates, clock, policy = "all" }) {
     super();
     this.policy = policy;
     this.#name = name;
@@ -91,6 +93,7 @@ export class Room extends Emitter {
     this.#RTCPeerConnection = RTCPeerConnection;
     this.#tracks = tracks;
     this.#stream = stream;
+    this.#codecs = codecs;
     this.#certificates = certificates;
     this.#clock = clock;
     signaling.on("begun", () => this.#join());
@@ -264,6 +267,7 @@ export class Room extends Emitter {
       refresh: () => this.#refresh(),
       tracks: this.#tracks(),
       stream: this.#stream,
+      codecs: this.#codecs,
       clock: this.#clock,
     });
     const member = { ...info, peer };

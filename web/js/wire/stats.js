@@ -23,9 +23,16 @@
  * @property {number | null} fps
  * @property {number} frames  of pictures that were decoded so far
  * @property {string | null} resolution
+ * @property {Outgoing} out
  */
 
-/** @typedef {{ at: number, sent: number, received: number, packets: number, lost: number }} Totals */
+/**
+ * What becomes of what we send: bit/s of pictures; the share that the other side lost, if it has reported since; and whether
+ * the processor is too slow for the pictures.
+ * @typedef {{ video: number, loss: number | null, isSlow: boolean }} Outgoing
+ */
+
+/** @typedef {{ at: number, sent: number, received: number, packets: number, lost: number, video: number, reports: Map<string, number> }} Totals */
 /** @typedef {Map<string, any>} Report */
 
 /** Readings that are kept: a minute. */
@@ -79,7 +86,7 @@ function read(report, now, before) {
   const video = videos.reduce((large, it) => (!large || (it.frameHeight ?? 0) > (large.frameHeight ?? 0) ? it : large), undefined);
   const audio = find(report, (it) => it.type === "inbound-rtp" && it.kind === "audio");
   const seconds = before ? (now.at - before.at) / 1000 : 0;
-  const rate = (/** @type {"sent" | "received"} */ what) =>
+  const rate = (/** @type {"sent" | "received" | "video"} */ what) =>
     before && seconds > 0 ? (8 * Math.max(0, now[what] - before[what])) / seconds : 0;
   return {
     at: now.at,
@@ -92,14 +99,30 @@ function read(report, now, before) {
     fps: video?.framesPerSecond ?? null,
     frames: videos.reduce((sum, { framesDecoded = 0 }) => sum + framesDecoded, 0),
     resolution: video?.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : null,
+    out: { video: rate("video"), loss: reportedLoss(report, before), isSlow: isSlow(report) },
   };
+}
+
+/** The worst of what the other side has reported since, as it may lose more of the sound than of the pictures. @param {Report} report @param {Totals | null} before */
+function reportedLoss(report, before) {
+  const isNews = (/** @type {any} */ it) => it.type === "remote-inbound-rtp" && it.timestamp > (before?.reports.get(it.id) ?? 0);
+  const losses = [...report.values()].filter(isNews).map(({ fractionLost }) => fractionLost ?? 0);
+  return losses.length > 0 ? Math.max(...losses) : null;
+}
+
+/** @param {Report} report */
+function isSlow(report) {
+  return find(report, (it) => it.type === "outbound-rtp" && it.qualityLimitationReason === "cpu") !== undefined;
 }
 
 /** @param {Report} report @returns {Totals} */
 function total(report) {
   const pair = selectedPair(report);
-  const totals = { at: pair?.timestamp ?? 0, sent: pair?.bytesSent ?? 0, received: pair?.bytesReceived ?? 0, packets: 0, lost: 0 };
+  /** @type {Totals} */
+  const totals = { at: pair?.timestamp ?? 0, sent: pair?.bytesSent ?? 0, received: pair?.bytesReceived ?? 0, packets: 0, lost: 0, video: 0, reports: new Map() };
   for (const it of report.values()) {
+    if (it.type === "remote-inbound-rtp") totals.reports.set(it.id, it.timestamp);
+    if (it.type === "outbound-rtp" && it.kind === "video") totals.video += it.bytesSent ?? 0;
     if (it.type !== "inbound-rtp") continue;
     totals.packets += it.packetsReceived ?? 0;
     totals.lost += it.packetsLost ?? 0;
