@@ -109,14 +109,21 @@ test("each URL of the server is a way of its own", () => {
   ]);
 });
 
+test("a second URL for UDP, by the relay's address, is no way of its own", () => {
+  const urls = ["turn:h:3478?transport=udp", "turns:h:443?transport=tcp", "turn:198.51.100.10:3478?transport=udp"];
+  assert.deepEqual(Object.entries(targets([{ urls }])).map(([way, { url }]) => [way, url]), [["udp", urls[0]], ["tls", urls[1]], ["literal", urls[2]]]);
+  assert.deepEqual(Object.keys(targets([{ urls: [urls[2]] }])), ["udp"]);
+});
+
 /** A whole check, in a browser where each way to the relay answers after so many milliseconds, or never. */
 async function check(answers) {
   const clock = new FakeClock();
-  const ways = { udp: "turn:h:3478?transport=udp", tcp: "turn:h:3478?transport=tcp", tls: "turns:h:443?transport=tcp" };
+  const ways = { udp: "turn:h:3478?transport=udp", literal: "turn:198.51.100.10:3478?transport=udp", tcp: "turn:h:3478?transport=tcp", tls: "turns:h:443?transport=tcp" };
   const RTCPeerConnection = browser((pc) => {
     const [url] = [pc.configuration.iceServers[0].urls].flat();
     const way = Object.keys(ways).find((name) => ways[name] === url);
-    if (way in answers) clock.after(answers[way], () => pc.onicecandidate?.(candidate("relay")));
+    if (answers[way] === "nothing") end(pc);
+    else if (way in answers) clock.after(answers[way], () => pc.onicecandidate?.(candidate("relay")));
   });
   // The loop finds no way: what it measures is for real browsers to show.
   RTCPeerConnection.prototype.setRemoteDescription = () => Promise.reject(new Error());
@@ -143,6 +150,15 @@ async function check(answers) {
   await run;
   return seen;
 }
+
+test("a browser that cannot look the relay's name up reaches it by its address, and is told so", async () => {
+  const { verdicts, looped } = await check({ udp: "nothing", tls: "nothing", literal: 20 });
+  assert.deepEqual([verdicts.udp, verdicts.tls, looped], ["literal", "refused", "udp"]);
+});
+
+test("a relay that answers under its name is not asked by its address", async () => {
+  assert.equal((await check({ udp: 20, literal: 10 })).verdicts.udp, "ok");
+});
 
 /** Only the rooms, whose socket does as it is told; the server gives no credentials. */
 async function rooms(socket, answer) {

@@ -41,6 +41,39 @@ function room(answer, extra = {}) {
   return { it, signaling, clock, seen };
 }
 
+test("where names of the relay lead nowhere, its address is tried, once, and only by those who are not connected", async () => {
+  const named = ["turn:h:3478?transport=udp", "turns:h:443?transport=tcp"];
+  const literal = "turn:198.51.100.10:3478?transport=udp";
+  const iceServers = [{ urls: [...named, literal], username: "u", credential: "c" }];
+  const { signaling, clock } = room({ ...joined(info("a"), info("b", 2)), ice: { iceServers } }, { policy: "relay" });
+  const urls = () => FakePeerConnection.all.map(({ configuration }) => configuration.iceServers[0].urls);
+  signaling.emit("begun");
+  await clock.advance(100);
+  const [a, b] = FakePeerConnection.all;
+  assert.deepEqual(urls(), [named, named]);
+  // when: Safari 26.4 gathers nothing
+  b.becomes("connected");
+  a.onicecandidate({ candidate: null });
+  await clock.advance(100);
+  // then
+  assert.deepEqual(urls().slice(2), [[...named, literal]]);
+  FakePeerConnection.all.at(-1).onicecandidate({ candidate: null });
+  await clock.advance(1_000);
+  assert.equal(FakePeerConnection.all.length, 3);
+});
+
+test("a relay that answers under its name is not asked again by its address", async () => {
+  const iceServers = [{ urls: ["turn:h:3478?transport=udp", "turn:198.51.100.10:3478?transport=udp"] }];
+  const { signaling, clock } = room({ ...joined(info("a")), ice: { iceServers } }, { policy: "relay" });
+  signaling.emit("begun");
+  await clock.advance(100);
+  const [a] = FakePeerConnection.all;
+  a.onicecandidate({ candidate: { toJSON: () => ({ candidate: "candidate:1 1 udp 1 203.0.113.9 50000 typ relay raddr 0.0.0.0 rport 0" }) } });
+  a.onicecandidate({ candidate: null });
+  await clock.advance(1_000);
+  assert.equal(FakePeerConnection.all.length, 1);
+});
+
 test("a newcomer shows key and name, and offers to everybody who is there", async () => {
   const { it, signaling, clock, seen } = room(joined(info("a"), info("b", 2)));
   signaling.emit("begun");

@@ -6,6 +6,7 @@ import { systemClock } from "../wire/clock.js";
 import { askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isKey } from "../wire/i18n.js";
 import { socketAt } from "../wire/link.js";
+import { cannotLookUp } from "../wire/literals.js";
 import { HOME } from "../wire/place.js";
 import { button, find, html, icon, make, setIcon } from "./dom.js";
 import { rate, share, time } from "./figures.js";
@@ -88,7 +89,7 @@ export class Report {
   /** @param {Loop | null} loop */
   #looped(loop) {
     this.#loop = loop;
-    const isPossible = [...this.#verdicts].some(([way, { outcome }]) => isRelay(way) && outcome === "ok");
+    const isPossible = [...this.#verdicts].some(([way, { outcome }]) => isRelay(way) && (outcome === "ok" || outcome === "literal"));
     if (loop) say(html("loop-text"), "check.loop.done", { transport: loop.way.toUpperCase() });
     else say(html("loop-text"), isPossible ? "check.loop.failed" : "check.loop.none");
     this.#drawFigures();
@@ -109,12 +110,13 @@ export class Report {
   }
 
   #sumUp() {
-    const works = (/** @type {Way} */ way) => ["ok", "no_nat"].includes(this.#verdicts.get(way)?.outcome ?? "");
+    const works = (/** @type {Way} */ way) => ["ok", "no_nat", "literal"].includes(this.#verdicts.get(way)?.outcome ?? "");
     if (this.#isElsewhere()) return;
     const offered = WAYS.filter((way) => this.#verdicts.get(way)?.outcome !== "missing");
     const relayed = offered.some((way) => isRelay(way) && works(way));
     if (!offered.some(works)) return this.#conclude("bad", "check.summary.none");
     if (!works("rooms")) return this.#conclude("bad", "check.summary.rooms");
+    if (!relayed && cannotLookUp(navigator.userAgent)) return this.#conclude("bad", "check.summary.safari");
     if (!relayed || !this.#loop) return this.#conclude("bad", "check.summary.direct");
     if (!offered.every(works)) return this.#conclude("fair", "check.summary.relay");
     const missing = WAYS.filter((way) => !offered.includes(way));
@@ -187,6 +189,7 @@ function line(way) {
 /** @param {Verdict["outcome"]} outcome @returns {Mood} */
 function moodOf(outcome) {
   if (outcome === "ok" || outcome === "no_nat") return "good";
+  if (outcome === "literal") return "fair";
   return outcome === "missing" ? "none" : "bad";
 }
 

@@ -4,11 +4,16 @@
 import { sleep } from "./clock.js";
 import { understand } from "./door.js";
 import { Emitter } from "./emitter.js";
+import { isLiteral } from "./literals.js";
 import { loop } from "./loop.js";
 import { PATIENCE, probe } from "./probe.js";
 
 /** @typedef {import("./door.js").Why} Why */
-/** For the rooms, also the reason why the server does not admit the page. @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason, why?: Why }} Verdict */
+/**
+ * For the rooms, also the reason why the server does not admit the page; for the relay, `literal` says that it is reached by
+ * its address alone.
+ * @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason | "literal", why?: Why }} Verdict
+ */
 /** @typedef {import("./loop.js").LoopResult} LoopResult */
 /** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
 /** @typedef {LoopResult & { way: Way }} Loop */
@@ -58,12 +63,13 @@ export class Checkup extends Emitter {
     const target = targets(iceServers);
     const probes = {
       stun: this.#probe("stun", target.stun),
-      udp: this.#probe("udp", target.udp),
+      udp: this.#probe("udp", target.udp, target.literal),
       tcp: this.#probe("tcp", target.tcp),
       tls: this.#probe("tls", target.tls),
     };
     const best = await this.#firstGood(probes);
-    this.emit("loop", best && (await this.#loop(best, target[best])));
+    const isByAddress = best === "udp" && (await probes.udp).outcome === "literal";
+    this.emit("loop", best && (await this.#loop(best, isByAddress ? target.literal : target[best])));
     await Promise.all([rooms, ...Object.values(probes)]);
   }
 
@@ -76,14 +82,19 @@ export class Checkup extends Emitter {
     return result && { ...result, way };
   }
 
-  /** @param {Way} way @param {Target | undefined} target */
-  #probe(way, target) {
-    const RTCPeerConnection = this.#RTCPeerConnection;
-    /** @type {Promise<Verdict>} */
-    const verdict = target
-      ? probe({ RTCPeerConnection, clock: this.#clock, ...target })
-      : Promise.resolve({ outcome: "missing", ms: 0, url: "", address: "", detail: "" });
-    return this.#report(way, verdict);
+  /** @param {Way} way @param {Target | undefined} target @param {Target} [literal]  tried if the name leads nowhere */
+  #probe(way, target, literal) {
+    return this.#report(way, this.#verdict(target, literal));
+  }
+
+  /** @param {Target | undefined} target @param {Target} [literal] @returns {Promise<Verdict>} */
+  async #verdict(target, literal) {
+    const parts = { RTCPeerConnection: this.#RTCPeerConnection, clock: this.#clock };
+    if (!target) return { outcome: "missing", ms: 0, url: "", address: "", detail: "" };
+    const verdict = await probe({ ...parts, ...target });
+    if (verdict.outcome === "ok" || !literal) return verdict;
+    const byAddress = await probe({ ...parts, ...literal });
+    return byAddress.outcome === "ok" ? { ...byAddress, outcome: "literal" } : verdict;
   }
 
   /** @param {Way} way @param {Promise<Verdict>} verdict */
@@ -96,14 +107,14 @@ export class Checkup extends Emitter {
   /** @param {Record<"udp" | "tcp" | "tls", Promise<Verdict>>} probes */
   async #firstGood(probes) {
     const good = RELAYED.map(async (way) => {
-      if ((await probes[way]).outcome !== "ok") throw way;
+      if (!isRelaying(await probes[way])) throw way;
       if (way !== "udp") await Promise.race([probes.udp, sleep(this.#clock, UDP_WITHIN)]);
       return way;
     });
     const first = await Promise.any(good).catch(() => null);
     // They may have become known at the same moment.
     const udp = first && (await Promise.race([probes.udp, sleep(this.#clock, 0)]));
-    return udp && udp.outcome === "ok" ? "udp" : first;
+    return udp && isRelaying(udp) ? "udp" : first;
   }
 
   /** @returns {Promise<Verdict>} */
@@ -142,18 +153,26 @@ export class Checkup extends Emitter {
   }
 }
 
+/** @param {Verdict} verdict */
+function isRelaying({ outcome }) {
+  return outcome === "ok" || outcome === "literal";
+}
+
 /** @typedef {{ server: RTCIceServer, url: string }} Target */
 
 /**
  * Which URL is which way.
  * @param {RTCIceServer[]} servers
- * @returns {Partial<Record<Way, Target>>}
+ * @returns {Partial<Record<Way | "literal", Target>>}  `literal` is a second one for UDP, by the relay's address
  */
 export function targets(servers) {
-  /** @type {Partial<Record<Way, Target>>} */
+  /** @type {Partial<Record<Way | "literal", Target>>} */
   const found = {};
   for (const server of servers) {
-    for (const url of [server.urls].flat()) found[wayOf(url)] ??= { server, url };
+    for (const url of [server.urls].flat()) {
+      const isSecond = wayOf(url) === "udp" && isLiteral(url) && found.udp;
+      found[isSecond ? "literal" : wayOf(url)] ??= { server, url };
+    }
   }
   return found;
 }

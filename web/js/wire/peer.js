@@ -30,7 +30,7 @@ const AHEAD = 2;
  * higher epoch. Signals of an older epoch belong to a discarded connection. A number that was never sent is used again,
  * so that neither side ever sees one that is far ahead.
  *
- * @extends {Emitter<{ track: [Kind, MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [] }>}
+ * @extends {Emitter<{ track: [Kind, MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [], barren: [] }>}
  */
 export class Peer extends Emitter {
   /** @type {RTCPeerConnection | null} */
@@ -63,6 +63,8 @@ export class Peer extends Emitter {
   #negotiation = null;
   /** @type {Recovery} */
   #recovery;
+  /** A server has given this client an address. */
+  #isServed = false;
   /** @type {Partial<Record<Kind, RTCRtpTransceiver>>} */
   #transceivers = {};
 
@@ -214,6 +216,7 @@ export class Peer extends Emitter {
       pc,
       polite: this.#polite,
       send: (content) => {
+        if ("c" in content) this.#gathered(content.c);
         this.#newest = Math.max(this.#newest, epoch);
         this.#send(epoch, content);
       },
@@ -229,6 +232,12 @@ export class Peer extends Emitter {
     pc.onconnectionstatechange = () => this.#become(pc.connectionState);
     this.#become("new");
     return pc;
+  }
+
+  /** No server has answered, under any of its names. @param {(RTCIceCandidateInit | null)[]} candidates  the last is null */
+  #gathered(candidates) {
+    this.#isServed ||= candidates.some((it) => / typ (srflx|relay)/.test(it?.candidate ?? ""));
+    if (!this.#isServed && candidates.includes(null)) this.emit("barren");
   }
 
   /**

@@ -2,6 +2,7 @@
 /** The room: its members, their states, and a connection with each of them. */
 
 import { Emitter } from "./emitter.js";
+import { isLiteral, withoutLiterals } from "./literals.js";
 import { Peer } from "./peer.js";
 import { Refusal } from "./protocol.js";
 
@@ -62,6 +63,8 @@ export class Room extends Emitter {
   #clock;
   /** @type {Ice | undefined} */
   #ice;
+  /** Names of servers have led nowhere: addresses are tried, too. */
+  #byAddress = false;
   #inside = false;
   #isOver = false;
   /** Calls off the next attempt to join. */
@@ -270,6 +273,7 @@ export class Room extends Emitter {
       codecs: this.#codecs,
       clock: this.#clock,
     });
+    peer.on("barren", () => this.#tryAddresses());
     const member = { ...info, peer };
     this.members.set(info.id, member);
     this.emit("came", member);
@@ -337,9 +341,18 @@ export class Room extends Emitter {
    * @returns {RTCConfiguration}
    */
   #configuration() {
-    const iceServers = this.#ice?.iceServers ?? [];
+    const all = this.#ice?.iceServers ?? [];
+    const iceServers = this.#byAddress ? all : withoutLiterals(all);
     const certificates = this.#certificates;
     return { iceServers, iceTransportPolicy: this.policy, bundlePolicy: "max-bundle", ...(certificates && { certificates }) };
+  }
+
+  /** Once: what no name leads to, an address may. */
+  #tryAddresses() {
+    const all = this.#ice?.iceServers ?? [];
+    if (this.#byAddress || withoutLiterals(all) === all || !all.some(({ urls }) => [urls].flat().some(isLiteral))) return;
+    this.#byAddress = true;
+    for (const { peer } of this.members.values()) if (peer.state !== "connected") peer.rebuild();
   }
 
   async #refresh() {
