@@ -77,6 +77,7 @@ export default {
   "failure.busy.text": "Another app or tab seems to be using it. Close that app or tab, then try again.",
   "failure.broken.title": "The camera does not start",
   "failure.broken.text": "Try again, or choose another camera. You can also join without one.",
+  "failure.screen": "The screen cannot be shared. Check your system’s privacy settings for screen recording.",
   "failure.microphone.denied": "The microphone is blocked. Allow it with the icon next to the address.",
   "failure.microphone.missing": "No microphone found. You can listen and send messages.",
   "failure.microphone.busy": "Another app is using the microphone.",

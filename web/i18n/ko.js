@@ -77,6 +77,7 @@ export default {
   "failure.busy.text": "카메라를 쓰는 앱이나 탭을 닫은 뒤 다시 시도해 주세요.",
   "failure.broken.title": "카메라가 켜지지 않아요",
   "failure.broken.text": "다시 시도하거나 다른 카메라를 골라 주세요. 카메라 없이 참여할 수도 있어요.",
+  "failure.screen": "화면을 공유할 수 없습니다. 시스템의 개인정보 보호 설정에서 화면 기록 권한을 확인하세요.",
   "failure.microphone.denied": "마이크가 차단되어 있어요. 주소창 옆 아이콘에서 허용해 주세요.",
   "failure.microphone.missing": "마이크를 찾을 수 없어요. 듣기와 채팅은 할 수 있어요.",
   "failure.microphone.busy": "다른 앱에서 마이크를 사용하고 있어요.",

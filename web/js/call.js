@@ -5,6 +5,7 @@ import { startBar } from "./view/bar.js";
 import { Call } from "./view/call.js";
 import { button, html } from "./view/dom.js";
 import { Lobby } from "./view/lobby.js";
+import { mix } from "./view/mixer.js";
 import { recall, recallHost, recallOff, rememberOff, takeLastCall } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
 import { Sound } from "./view/sound.js";
@@ -41,6 +42,7 @@ function start(link) {
     clock: systemClock,
     isSeen: () => document.visibilityState === "visible",
     off: recallOff(),
+    mix,
   });
   const sound = new Sound(button("tap"));
   media.on("devices", () => sound.see(media.devices));

@@ -67,6 +67,6 @@ function whyNone(role, media) {
 
 /** @param {Media} media @param {"camera" | "microphone"} role */
 function currentDevice(media, role) {
-  const used = role === "camera" ? media.camera : media.tracks.audio;
+  const used = role === "camera" ? media.camera : media.microphone;
   return used?.getSettings().deviceId ?? media.choice[role];
 }

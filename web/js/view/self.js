@@ -96,9 +96,13 @@ export class Self {
     if (!cameraIsWanted && failures.video) toast(`failure.${failures.video}.title`);
   }
 
-  switchScreen() {
-    if (this.#media.screenIsOn) this.#media.stopScreen();
-    else this.#media.shareScreen();
+  async switchScreen() {
+    if (this.#media.screenIsOn) return this.#media.stopScreen();
+    try {
+      await this.#media.shareScreen();
+    } catch (error) {
+      if (!isSecondThought(/** @type {Error} */ (error))) toast("failure.screen");
+    }
   }
 
   #draw() {
@@ -117,7 +121,7 @@ export class Self {
   }
 
   #play() {
-    const { audio, video } = this.#media.tracks;
+    const { microphone: audio, camera: video } = this.#media;
     this.#level.listen(audio);
     this.#stage.tile(ID)?.play(video);
   }
@@ -126,4 +130,9 @@ export class Self {
 /** The camera on the back of a phone is not mirrored. @param {MediaStreamTrack | null} camera */
 function isRearCamera(camera) {
   return camera?.getSettings().facingMode === "environment";
+}
+
+/** The person has closed the browser's choice of screens; the system's refusal has the same name. @param {Error} error */
+function isSecondThought({ name, message }) {
+  return name === "NotAllowedError" && !/system/i.test(message);
 }

@@ -3,6 +3,7 @@
 
 import { Emitter } from "./emitter.js";
 import { failure } from "./failure.js";
+import { Screen } from "./screen.js";
 
 /** @typedef {import("./failure.js").Failure} Failure */
 /** The devices. @typedef {"audio" | "video"} Kind */
@@ -50,8 +51,9 @@ export class Media extends Emitter {
   #permissions;
   /** @type {Choice} */
   #choice;
-  /** @type {Record<Kind | "screen", MediaStreamTrack | null>} */
-  #tracks = { audio: null, video: null, screen: null };
+  #screen;
+  /** @type {Record<Kind, MediaStreamTrack | null>} */
+  #tracks = { audio: null, video: null };
   #isMuted;
   /** The user has switched the camera off. */
   #isDark;
@@ -77,9 +79,13 @@ export class Media extends Emitter {
    * @param {import("./clock.js").Clock} [page.clock]
    * @param {() => boolean} [page.isSeen]  a page that nobody sees gets no device on a phone
    * @param {Off} [page.off]  what the user had switched off before a reload
+   * @param {import("./screen.js").Mix} [page.mix]
    */
-  constructor(devices, choice, permissions, { clock, isSeen = () => true, off } = {}) {
+  constructor(devices, choice, permissions, { clock, isSeen = () => true, off, mix } = {}) {
     super();
+    this.#screen = new Screen(devices, mix);
+    this.#screen.on("sound", () => this.emit("track", "audio", this.tracks.audio));
+    this.#screen.on("picture", () => this.#emitTrack("screen"));
     this.#isMuted = off?.audio === true;
     this.#isDark = off?.video === true;
     this.#clock = clock;
@@ -122,11 +128,20 @@ export class Media extends Emitter {
   }
 
   get screenIsOn() {
-    return this.#tracks.screen !== null;
+    return this.#screen.track !== null;
+  }
+
+  get screenHasSound() {
+    return this.#screen.hasSound;
   }
 
   get canShareScreen() {
-    return typeof this.#devices?.getDisplayMedia === "function";
+    return this.#screen.canShare;
+  }
+
+  /** The microphone's track, whether it is sent alone or not. */
+  get microphone() {
+    return this.#tracks.audio;
   }
 
   /** The camera's track, whether it is sent or not. */
@@ -136,7 +151,8 @@ export class Media extends Emitter {
 
   /** The tracks to send. @returns {import("./peer.js").Tracks} */
   get tracks() {
-    return { ...this.#tracks };
+    const { audio, video } = this.#tracks;
+    return { audio: this.#screen.withSound(audio), video, screen: this.#screen.track };
   }
 
   /**
@@ -204,21 +220,13 @@ export class Media extends Emitter {
     if (next) await this.choose("video", next.deviceId);
   }
 
-  /** Resolves to whether it is shared: the person may think better of it. */
+  /** Fails if the person thinks better of it, or if the system does not allow it. */
   async shareScreen() {
-    if (!this.canShareScreen) return false;
-    const stream = await this.#devices?.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false }).catch(() => null);
-    const track = stream?.getVideoTracks()[0];
-    if (this.#isClosed) track?.stop();
-    if (!track || this.#isClosed) return false;
-    // Text stays sharp, and moves less smoothly instead.
-    track.contentHint = "detail";
-    this.#set("screen", track);
-    return true;
+    await this.#screen.share(() => !this.#isClosed);
   }
 
   stopScreen() {
-    this.#set("screen", null);
+    this.#screen.stop();
   }
 
   /** A phone takes the camera away from a page that is not seen, and either during a call; and does not always give them back. */
@@ -238,7 +246,8 @@ export class Media extends Emitter {
   close() {
     this.#isClosed = true;
     this.#asked = { audio: null, video: null };
-    for (const kind of /** @type {(Kind | "screen")[]} */ (["screen", "video", "audio"])) this.#set(kind, null);
+    this.#screen.stop();
+    for (const kind of KINDS) this.#set(kind, null);
   }
 
   /**
@@ -361,16 +370,21 @@ export class Media extends Emitter {
     return stream.getTracks()[0];
   }
 
-  /** @param {Kind | "screen"} kind @param {MediaStreamTrack | null} track */
+  /** @param {Kind} kind @param {MediaStreamTrack | null} track */
   #set(kind, track) {
     const old = this.#tracks[kind];
     if (old) old.onended = old.onmute = old.onunmute = null;
     old?.stop();
     this.#tracks[kind] = track;
-    if (kind !== "screen") this.#watch(kind, track);
+    this.#watch(kind, track);
     if (kind === "audio" && track) track.enabled = !this.#isMuted;
     if (track) track.onended = () => this.#ended(kind);
-    this.emit("track", kind, track);
+    this.#emitTrack(kind);
+  }
+
+  /** @param {Kind | "screen"} kind */
+  #emitTrack(kind) {
+    this.emit("track", kind, this.tracks[kind]);
     this.emit("changed");
   }
 
@@ -385,11 +399,10 @@ export class Media extends Emitter {
     track.onunmute = () => this.#resumed(kind);
   }
 
-  /** Sharing was stopped in the browser's own bar; or a device is unplugged, and another may be there. @param {Kind | "screen"} kind */
+  /** A device is unplugged, and another may be there. @param {Kind} kind */
   async #ended(kind) {
     const device = this.#tracks[kind]?.getSettings().deviceId ?? "";
     this.#set(kind, null);
-    if (kind === "screen") return;
     this.#lost.add(kind);
     this.#absent[kind] = device;
     await this.#acquire(kind);

@@ -52,7 +52,7 @@ export class Uplink extends Emitter {
   /**
    * @param {object} parts
    * @param {import("./room.js").Room} parts.room
-   * @param {Pick<import("./media.js").Media, "tracks" | "on">} parts.media
+   * @param {Pick<import("./media.js").Media, "tracks" | "screenHasSound" | "on">} parts.media
    * @param {import("./conversation.js").Conversation} parts.conversation
    * @param {import("./clock.js").Clock} parts.clock
    */
@@ -144,7 +144,7 @@ export class Uplink extends Emitter {
     const { tracks } = this.#media;
     const { size, ...encoding } = cameraEncoding(rates.camera, sizeOf(tracks.video), way.size);
     way.size = encoding.active ? size : 0;
-    this.#apply(peer.sender("audio"), { active: true, maxBitrate: this.#voice(tracks.screen !== null), priority: "high", networkPriority: "high" }, {
+    this.#apply(peer.sender("audio"), { active: true, maxBitrate: this.#voice(this.#media.screenHasSound), priority: "high", networkPriority: "high" }, {
       codec: this.#mayRepeat(way) ? "audio/red" : "audio/opus",
     });
     this.#apply(peer.sender("video"), { ...encoding, priority: "low", networkPriority: "low" }, { preference: "maintain-framerate" });
