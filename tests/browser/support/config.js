@@ -19,13 +19,14 @@ secrets = ["${SECRET}"]`;
 
 /**
  * On this machine's loopback, for pages at http://localhost. `turns:` works for browsers that accept any certificate.
- * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, more?: string }} options  `more` is TOML tables
+ * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, ice?: string, more?: string }} options
+ *   `ice` is how clients are led to the relay; `more` is TOML tables
  */
-export function onLoopback({ http, turn, tls, publicUrl, more = "" }) {
+export function onLoopback({ http, turn, tls, publicUrl, ice = 'ice_host = "localhost"', more = "" }) {
   return `
 [http]
 listen = ["127.0.0.1:${http}"]
-ice_host = "localhost"
+${ice}
 ${publicUrl ? `public_url = "${publicUrl}"` : ""}
 [listen]
 udp = ["127.0.0.1:${turn}"]
