@@ -32,6 +32,8 @@ for (const [language, theme] of /** @type {const} */ ([["en", "light"], ["ko", "
     await visitor.page.goto(`${venue.origin}/nowhere`);
     await look(visitor, "an address that leads nowhere");
 
+    await visitor.page.goto(`${venue.origin}/safety`);
+    await look(visitor, "the page about safety numbers");
     await visitor.page.goto(`${venue.origin}/check`);
     await look(visitor, "the check");
     await visitor.until(() => document.getElementById("summary").dataset.mood);

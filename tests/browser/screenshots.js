@@ -69,6 +69,8 @@ const STATES = {
   "start-unnamed": { make: (scene) => scene.visit("/", { before: [keepOut, { allowed: false, expected: null }] }) },
   lost: { make: (scene) => scene.visit("/nowhere") },
 
+  safety: { small: true, whole: true, make: (scene) => scene.visit("/safety") },
+
   "lobby-more": {
     make: async (scene) => {
       const guest = await (await scene.lobby()).isReady();

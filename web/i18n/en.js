@@ -212,6 +212,13 @@ export default {
   "sending.save": "Save data",
   "sending.save.why": "Sends and receives smaller pictures.",
 
+  "safety.number": "Safety number",
+  "safety.what": "What is a safety number?",
+  "safety.none": "None yet. The program at the other end must compute it, too.",
+  "safety.known": "Tell {name} the four pictures. If both of you see the same, nobody is listening in between.",
+  "safety.changed": "The safety number with {name} has changed during the call. Compare it again.",
+  "safety.broken": "The keys of {name} are not those that were announced. Somebody may be listening in between.",
+
   "toast.came": "{name} has joined",
   "toast.left": "{name} has left",
   "toast.lost": "{name}’s connection was lost",

@@ -213,6 +213,13 @@ export default {
   "sending.save": "데이터 절약",
   "sending.save.why": "영상을 더 작게 보내고 받습니다.",
 
+  "safety.number": "안전 번호",
+  "safety.what": "안전 번호란?",
+  "safety.none": "아직 없어요. 상대방의 프로그램도 안전 번호를 계산해야 해요.",
+  "safety.known": "{name}님과 그림 네 개를 서로 말해 보세요. 똑같이 보이면 중간에서 엿듣는 사람이 없어요.",
+  "safety.changed": "{name}님과의 안전 번호가 통화 중에 바뀌었어요. 다시 비교해 보세요.",
+  "safety.broken": "{name}님의 키가 미리 알린 것과 달라요. 누군가 중간에서 엿듣고 있을 수 있어요.",
+
   "toast.came": "{name}님이 들어왔어요",
   "toast.left": "{name}님이 나갔어요",
   "toast.lost": "{name}님과 연결이 끊겼어요",

@@ -9,7 +9,7 @@ import { chooseLanguage, loadLanguage, translate } from "../js/wire/i18n.js";
 
 const web = new URL("..", import.meta.url);
 const read = (path) => readFileSync(new URL(path, web), "utf8");
-const pages = ["index.html", "call.html", "check.html", "admin.html", "404.html"];
+const pages = ["index.html", "call.html", "check.html", "safety.html", "admin.html", "404.html"];
 
 test("both languages say the same things, with the same values", () => {
   assert.deepEqual(Object.keys(ko), Object.keys(en));
@@ -29,7 +29,7 @@ test("no text is left that nobody says", () => {
   const files = ["js", "js/view", "js/wire"].flatMap((folder) => readdirSync(new URL(folder, web)).filter((name) => name.endsWith(".js")).map((name) => `${folder}/${name}`));
   const all = [...pages, ...files].map(read).join("");
   // Keys that are put together: "check.refused.udp".
-  const built = /^(failure|notice|check|controls|device|theme|connection|tile|call\.dot|file|admin\.limit)\./;
+  const built = /^(failure|notice|check|controls|device|theme|connection|tile|call\.dot|file|safety|admin\.limit)\./;
   for (const key of Object.keys(en)) assert.ok(all.includes(`"${key}"`) || built.test(key), key);
 });
 

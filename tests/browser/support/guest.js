@@ -79,6 +79,24 @@ export class Guest extends Visitor {
     );
   }
 
+  /**
+   * The safety number with the only other person, once the panel shows it, and what the panel says of it.
+   * @param {string} [standing]
+   * @returns {Promise<{ signs: string[], digits: string }>}
+   */
+  async safety(standing = "known") {
+    await this.connections();
+    await this.until((standing) => {
+      const proof = document.querySelector(".proof");
+      const count = standing === "broken" ? 0 : 4;
+      return proof?.dataset.standing === standing && proof.querySelectorAll("li").length === count;
+    }, standing);
+    return this.page.$eval(".proof", (proof) => ({
+      signs: [...proof.querySelectorAll("li")].map((it) => it.innerText.replace(/\s+/g, " ")),
+      digits: proof.querySelector(".digits").innerText,
+    }));
+  }
+
   /** The only pair in use, once it is what the panel says. */
   async way(limit = 5_000) {
     const [pair, ...others] = await this.pairs();

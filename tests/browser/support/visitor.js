@@ -18,10 +18,11 @@ export class Visitor {
   /**
    * In a profile of its own: another person, though in the same browser.
    * @param {import("puppeteer-core").Browser} browser
-   * @param {{ language?: string, theme?: "light" | "dark", viewport?: { width: number, height: number }, downloads?: string, prepare?: () => void }} [options]
-   *   `downloads` is where files are saved; `prepare` runs in each page before its first script
+   * @param {{ language?: string, theme?: "light" | "dark", viewport?: { width: number, height: number }, downloads?: string, prepare?: () => void, expose?: Record<string, (...args: any[]) => any> }} [options]
+   *   `downloads` is where files are saved; `prepare` runs in each page before its first script, and can
+   *   call what is exposed
    */
-  static async with(browser, { language = "en", theme = "light", viewport = { width: 1280, height: 800 }, downloads, prepare } = {}) {
+  static async with(browser, { language = "en", theme = "light", viewport = { width: 1280, height: 800 }, downloads, prepare, expose = {} } = {}) {
     const context = await browser.createBrowserContext(downloads ? { downloadBehavior: { policy: "allow", downloadPath: downloads } } : {});
     // A window of its own: what is behind another tab shows no frames.
     const page = await context.newPage({ type: "window" });
@@ -36,6 +37,7 @@ export class Visitor {
         localStorage.setItem("theme", theme);
       } catch {} // about:blank has no storage
     }, language, theme);
+    for (const [name, act] of Object.entries(expose)) await page.exposeFunction(name, act);
     if (prepare) await page.evaluateOnNewDocument(prepare);
     return visitor;
   }

@@ -7,6 +7,7 @@ import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { isRandom, pathOf } from "../wire/link.js";
 import { lookOf } from "../wire/look.js";
 import { GONE_OURSELVES } from "../wire/room.js";
+import { Safety } from "../wire/safety.js";
 import { stayAwake } from "./awake.js";
 import { Banner } from "./banner.js";
 import { languageSelect, themeSelect } from "./bar.js";
@@ -56,6 +57,7 @@ export class Call {
   #chat;
   #sending;
   #meter;
+  #safety;
   #ties;
   #banner;
   #isIn = false;
@@ -106,12 +108,15 @@ export class Call {
       members: () => room.members.values(),
       measured: (member) => {
         this.#sending.saw(member.id, this.#meter.history(member.id).last);
+        this.#safety.check(member);
         this.#show(member);
       },
       done: () => this.#sending.tick(),
       heard: (id, isSpeaking) => this.#stage.speak(id, isSpeaking),
     });
-    this.#ties = new Ties({ room, signaling, meter: this.#meter });
+    const random = (/** @type {Uint8Array<ArrayBuffer>} */ bytes) => crypto.getRandomValues(bytes);
+    this.#safety = new Safety({ room, conversation, subtle: crypto.subtle, random, clock: systemClock });
+    this.#ties = new Ties({ room, signaling, meter: this.#meter, safety: this.#safety });
     this.#banner = new Banner(() => room.members.size > 0);
     this.#watch();
     this.#bind();

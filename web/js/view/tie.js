@@ -5,6 +5,7 @@ import { make } from "./dom.js";
 import { rate, share, time } from "./figures.js";
 import { say, silence } from "./language.js";
 import { Plot } from "./plot.js";
+import { Proof } from "./proof.js";
 
 /** @typedef {import("../wire/stats.js").Path} Path */
 /** @typedef {import("../wire/stats.js").Reading} Reading */
@@ -19,6 +20,7 @@ export class Tie {
   #way = make("p", "way");
   #pair = make("span", "pair");
   #plot = new Plot();
+  #proof = new Proof();
   /** @type {Map<Figure, HTMLElement>} */
   #figures = new Map(FIGURES.map((figure) => [figure, make("dd")]));
   element;
@@ -31,11 +33,12 @@ export class Tie {
     const key = (/** @type {"down" | "up"} */ what) =>
       make("span", what, make("i"), say(make("span"), `connection.${what}`));
     const legend = make("p", "legend", key("down"), key("up"), say(make("span"), "connection.minute"));
-    this.element = make("article", "tie", this.#name, this.#way, this.#pair, list, this.#plot.element, legend);
+    this.element = make("article", "tie", this.#name, this.#way, this.#pair, list, this.#plot.element, legend, this.#proof.element);
   }
 
-  /** @param {string} name @param {Reading[]} readings */
-  draw(name, readings) {
+  /** @param {string} name @param {Reading[]} readings @param {ReturnType<import("../wire/safety.js").Safety["of"]>} proof */
+  draw(name, readings, proof) {
+    this.#proof.draw(name, proof);
     const last = readings.at(-1);
     silence(this.#name, name);
     if (!last) return void say(this.#way, "tile.connecting");

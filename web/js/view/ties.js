@@ -12,6 +12,7 @@ export class Ties {
   #room;
   #signaling;
   #meter;
+  #safety;
   /** @type {Map<string, Tie>} */
   #ties = new Map();
 
@@ -20,11 +21,14 @@ export class Ties {
    * @param {import("../wire/room.js").Room} parts.room
    * @param {import("../wire/signaling.js").Signaling} parts.signaling
    * @param {import("./meter.js").Meter} parts.meter
+   * @param {import("../wire/safety.js").Safety} parts.safety
    */
-  constructor({ room, signaling, meter }) {
+  constructor({ room, signaling, meter, safety }) {
     this.#room = room;
     this.#signaling = signaling;
     this.#meter = meter;
+    this.#safety = safety;
+    safety.on("changed", (member) => this.#proved(member));
     input("relay-only").checked = room.policy === "relay";
     input("relay-only").addEventListener("change", () => {
       const only = input("relay-only").checked;
@@ -52,7 +56,14 @@ export class Ties {
 
   /** @param {Member} member */
   draw({ id, name }) {
-    this.#ties.get(id)?.draw(name, this.#meter.history(id).readings);
+    this.#ties.get(id)?.draw(name, this.#meter.history(id).readings, this.#safety.of(id));
+  }
+
+  /** @param {Member} member */
+  #proved(member) {
+    this.draw(member);
+    const { standing } = this.#safety.of(member.id);
+    if (standing === "changed" || standing === "broken") toast(`safety.${standing}`, { name: member.name });
   }
 
   #count() {
