@@ -106,6 +106,15 @@ const STATES = {
   four: { make: (scene) => call(scene, 4) },
   ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}`, gathered(count)])),
   ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}-screen`, gathered(count, count > 1 ? { screens: 1 } : { own: true })])),
+  menu: {
+    small: true,
+    make: (scene) => gathered(3).make(scene),
+    again: async ({ people: [guest] }) => {
+      await guest.page.keyboard.press("Escape");
+      await press(guest, "more");
+      await guest.page.waitForSelector(".menu:popover-open");
+    },
+  },
   "stage-6-speaker": gathered(6, { layout: "speaker" }),
   "stage-4-pinned": gathered(4, { pinned: 2 }),
   "stage-3-screens": gathered(3, { screens: 2 }),

@@ -71,6 +71,55 @@ test("one's own picture goes to any corner and out of sight, by keys and by poin
   assert.equal(await corner(alice), "top right");
 });
 
+test("what has no button of its own is in a menu, which keys open, walk through and close", async () => {
+  const [alice] = await venue.call("Alice", "Bob");
+  const focused = () => alice.page.evaluate(() => document.activeElement.textContent.trim() || document.activeElement.id);
+  const press = (key) => alice.page.keyboard.press(key);
+  await alice.page.focus("#more");
+  // when
+  await press("Enter");
+  // then
+  await alice.until(() => document.activeElement.role === "menuitem");
+  const first = await focused();
+  await press("ArrowUp");
+  assert.equal(await focused(), "Full screen (F)");
+  await press("ArrowDown");
+  assert.equal(await focused(), first);
+  await press("Escape");
+  assert.equal(await focused(), "more");
+  assert.equal(await alice.page.$(".menu:popover-open"), null);
+  // when
+  await press("Enter");
+  await alice.until(() => document.activeElement.role === "menuitem");
+  await press("End");
+  await press("Enter");
+  // then
+  await alice.until(() => document.fullscreenElement);
+  await press("f");
+  await alice.until(() => !document.fullscreenElement);
+});
+
+test("a small window shows whoever is foremost, mutes, and leaves the call", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const small = (act) => alice.page.evaluate(act);
+  // when
+  await alice.click("#more");
+  await alice.click(".menu ::-p-text(Small window on top)");
+  // then
+  await alice.until(() => window.documentPictureInPicture.window?.document.querySelector("video")?.videoWidth > 0);
+  assert.equal(await small(() => window.documentPictureInPicture.window.document.querySelector(".who").textContent), "Bob");
+  // when
+  await small(() => window.documentPictureInPicture.window.document.querySelector("button").click());
+  // then
+  await bob.looks("Alice", { muted: true });
+  await alice.until(() => window.documentPictureInPicture.window.document.querySelector("button").ariaLabel.startsWith("Unmute"));
+  // when
+  await small(() => window.documentPictureInPicture.window.document.querySelector(".leave").click());
+  // then
+  await alice.isTold("You have left the call");
+  await alice.until(() => !window.documentPictureInPicture.window);
+});
+
 /** @param {import("./support/guest.js").Guest} guest */
 function large(guest) {
   return guest.page.$eval("#stage .large", (tile) => tile.ariaLabel);

@@ -96,6 +96,12 @@ export default {
   "controls.people": "People",
   "controls.connection": "Connection",
   "controls.settings": "Settings",
+  "controls.more": "More",
+  "controls.speaker": "Show the speaker large",
+  "controls.grid": "Show everyone the same size",
+  "controls.full": "Full screen (F)",
+  "controls.full.off": "Leave full screen (F)",
+  "controls.pip": "Small window on top",
   "controls.leave": "Leave",
 
   "call.stage": "Participants",

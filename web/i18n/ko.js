@@ -96,6 +96,12 @@ export default {
   "controls.people": "참여자",
   "controls.connection": "연결 상태",
   "controls.settings": "설정",
+  "controls.more": "더보기",
+  "controls.speaker": "말하는 사람 크게 보기",
+  "controls.grid": "모두 같은 크기로 보기",
+  "controls.full": "전체 화면 (F)",
+  "controls.full.off": "전체 화면 끝내기 (F)",
+  "controls.pip": "작은 창으로 보기",
   "controls.leave": "나가기",
 
   "call.stage": "참여자",

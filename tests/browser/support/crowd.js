@@ -12,7 +12,7 @@ const NAMES = ["Ada", "하나", "Grace", "Linus", "Margaret", "דוד", "Katheri
  * @param {boolean} [options.isUpright]  whether the others hold phones
  */
 async function gather({ names, screens = 0, own = false, layout = "grid", pinned = 0, isUpright = false }) {
-  const { Stage, screenOf } = await import("/js/view/stage.js");
+  const { Stage, screenOf } = await import(new URL("view/stage.js", document.querySelector("script[type=module]").src));
   for (const tile of document.querySelectorAll("#stage .tile")) tile.remove();
   document.getElementById("alone").hidden = names.length > 1;
   const stage = new Stage({ dot() {}, people() {}, stop() {}, full() {} });

@@ -14,18 +14,20 @@ import { languageSelect, themeSelect } from "./bar.js";
 import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
-import { fillScreen } from "./full.js";
+import { canFillScreen, fillScreen } from "./full.js";
 import { startInvite } from "./invite.js";
 import { onKeys } from "./keys.js";
 import { onLanguage, say, silence, text } from "./language.js";
 import { rememberHost, rememberLastCall } from "./memory.js";
 import { Meter } from "./meter.js";
+import { offer, offerInstead, startMore } from "./more.js";
 import { watchNetwork } from "./network.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { People } from "./people.js";
 import { Self } from "./self.js";
 import { Sending } from "./sending.js";
+import { canShrink, shrink, shrinkWhenHidden } from "./shrink.js";
 import { screenOf, Stage } from "./stage.js";
 import { Ties } from "./ties.js";
 import { clearToasts, dismiss, toast } from "./toasts.js";
@@ -158,6 +160,7 @@ export class Call {
       C: inCall(() => this.#panel.toggle("chat")),
       F: inCall(fillScreen),
     });
+    this.#offer();
     button("leave").addEventListener("click", () => {
       this.#room.leave();
       this.#over("left");
@@ -168,6 +171,21 @@ export class Call {
       make("div", "", say(make("p", "label"), "bar.language"), languageSelect()),
       make("div", "", say(make("p", "label"), "bar.theme"), themeSelect()),
     );
+  }
+
+  /** What stands in the menu "more". */
+  #offer() {
+    const stage = this.#stage;
+    const other = () => (stage.layout === "grid" ? "speaker" : "grid");
+    button("layout").addEventListener("click", () => stage.choose(other()));
+    offerInstead("layout", () => `controls.${other()}`, () => `${other()}-view`);
+    if (canShrink) offer(() => (stage.foremost ? { key: "controls.pip", icon: "pip", act: () => shrink(stage) } : null));
+    shrinkWhenHidden(stage);
+    if (canFillScreen) offer(() => ({ key: document.fullscreenElement ? "controls.full.off" : "controls.full", icon: "full", act: fillScreen }));
+    offerInstead("flip", () => "controls.flip", () => "flip");
+    offerInstead("open-connection", () => "controls.connection", () => "signal");
+    offerInstead("open-settings", () => "controls.settings", () => "settings");
+    startMore();
   }
 
   /** @param {import("../wire/door.js").Why} why */

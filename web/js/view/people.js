@@ -34,6 +34,7 @@ export class People {
     input("lock").checked = locked;
     const count = members.size + (host ? 1 : 0);
     html("count").textContent = String(count);
+    html("count").hidden = count < 2;
     // The text for screen readers contains the visible text.
     label(button("open-people"), "people.count", { count });
   }

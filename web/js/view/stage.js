@@ -149,9 +149,12 @@ export class Stage {
     const large = largeOf(items, { pinned: this.#pinned, layout: this.layout, speaker: this.#speaker.current });
     const stage = { ...this.#size, corner: this.#corner };
     // Nothing is computed or drawn anew for what is as it was.
-    const by = JSON.stringify([items, large, stage, this.#pinned]);
+    const by = JSON.stringify([items, large, stage, this.#pinned, this.layout]);
     if (by === this.#placed) return;
     this.#placed = by;
+    const people = [...this.#shown.values()].filter(({ isScreen }) => !isScreen);
+    button("layout").hidden = people.length < 3;
+    button("layout").setAttribute("aria-pressed", String(this.layout === "speaker"));
     this.#back.hidden = !this.#isSelfHidden || items.length === this.#shown.size;
     this.#put(arrange(items, large, stage), items.length);
   }
