@@ -103,6 +103,12 @@ export default {
   "controls.full.off": "Leave full screen (F)",
   "controls.pip": "Small window on top",
   "controls.leave": "Leave",
+  "controls.said.mic.on": "Microphone on",
+  "controls.said.mic.off": "Microphone off",
+  "controls.said.cam.on": "Camera on",
+  "controls.said.cam.off": "Camera off",
+  "controls.unheard": "You are muted: nobody hears you.",
+  "controls.unmute": "Unmute",
 
   "call.stage": "Participants",
   "call.room.private": "Private room",

@@ -103,6 +103,12 @@ export default {
   "controls.full.off": "전체 화면 끝내기 (F)",
   "controls.pip": "작은 창으로 보기",
   "controls.leave": "나가기",
+  "controls.said.mic.on": "마이크 켜짐",
+  "controls.said.mic.off": "마이크 꺼짐",
+  "controls.said.cam.on": "카메라 켜짐",
+  "controls.said.cam.off": "카메라 꺼짐",
+  "controls.unheard": "마이크가 꺼져 있어서 아무도 듣지 못해요.",
+  "controls.unmute": "마이크 켜기",
 
   "call.stage": "참여자",
   "call.room.private": "비공개 방",

@@ -1,11 +1,13 @@
 // @ts-check
 /** Oneself in the call: one's own tile, and the buttons for microphone, camera and screen. */
 
-import { button } from "./dom.js";
+import { Unheard } from "../wire/unheard.js";
+import { button, html } from "./dom.js";
+import { say } from "./language.js";
 import { Level } from "./level.js";
 import { showSwitch } from "./switches.js";
 import { Taken } from "./taken.js";
-import { toast } from "./toasts.js";
+import { dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/media.js").Media} Media */
 /** @typedef {import("../wire/room.js").Room} Room */
@@ -21,6 +23,9 @@ export class Self {
   #media;
   #stage;
   #level = new Level();
+  #unheard = new Unheard();
+  /** Hears a user who is muted. @type {{ of: MediaStreamTrack, track: MediaStreamTrack } | null} */
+  #ear = null;
   #listening = 0;
   #isIn = false;
   #sound;
@@ -43,14 +48,14 @@ export class Self {
     button("share").addEventListener("click", () => this.switchScreen());
     button("flip").addEventListener("click", () => media.switchCamera());
     button("share").hidden = !media.canShareScreen;
+    // Whoever came by a reload has not touched the page yet.
+    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, () => this.#level.wake());
   }
 
   enter() {
     this.#isIn = true;
     this.#stage.add(ID, { isSelf: true });
-    this.#listening = window.setInterval(() => {
-      this.#stage.speak(ID, this.#media.microphoneIsOn && this.#level.value > SPEAKING_FROM);
-    }, LISTEN_EVERY);
+    this.#listening = window.setInterval(() => this.#listen(), LISTEN_EVERY);
     this.#taken = new Taken(this.#media, {
       again: (kind) => (kind === "audio" ? this.switchMicrophone() : this.switchCamera()),
       back: () => this.#unpause(),
@@ -73,6 +78,7 @@ export class Self {
   close() {
     this.#isIn = false;
     clearInterval(this.#listening);
+    this.#stopEar();
     this.#level.close();
     this.#taken?.close();
     this.#media.close();
@@ -115,14 +121,42 @@ export class Self {
     button("flip").hidden = !cam || cameras.length < 2 || !matchMedia("(pointer: coarse)").matches;
     const { state, name } = this.#room.me;
     const isNews = state.mic !== mic || state.cam !== cam || state.screen !== screen;
+    if (state.mic !== mic) say(html("spoken"), mic ? "controls.said.mic.on" : "controls.said.mic.off");
+    if (state.cam !== cam) say(html("spoken"), cam ? "controls.said.cam.on" : "controls.said.cam.off");
     if (isNews) this.#room.show({ mic, cam, screen });
     this.#play();
     this.#stage.show(ID, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera), isPaused: cam && this.#isPaused });
   }
 
+  #listen() {
+    const { microphoneIsOn, off } = this.#media;
+    const { value } = this.#level;
+    const isLoud = value > SPEAKING_FROM;
+    this.#stage.speak(ID, microphoneIsOn && isLoud);
+    button("mic").style.setProperty("--level", microphoneIsOn ? value.toFixed(1) : "0");
+    if (off.audio && this.#unheard.hear(isLoud, performance.now())) {
+      toast("controls.unheard", {}, { key: "controls.unmute", act: () => this.#media.setMicrophone(true) });
+    }
+  }
+
+  /** A track that is muted is silent, and a copy of it is not. @param {MediaStreamTrack | null} track */
+  #heard(track) {
+    const isMuted = track !== null && !track.enabled && track.readyState === "live";
+    if (this.#ear && (!isMuted || this.#ear.of !== track)) this.#stopEar();
+    if (!isMuted) return track;
+    this.#ear ??= { of: track, track: Object.assign(track.clone(), { enabled: true }) };
+    return this.#ear.track;
+  }
+
+  #stopEar() {
+    this.#ear?.track.stop();
+    this.#ear = null;
+    dismiss("controls.unmute");
+  }
+
   #play() {
     const { microphone: audio, camera: video } = this.#media;
-    this.#level.listen(audio);
+    this.#level.listen(this.#heard(audio));
     this.#stage.tile(ID)?.play(video);
   }
 }
