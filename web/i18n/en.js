@@ -28,7 +28,9 @@ export default {
   "start.developers.docs": "Every message, with examples:",
 
   "title.call": "Call",
-  "title.room": "{room} · Hairpin",
+  "title.room": "{room}: {people}, {time} · Hairpin",
+  "title.people": { one: "{count} person", other: "{count} people" },
+  "title.minutes": "{count} min",
 
   "lobby.title": "Ready to join?",
   "lobby.room": "Room “{room}”",
@@ -146,7 +148,7 @@ export default {
   "invite.open": "Invite",
   "invite.title": "Invite people",
   "invite.copy": "Copy link",
-  "invite.copied": "Link copied",
+  "invite.copied": "Copied",
   "invite.share": "Share",
   "invite.message": "Join my call",
   "invite.qr": "The link as a QR code",
@@ -232,12 +234,14 @@ export default {
   "safety.broken": "The keys of {name} are not those that were announced. Somebody may be listening in between.",
 
   "toast.came": "{name} has joined",
+  "toast.came.several": "{names} have joined",
   "toast.left": "{name} has left",
+  "toast.left.several": "{names} have left",
   "toast.lost": "{name}’s connection was lost",
   "toast.kicked": "{name} was removed",
   "toast.host": "You are the host now",
   "toast.back": "You are connected again",
-  "toast.copyFailed": "Your browser does not allow this page to copy.",
+  "toast.copyFailed": "Your browser does not allow this page to copy. Select the text, and copy it yourself.",
 
   "notice.connecting.title": "Connecting…",
   "notice.connecting.text": "This is taking longer than usual: the server has not answered yet. Still trying.",

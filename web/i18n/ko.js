@@ -28,7 +28,9 @@ export default {
   "start.developers.docs": "모든 메시지와 예제:",
 
   "title.call": "통화",
-  "title.room": "{room} · Hairpin",
+  "title.room": "{room}: {people}, {time} · Hairpin",
+  "title.people": "{count}명",
+  "title.minutes": "{count}분",
 
   "lobby.title": "참여할 준비가 되셨나요?",
   "lobby.room": "‘{room}’ 방",
@@ -146,7 +148,7 @@ export default {
   "invite.open": "초대",
   "invite.title": "초대하기",
   "invite.copy": "링크 복사",
-  "invite.copied": "링크를 복사했어요",
+  "invite.copied": "복사했어요",
   "invite.share": "공유",
   "invite.message": "통화에 참여하세요",
   "invite.qr": "링크 QR 코드",
@@ -233,12 +235,14 @@ export default {
   "safety.broken": "{name}님의 키가 미리 알린 것과 달라요. 누군가 중간에서 엿듣고 있을 수 있어요.",
 
   "toast.came": "{name}님이 들어왔어요",
+  "toast.came.several": "{names}님이 들어왔어요",
   "toast.left": "{name}님이 나갔어요",
+  "toast.left.several": "{names}님이 나갔어요",
   "toast.lost": "{name}님과 연결이 끊겼어요",
   "toast.kicked": "{name}님을 내보냈어요",
   "toast.host": "이제 내가 호스트예요",
   "toast.back": "다시 연결됐어요",
-  "toast.copyFailed": "브라우저가 복사를 허용하지 않아요.",
+  "toast.copyFailed": "브라우저가 복사를 허용하지 않아요. 텍스트를 선택해 직접 복사해 주세요.",
 
   "notice.connecting.title": "연결하는 중…",
   "notice.connecting.text": "평소보다 오래 걸리네요. 서버가 아직 응답하지 않아서 계속 다시 시도하고 있어요.",

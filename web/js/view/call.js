@@ -4,7 +4,6 @@
 import { systemClock } from "../wire/clock.js";
 import { Conversation } from "../wire/conversation.js";
 import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
-import { isRandom, pathOf } from "../wire/link.js";
 import { lookOf } from "../wire/look.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { Safety } from "../wire/safety.js";
@@ -15,9 +14,10 @@ import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
+import { Heading } from "./heading.js";
 import { startInvite } from "./invite.js";
 import { onKeys } from "./keys.js";
-import { onLanguage, say, silence, text } from "./language.js";
+import { say } from "./language.js";
 import { rememberHost, rememberLastCall } from "./memory.js";
 import { Meter } from "./meter.js";
 import { offer, offerInstead, startMore } from "./more.js";
@@ -62,6 +62,8 @@ export class Call {
   #safety;
   #ties;
   #banner;
+  /** @type {Heading | undefined} */
+  #heading;
   #isIn = false;
   #wasHost = false;
   /** Until then, arrivals are not announced. */
@@ -231,21 +233,12 @@ export class Call {
     this.#isIn = true;
     clearTimeout(this.#patience);
     this.#lobby.close();
-    this.#nameRoom();
-    onLanguage(() => this.#nameRoom());
-    startInvite(location.origin + pathOf(this.#link));
+    this.#heading = new Heading(this.#link.name, () => this.#room.members.size + 1);
+    startInvite(this.#link);
     this.#self.enter();
     this.#count();
     this.#sleep = stayAwake();
     html("room-name").focus();
-  }
-
-  #nameRoom() {
-    const { name } = this.#link;
-    const isPrivate = isRandom(name);
-    if (isPrivate) say(html("room-name"), "call.room.private");
-    else silence(html("room-name"), name);
-    document.title = text("title.room", { room: isPrivate ? text("title.call") : name });
   }
 
   /** @param {Member} member */
@@ -317,6 +310,7 @@ export class Call {
   }
 
   #count() {
+    this.#heading?.draw();
     html("alone").hidden = !this.#isIn || this.#room.members.size > 0;
   }
 
@@ -354,6 +348,7 @@ export class Call {
     this.#isIn = false;
     this.#sleep();
     this.#banner.close();
+    this.#heading?.close();
     this.#meter.close();
     this.#chat.close();
     this.#self.close();

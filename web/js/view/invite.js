@@ -1,6 +1,8 @@
 // @ts-check
 /** The link to this room: to be copied, shared, or photographed. */
 
+import { isRandom, pathOf } from "../wire/link.js";
+import { HOME } from "../wire/place.js";
 import { qr } from "../wire/qr.js";
 import { button, find, html, icon, make, svg } from "./dom.js";
 import { label, say, text } from "./language.js";
@@ -9,10 +11,10 @@ import { copy } from "./toasts.js";
 /** The quiet zone that readers need. */
 const MARGIN = 4;
 
-/** @param {string} link */
-export function startInvite(link) {
-  html("alone-link").append(...linkParts(link));
-  html("invite-link").append(...linkParts(link));
+/** @param {import("../wire/link.js").RoomLink} room */
+export function startInvite(room) {
+  html("alone-link").append(...linkParts(room));
+  html("invite-link").append(...linkParts(room));
   const dialog = find("invite-dialog", HTMLDialogElement);
   button("invite").addEventListener("click", () => dialog.showModal());
   button("invite-close").addEventListener("click", () => dialog.close());
@@ -21,14 +23,33 @@ export function startInvite(link) {
   });
 }
 
-/** @param {string} link */
-function linkParts(link) {
-  const buttons = make("div", "link-buttons", action("copy", "invite.copy", () => copy(link, "invite.copied")));
+/** @param {import("../wire/link.js").RoomLink} room */
+function linkParts(room) {
+  const link = location.origin + pathOf(room);
+  const address = make("p", "address", shortened(room));
+  // Whoever marks and copies what is shown gets what is meant.
+  address.addEventListener("copy", (event) => {
+    event.clipboardData?.setData("text/plain", link);
+    event.preventDefault();
+  });
+  const copying = action("copy", "invite.copy", async () => {
+    if (await copy(link, "invite.copied", copying.querySelector("span") ?? undefined)) return;
+    address.textContent = link;
+    address.classList.add("whole");
+    getSelection()?.selectAllChildren(address);
+  });
+  const buttons = make("div", "link-buttons", copying);
   if (navigator.share) {
     const share = () => navigator.share({ title: "Hairpin", text: text("invite.message"), url: link }).catch(() => {});
     buttons.append(action("share", "invite.share", share));
   }
-  return [drawing(link), make("p", "address", link.replace(/^https?:\/\//, "")), buttons];
+  return [drawing(link), address, buttons];
+}
+
+/** Nobody reads out what cannot be guessed. @param {import("../wire/link.js").RoomLink} room */
+function shortened({ name, key }) {
+  const shown = isRandom(name) ? "…" : name;
+  return `${location.host}${HOME}r/${shown}` + (key && !isRandom(name) ? "#…" : "");
 }
 
 /** @param {string} name @param {import("../wire/i18n.js").Key} key @param {() => void} act */

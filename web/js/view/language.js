@@ -93,6 +93,11 @@ export function number(number, options) {
   return new Intl.NumberFormat(language, options).format(number);
 }
 
+/** Names, one after the other. @param {string[]} names */
+export function list(names) {
+  return new Intl.ListFormat(language, { type: language === "ko" ? "unit" : "conjunction" }).format(names);
+}
+
 /** If the server is away, a language that was not needed before cannot be had. @param {Language} chosen */
 async function speak(chosen) {
   if (!(await loadLanguage(chosen))) return;

@@ -97,6 +97,6 @@ export class Ties {
       serverRtt: this.#signaling.rtt,
       peers,
     };
-    copy(JSON.stringify(report, null, 2), "connection.copied");
+    copy(JSON.stringify(report, null, 2), "connection.copied", button("copy-report").querySelector("span") ?? undefined);
   }
 }

@@ -2,7 +2,7 @@
 /** Shows events for a short time; screen readers read them aloud. */
 
 import { html, make } from "./dom.js";
-import { say } from "./language.js";
+import { list, say } from "./language.js";
 
 /** @typedef {import("../wire/i18n.js").Key} Key */
 /** @typedef {import("../wire/i18n.js").Values} Values */
@@ -11,6 +11,13 @@ const SHOWN = 4_000;
 /** What can be answered stays for longer. */
 const SHOWN_WITH_ACTION = 8_000;
 const AT_ONCE = 3;
+/** A button says for so long that it has done it. */
+const DONE = 2_000;
+
+/** What happens to several people at once is said in one sentence. @type {Partial<Record<Key, Key>>} */
+const SEVERAL = { "toast.came": "toast.came.several", "toast.left": "toast.left.several" };
+/** Whose names such a sentence has. @type {WeakMap<Element, string[]>} */
+const named = new WeakMap();
 
 /**
  * @param {Key} key
@@ -18,10 +25,10 @@ const AT_ONCE = 3;
  * @param {{ key: Key, act: () => void }} [action]
  */
 export function toast(key, values = {}, action) {
-  const place = html("toasts");
+  const place = reach();
   // Of its kind, only the newest is of interest.
   if (action) dismiss(action.key);
-  const note = make("div", "toast", say(make("span"), key, values));
+  const note = make("div", "toast", gather(place, key, String(values.name)) ?? say(make("span"), key, values));
   if (action) {
     const button = say(make("button"), action.key);
     button.type = "button";
@@ -47,12 +54,51 @@ export function dismiss(key) {
   for (const note of html("toasts").querySelectorAll(`[data-leads-to="${key}"]`)) note.remove();
 }
 
-/** @param {string} copied @param {Key} done */
-export async function copy(copied, done) {
+/** @param {string} copied @param {Key} done @param {HTMLElement} [words]  of the button that was pressed: they say it for a moment */
+export async function copy(copied, done, words) {
   try {
     await navigator.clipboard.writeText(copied);
-    toast(done);
   } catch {
     toast("toast.copyFailed");
+    return false;
   }
+  if (words) answer(words, done);
+  else toast(done);
+  return true;
+}
+
+/** The place of all notices: in a dialog that is open, because nothing outside it is seen well, can be pressed, or is read aloud. */
+function reach() {
+  const place = html("toasts");
+  const dialog = document.querySelector("dialog[open]");
+  if (dialog && place.parentElement !== dialog) {
+    dialog.append(place);
+    dialog.addEventListener("close", () => document.body.append(place), { once: true });
+  }
+  return place;
+}
+
+/** One sentence for what already stands there about others and for this, if both are the same. @param {HTMLElement} place @param {Key} key @param {string} name */
+function gather(place, key, name) {
+  const several = SEVERAL[key];
+  if (!several) return null;
+  const last = [...place.querySelectorAll("span")].find((it) => it.dataset.t === key || it.dataset.t === several);
+  const names = [...((last && named.get(last)) ?? []), name];
+  last?.parentElement?.remove();
+  const words = make("span");
+  named.set(words, names);
+  return names.length > 1 ? say(words, several, { names: list(names) }) : say(words, key, { name });
+}
+
+/** @param {HTMLElement} words @param {Key} done */
+function answer(words, done) {
+  const before = /** @type {Key | undefined} */ (words.dataset.t);
+  if (!before || before === done) return;
+  say(words, done);
+  const aloud = say(make("span", "out-of-sight"), done);
+  reach().append(aloud);
+  setTimeout(() => {
+    say(words, before);
+    aloud.remove();
+  }, DONE);
 }
