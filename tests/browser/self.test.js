@@ -31,6 +31,49 @@ test("muting is read aloud", async () => {
   }
 });
 
+test("whoever is muted is heard while they hold the space bar, but not where it has another use", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const { keyboard } = alice.page;
+  // What is not muted is not touched.
+  await keyboard.press("Space");
+  await keyboard.press("m");
+  await bob.looks("Alice", { muted: true });
+  // when
+  await keyboard.down("Space");
+  await bob.looks("Alice", { muted: false });
+  await keyboard.down("Space");
+  await keyboard.up("Space");
+  // then
+  await bob.looks("Alice", { muted: true });
+  // when: on a button it is a press
+  await alice.page.focus("#cam");
+  await keyboard.press("Space");
+  await bob.looks("Alice", { picture: false, muted: true });
+});
+
+test("single keys are listed, and can be switched off for good", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const { keyboard } = alice.page;
+  await keyboard.type("?");
+  await alice.page.waitForSelector("dialog.keys[open]");
+  const keys = await alice.page.$$eval("dialog.keys dt", (all) => all.map((it) => it.textContent));
+  for (const key of ["M", "V", "S", "C", "Space", "?"]) assert.ok(keys.includes(key), key);
+  assert.equal(await alice.page.$eval("#mic", (it) => it.title), "Mute (M)");
+  // when
+  await alice.page.$eval("dialog.keys input", (box) => box.click());
+  await keyboard.press("Escape");
+  await alice.until(() => !document.querySelector("dialog.keys"));
+  for (const key of ["m", "v", "c", "?"]) await keyboard.press(key);
+  // then
+  assert.deepEqual(await alice.page.$eval("#mic", (it) => [it.title, it.getAttribute("aria-keyshortcuts")]), ["Mute", null]);
+  await alice.page.reload();
+  await alice.until(() => !document.getElementById("call").hidden && document.getElementById("mic").dataset.on === "true");
+  await keyboard.press("m");
+  await alice.say("still there");
+  await bob.hears("Alice", "still there");
+  await bob.looks("Alice", { muted: false, picture: true });
+});
+
 /** Runs in the page: somebody hums without end. */
 function hum() {
   const devices = navigator.mediaDevices;

@@ -112,6 +112,17 @@ export default {
   "controls.unheard": "You are muted: nobody hears you.",
   "controls.unmute": "Unmute",
 
+  "keys.title": "Keyboard shortcuts",
+  "keys.on": "Single-key shortcuts",
+  "keys.M": "Mute, unmute",
+  "keys.V": "Camera on, off",
+  "keys.S": "Share your screen",
+  "keys.C": "Chat",
+  "keys.F": "Full screen",
+  "keys.space": "Space",
+  "keys.Space": "Hold it to talk while muted",
+  "keys.list": "This list",
+
   "call.stage": "Participants",
   "call.room.private": "Private room",
   "call.locked": "The room is locked",

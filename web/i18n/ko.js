@@ -112,6 +112,17 @@ export default {
   "controls.unheard": "마이크가 꺼져 있어서 아무도 듣지 못해요.",
   "controls.unmute": "마이크 켜기",
 
+  "keys.title": "키보드 단축키",
+  "keys.on": "한 글자 단축키",
+  "keys.M": "마이크 끄기·켜기",
+  "keys.V": "카메라 끄기·켜기",
+  "keys.S": "화면 공유",
+  "keys.C": "채팅",
+  "keys.F": "전체 화면",
+  "keys.space": "스페이스",
+  "keys.Space": "마이크가 꺼져 있을 때 누르고 있는 동안 말하기",
+  "keys.list": "이 목록",
+
   "call.stage": "참여자",
   "call.room.private": "비공개 방",
   "call.locked": "방이 잠겨 있어요",

@@ -16,7 +16,7 @@ import { button, html, make } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
 import { Heading } from "./heading.js";
 import { startInvite } from "./invite.js";
-import { onKeys } from "./keys.js";
+import { keyButton, onKeys } from "./keys.js";
 import { say } from "./language.js";
 import { rememberHost, rememberLastCall } from "./memory.js";
 import { Meter } from "./meter.js";
@@ -161,7 +161,7 @@ export class Call {
       S: inCall(() => this.#self.switchScreen()),
       C: inCall(() => this.#panel.toggle("chat")),
       F: inCall(fillScreen),
-    });
+    }, this.#self.talk);
     this.#offer();
     button("leave").addEventListener("click", () => {
       this.#room.leave();
@@ -172,6 +172,7 @@ export class Call {
       this.#sending.saver(),
       make("div", "", say(make("p", "label"), "bar.language"), languageSelect()),
       make("div", "", say(make("p", "label"), "bar.theme"), themeSelect()),
+      keyButton(),
     );
   }
 

@@ -88,6 +88,16 @@ export function label(element, key, some = {}) {
   return voice(element);
 }
 
+let areKeysNamed = true;
+
+/** Whether labels end with their key: "Mute (M)". @param {boolean} are */
+export function nameKeys(are) {
+  areKeysNamed = are;
+  /** @type {NodeListOf<HTMLElement | SVGElement>} */
+  const labelled = document.querySelectorAll("[data-t-label]");
+  labelled.forEach(voice);
+}
+
 /** Gives a count, a date or a size as people here write it. @param {number} number @param {Intl.NumberFormatOptions} [options] */
 export function number(number, options) {
   return new Intl.NumberFormat(language, options).format(number);
@@ -114,8 +124,10 @@ function voice(element) {
   const some = values.get(element) ?? {};
   if (t && isKey(t)) element.textContent = text(t, some);
   if (tLabel && isKey(tLabel)) {
-    element.setAttribute("aria-label", text(tLabel, some));
-    if (element instanceof HTMLButtonElement) element.title = text(tLabel, some);
+    const named = text(tLabel, some);
+    const shown = areKeysNamed ? named : named.replace(/ \([A-Z]\)$/, "");
+    element.setAttribute("aria-label", shown);
+    if (element instanceof HTMLButtonElement) element.title = shown;
   }
   if (tPlaceholder && isKey(tPlaceholder)) element.setAttribute("placeholder", text(tPlaceholder, some));
   return element;

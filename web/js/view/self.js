@@ -90,6 +90,16 @@ export class Self {
     this.#draw();
   }
 
+  /** Push-to-talk. @type {import("./keys.js").Talk} */
+  talk = {
+    begin: () => {
+      const isMuted = this.#isIn && this.#media.off.audio;
+      if (isMuted) this.#media.setMicrophone(true);
+      return isMuted;
+    },
+    end: () => void this.#media.setMicrophone(false),
+  };
+
   async switchMicrophone() {
     const { failures, microphoneIsWanted } = this.#media;
     await this.#media.setMicrophone(!microphoneIsWanted);

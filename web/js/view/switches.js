@@ -1,8 +1,8 @@
 // @ts-check
 /** The buttons for microphone, camera and screen: what they show, and what they say they do. */
 
-import { setIcon } from "./dom.js";
-import { label } from "./language.js";
+import { make, setIcon } from "./dom.js";
+import { label, say } from "./language.js";
 
 /** @typedef {import("../wire/i18n.js").Key} Key */
 /** @typedef {"mic" | "camera" | "screen"} What */
@@ -22,4 +22,14 @@ export function showSwitch(button, what, isOn) {
   button.dataset.on = String(isOn);
   setIcon(button, isOn === isDevice ? what : `${what}-off`);
   label(button, DOES[what][isOn ? "on" : "off"]);
+}
+
+/** A switch with its words. @param {Key} key @param {boolean} isOn @param {(isOn: boolean) => void} change */
+export function option(key, isOn, change) {
+  const box = make("input");
+  box.type = "checkbox";
+  box.role = "switch";
+  box.checked = isOn;
+  box.addEventListener("change", () => change(box.checked));
+  return make("label", "switch", say(make("span"), key), box);
 }
