@@ -193,6 +193,7 @@ export default {
   "file.from": "{name} wants to send you “{file}”",
 
   "people.count": "People: {count}",
+  "people.waiting": "People: {count}, waiting to be let in: {waiting}",
   "people.host": "You are the host",
   "people.isHost": "Host",
   "people.lock": "Lock the room",
@@ -206,6 +207,8 @@ export default {
   "people.camOff": "Camera off",
   "people.sharing": "Sharing the screen",
   "people.knocks": "{name} would like to join",
+  "people.knocks.many": "{count} people would like to join",
+  "people.look": "Show",
   "people.admit": "Let in",
   "people.deny": "Decline",
 

@@ -194,6 +194,7 @@ export default {
 
   // With a space: the number on the button must be a word of its name (WCAG 2.5.3).
   "people.count": "참여자 {count} 명",
+  "people.waiting": "참여자 {count} 명, 수락을 기다리는 사람 {waiting} 명",
   "people.host": "내가 호스트예요",
   "people.isHost": "호스트",
   "people.lock": "방 잠그기",
@@ -207,6 +208,8 @@ export default {
   "people.camOff": "카메라 꺼짐",
   "people.sharing": "화면 공유 중",
   "people.knocks": "{name}님이 참여를 요청했어요",
+  "people.knocks.many": "{count}명이 참여를 요청했어요",
+  "people.look": "보기",
   "people.admit": "수락",
   "people.deny": "거절",
 

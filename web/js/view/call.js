@@ -17,6 +17,7 @@ import { canFillScreen, fillScreen } from "./full.js";
 import { Heading } from "./heading.js";
 import { startInvite } from "./invite.js";
 import { keyButton, onKeys } from "./keys.js";
+import { Knocks } from "./knocks.js";
 import { say } from "./language.js";
 import { rememberHost, rememberLastCall } from "./memory.js";
 import { Meter } from "./meter.js";
@@ -48,6 +49,8 @@ export class Call {
   #media;
   #sound;
   #lobby;
+  /** @type {Knocks | undefined} */
+  #knocks;
   #panel = new Panel((sheet) => this.#opened(sheet));
   #stage = new Stage({
     dot: () => this.#panel.show("connection"),
@@ -138,8 +141,8 @@ export class Call {
       this.#perform(member);
     });
     room.on("room", () => this.#roomChanged());
-    room.on("knocks", () => this.#knocked());
     new People(room);
+    this.#knocks = new Knocks({ room, isShown: () => this.#panel.open === "people", show: () => this.#panel.show("people") });
     this.#signaling.on("state", (state) => {
       if (this.#isIn) this.#banner.show(state === "up");
     });
@@ -302,14 +305,6 @@ export class Call {
     this.#wasHost = isHost;
   }
 
-  #knocked() {
-    dismiss("people.admit");
-    const newest = [...this.#room.knocks].at(-1);
-    if (!newest || this.#panel.open === "people") return;
-    const [id, name] = newest;
-    toast("people.knocks", { name }, { key: "people.admit", act: () => this.#room.decide("admit", id) });
-  }
-
   #count() {
     this.#heading?.draw();
     html("alone").hidden = !this.#isIn || this.#room.members.size > 0;
@@ -318,7 +313,7 @@ export class Call {
   /** A sheet was opened, or the panel was closed; once, before the other parts are there. @param {import("./panel.js").Sheet | null} sheet */
   #opened(sheet) {
     if (sheet) dismiss(`panel.${sheet}`);
-    if (sheet === "people") dismiss("people.admit");
+    this.#knocks?.draw();
     if (sheet === "chat") this.#chat.read();
     if (sheet === "connection") this.#room.members.forEach((member) => this.#show(member));
   }
@@ -356,6 +351,7 @@ export class Call {
     this.#lobby.close();
     this.#stage.clear();
     html("panel").hidden = true;
+    this.#knocks?.close();
     clearToasts();
   }
 }

@@ -5,6 +5,7 @@ import { clockOf } from "../wire/duration.js";
 import { isRandom } from "../wire/link.js";
 import { html } from "./dom.js";
 import { onLanguage, say, silence, text } from "./language.js";
+import { nameTitle } from "./title.js";
 
 export class Heading {
   #name;
@@ -29,13 +30,12 @@ export class Heading {
     const room = isRandom(this.#name) ? text("title.call") : this.#name;
     html("room-facts").textContent = `${people} · ${clockOf(ms)}`;
     // In a tab seconds would only be restless.
-    const title = text("title.room", { room, people, time: text("title.minutes", { count: Math.floor(ms / 60_000) }) });
-    if (document.title !== title) document.title = title;
+    nameTitle(text("title.room", { room, people, time: text("title.minutes", { count: Math.floor(ms / 60_000) }) }));
   }
 
   close() {
     clearInterval(this.#ticking);
     this.#ticking = 0;
-    document.title = "Hairpin";
+    nameTitle("Hairpin");
   }
 }

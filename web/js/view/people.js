@@ -32,11 +32,12 @@ export class People {
     html("host-tools").hidden = !isHost;
     find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
     input("lock").checked = locked;
-    const count = members.size + (host ? 1 : 0);
-    html("count").textContent = String(count);
-    html("count").hidden = count < 2;
+    const [count, waiting] = [members.size + (host ? 1 : 0), knocks.size];
+    html("count").textContent = String(waiting || count);
+    html("count").classList.toggle("quiet", waiting === 0);
+    html("count").hidden = count < 2 && waiting === 0;
     // The text for screen readers contains the visible text.
-    label(button("open-people"), "people.count", { count });
+    label(button("open-people"), waiting > 0 ? "people.waiting" : "people.count", { count, waiting });
   }
 
   /** @param {{ id: string, name: string, state: State }} person */

@@ -19,29 +19,34 @@ const SEVERAL = { "toast.came": "toast.came.several", "toast.left": "toast.left.
 /** Whose names such a sentence has. @type {WeakMap<Element, string[]>} */
 const named = new WeakMap();
 
+/** `stays`: until it is answered or dismissed. @typedef {{ key: Key, act: () => void, stays?: boolean }} Action */
+
 /**
  * @param {Key} key
  * @param {Values} [values]
- * @param {{ key: Key, act: () => void }} [action]
+ * @param {...Action} actions
  */
-export function toast(key, values = {}, action) {
+export function toast(key, values = {}, ...actions) {
+  const [action] = actions;
   const place = reach();
   // Of its kind, only the newest is of interest.
   if (action) dismiss(action.key);
   const note = make("div", "toast", gather(place, key, String(values.name)) ?? say(make("span"), key, values));
-  if (action) {
-    const button = say(make("button"), action.key);
+  for (const { key, act } of actions) {
+    const button = say(make("button"), key);
     button.type = "button";
     button.addEventListener("click", () => {
       note.remove();
-      action.act();
+      act();
     });
     note.append(button);
-    note.dataset.leadsTo = action.key;
   }
+  if (action) note.dataset.leadsTo = action.key;
   place.append(note);
-  while (place.children.length > AT_ONCE) place.firstElementChild?.remove();
-  setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
+  if (action?.stays) note.dataset.stays = "";
+  else setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
+  const passing = [...place.children].filter((it) => !("stays" in /** @type {HTMLElement} */ (it).dataset));
+  for (const old of passing.slice(0, -AT_ONCE)) old.remove();
 }
 
 /** Takes all away: what they say is about a call that is over. */
