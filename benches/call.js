@@ -135,9 +135,15 @@ function pretend({ width, height, frameRate, isRelayed }) {
   function voice() {
     const context = new AudioContext();
     const out = context.createMediaStreamDestination();
+    const volume = new GainNode(context, { gain: 0.1 });
+    volume.connect(out);
+    // In syllables: Opus takes a steady tone for noise, and sends none of it.
+    const syllables = new OscillatorNode(context, { frequency: 5 });
+    syllables.connect(new GainNode(context, { gain: 0.08 })).connect(volume.gain);
+    syllables.start();
     for (const frequency of [220, 330, 495]) {
       const tone = new OscillatorNode(context, { frequency });
-      tone.connect(new GainNode(context, { gain: 0.1 })).connect(out);
+      tone.connect(volume);
       tone.start();
     }
     return out.stream.getTracks();
