@@ -74,6 +74,23 @@ test("single keys are listed, and can be switched off for good", async () => {
   await bob.looks("Alice", { muted: false, picture: true });
 });
 
+test("with the switch for music, nothing is filtered out of what is sent, and nothing is negotiated", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const { negotiations } = await alice.watched();
+  const filtered = (is) => alice.until((is) => {
+    const sender = window.watched.connections[0].getSenders().find(({ track }) => track?.kind === "audio");
+    const { echoCancellation, noiseSuppression, autoGainControl } = sender?.track.getSettings() ?? {};
+    return [echoCancellation, noiseSuppression, autoGainControl].every((filter) => filter === is);
+  }, is);
+  await filtered(true);
+  for (const is of [false, true]) {
+    await alice.page.$eval("#call-devices .switch input", (box) => box.click());
+    await filtered(is);
+  }
+  assert.equal((await alice.watched()).negotiations, negotiations);
+  await bob.looks("Alice", { muted: false });
+});
+
 /** Runs in the page: somebody hums without end. */
 function hum() {
   const devices = navigator.mediaDevices;

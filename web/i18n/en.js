@@ -65,6 +65,8 @@ export default {
   "device.replaced.audio": "Your microphone is now: {device}",
   "device.replaced.video": "Your camera is now: {device}",
   "device.replaced.speaker": "Your speaker is now: {device}",
+  "device.music": "Music: no noise suppression",
+  "device.blur": "Blur the background",
   "device.leaveOff": "Leave it off",
 
   "asking.title": "May this page use your camera and microphone?",

@@ -65,6 +65,8 @@ export default {
   "device.replaced.audio": "지금 쓰는 마이크: {device}",
   "device.replaced.video": "지금 쓰는 카메라: {device}",
   "device.replaced.speaker": "지금 쓰는 스피커: {device}",
+  "device.music": "음악 모드: 잡음 제거 끄기",
+  "device.blur": "배경 흐리게",
   "device.leaveOff": "꺼 두기",
 
   "asking.title": "카메라와 마이크를 써도 될까요?",

@@ -42,6 +42,8 @@ function start(link) {
     clock: systemClock,
     isSeen: () => document.visibilityState === "visible",
     off: recallOff(),
+    isMusic: recall("music") !== "",
+    isBlurred: recall("blur") !== "",
     mix,
   });
   const sound = new Sound(button("tap"));

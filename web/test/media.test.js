@@ -61,6 +61,53 @@ test("what is off is what the user has switched off, and not what is missing", a
   assert.deepEqual(media.off, { audio: true, video: true });
 });
 
+test("music is captured with nothing filtered out of it, at once and with every other microphone", async () => {
+  const fake = devices();
+  const media = new Media(fake, nothing);
+  await media.open();
+  const { audio } = media.tracks;
+  // when
+  await media.setMusic(true);
+  await media.choose("audio", "other");
+  // then
+  const filters = ({ audio: { echoCancellation, noiseSuppression, autoGainControl } }) => [echoCancellation, noiseSuppression, autoGainControl];
+  assert.deepEqual(fake.asked.map(filters), [[true, true, true], [false, false, false], [false, false, false]]);
+  assert.deepEqual([audio.readyState, media.tracks.audio.contentHint, media.isMusic], ["ended", "music", true]);
+  await media.setMusic(false);
+  assert.deepEqual([filters(fake.asked.at(-1)), media.tracks.audio.contentHint], [[true, true, true], ""]);
+});
+
+test("whoever is muted stays so when music begins", async () => {
+  const media = new Media(devices(), nothing);
+  await media.open();
+  await media.setMicrophone(false);
+  await media.setMusic(true);
+  assert.equal(media.tracks.audio.enabled, false);
+});
+
+test("the background is blurred where the browser leaves the choice, and stays so with every other camera", async () => {
+  const fake = devices();
+  const media = new Media(fake, nothing);
+  await media.open();
+  assert.equal(media.canBlur, false);
+  const { video } = media.tracks;
+  let settings = { backgroundBlur: false };
+  Object.assign(video, {
+    getCapabilities: () => ({ backgroundBlur: [true, false] }),
+    getSettings: () => settings,
+    applyConstraints: async ({ backgroundBlur }) => void (settings = { backgroundBlur }),
+  });
+  // when
+  await media.setBlur(true);
+  assert.deepEqual([media.canBlur, media.isBlurred], [true, true]);
+  await media.choose("video", "other");
+  // then
+  assert.equal(fake.asked.at(-1).video.backgroundBlur, true);
+  // A camera that is always blurred is no choice.
+  media.tracks.video.getCapabilities = () => ({ backgroundBlur: [true] });
+  assert.equal(media.canBlur, false);
+});
+
 test("a shared screen is sent beside the camera, until it ends", async () => {
   const media = new Media(devices(), nothing);
   const sent = [];

@@ -5,6 +5,7 @@ import { icon, make } from "./dom.js";
 import { label, onLanguage, say, text } from "./language.js";
 import { remember } from "./memory.js";
 import { Sound } from "./sound.js";
+import { option } from "./switches.js";
 
 /** @typedef {import("../wire/media.js").Media} Media */
 /** @typedef {"camera" | "microphone" | "speaker"} Role */
@@ -29,11 +30,30 @@ export function showDevices(place, media, sound) {
     select.addEventListener("change", () => choose(role, select.value, media, sound));
     return { role, select };
   });
-  const fill = () => selects.forEach(({ role, select }) => fillIn(select, role, media, sound));
+  const music = option("device.music", media.isMusic, (isOn) => {
+    remember("music", isOn ? "yes" : "");
+    media.setMusic(isOn);
+  });
+  const blur = option("device.blur", media.isBlurred, (isOn) => {
+    remember("blur", isOn ? "yes" : "");
+    media.setBlur(isOn);
+  });
+  place.append(music, blur);
+  const fill = () => {
+    selects.forEach(({ role, select }) => fillIn(select, role, media, sound));
+    turn(music, media.isMusic);
+    turn(blur, media.isBlurred);
+    blur.hidden = !media.canBlur;
+  };
   media.on("devices", fill);
   media.on("changed", fill);
   onLanguage(fill);
   fill();
+}
+
+/** @param {HTMLLabelElement} label @param {boolean} isOn */
+function turn(label, isOn) {
+  if (label.control instanceof HTMLInputElement) label.control.checked = isOn;
 }
 
 /** @param {Role} role @param {string} id @param {Media} media @param {Sound} sound */

@@ -13,6 +13,8 @@ import { Screen } from "./screen.js";
 /** Enough to see a face by, and little enough for four at once. */
 const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+/** What is no voice is noise, says a filter for voices. */
+const MUSIC = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
@@ -55,6 +57,8 @@ export class Media extends Emitter {
   /** @type {Record<Kind, MediaStreamTrack | null>} */
   #tracks = { audio: null, video: null };
   #isMuted;
+  #isMusic;
+  #isBlurred;
   /** The user has switched the camera off. */
   #isDark;
   /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
@@ -79,13 +83,17 @@ export class Media extends Emitter {
    * @param {import("./clock.js").Clock} [page.clock]
    * @param {() => boolean} [page.isSeen]  a page that nobody sees gets no device on a phone
    * @param {Off} [page.off]  what the user had switched off before a reload
+   * @param {boolean} [page.isMusic]  whether the microphone hears music
+   * @param {boolean} [page.isBlurred]  whether the background is to be blurred, where the browser can do it
    * @param {import("./screen.js").Mix} [page.mix]
    */
-  constructor(devices, choice, permissions, { clock, isSeen = () => true, off, mix } = {}) {
+  constructor(devices, choice, permissions, { clock, isSeen = () => true, off, isMusic = false, isBlurred = false, mix } = {}) {
     super();
     this.#screen = new Screen(devices, mix);
     this.#screen.on("sound", () => this.emit("track", "audio", this.tracks.audio));
     this.#screen.on("picture", () => this.#emitTrack("screen"));
+    this.#isMusic = isMusic;
+    this.#isBlurred = isBlurred;
     this.#isMuted = off?.audio === true;
     this.#isDark = off?.video === true;
     this.#clock = clock;
@@ -203,6 +211,36 @@ export class Media extends Emitter {
     else this.#choice.camera = device;
     this.#absent[kind] = "";
     if (this.#tracks[kind]) await this.#acquire(kind);
+    this.emit("changed");
+  }
+
+  get isMusic() {
+    return this.#isMusic;
+  }
+
+  /** Whether the microphone hears music, of which nothing is to be filtered out. @param {boolean} on */
+  async setMusic(on) {
+    this.#isMusic = on;
+    // Not every browser changes the filters of a capture that runs.
+    if (this.#tracks.audio) await this.#renew("audio");
+    this.emit("changed");
+  }
+
+  /** Whether the browser blurs the background of this camera, and leaves the choice to the page. */
+  get canBlur() {
+    const blur = /** @type {any} */ (this.#tracks.video?.getCapabilities?.())?.backgroundBlur;
+    return Array.isArray(blur) && blur.includes(true) && blur.includes(false);
+  }
+
+  get isBlurred() {
+    const is = /** @type {any} */ (this.#tracks.video?.getSettings())?.backgroundBlur;
+    return is ?? this.#isBlurred;
+  }
+
+  /** @param {boolean} on */
+  async setBlur(on) {
+    this.#isBlurred = on;
+    await this.#tracks.video?.applyConstraints(this.#picture()).catch(() => {});
     this.emit("changed");
   }
 
@@ -377,7 +415,10 @@ export class Media extends Emitter {
     old?.stop();
     this.#tracks[kind] = track;
     this.#watch(kind, track);
-    if (kind === "audio" && track) track.enabled = !this.#isMuted;
+    if (kind === "audio" && track) {
+      track.enabled = !this.#isMuted;
+      track.contentHint = this.#isMusic ? "music" : "";
+    }
     if (track) track.onended = () => this.#ended(kind);
     this.#emitTrack(kind);
   }
@@ -397,6 +438,8 @@ export class Media extends Emitter {
     if (track.muted) this.#doubted.add(kind);
     track.onmute = () => this.#interrupted(kind);
     track.onunmute = () => this.#resumed(kind);
+    // The system may blur the background, or stop to do so, by a menu of its own.
+    track.addEventListener?.("configurationchange", () => this.emit("changed"));
   }
 
   /** A device is unplugged, and another may be there. @param {Kind} kind */
@@ -441,11 +484,12 @@ export class Media extends Emitter {
   }
 
   #sound(microphone = this.#choice.microphone) {
-    return { ...SOUND, ...(microphone && { deviceId: { exact: microphone } }) };
+    return { ...(this.#isMusic ? MUSIC : SOUND), ...(microphone && { deviceId: { exact: microphone } }) };
   }
 
   #picture(camera = this.#choice.camera) {
-    return { ...PICTURE, ...(camera ? { deviceId: { exact: camera } } : { facingMode: this.facing }) };
+    const blur = this.#isBlurred || this.canBlur ? { backgroundBlur: this.#isBlurred } : {};
+    return { ...PICTURE, ...blur, ...(camera ? { deviceId: { exact: camera } } : { facingMode: this.facing }) };
   }
 }
 
