@@ -213,6 +213,7 @@ const STATES = {
   "connection-empty": { make: async (scene) => open((await scene.call(1))[0], "connection") },
   settings: { make: async (scene) => open((await scene.call(2))[0], "settings") },
   invite: {
+    small: true,
     make: async (scene) => {
       const [guest] = await scene.call(2);
       await press(guest, "invite");

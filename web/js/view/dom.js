@@ -84,10 +84,3 @@ export function setIcon(element, name) {
   if (use) use.setAttribute("href", iconAt(name));
   else element.prepend(icon(name));
 }
-
-/** Up to two letters, shown for a member without video. @param {string} name */
-export function initials(name) {
-  const words = name.replace(/\p{Cf}/gu, "").trim().split(/\s+/).filter(Boolean);
-  const [first = "", last = ""] = [words[0], words.length > 1 ? words.at(-1) : ""];
-  return ([...first][0] ?? "·").toUpperCase() + ([...last][0] ?? "").toUpperCase();
-}

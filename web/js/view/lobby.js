@@ -2,10 +2,11 @@
 /** Before the call: how one looks and sounds, which devices, what name. */
 
 import { isInApp } from "../wire/inapp.js";
+import { initials } from "../wire/initials.js";
 import { isRandom } from "../wire/link.js";
 import { visibleName } from "../wire/name.js";
 import { showDevices } from "./devices.js";
-import { button, find, html, initials, input, setIcon } from "./dom.js";
+import { button, find, html, input, setIcon } from "./dom.js";
 import { say, silence, text } from "./language.js";
 import { Level } from "./level.js";
 import { recall, remember } from "./memory.js";
@@ -99,8 +100,8 @@ export class Lobby {
     if (this.#video.srcObject === null || streamTrack(this.#video) !== tracks.video) {
       this.#video.srcObject = tracks.video && new MediaStream([tracks.video]);
     }
-    html("preview").classList.toggle("without-picture", !cameraIsOn);
-    html("preview").classList.add("mirrored");
+    html("preview-picture").classList.toggle("without-picture", !cameraIsOn);
+    html("preview-picture").classList.add("mirrored");
     html("preview-avatar").dataset.initials = initials(input("name").value);
     showSwitch(button("preview-mic"), "mic", this.#media.microphoneIsWanted);
     showSwitch(button("preview-cam"), "camera", this.#media.cameraIsWanted);

@@ -1,7 +1,8 @@
 // @ts-check
 /** The members, the users who want to join, and what the host may do with them. */
 
-import { button, find, html, icon, initials, input, make } from "./dom.js";
+import { initials } from "../wire/initials.js";
+import { button, find, html, icon, input, make } from "./dom.js";
 import { label, onLanguage, say, silence, text } from "./language.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */

@@ -2,7 +2,8 @@
 /** One picture on the stage, of a camera or a screen, with a name and how the connection is. */
 
 import { zoomOf } from "../wire/fit.js";
-import { find, html, icon, initials, make } from "./dom.js";
+import { initials } from "../wire/initials.js";
+import { find, html, icon, make } from "./dom.js";
 import { label, say, silence } from "./language.js";
 
 /** @typedef {import("../wire/quality.js").Quality} Quality */

@@ -1,0 +1,67 @@
+/** What everybody needs is in sight: on a phone that lies on its side, with large text, and in forced colours. */
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+
+import { Venue } from "./support/venue.js";
+
+const LYING = [{ width: 844, height: 390 }, { width: 640, height: 400 }];
+
+const venue = new Venue();
+before(() => venue.open());
+afterEach(() => venue.clear());
+after(() => venue.close());
+
+for (const viewport of LYING) {
+  for (const language of ["en", "ko"]) {
+    test(`at ${viewport.width}×${viewport.height} in ${language} the way in, one's name and the link's buttons are in sight`, async () => {
+      const visitor = await venue.visitor({ language, viewport });
+      await visitor.page.goto(`${venue.origin}/`);
+      await visitor.until(() => !document.querySelector(".is-asking"));
+      assert.deepEqual(await inSight(visitor, "#new", "#room", "#go"), []);
+      const guest = await venue.guest(`${venue.origin}/r/lying ${language} ${viewport.width}`, { language, viewport });
+      await guest.isReady();
+      assert.deepEqual(await inSight(guest, "#name", "#enter", "#preview-mic", "#preview-cam"), []);
+      await guest.enter();
+      await guest.click("#invite");
+      assert.deepEqual(await inSight(guest, "#invite-link .link-buttons button", "#invite-close"), []);
+    });
+  }
+}
+
+test("with text of twice the size the language can still be chosen on a phone, and a call be left", async () => {
+  const viewport = { width: 390, height: 844 };
+  const visitor = await venue.visitor({ viewport });
+  await visitor.page.goto(`${venue.origin}/`);
+  await visitor.page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
+  assert.deepEqual(await inSight(visitor, ".bar select"), []);
+  const guest = await venue.guest(`${venue.origin}/r/large text`, { viewport });
+  await guest.enter();
+  await guest.page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
+  assert.deepEqual(await inSight(guest, "#leave", "#mic", "#more"), []);
+});
+
+test("in forced colours it is seen what is on, which sheet is open, and where one's own picture ends", async () => {
+  const [alice] = await venue.call("Alice", "Bob");
+  const session = await alice.page.createCDPSession();
+  await session.send("Emulation.setEmulatedMedia", { features: [{ name: "forced-colors", value: "active" }] });
+  const colour = (selector, pseudo) => alice.page.$eval(selector, (it, pseudo) => getComputedStyle(it, pseudo).backgroundColor, pseudo);
+  await alice.click("#open-connection");
+  const [off, mark] = [await colour("#relay-only"), await colour("#tab-connection", "::after")];
+  await alice.page.$eval("#relay-only", (it) => (it.checked = true));
+  await alice.until((off) => getComputedStyle(document.getElementById("relay-only")).backgroundColor !== off, off);
+  assert.notEqual(mark, await colour("#panel"));
+  assert.equal(await alice.page.$eval("#stage .self", (it) => getComputedStyle(it).borderTopWidth), "1px");
+});
+
+/** Which of these are not wholly in sight and uncovered. @param {import("./support/visitor.js").Visitor} visitor @param {...string} selectors */
+function inSight(visitor, ...selectors) {
+  return visitor.page.evaluate((selectors) => selectors.filter((selector) => {
+    const all = [...document.querySelectorAll(selector)];
+    return all.length === 0 || all.some((it) => {
+      const { left, right, top, bottom } = it.getBoundingClientRect();
+      const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+      return !(left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight && (it === found || it.contains(found)));
+    });
+  }), selectors);
+}
