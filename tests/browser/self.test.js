@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
+import en from "../../web/i18n/en.js";
 import { Venue } from "./support/venue.js";
 
 const venue = new Venue();
@@ -89,6 +90,27 @@ test("with the switch for music, nothing is filtered out of what is sent, and no
   }
   assert.equal((await alice.watched()).negotiations, negotiations);
   await bob.looks("Alice", { muted: false });
+});
+
+test("whoever tries the microphone before joining hears themselves, muted or not, and two notes of the speaker", async () => {
+  const alice = await venue.guest(venue.room(), { name: "Alice" });
+  await alice.isReady();
+  await alice.click("#preview-mic");
+  await alice.click("summary");
+  const open = (await alice.page.$$("#lobby-devices > button")).at(-1);
+  await open.click();
+  const says = (key) => alice.until((said) => document.querySelector(".rehearsal p").textContent === said, en[key]);
+  // when
+  await alice.click(".rehearsal button");
+  await says("rehearsal.recording");
+  // then
+  await says("rehearsal.playing");
+  await says("rehearsal.done");
+  await alice.click(".rehearsal button + button");
+  await says("rehearsal.sounding");
+  // What is tried ends with joining.
+  await alice.enter();
+  assert.equal(await alice.page.$eval("#mic", (it) => it.dataset.on), "false");
 });
 
 /** Runs in the page: somebody hums without end. */

@@ -69,6 +69,15 @@ export default {
   "device.blur": "Blur the background",
   "device.leaveOff": "Leave it off",
 
+  "rehearsal.open": "Test microphone and speaker",
+  "rehearsal.hear": "Hear yourself",
+  "rehearsal.tone": "Play a sound",
+  "rehearsal.none": "There is no microphone to test.",
+  "rehearsal.recording": "Say something: 3 seconds are recorded…",
+  "rehearsal.playing": "That is how the others hear you.",
+  "rehearsal.done": "Did you hear yourself? If not, choose another microphone or speaker.",
+  "rehearsal.sounding": "Two notes are playing. If you hear nothing, choose another speaker.",
+
   "asking.title": "May this page use your camera and microphone?",
   "asking.text": "Please answer your browser’s request. Nothing is sent before you join.",
   "failure.insecure.title": "This page cannot use your camera",

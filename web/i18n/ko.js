@@ -69,6 +69,15 @@ export default {
   "device.blur": "배경 흐리게",
   "device.leaveOff": "꺼 두기",
 
+  "rehearsal.open": "마이크와 스피커 테스트",
+  "rehearsal.hear": "내 목소리 들어 보기",
+  "rehearsal.tone": "소리 재생",
+  "rehearsal.none": "테스트할 마이크가 없어요.",
+  "rehearsal.recording": "말해 보세요. 3초 동안 녹음해요…",
+  "rehearsal.playing": "다른 사람에게는 이렇게 들려요.",
+  "rehearsal.done": "내 목소리가 들렸나요? 안 들렸다면 다른 마이크나 스피커를 골라 주세요.",
+  "rehearsal.sounding": "두 음이 재생되고 있어요. 안 들리면 다른 스피커를 골라 주세요.",
+
   "asking.title": "카메라와 마이크를 써도 될까요?",
   "asking.text": "브라우저의 권한 요청을 확인해 주세요. 참여하기 전에는 아무것도 전송되지 않아요.",
   "failure.insecure.title": "이 페이지에서는 카메라를 쓸 수 없어요",

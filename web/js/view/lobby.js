@@ -6,7 +6,7 @@ import { initials } from "../wire/initials.js";
 import { isRandom } from "../wire/link.js";
 import { visibleName } from "../wire/name.js";
 import { showDevices } from "./devices.js";
-import { button, find, html, input, setIcon } from "./dom.js";
+import { button, find, html, input, make, setIcon } from "./dom.js";
 import { say, silence, text } from "./language.js";
 import { Level } from "./level.js";
 import { recall, remember } from "./memory.js";
@@ -19,6 +19,8 @@ export class Lobby {
   #level = new Level();
   #video = find("preview-video", HTMLVideoElement);
   #isAsking = false;
+  /** @type {import("./rehearsal.js").Rehearsal | null} */
+  #rehearsal = null;
   /** What stops listening to the devices. @type {(() => void)[]} */
   #listeners;
 
@@ -34,6 +36,7 @@ export class Lobby {
     if (isRandom(room)) say(html("lobby-room"), "lobby.room.private");
     else say(html("lobby-room"), "lobby.room", { room });
     showDevices(html("lobby-devices"), media, sound);
+    this.#offerRehearsal(sound);
     input("name").value = recall("name");
     input("name").addEventListener("input", () => this.#draw());
     find("door", HTMLFormElement).addEventListener("submit", (event) => {
@@ -78,7 +81,21 @@ export class Lobby {
     html("notice-actions").before(html("preview"));
   }
 
+  /** @param {import("./sound.js").Sound} sound */
+  #offerRehearsal(sound) {
+    const open = say(make("button"), "rehearsal.open");
+    open.type = "button";
+    open.addEventListener("click", async () => {
+      const { Rehearsal } = await import("./rehearsal.js");
+      this.#rehearsal = new Rehearsal(this.#media, sound);
+      open.replaceWith(this.#rehearsal.element);
+      this.#rehearsal.element.querySelector("button")?.focus();
+    });
+    html("lobby-devices").append(open);
+  }
+
   close() {
+    this.#rehearsal?.close();
     html("preview").hidden = true;
     // The user may have been asked until now.
     this.#draw = () => {};

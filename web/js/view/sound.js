@@ -17,7 +17,7 @@ export class Sound {
   /** @param {HTMLButtonElement} button  shown while the browser waits for a touch before it makes a sound */
   constructor(button) {
     this.#button = button;
-    this.#speaker.on("sink", () => this.#players.forEach((player) => this.#route(player)));
+    this.#speaker.on("sink", () => this.#players.forEach((player) => this.route(player)));
     this.#speaker.on("replaced", (device) => toast("device.replaced.speaker", { device: device || text("device.default") }));
     button.addEventListener("click", () => {
       for (const player of this.#blocked) {
@@ -32,7 +32,7 @@ export class Sound {
   /** @param {HTMLVideoElement} player */
   async play(player) {
     this.#players.add(player);
-    this.#route(player);
+    this.route(player);
     try {
       await player.play();
     } catch (error) {
@@ -78,8 +78,8 @@ export class Sound {
     if (Sound.canChoose) this.#speaker.see(devices);
   }
 
-  /** @param {HTMLVideoElement} player */
-  #route(player) {
+  /** @param {HTMLMediaElement} player */
+  route(player) {
     const { sink } = this.#speaker;
     // A speaker that does not play leaves the one before.
     if (Sound.canChoose && player.sinkId !== sink) player.setSinkId(sink).catch(() => {});
