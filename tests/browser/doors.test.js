@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
 import { launchChromium } from "./support/browser.js";
+import { Guest } from "./support/guest.js";
 import { Venue } from "./support/venue.js";
 
 const venue = new Venue();
@@ -56,21 +57,60 @@ test("whoever is removed is told so, and cannot come back by a click", async () 
   const [alice, bob] = await venue.call("Alice", "Bob");
   await alice.click("#open-people");
   // when
-  await alice.confirm("[aria-label='Remove Bob']");
+  await remove(alice, "Remove");
   // then
   await bob.isTold("You were removed from the call");
   assert.deepEqual(await bob.page.$$("#notice-actions button"), []);
   await alice.sees(0);
   assert.equal((await alice.watched()).toasts.at(-1), "Bob was removed");
+  // Who comes by the link again is in again.
+  await bob.page.reload();
+  await bob.enter();
+  await alice.sees(1);
+});
+
+test("whoever is removed and kept out does not come back by the link either", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.click("#open-people");
+  // when
+  await remove(alice, "Remove and keep out");
+  // then
+  await bob.isTold("You were removed from the call");
+  await bob.page.reload();
+  await bob.knock();
+  await bob.isTold("You were removed from the call");
+  await alice.sees(0);
+});
+
+test("a tab that is duplicated asks, and takes the call and the host's role only if the user wants it", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const copy = await duplicate(alice);
+  await copy.knock();
+  await copy.until(() => document.querySelector(".ask h2")?.innerText === "You are in this call in another tab");
+  assert.equal(await alice.page.$eval("#call", (it) => it.hidden), false);
+  // when
+  await copy.click(".ask button[value='']");
+  // then
+  await copy.page.waitForSelector("#enter:not(:disabled)");
+  // when
+  await copy.knock();
+  await copy.click(".ask button[value=here]");
+  // then
+  await alice.isTold("The call continues elsewhere");
+  await copy.until(() => !document.getElementById("host-tools").hidden);
+  await bob.sees(1);
+  await copy.close();
 });
 
 test("the host ends the call for everybody", async () => {
   const [alice, bob] = await venue.call("Alice", "Bob");
   await alice.click("#open-people");
   // when
-  await alice.confirm("#end");
+  await alice.click("#end");
+  await alice.click(".ask .danger");
   // then
   await Promise.all([alice, bob].map((it) => it.isTold("The call is over")));
+  assert.deepEqual(await Promise.all([alice, bob].map((it) => it.text("#notice-text"))), ["You have ended it for everybody.", "The host has ended it for everybody."]);
 });
 
 test("the host who has reloaded the page is in the call again, and the host, with what was off still off", async () => {
@@ -171,6 +211,25 @@ function playing(guest) {
     const [{ muted, paused }] = window.watched.videos();
     return { muted, paused };
   });
+}
+
+/** The host removes the other one, in one of the ways that are offered. @param {Guest} host @param {string} way */
+async function remove(host, way) {
+  await host.click(".host-only button");
+  await host.click(".menu button:last-child");
+  await host.page.waitForSelector(".ask");
+  await host.page.$$eval(".ask button", (all, way) => all.find((it) => it.innerText === way).click(), way);
+}
+
+/** The same tab once more, with all that it remembers. @param {Guest} guest */
+async function duplicate(guest) {
+  const [target] = await Promise.all([
+    guest.page.browserContext().waitForTarget((it) => it.opener() === guest.page.target()),
+    guest.page.evaluate(() => void window.open(location.href, "_blank", "popup")),
+  ]);
+  const page = await target.page();
+  await page.waitForSelector("#enter:not(:disabled)");
+  return new Guest(page, { close: () => page.close() });
 }
 
 /* From here on, what runs inside the page before its first script. */

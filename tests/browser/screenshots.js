@@ -179,6 +179,7 @@ const STATES = {
     again: (scene) => say(scene.people[1], "안녕하세요! 잘 보여요. 소리도 잘 들려요?"),
   },
   people: { make: async (scene) => open((await scene.call(3))[0], "people") },
+  "people-remove": { small: true, make: async (scene) => removing((await scene.call(3))[0]) },
   "people-guest": {
     make: async (scene) => {
       const guests = await scene.call(3);
@@ -315,8 +316,8 @@ const STATES = {
       return guest;
     },
   },
-  "notice-kicked": { make: (scene) => ended(scene, ".host-only button:last-child") },
-  "notice-ended": { make: (scene) => ended(scene, "#end") },
+  "notice-kicked": { make: (scene) => ended(scene, ".host-only button", ".menu button:last-child", ".ask .danger") },
+  "notice-ended": { make: (scene) => ended(scene, "#end", ".ask .danger") },
   "notice-left": {
     make: async (scene) => {
       const [guest] = await scene.call(2);
@@ -446,13 +447,20 @@ async function refused(scene, face = 3) {
   return guest;
 }
 
-/** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {string} button */
-async function ended(scene, button) {
+/** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {...string} buttons  pressed one after the other */
+async function ended(scene, ...buttons) {
   const [host, guest] = await scene.call(2, 1);
-  await host.page.evaluate(() => (window.confirm = () => true));
-  await host.page.$eval(button, (it) => it.click());
+  for (const button of buttons) await host.page.waitForSelector(button).then((it) => it.evaluate((it) => it.click()));
   await guest.until(() => !document.getElementById("notice").hidden);
   return guest;
+}
+
+/** A host who is about to remove somebody. @param {Guest} host */
+async function removing(host) {
+  await open(host, "people");
+  for (const button of [".host-only button", ".menu button:last-child"]) await host.page.waitForSelector(button).then((it) => it.evaluate((it) => it.click()));
+  await host.page.waitForSelector(".ask");
+  return host;
 }
 
 /** A call whose server is gone for a while. @param {Scene} scene @param {number} wait */

@@ -8,6 +8,7 @@ import { Lobby } from "./view/lobby.js";
 import { mix } from "./view/mixer.js";
 import { recall, recallHost, recallOff, rememberOff, takeLastCall } from "./view/memory.js";
 import { showNotice } from "./view/notice.js";
+import { sit } from "./view/seated.js";
 import { Sound } from "./view/sound.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
@@ -59,12 +60,14 @@ function start(link) {
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
   async function enter(name, policy) {
     lobby.setJoining(true);
-    const [certificates, codecs] = await made;
+    const [[certificates, codecs], place] = await Promise.all([made, sit(room)]);
+    if (!place) return lobby.setJoining(false);
     const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random });
     const inside = new Room({
       name: room,
       key,
-      hostToken: recallHost(room),
+      // A tab that is duplicated has the proof, too, and would silently become the host.
+      hostToken: place.isSecond ? undefined : recallHost(room),
       me: { name, state: { mic: media.microphoneIsOn, cam: media.cameraIsOn, screen: false, hand: false } },
       signaling,
       RTCPeerConnection,
@@ -75,7 +78,7 @@ function start(link) {
       clock: systemClock,
       policy,
     });
-    new Call({ room: inside, link, signaling, media, sound, lobby });
+    new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
     signaling.open();
   }
 }

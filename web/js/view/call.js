@@ -49,6 +49,7 @@ export class Call {
   #media;
   #sound;
   #lobby;
+  #seat;
   /** @type {Knocks | undefined} */
   #knocks;
   #panel = new Panel((sheet) => this.#opened(sheet));
@@ -87,14 +88,20 @@ export class Call {
    * @param {import("../wire/media.js").Media} parts.media
    * @param {import("./sound.js").Sound} parts.sound
    * @param {import("./lobby.js").Lobby} parts.lobby
+   * @param {import("../wire/seat.js").Seat} parts.seat
    */
-  constructor({ room, link, signaling, media, sound, lobby }) {
+  constructor({ room, link, signaling, media, sound, lobby, seat }) {
     this.#room = room;
     this.#link = link;
     this.#signaling = signaling;
     this.#media = media;
     this.#sound = sound;
     this.#lobby = lobby;
+    this.#seat = seat;
+    seat.onlost = () => {
+      room.leave();
+      this.#over("replaced");
+    };
     this.#self = new Self({ room, media, stage: this.#stage, sound });
     const conversation = new Conversation(room, systemClock);
     this.#sending = new Sending({
@@ -343,6 +350,7 @@ export class Call {
     clearTimeout(this.#patience);
     this.#isIn = false;
     this.#sleep();
+    this.#seat.release();
     this.#banner.close();
     this.#heading?.close();
     this.#meter.close();

@@ -27,6 +27,7 @@ const ICONS = {
   bad_key: "lock",
   kicked: "remove",
   ended: "leave",
+  ended_here: "leave",
   replaced: "copy",
   left: "leave",
   unauthorized: "lock",
@@ -40,7 +41,7 @@ const ICONS = {
 
 /** What may be otherwise in a moment. */
 const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found", "not_begun", "unnamed", "altered", "bad_field"]);
-const REJOIN = new Set(["left", "replaced", "ended"]);
+const REJOIN = new Set(["left", "replaced", "ended", "ended_here"]);
 
 /**
  * @param {string} reason  of the protocol, or our own

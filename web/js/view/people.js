@@ -3,10 +3,14 @@
 
 import { initials } from "../wire/initials.js";
 import { button, find, html, icon, input, make } from "./dom.js";
-import { label, onLanguage, say, silence, text } from "./language.js";
+import { label, onLanguage, say, silence } from "./language.js";
+import { opensMenu } from "./menu.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */
 /** @typedef {import("../wire/protocol.js").State} State */
+
+/** How long whoever was removed is kept out, in seconds. */
+const BANNED = 600;
 
 export class People {
   #room;
@@ -19,8 +23,8 @@ export class People {
     }
     onLanguage(() => this.draw());
     input("lock").addEventListener("change", () => room.lock(input("lock").checked));
-    button("end").addEventListener("click", () => {
-      if (confirm(text("people.end.sure"))) room.end();
+    button("end").addEventListener("click", async () => {
+      if (await question({ title: "people.end.sure", choices: [{ answer: "yes", key: "people.end", className: "danger" }] })) room.end();
     });
   }
 
@@ -53,13 +57,29 @@ export class People {
 
   /** @param {string} id @param {string} name */
   #hostActions(id, name) {
-    const promote = action("star", "people.makeHost", { name }, () => {
-      if (confirm(text("people.makeHost.sure", { name }))) this.#room.decide("host", id);
-    });
-    const remove = action("remove", "people.kick", { name }, () => {
-      if (confirm(text("people.kick.sure", { name }))) this.#room.decide("kick", id);
-    });
-    return make("div", "host-only", promote, remove);
+    const opener = label(make("button", "plain only-icon", icon("more")), "people.more", { name });
+    opener.type = "button";
+    opensMenu(opener, () => [
+      { key: "people.makeHost", values: { name }, icon: "star", act: () => this.#promote(id, name) },
+      { key: "people.kick", values: { name }, icon: "remove", isBad: true, act: () => this.#remove(id, name) },
+    ]);
+    return make("div", "host-only", opener);
+  }
+
+  /** @param {string} id @param {string} name */
+  async #promote(id, name) {
+    const choices = [{ answer: "yes", key: "people.makeHost.yes", className: "primary" }];
+    if (await question({ title: "people.makeHost.sure", text: "people.makeHost.why", values: { name }, choices })) this.#room.decide("host", id);
+  }
+
+  /** @param {string} id @param {string} name */
+  async #remove(id, name) {
+    const choices = [
+      { answer: "once", key: "people.kick.once", className: "danger" },
+      { answer: "ban", key: "people.kick.ban", className: "danger" },
+    ];
+    const answer = await question({ title: "people.kick.sure", text: "people.kick.why", values: { name }, choices });
+    if (answer) this.#room.decide("kick", id, answer === "ban" ? { ban_s: BANNED } : {});
   }
 
   /** @param {string} id @param {string} name */
@@ -70,6 +90,12 @@ export class People {
     deny.addEventListener("click", () => this.#room.decide("deny", id));
     return make("li", "", say(make("p", "whom"), "people.knocks", { name }), admit, deny);
   }
+}
+
+/** @param {any} about */
+async function question(about) {
+  const { ask } = await import("./ask.js");
+  return ask(about);
 }
 
 /** @param {State} state */
@@ -88,14 +114,6 @@ function sign(name, key) {
   drawn.removeAttribute("aria-hidden");
   drawn.setAttribute("role", "img");
   return label(drawn, key);
-}
-
-/** @param {string} name @param {import("../wire/i18n.js").Key} key @param {import("../wire/i18n.js").Values} values @param {() => void} act */
-function action(name, key, values, act) {
-  const it = label(make("button", "plain only-icon", icon(name)), key, values);
-  it.type = "button";
-  it.addEventListener("click", act);
-  return it;
 }
 
 /** Draws a list anew, and puts the focus back where it was. @param {string} id @param {...HTMLElement} items */

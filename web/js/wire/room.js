@@ -15,7 +15,7 @@ import { Refusal } from "./protocol.js";
 
 /**
  * Why this client is not in the room: what the server refused with, or what happened later.
- * @typedef {"kicked" | "ended" | "replaced" | "stopped" | "knock_denied" | string} Reason
+ * @typedef {"kicked" | "ended" | "ended_here" | "replaced" | "stopped" | "knock_denied" | string} Reason
  */
 
 /** It is this client that was gone, and not the member that has left. */
@@ -143,15 +143,16 @@ export class Room extends Emitter {
   /**
    * @param {"kick" | "admit" | "deny" | "host"} what
    * @param {string} peer
+   * @param {{ ban_s?: number }} [more]  for how long nobody may come in from the address of whoever is removed
    */
-  decide(what, peer) {
+  decide(what, peer, more = {}) {
     if (what === "admit" || what === "deny") this.#forgetKnock(peer);
-    this.#ask({ t: what, peer });
+    this.#ask({ t: what, peer, ...more });
   }
 
   /** Ends the call for everybody. */
   end() {
-    this.#signaling.request({ t: "end" }).then(() => this.#out("ended"), () => {});
+    this.#signaling.request({ t: "end" }).then(() => this.#out("ended_here"), () => {});
   }
 
   leave() {
