@@ -10,8 +10,10 @@ mod demo;
 mod doctor;
 mod drain;
 mod import_coturn;
+mod invite;
 mod kick;
 mod reload;
+mod room_password;
 mod rooms;
 mod secret;
 mod serve;
@@ -64,6 +66,10 @@ enum Command {
     Credential(credential::Arguments),
     /// Makes a key for the HTTP API.
     ApiKey(api_key::Arguments),
+    /// Makes a link whose holder may open a room, where not everybody may.
+    Invite(invite::Arguments),
+    /// Hashes the password with which people open rooms.
+    RoomPassword,
     /// Makes a token for the admin listener.
     AdminToken,
     /// Shows what a running daemon holds.
@@ -102,6 +108,8 @@ pub fn run() -> ExitCode {
         Command::ImportCoturn(arguments) => import_coturn::run(&arguments),
         Command::Credential(arguments) => credential::run(&arguments),
         Command::ApiKey(arguments) => api_key::run(&arguments),
+        Command::Invite(arguments) => invite::run(&arguments),
+        Command::RoomPassword => room_password::run(),
         Command::AdminToken => admin_token::run(),
         Command::Status(arguments) => status::run(&arguments),
         Command::Sessions(arguments) => sessions::run(&arguments),

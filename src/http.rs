@@ -27,6 +27,7 @@ pub mod keys;
 mod linger;
 mod meter;
 pub mod origins;
+mod passwords;
 mod plan;
 pub mod problem;
 mod references;

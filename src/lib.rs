@@ -14,7 +14,7 @@
 //! | pages, the API, the WebSocket for rooms | [`http`] |
 //! | web origins | [`origin`] |
 //! | API keys for backends | [`api_key`] |
-//! | tokens for rooms | [`room_token`] |
+//! | tokens for rooms | [`room_token`]; the password that gives one: [`password`] |
 //! | ICE URLs for browsers | [`ice`] |
 //! | rooms in which clients find each other | [`signaling`] |
 //! | outcomes of messages | [`outcome`], counted in [`metrics`] |
@@ -59,6 +59,7 @@ pub mod network;
 pub mod observed;
 pub mod origin;
 pub mod outcome;
+pub mod password;
 pub mod peers;
 pub mod relay;
 pub mod room_token;

@@ -9,6 +9,9 @@
 //!
 //! The key is derived from the shared secret of the TURN credentials, so tokens reveal nothing about passwords. While a
 //! secret is being replaced, tokens of both secrets are valid.
+//!
+//! Somebody who knows the password of `[rooms]` gets a token that begins with `p1` instead. Its signature also covers the
+//! hash of the password, so another password ends all of these tokens.
 
 use std::fmt;
 
@@ -17,6 +20,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::clock::{Expiry, Unix};
+use crate::password::PasswordHash;
 use crate::secret::Secret;
 
 /// Who may create rooms.
@@ -26,6 +30,29 @@ pub enum Create {
     Anyone,
     /// Only clients with a room token.
     Token,
+    /// Only clients with a room token, which people get for the password.
+    Password,
+}
+
+impl Create {
+    /// Whether a client must show a room token to create a room.
+    #[must_use]
+    pub const fn needs_token(self) -> bool {
+        match self {
+            Self::Anyone => false,
+            Self::Token | Self::Password => true,
+        }
+    }
+
+    /// How the configuration and the API name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Token => "token",
+            Self::Password => "password",
+        }
+    }
 }
 
 /// What a token allows.
@@ -60,6 +87,8 @@ impl std::error::Error for TokenError {}
 pub struct RoomTokens {
     /// One key for each present secret, newest first.
     keys: Vec<Hmac<Sha256>>,
+    /// The hash of the password for which a token may be issued.
+    password: Option<String>,
 }
 
 /// The most bytes of a token; a longer one is invalid.
@@ -68,6 +97,7 @@ pub const TOKEN_MAX: usize = 512;
 pub const ROOM_MAX: usize = 256;
 
 const VERSION: &str = "r1";
+const FOR_PASSWORD: &str = "p1";
 const EVERY_ROOM: &str = "*";
 /// Makes the key differ from all other keys that are derived from the same secret.
 const LABEL: &[u8] = b"hairpin room token v1";
@@ -76,21 +106,42 @@ impl RoomTokens {
     /// Tokens signed with these secrets, newest first. Without secrets, none can be issued and none is valid.
     #[must_use]
     pub fn new(secrets: &[Secret]) -> Self {
-        Self { keys: secrets.iter().map(|secret| secret.derive(LABEL)).collect() }
+        Self { keys: secrets.iter().map(|secret| secret.derive(LABEL)).collect(), password: None }
+    }
+
+    /// The same, and tokens for those who know a password.
+    #[must_use]
+    pub fn with_password(self, password: Option<&PasswordHash>) -> Self {
+        Self { password: password.map(PasswordHash::to_string), ..self }
     }
 
     /// A token for one room, or for all, that is valid until `expires`. `None` without a secret, or if the room's name
     /// has more than [`ROOM_MAX`] bytes.
     #[must_use]
     pub fn issue(&self, room: Option<&str>, expires: Expiry) -> Option<String> {
-        let key = self.keys.first()?;
         if room.is_some_and(|room| room.len() > ROOM_MAX) {
             return None;
         }
         let room = room.map_or_else(|| EVERY_ROOM.to_owned(), |room| BASE64_URL_SAFE_NO_PAD.encode(room));
-        let signed = format!("{VERSION}.{expires}.{room}");
-        let signature = key.clone().chain_update(&signed).finalize().into_bytes();
+        self.sign(&format!("{VERSION}.{expires}.{room}"))
+    }
+
+    /// A token for all rooms, for somebody who knows the password. `None` without a secret or without a password.
+    #[must_use]
+    pub fn issue_for_password(&self, expires: Expiry) -> Option<String> {
+        self.password.as_ref()?;
+        self.sign(&format!("{FOR_PASSWORD}.{expires}.{EVERY_ROOM}"))
+    }
+
+    fn sign(&self, signed: &str) -> Option<String> {
+        let key = self.keys.first()?.clone().chain_update(signed).chain_update(self.covered(signed)?);
+        let signature = key.finalize().into_bytes();
         Some(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// What the signature covers beside the token itself; `None` if there is no such token.
+    fn covered(&self, signed: &str) -> Option<&str> {
+        if signed.starts_with(FOR_PASSWORD) { self.password.as_deref() } else { Some("") }
     }
 
     /// What a token allows at `now`.
@@ -109,7 +160,10 @@ impl RoomTokens {
     /// Tries every key, even after a match, so that the time reveals nothing.
     fn is_genuine(&self, signed: &str, signature: &str) -> bool {
         let Ok(signature) = BASE64_URL_SAFE_NO_PAD.decode(signature) else { return false };
-        let matches = |key: &Hmac<Sha256>| key.clone().chain_update(signed).verify_slice(&signature).is_ok();
+        let Some(covered) = self.covered(signed) else { return false };
+        let matches = |key: &Hmac<Sha256>| {
+            key.clone().chain_update(signed).chain_update(covered).verify_slice(&signature).is_ok()
+        };
         self.keys.iter().fold(false, |found, key| matches(key) | found)
     }
 }
@@ -122,7 +176,8 @@ impl fmt::Debug for RoomTokens {
 
 /// The expiry and the room of a genuine token.
 fn read(signed: &str) -> Option<(Expiry, Option<String>)> {
-    let (expires, room) = signed.strip_prefix(VERSION)?.strip_prefix('.')?.split_once('.')?;
+    let signed = signed.strip_prefix(VERSION).or_else(|| signed.strip_prefix(FOR_PASSWORD))?;
+    let (expires, room) = signed.strip_prefix('.')?.split_once('.')?;
     let room = match room {
         EVERY_ROOM => None,
         room => Some(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(room).ok()?).ok()?),
@@ -173,6 +228,28 @@ mod tests {
         assert!(both.check(&earlier, Unix::default()).is_ok());
         assert_eq!(new.check(&earlier, Unix::default()), Err(TokenError::Invalid));
         assert!(new.check(&both.issue(None, NOON).unwrap(), Unix::default()).is_ok());
+    }
+
+    #[test]
+    fn a_token_for_the_password_ends_with_the_password() {
+        let password = |salt| PasswordHash::of("correct horse", [salt; 16]);
+        let (one, other) = (password(1), password(2));
+        let with = |hash: &Option<PasswordHash>| tokens(&["north"]).with_password(hash.as_ref());
+        let token = with(&one).issue_for_password(NOON).unwrap();
+        assert_eq!(with(&one).check(&token, NOON.last()), Ok(Grant { room: None }));
+        assert_eq!(with(&one).check(&token, NOON.last() + Duration::from_secs(1)), Err(TokenError::Expired));
+        for changed in [&other, &None] {
+            assert_eq!(with(changed).check(&token, Unix::default()), Err(TokenError::Invalid));
+        }
+        let backend = with(&one).issue(None, NOON).unwrap();
+        assert!(with(&other).check(&backend, Unix::default()).is_ok(), "a backend's token does not");
+        assert_eq!(
+            with(&one).check(&backend.replacen('r', "p", 1), Unix::default()),
+            Err(TokenError::Invalid)
+        );
+        assert_eq!(with(&one).check(&token.replacen('p', "r", 1), Unix::default()), Err(TokenError::Invalid));
+        assert_eq!(tokens(&["north"]).issue_for_password(NOON), None);
+        assert_eq!(tokens(&[]).with_password(one.as_ref()).issue_for_password(NOON), None);
     }
 
     #[test]

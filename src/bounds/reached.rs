@@ -287,6 +287,7 @@ mod tests {
         ("http.keys.origins", "whom it trusts: http/refusals.rs names it"),
         ("http.keys.allow_query", "a switch: the answer 403 names it"),
         ("rooms.create", "who may, not how many"),
+        ("rooms.password_hash", "a secret"),
         ("rooms.knock", "a switch"),
     ];
 

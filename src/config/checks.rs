@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::ice::PublicPorts;
 use crate::network::address::Transport;
 use crate::peers::OwnPorts;
+use crate::room_token::Create;
 use crate::secret::Secret;
 use crate::sections::admin::{Admin, AdminAddress};
 use crate::sections::http::Http;
@@ -48,6 +49,7 @@ impl Config {
         self.check_http(mistakes);
         self.check_secrets(mistakes);
         self.check_own_ports(mistakes);
+        self.check_rooms(mistakes);
         self.check_admin(mistakes);
         self.check_limits(mistakes);
     }
@@ -169,6 +171,25 @@ impl Config {
         if over_tcp && tcp.is_empty() && tls.is_empty() && known {
             let reason = "nothing listens over TCP: add an address to listen.tcp or listen.tls, or remove tcp and tls here";
             mistakes.add("http.public_ports", reason);
+        }
+    }
+
+    fn check_rooms(&self, mistakes: &mut Mistakes<'_>) {
+        let (rooms, credentials) = (&self.rooms, &self.credentials);
+        if rooms.create != Create::Password || !mistakes.know(&["rooms.create", "rooms.password_hash"]) {
+            return;
+        }
+        if rooms.password_hash.is_none() {
+            let reason = "there is no password: run `hairpin room-password`, and write the lines that it prints into [rooms]";
+            mistakes.add("rooms.create", reason);
+        }
+        let only_users = credentials.secrets.is_empty()
+            && credentials.secrets_file.is_none()
+            && !credentials.users.is_empty();
+        let secrets = ["credentials.secrets", "credentials.secrets_file", "credentials.users"];
+        if only_users && mistakes.know(&secrets) {
+            let reason = "there is no secret to make room tokens from: name one in credentials.secrets";
+            mistakes.add("rooms.create", reason);
         }
     }
 

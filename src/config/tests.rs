@@ -791,7 +791,15 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
     ("[limits]\nallocations = 100000", ("config.toml:2: limits.allocations: ", "relay.ports")),
     ("[rooms]\ncapacity = 9", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
     ("[rooms]\ncapacity = 1", ("config.toml:2: rooms.capacity: ", "from 2 to 8")),
-    ("[rooms]\ncreate = \"nobody\"", ("config.toml:2: rooms.create: ", "\"anyone\" or \"token\"")),
+    ("[rooms]\ncreate = \"password\"", ("config.toml:2: rooms.create: ", "run `hairpin room-password`")),
+    (
+        "[rooms]\npassword_hash = \"hunter2hunter2\"",
+        ("config.toml:2: rooms.password_hash: ", "this is not the hash of a password"),
+    ),
+    (
+        "[rooms]\ncreate = \"nobody\"",
+        ("config.toml:2: rooms.create: ", "\"anyone\", \"token\" or \"password\""),
+    ),
     (
         "[rooms]\nsockets_per_ip = 0",
         ("config.toml:2: rooms.sockets_per_ip: ", "write a whole number from 1 to"),

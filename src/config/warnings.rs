@@ -11,6 +11,7 @@ use crate::ice::Served;
 use crate::network::address::RelayAddress;
 use crate::network::own::Own;
 use crate::peers::PeerPolicy;
+use crate::room_token::Create;
 use crate::sections::addresses::WantedAddress;
 use crate::sections::admin::AdminAddress;
 use crate::sections::listen::Listen;
@@ -66,6 +67,12 @@ impl Config {
             );
         }
         warnings.extend(self.room_warnings());
+        if self.rooms.password_hash.is_some() && self.rooms.create != Create::Password {
+            let create = self.rooms.create.name();
+            warnings.push(format!(
+                "rooms.password_hash: nobody is asked for the password while rooms.create is {create:?}: write \"password\" there"
+            ));
+        }
         warnings.extend(self.network_warnings());
         warnings.extend(self.ice_warnings());
         warnings.extend(self.dangers().into_iter().map(str::to_owned));

@@ -227,7 +227,7 @@ fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> sign
     signaling::Plan {
         rooms: config.rooms.clone(),
         sessions: config.rooms.members.get() as usize,
-        tokens: RoomTokens::new(credentials.secrets()),
+        tokens: RoomTokens::new(credentials.secrets()).with_password(config.rooms.password_hash.as_ref()),
         ice: IceSource { servers, credentials, ttl: config.credentials.ttl.get() },
     }
 }
@@ -238,6 +238,7 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
     http::Plan {
         origins: Origins::new(public_url.as_ref(), allowed_origins, keys, plain, machine),
         create: config.rooms.create,
+        password: config.rooms.password_hash.clone(),
         credentials,
         ice,
         keys: keys.clone(),

@@ -4,6 +4,7 @@ mod check_ice;
 mod door;
 mod ice_servers;
 mod revocation;
+mod room_password;
 mod token_issuance;
 mod turn_rest;
 
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/api/v1/credentials/{username}/revoke", shared(post(revocation::revoke)))
         .route("/api/v1/room-tokens", shared(post(token_issuance::make)))
         .route("/api/v1/door", shared(post(door::ask)))
+        .route("/api/v1/room-password", post(room_password::exchange))
         .route("/api/v1/check-ice", post(check_ice::check_ice))
         .route("/api/v1/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], OPENAPI)))
         .layer(from_fn(cors::share))

@@ -19,6 +19,7 @@ use crate::current::Current;
 use crate::http::assets::Assets;
 use crate::http::counters::HttpCounters;
 use crate::http::keys::Keys;
+use crate::http::passwords::Passwords;
 use crate::http::plan::Plan;
 use crate::http::problem::Problem;
 use crate::http::refusals::Refusals;
@@ -26,6 +27,7 @@ use crate::http::requester::Trust;
 use crate::http::screen::Policy;
 use crate::ice::IceServers;
 use crate::journal::Journal;
+use crate::password::PasswordHash;
 use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
 use crate::sections::http::ApiKey;
@@ -57,6 +59,8 @@ pub(super) struct AppState {
     pub(super) checks: Limiter,
     /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
+    /// Checks passwords.
+    pub(super) passwords: Passwords,
     rules: Current<Rules>,
     /// Whether the daemon is about to stop.
     draining: AtomicBool,
@@ -68,6 +72,8 @@ pub(super) struct AppState {
 pub(super) struct Rules {
     /// Who may create rooms and test the connection.
     pub(super) create: Create,
+    /// The hash of the password for which people may create rooms.
+    pub(super) password: Option<PasswordHash>,
     /// Issues credentials, and knows the revoked ones.
     pub(super) credentials: Credentials,
     /// The servers that credentials are for.
@@ -118,6 +124,7 @@ impl AppState {
             challenges,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
+            passwords: Passwords::default(),
             draining: AtomicBool::new(false),
             keys: Mutex::new(Keys::new(&keys)),
             rng: Mutex::new(StdRng::from_seed(seed)),
@@ -167,9 +174,9 @@ impl AppState {
 }
 
 fn split(plan: Plan) -> (Trust, Rules, Vec<ApiKey>) {
-    let Plan { origins, create, credentials, ice, keys, proxies, denied } = plan;
-    let room_tokens = RoomTokens::new(credentials.secrets());
-    (Trust { origins, proxies, denied }, Rules { create, credentials, ice, room_tokens }, keys)
+    let Plan { origins, create, password, credentials, ice, keys, proxies, denied } = plan;
+    let room_tokens = RoomTokens::new(credentials.secrets()).with_password(password.as_ref());
+    (Trust { origins, proxies, denied }, Rules { create, password, credentials, ice, room_tokens }, keys)
 }
 
 impl Limiter {

@@ -28,6 +28,8 @@ labels! {
         Revoke = "/api/v1/credentials/{username}/revoke",
         /// Room tokens.
         RoomTokens = "/api/v1/room-tokens",
+        /// A room token for the password.
+        RoomPassword = "/api/v1/room-password",
         /// Whether a WebSocket may be opened.
         Door = "/api/v1/door",
         /// The connection test's credentials.
@@ -70,6 +72,8 @@ labels! {
         CheckIce = "check_ice",
         /// `/api/v1/room-tokens`, whose tokens are for rooms and not for the relay.
         RoomTokens = "room_tokens",
+        /// `/api/v1/room-password`, the same for people who know the password.
+        RoomPassword = "room_password",
     }
 }
 

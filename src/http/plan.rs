@@ -6,6 +6,7 @@ use crate::bounds::denied::DenyList;
 use crate::credentials::Credentials;
 use crate::http::origins::Origins;
 use crate::ice::IceServers;
+use crate::password::PasswordHash;
 use crate::room_token::Create;
 use crate::sections::http::ApiKey;
 
@@ -15,6 +16,8 @@ pub struct Plan {
     pub origins: Origins,
     /// Who may create rooms and test the connection.
     pub create: Create,
+    /// The hash of the password for which people may create rooms.
+    pub password: Option<PasswordHash>,
     /// Issues credentials, and knows the revoked ones.
     pub credentials: Credentials,
     /// The servers that credentials are for.

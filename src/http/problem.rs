@@ -55,6 +55,12 @@ impl Problem {
         Self { code: Some("origin_forbidden"), ..Self::new(StatusCode::FORBIDDEN, detail) }
     }
 
+    /// A problem that programs recognise by `code`.
+    #[must_use]
+    pub fn coded(status: StatusCode, code: &'static str, detail: impl fmt::Display) -> Self {
+        Self { code: Some(code), ..Self::new(status, detail) }
+    }
+
     /// A limit is reached, which `code` names; the client may try again after `wait`.
     #[must_use]
     pub fn no_place(

@@ -46,6 +46,8 @@ labels! {
         WrongToken = "wrong_token",
         /// The room token has expired.
         ExpiredToken = "expired_token",
+        /// A wrong password with which rooms are opened.
+        WrongRoomPassword = "wrong_room_password",
         /// A wrong key of a room.
         WrongRoomKey = "wrong_room_key",
         /// No such room.
@@ -68,7 +70,7 @@ impl Cause {
     #[must_use]
     pub const fn if_many(self) -> Self {
         match self {
-            Self::WrongPassword | Self::UnknownUser => Self::GuessingPasswords,
+            Self::WrongPassword | Self::WrongRoomPassword | Self::UnknownUser => Self::GuessingPasswords,
             Self::WrongApiKey => Self::GuessingKeys,
             Self::WrongRoomKey | Self::UnknownRoom => Self::GuessingRooms,
             Self::GuessingPasswords

@@ -11,7 +11,6 @@ use std::time::Duration;
 use rand::RngCore;
 
 use crate::clock::Moment;
-use crate::room_token::Create;
 use crate::secret::{Digest, Secret};
 use crate::sections::rooms::Rooms as Section;
 use crate::signaling::post::{Act, Post};
@@ -105,7 +104,7 @@ impl Rooms {
         if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| *only != join.room) {
             return Err(ErrorCode::Unauthorized);
         }
-        let may_create = self.section.create == Create::Anyone || pass.is_some();
+        let may_create = !self.section.create.needs_token() || pass.is_some();
         let host_token = match self.rooms.contains_key(&join.room) {
             true => None,
             false if may_create => Some(self.create(join, now, rng)?),

@@ -30,6 +30,8 @@ mod pages;
 
 mod revoking;
 
+mod room_password;
+
 mod screening;
 
 mod waiting;

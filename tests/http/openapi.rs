@@ -107,6 +107,17 @@ fn every_answer_is_as_its_schema_says() {
             Http::of(&daemon).ask("POST", "/api/v1/check-ice", &[("Origin", &own)], ""),
         ),
         ("/api/v1/check-ice", "post", post(&daemon, "/api/v1/check-ice", "")),
+        ("/api/v1/room-password", "post", post(&daemon, "/api/v1/room-password", r#"{"password": "a"}"#)),
+        (
+            "/api/v1/room-password",
+            "post",
+            Http::of(&daemon).ask(
+                "POST",
+                "/api/v1/room-password",
+                &[("Origin", &own)],
+                r#"{"password": "a"}"#,
+            ),
+        ),
         ("/api/v1/openapi.json", "get", get("/api/v1/openapi.json")),
         ("/healthz", "get", get("/healthz")),
         ("/readyz", "get", get("/readyz")),

@@ -273,7 +273,7 @@ fn a_network_guesses_thirty_keys_a_minute_and_whoever_knows_the_key_comes_in_fro
 
 #[test]
 fn whoever_shows_a_token_is_not_held_back_by_what_the_neighbours_guessed() {
-    for create in [Create::Anyone, Create::Token] {
+    for create in [Create::Anyone, Create::Token, Create::Password] {
         let mut world = World::new(Rooms { create, ..RULES });
         let tokens = RoomTokens::new(&[Secret::new(SECRET)]);
         let [owner, guest, rogue] =

@@ -33,6 +33,7 @@ use crate::support::seeds;
 pub const RULES: Rooms = Rooms {
     capacity: Bounded::of::<3>(),
     create: Create::Anyone,
+    password_hash: None,
     knock: false,
     members: Count::of::<100>(),
     sockets_per_ip: Count::of::<1_000_000>(),

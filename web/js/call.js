@@ -13,9 +13,11 @@ import { Sound } from "./view/sound.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
 import { preferences } from "./wire/codecs.js";
+import { askDoor } from "./wire/door.js";
 import { isInApp } from "./wire/inapp.js";
 import { roomAt, socketAt } from "./wire/link.js";
 import { Media } from "./wire/media.js";
+import { isCurrent } from "./wire/pass.js";
 import { isInCall } from "./wire/rejoin.js";
 import { Room } from "./wire/room.js";
 import { Signaling } from "./wire/signaling.js";
@@ -38,6 +40,8 @@ async function cannotCall() {
 /** @param {import("./wire/link.js").RoomLink} link */
 function start(link) {
   const { name: room, key } = link;
+  /** What lets this browser open the room, where not everybody may. */
+  const passes = [recall("room-token")].filter((token) => isCurrent(token, Date.now())).concat(link.token ?? []);
   const choice = { camera: recall("camera"), microphone: recall("microphone") };
   const media = new Media(navigator.mediaDevices, choice, navigator.permissions, {
     clock: systemClock,
@@ -62,7 +66,7 @@ function start(link) {
     lobby.setJoining(true);
     const [[certificates, codecs], place] = await Promise.all([made, sit(room)]);
     if (!place) return lobby.setJoining(false);
-    const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random });
+    const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random, token: passes.shift() });
     const inside = new Room({
       name: room,
       key,
@@ -77,8 +81,15 @@ function start(link) {
       certificates,
       clock: systemClock,
       policy,
+      askToken: async () => passes.shift() ?? askPassword(),
     });
     new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
     signaling.open();
   }
+}
+
+/** Where people need a password to open a room, asks for it. */
+async function askPassword() {
+  if ((await askDoor(fetch, systemClock))?.create !== "password") return "";
+  return (await import("./view/password.js")).askPassword();
 }

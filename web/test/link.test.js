@@ -11,6 +11,13 @@ test("a new room cannot be guessed, and its link leads back to it", () => {
   assert.deepEqual(roomAt(new URL(pathOf(one), "https://h")), one);
 });
 
+test("a link may hold what opens the room, behind the #", () => {
+  const room = { name: "a", key: "", token: "r1.1.YQ.x-_" };
+  assert.equal(pathOf(room), "/r/a#t=r1.1.YQ.x-_");
+  assert.deepEqual(roomAt(new URL(pathOf(room), "https://h")), room);
+  assert.deepEqual(roomAt(new URL(pathOf({ ...room, key: "k" }), "https://h")), { ...room, key: "k" });
+});
+
 test("any name survives the way through a link", () => {
   for (const name of ["team", "한글 방", "a?b#c%", "..x", "100 %"]) {
     const room = { name, key: "k&=+ y" };

@@ -19,6 +19,11 @@ class FakeSignaling extends Emitter {
     return answer;
   }
 
+  renew(token) {
+    this.asked.push(token);
+    this.emit("begun");
+  }
+
   close() {
     this.isClosed = true;
   }
@@ -219,4 +224,22 @@ test("whoever switches too fast is seen as they are in the end", async () => {
   it.me.state.cam = false;
   await clock.advance(200);
   assert.deepEqual(signaling.asked.at(-1), { t: "state", mic: false, cam: false, screen: false, hand: false });
+});
+
+test("a room that does not exist is asked for again with a token that may create it", async () => {
+  const { signaling, seen } = room(new Refusal({ code: "room_not_found" }), { askToken: async () => "p1.token" });
+  signaling.emit("begun");
+  signaling.answers.join = joined();
+  await settled();
+  assert.deepEqual(signaling.asked.map((it) => it.t ?? it), ["join", "p1.token", "join"]);
+  assert.deepEqual(seen, ["joined"]);
+});
+
+test("without such a token, a room that does not exist is the end", async () => {
+  for (const askToken of [undefined, async () => ""]) {
+    const { signaling, seen } = room(new Refusal({ code: "room_not_found" }), { askToken });
+    signaling.emit("begun");
+    await settled();
+    assert.deepEqual(seen, ["out room_not_found"]);
+  }
 });

@@ -62,6 +62,27 @@ test("a lost socket is resumed from the last frame, and only what was never read
   assert.equal((await third).t, "ok");
 });
 
+test("a token is shown at each hello, and a session without it follows if it is refused", () => {
+  FakeSocket.all = [];
+  const signaling = new Signaling({ url: "ws://x/ws", WebSocket: FakeSocket, clock: new FakeClock(), random: () => 1, token: "r1.old" });
+  const told = [];
+  signaling.on("tokenRefused", (code) => told.push(code));
+  signaling.on("refused", ({ code }) => told.push(`refused ${code}`));
+  signaling.open();
+  FakeSocket.last.opens();
+  assert.deepEqual(FakeSocket.last.sent, [{ t: "hello", v: [1], token: "r1.old" }]);
+  FakeSocket.last.hears({ t: "error", code: "token_expired", message: "" });
+  FakeSocket.last.opens();
+  assert.deepEqual(FakeSocket.last.sent, [{ t: "hello", v: [1] }]);
+  // when
+  FakeSocket.last.hears(welcome());
+  signaling.renew("p1.new");
+  FakeSocket.last.opens();
+  // then
+  assert.deepEqual(FakeSocket.last.sent, [{ t: "hello", v: [1], token: "p1.new" }]);
+  assert.deepEqual(told, ["token_expired"]);
+});
+
 test("a frame that comes twice is heard once", () => {
   const { seen } = begin();
   FakeSocket.last.hears(welcome());

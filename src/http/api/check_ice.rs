@@ -17,7 +17,7 @@ use crate::http::origins::PageOf;
 use crate::http::problem::Problem;
 use crate::http::requester::Requester;
 use crate::journal::cause::Cause;
-use crate::room_token::{Create, TokenError};
+use crate::room_token::TokenError;
 
 /// How long the credential is valid.
 const TTL: Duration = Duration::from_secs(120);
@@ -38,7 +38,7 @@ pub(super) async fn check_ice(
     let token = bearer(&headers).unwrap_or_default();
     // If creating a room needs a token, relaying needs one too.
     let rules = state.rules();
-    if rules.create == Create::Token
+    if rules.create.needs_token()
         && let Err(error) = rules.room_tokens.check(token, now.unix)
     {
         if !token.is_empty() {

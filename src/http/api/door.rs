@@ -12,7 +12,6 @@ use crate::http::requester::Requester;
 use crate::http::websocket::no_seat_code;
 use crate::ice::Transport;
 use crate::origin::Origin;
-use crate::room_token::Create;
 
 /// `POST /api/v1/door`. Not GET: a browser sends no `Origin` with a GET request to the server that the page came from.
 pub(super) async fn ask(
@@ -22,17 +21,13 @@ pub(super) async fn ask(
     state.doors.take(requester.ip, state.clock.now().moment)?;
     let needs_token = requester.page.needs_token();
     let (rules, trust) = (state.rules(), state.trust.get());
-    let create = match rules.create {
-        Create::Anyone => "anyone",
-        Create::Token => "token",
-    };
     Ok(Json(json!({
         "origin": requester.origin(),
         "expected": trust.origins.public().map(Origin::as_str),
         "allowed": needs_token.is_some(),
         "needs_token": needs_token.unwrap_or(false),
         "sockets": state.hub.room_for(requester.ip).err().map_or("ok", no_seat_code),
-        "create": create,
+        "create": rules.create.name(),
         "tls": rules.ice.uris(Some(&[Transport::Tls])).next().is_some(),
     })))
 }

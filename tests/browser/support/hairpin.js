@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { inside } from "./lab.js";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const BINARY = resolve(ROOT, process.env.HAIRPIN ?? "target/release/hairpin");
+export const BINARY = resolve(ROOT, process.env.HAIRPIN ?? "target/release/hairpin");
 const START_LIMIT = 10_000;
 const STOP_LIMIT = 5_000;
 

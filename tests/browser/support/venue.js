@@ -38,6 +38,11 @@ export class Venue {
     this.browser = await this.launch(launch);
   }
 
+  /** What the daemon is told, for commands that read it, too. */
+  get config() {
+    return this.#config;
+  }
+
   /** The daemon, at the same ports each time. */
   async serve() {
     this.hairpin = await Hairpin.start(this.#config);

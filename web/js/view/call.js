@@ -69,6 +69,8 @@ export class Call {
   /** @type {Heading | undefined} */
   #heading;
   #isIn = false;
+  /** Why the token of the link was not accepted. */
+  #refused = "";
   #wasHost = false;
   /** Until then, arrivals are not announced. */
   #quietUntil = Infinity;
@@ -139,6 +141,7 @@ export class Call {
   #watch() {
     const room = this.#room;
     room.on("waiting", () => this.#waiting());
+    room.on("asking", () => clearTimeout(this.#patience));
     room.on("joined", () => this.#joined());
     room.on("out", (reason) => this.#over(reason));
     room.on("came", (member) => this.#came(member));
@@ -150,6 +153,7 @@ export class Call {
     room.on("room", () => this.#roomChanged());
     new People(room);
     this.#knocks = new Knocks({ room, isShown: () => this.#panel.open === "people", show: () => this.#panel.show("people") });
+    this.#signaling.on("tokenRefused", (code) => (this.#refused = code === "token_expired" && this.#link.token ? code : ""));
     this.#signaling.on("state", (state) => {
       if (this.#isIn) this.#banner.show(state === "up");
     });
@@ -245,7 +249,9 @@ export class Call {
     clearTimeout(this.#patience);
     this.#lobby.close();
     this.#heading = new Heading(this.#link.name, () => this.#room.members.size + 1);
-    startInvite(this.#link);
+    // Those who come now need no token.
+    const { name, key } = this.#link;
+    startInvite({ name, key });
     this.#self.enter();
     this.#count();
     this.#sleep = stayAwake();
@@ -342,8 +348,8 @@ export class Call {
   async #over(reason) {
     this.#close();
     // Where not everybody may start a call, a missing call is not the visitor's mistake.
-    const isNotBegun = reason === "room_not_found" && (await askDoor(fetch, systemClock))?.create === "token";
-    showNotice(isNotBegun ? "not_begun" : reason);
+    const isNotBegun = reason === "room_not_found" && ((await askDoor(fetch, systemClock))?.create ?? "anyone") !== "anyone";
+    showNotice(isNotBegun ? (this.#refused || "not_begun") : reason);
   }
 
   #close() {

@@ -31,6 +31,7 @@ const ICONS = {
   replaced: "copy",
   left: "leave",
   unauthorized: "lock",
+  token_expired: "hourglass",
   room_not_found: "none",
   room_name_invalid: "warn",
   bad_field: "warn",

@@ -11,6 +11,7 @@ import { HOME } from "../wire/place.js";
 import { button, find, html, icon, make, setIcon } from "./dom.js";
 import { rate, share, time } from "./figures.js";
 import { onLanguage, say, silence } from "./language.js";
+import { recall } from "./memory.js";
 import { copy } from "./toasts.js";
 
 /** @typedef {import("../wire/checkup.js").Way} Way */
@@ -206,7 +207,10 @@ function isRelay(way) {
 
 /** Credentials for this page only, valid for two minutes. */
 async function fetchIce() {
-  const response = await fetch(`${HOME}api/v1/check-ice`, { method: "POST" });
+  // Where not everybody may open rooms, not everybody may test the relay.
+  const token = recall("room-token");
+  const headers = token ? { Authorization: `Bearer ${token}` } : undefined;
+  const response = await fetch(`${HOME}api/v1/check-ice`, { method: "POST", headers });
   if (!response.ok) throw new Error(String(response.status));
   return response.json();
 }

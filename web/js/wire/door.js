@@ -13,7 +13,7 @@ import { HOME } from "./place.js";
  * @property {string | null} expected  the origin at which the server expects its pages
  * @property {boolean} allowed  whether pages of this origin may come in
  * @property {"ok" | "too_many" | "full" | "draining"} sockets  whether there is a place for one more
- * @property {"anyone" | "token"} create  who may start a call
+ * @property {"anyone" | "token" | "password"} create  who may start a call
  */
 
 /**

@@ -1,10 +1,10 @@
 // @ts-check
-/** Rooms as links: `/r/<room>#k=<key>`. The key stays behind the `#`, which browsers tell no server. */
+/** Rooms as links: `/r/<room>#k=<key>`. The key stays behind the `#`, which browsers tell no server. So does `t`, a token that opens the room. */
 
 import { isVisible } from "./name.js";
 import { HOME } from "./place.js";
 
-/** @typedef {{ name: string, key: string }} RoomLink */
+/** @typedef {{ name: string, key: string, token?: string }} RoomLink */
 
 /** As the server counts: characters, not UTF-16 units. */
 const NAME_MAX = 64;
@@ -19,8 +19,9 @@ export function newRoom(crypto) {
 }
 
 /** @param {RoomLink} room @param {string} [home]  the path of the site @returns {string} path and fragment */
-export function pathOf({ name, key }, home = HOME) {
-  return `${home}r/${encodeURIComponent(name)}${key && `#k=${encodeURIComponent(key)}`}`;
+export function pathOf({ name, key, token }, home = HOME) {
+  const behind = [key && `k=${encodeURIComponent(key)}`, token && `t=${encodeURIComponent(token)}`].filter(Boolean).join("&");
+  return `${home}r/${encodeURIComponent(name)}${behind && `#${behind}`}`;
 }
 
 /**
@@ -32,7 +33,9 @@ export function roomAt({ pathname, hash }, home = HOME) {
   try {
     const name = roomName(decodeURIComponent(/^r\/([^/]+)\/?$/.exec(pathIn(pathname, home))?.[1] ?? ""));
     if (!name) return null;
-    return { name, key: new URLSearchParams(hash.slice(1)).get("k") ?? "" };
+    const behind = new URLSearchParams(hash.slice(1));
+    const token = behind.get("t");
+    return { name, key: behind.get("k") ?? "", ...(token && { token }) };
   } catch {
     return null;
   }

@@ -29,6 +29,7 @@ const PATIENCE = 5_000;
  * @extends {Emitter<{
  *   joined: [],
  *   waiting: [],
+ *   asking: [],
  *   out: [Reason],
  *   came: [Member],
  *   left: [Member, reason: string],
@@ -65,6 +66,7 @@ export class Room extends Emitter {
   #ice;
   /** Names of servers have led nowhere: addresses are tried, too. */
   #byAddress = false;
+  #askToken;
   #inside = false;
   #isOver = false;
   /** Calls off the next attempt to join. */
@@ -84,10 +86,12 @@ export class Room extends Emitter {
    * @param {RTCCertificate[]} [parts.certificates]  one for all connections, so that a member keeps its fingerprint
    * @param {import("./clock.js").Clock} parts.clock
    * @param {RTCIceTransportPolicy} [parts.policy]
+   * @param {() => Promise<string>} [parts.askToken]  a token with which the room may be created; "" if there is none
    */
-  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, codecs, certificates, clock, policy = "all" }) {
+  constructor({ name, key, hostToken, me, signaling, RTCPeerConnection, tracks, stream, codecs, certificates, clock, policy = "all", askToken = async () => "" }) {
     super();
     this.policy = policy;
+    this.#askToken = askToken;
     this.#name = name;
     this.#key = key;
     this.#hostToken = hostToken;
@@ -204,7 +208,16 @@ export class Room extends Emitter {
     const mayPass = code === "rate_limited" || code === "room_full" || code === "server_full";
     const isSoon = code === "rate_limited" && wait <= PATIENCE;
     if (isSoon || (this.#inside && mayPass)) this.#cancel = this.#clock.after(wait, () => this.#join());
+    else if (code === "room_not_found") this.#tryToCreate();
     else this.#out(code);
+  }
+
+  async #tryToCreate() {
+    this.emit("asking");
+    const token = await this.#askToken();
+    if (this.#isOver) return;
+    if (token) this.#signaling.renew(token);
+    else this.#out("room_not_found");
   }
 
   /** @param {Joined} joined */

@@ -12,6 +12,8 @@ import { Refusal } from "./protocol.js";
 
 /** After these the server does not want to see this client again: a token, a kick, another tab, a bug. */
 const FINAL = new Set([1000, 4400, 4401, 4403, 4409]);
+/** Why a token is not accepted. */
+const TOKEN_REFUSED = new Set(["unauthorized", "token_expired"]);
 
 const WELCOME_WITHIN = 10_000;
 const PING_EVERY = 15_000;
@@ -26,6 +28,7 @@ const PONG_WITHIN = 5_000;
  *   begun: [],
  *   message: [Frame],
  *   refused: [Refusal],
+ *   tokenRefused: [code: string],
  *   unopened: [],
  *   closed: [number],
  * }>}
@@ -40,6 +43,7 @@ export class Signaling extends Emitter {
   #WebSocket;
   #clock;
   #random;
+  #token;
 
   /** @type {WebSocket | null} */
   #socket = null;
@@ -64,13 +68,15 @@ export class Signaling extends Emitter {
    * @param {typeof globalThis.WebSocket} parts.WebSocket
    * @param {import("./clock.js").Clock} parts.clock
    * @param {() => number} parts.random
+   * @param {string} [parts.token]  a room token
    */
-  constructor({ url, WebSocket, clock, random }) {
+  constructor({ url, WebSocket, clock, random, token = "" }) {
     super();
     this.#url = url;
     this.#WebSocket = WebSocket;
     this.#clock = clock;
     this.#random = random;
+    this.#token = token;
   }
 
   /** Connects, now: what was begun before on another network is given up. */
@@ -101,6 +107,13 @@ export class Signaling extends Emitter {
     });
   }
 
+  /** Begins another session, which shows this token, or none. @param {string} token */
+  renew(token) {
+    this.#token = token;
+    this.#resume = "";
+    this.open();
+  }
+
   /** The network may have changed, or the page was asleep: checks whether the server still answers. */
   probe() {
     if (this.state === "up") this.#ping();
@@ -117,7 +130,7 @@ export class Signaling extends Emitter {
   #hello() {
     this.#hasOpened = true;
     const resume = this.#resume && { resume: this.#resume, last: this.#last };
-    this.#send({ t: "hello", v: [1], ...resume });
+    this.#send({ t: "hello", v: [1], ...(this.#token && { token: this.#token }), ...resume });
   }
 
   /** @param {Frame} frame */
@@ -136,9 +149,16 @@ export class Signaling extends Emitter {
     }
     if (frame.re !== undefined) return this.#answered(frame.re, frame);
     if (frame.t !== "error") return this.emit("message", frame);
+    if (this.#token && TOKEN_REFUSED.has(frame.code)) return this.#withoutToken(frame.code);
     if (frame.code !== "resume_failed") return this.emit("refused", new Refusal(frame));
     this.#resume = "";
     this.#hello();
+  }
+
+  /** The token is of no use any more. A guest needs none. @param {string} code */
+  #withoutToken(code) {
+    this.emit("tokenRefused", code);
+    this.renew("");
   }
 
   /**
