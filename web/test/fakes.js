@@ -263,6 +263,7 @@ export function devices(getUserMedia) {
       asked.push(wish);
       const answer = await getUserMedia?.(wish);
       const tracks = ["audio", "video"].filter((kind) => wish[kind]).map((kind) => track(kind, wish[kind].deviceId?.exact ?? answer ?? ""));
+      if (fake.isMuted) tracks.forEach((it) => (it.muted = true));
       given.push(...tracks);
       return { getTracks: () => tracks, getAudioTracks: () => tracks.filter(({ kind }) => kind === "audio"), getVideoTracks: () => tracks.filter(({ kind }) => kind === "video") };
     },

@@ -67,6 +67,41 @@ test("a microphone that comes back muted is asked for again at the next return",
   assert.deepEqual([media.taken, media.microphoneIsOn], [kept, true]);
 });
 
+test("a fresh capture that is muted as well is let go of, and the device asked for once more", async () => {
+  const { media, phone, fake } = await inCall();
+  const { audio } = media.tracks;
+  audio.mutes();
+  const asked = fake.asked.length;
+  phone.answer = () => (fake.isMuted = fake.asked.length === asked + 1) && undefined;
+  // when
+  await media.revive();
+  // then
+  assert.deepEqual([fake.asked.length - asked, media.taken, media.microphoneIsOn], [2, kept, true]);
+  assert.deepEqual(fake.given.filter(({ readyState, kind }) => readyState === "live" && kind === "audio"), [media.tracks.audio]);
+});
+
+test("whoever allows the camera later, in the browser's menu, has it on; whoever has switched it off meanwhile, not", async () => {
+  for (const isOff of [false, true]) {
+    const statuses = [];
+    const query = async ({ name }) => (statuses.push({ name, state: "denied" }), statuses.at(-1));
+    const phone = { answer: () => fail("NotAllowedError") };
+    const media = new Media(devices((wish) => phone.answer(wish)), nothing, { query });
+    await media.open();
+    await settled();
+    assert.deepEqual(media.failures, { audio: "denied", video: "denied" });
+    if (isOff) await media.setCamera(false);
+    // when
+    phone.answer = () => undefined;
+    for (const status of statuses.filter(({ name }) => name === "camera")) {
+      status.state = "granted";
+      status.onchange?.();
+    }
+    await settled();
+    // then
+    assert.deepEqual([media.cameraIsOn, media.microphoneIsOn], [!isOff, false]);
+  }
+});
+
 test("whoever is muted is not told that the microphone was taken, and has a fresh one when they unmute", async () => {
   const { media } = await inCall();
   const { audio } = media.tracks;

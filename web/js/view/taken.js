@@ -57,10 +57,10 @@ export class Taken {
   /** @param {Kind} kind */
   #over(kind) {
     const isBack = kind === "audio" ? this.#media.microphoneIsOn : this.#media.cameraIsOn;
+    const wasTaken = this.#timers[kind] !== undefined;
     const wasSaid = this.#hide(kind);
-    if (!isBack || !wasSaid) return;
-    toast(`device.back.${kind}`);
-    this.#back();
+    if (isBack && wasSaid) toast(`device.back.${kind}`);
+    if (isBack && wasTaken) this.#back();
   }
 
   /** @param {Kind} kind @returns {boolean} whether it was shown */

@@ -70,6 +70,8 @@ export class Media extends Emitter {
   #renewals = 0;
   /** The device that another one stands in for until it is back. @type {Record<Kind, string>} */
   #absent = { audio: "", video: "" };
+  /** What the user is asked for in the browser's own menu. @type {Partial<Record<Kind, PermissionStatus>>} */
+  #consents = {};
   #clock;
   #isSeen;
   /** The browser may still ask a user who has left; whatever the answer is, nothing starts. */
@@ -299,6 +301,18 @@ export class Media extends Emitter {
     return (await this.#permission(kind === "audio" ? "video" : "audio")) !== "denied";
   }
 
+  /** Whoever allows it later, in the browser's own menu, wants it. @param {Kind} kind */
+  async #awaitConsent(kind) {
+    const name = /** @type {PermissionName} */ (PERMISSION[kind]);
+    const status = await this.#permissions?.query({ name }).catch(() => undefined);
+    if (!status) return;
+    // Browsers forget one that nobody keeps.
+    this.#consents[kind] = status;
+    status.onchange = () => {
+      if (status.state === "granted" && this.failures[kind] === "denied") this.#renew(kind);
+    };
+  }
+
   /** Undefined where the browser does not tell. @param {Kind} kind @returns {Promise<PermissionState | undefined>} */
   async #permission(kind) {
     try {
@@ -327,7 +341,8 @@ export class Media extends Emitter {
 
   /**
    * Takes a fresh capture. A track that gives something is stopped first: as long as it lives, iOS shares its capture, which
-   * may be dead. One that is muted is kept until then: the system may be about to give it back.
+   * may be dead. One that is muted is kept until then: the system may be about to give it back. If what comes is muted, too,
+   * both are let go of, and the device is asked for once more.
    *
    * @param {Kind} kind
    */
@@ -336,6 +351,11 @@ export class Media extends Emitter {
     this.#lost.add(kind);
     const track = this.#tracks[kind];
     if (gives(track)) track?.stop();
+    await this.#acquire(kind);
+    const fresh = this.#tracks[kind];
+    if (!fresh?.muted || fresh === track) return;
+    fresh.stop();
+    this.#lost.add(kind);
     await this.#acquire(kind);
   }
 
@@ -393,6 +413,7 @@ export class Media extends Emitter {
     this.failures[kind] = answer;
     this.#set(kind, null);
     if (answer === "busy") this.#retry(kind);
+    if (answer === "denied") this.#awaitConsent(kind);
   }
 
   /** @param {Kind} kind @param {string} [device] @returns {Promise<MediaStreamTrack>} */
