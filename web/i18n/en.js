@@ -21,6 +21,7 @@ export default {
   "start.join.label.invited": "Your invitation",
   "start.join.placeholder": "Link or room name",
   "start.join.go": "Join",
+  "start.join.why": "Anyone who knows a room’s name can join it.",
   "start.join.wrong": "This is not a link to a call on this server. A room name has at most 64 characters and no slash.",
   "start.check": "Check your connection",
   "start.developers": "For developers",

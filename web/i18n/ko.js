@@ -21,6 +21,7 @@ export default {
   "start.join.label.invited": "초대 링크",
   "start.join.placeholder": "링크 또는 방 이름",
   "start.join.go": "참여",
+  "start.join.why": "방 이름을 아는 사람은 누구나 들어올 수 있어요.",
   "start.join.wrong": "이 서버의 통화 링크가 아니에요. 방 이름은 슬래시(/) 없이 64자까지 쓸 수 있어요.",
   "start.check": "연결 점검하기",
   "start.developers": "개발자 정보",

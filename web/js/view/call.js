@@ -293,13 +293,18 @@ export class Call {
   }
 
   /** @param {Member} member */
-  #perform({ id, state }) {
+  #perform(member) {
+    const { id } = member;
     const { audio, video, screen } = this.#tracks.get(id) ?? {};
-    // A client with one video only sends the screen in the camera's place.
-    const isInstead = state.screen && !screen;
     const tile = this.#stage.tile(id);
-    if (tile?.play(audio, isInstead ? null : video)) this.#sound.play(tile.video);
+    if (tile?.play(audio, this.#sendsInstead(member) ? null : video)) this.#sound.play(tile.video);
     this.#stage.tile(screenOf(id))?.play(screen ?? video);
+  }
+
+  /** Whether this is a client that has one video only, and sends the screen in the camera's place. @param {Member} member */
+  #sendsInstead({ id, state }) {
+    const { video, screen } = this.#tracks.get(id) ?? {};
+    return state.screen && !screen && video !== undefined;
   }
 
   /** @param {Member} member */
@@ -308,7 +313,7 @@ export class Call {
     if (!this.#room.members.has(id)) return;
     const look = lookOf(state, this.#meter.history(id).readings);
     const isPaused = this.#sending.isPausedBy(id);
-    this.#stage.show(id, { ...look, cam: look.cam && !isPaused, name, away, isPaused, quality: this.#meter.quality(member) });
+    this.#stage.show(id, { ...look, cam: look.cam && !isPaused && !this.#sendsInstead(member), name, away, isPaused, quality: this.#meter.quality(member) });
     if (this.#panel.open === "connection") this.#ties.draw(member);
   }
 

@@ -28,7 +28,8 @@ export class Heading {
     const ms = performance.now() - this.#since;
     const people = text("title.people", { count: this.#count() });
     const room = isRandom(this.#name) ? text("title.call") : this.#name;
-    html("room-facts").textContent = `${people} · ${clockOf(ms)}`;
+    html("room-people").textContent = `${people} · `;
+    html("room-clock").textContent = clockOf(ms);
     // In a tab seconds would only be restless.
     nameTitle(text("title.room", { room, people, time: text("title.minutes", { count: Math.floor(ms / 60_000) }) }));
   }
