@@ -120,6 +120,16 @@ test("a small window shows whoever is foremost, mutes, and leaves the call", asy
   await alice.until(() => !window.documentPictureInPicture.window);
 });
 
+test("the list of people says so when somebody's connection is gone", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.click("#open-people");
+  assert.doesNotMatch(await alice.text("#people-list"), /interrupted/);
+  // when
+  await bob.page.evaluate(() => window.watched.connections.forEach((it) => it.close()));
+  // then
+  await alice.until(() => document.getElementById("people-list").innerText.includes("Connection interrupted"));
+});
+
 /** @param {import("./support/guest.js").Guest} guest */
 function large(guest) {
   return guest.page.$eval("#stage .large", (tile) => tile.ariaLabel);

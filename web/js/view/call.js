@@ -62,6 +62,7 @@ export class Call {
   #self;
   #chat;
   #sending;
+  #people;
   #meter;
   #safety;
   #ties;
@@ -120,6 +121,7 @@ export class Call {
       isOpen: () => this.#panel.open === "chat",
       show: () => this.#panel.show("chat"),
     });
+    this.#people = new People(room);
     this.#meter = new Meter({
       members: () => room.members.values(),
       measured: (member) => {
@@ -128,7 +130,10 @@ export class Call {
         this.#show(member);
       },
       done: () => this.#sending.tick(),
-      heard: (id, isSpeaking) => this.#stage.speak(id, isSpeaking),
+      heard: (id, isSpeaking) => {
+        this.#stage.speak(id, isSpeaking);
+        this.#people.speak(id, isSpeaking);
+      },
     });
     const random = (/** @type {Uint8Array<ArrayBuffer>} */ bytes) => crypto.getRandomValues(bytes);
     this.#safety = new Safety({ room, conversation, subtle: crypto.subtle, random, clock: systemClock });
@@ -151,7 +156,6 @@ export class Call {
       this.#perform(member);
     });
     room.on("room", () => this.#roomChanged());
-    new People(room);
     this.#knocks = new Knocks({ room, isShown: () => this.#panel.open === "people", show: () => this.#panel.show("people") });
     this.#signaling.on("tokenRefused", (code) => (this.#refused = code === "token_expired" && this.#link.token ? code : ""));
     this.#signaling.on("state", (state) => {
@@ -314,6 +318,7 @@ export class Call {
     const look = lookOf(state, this.#meter.history(id).readings);
     const isPaused = this.#sending.isPausedBy(id);
     this.#stage.show(id, { ...look, cam: look.cam && !isPaused && !this.#sendsInstead(member), name, away, isPaused, quality: this.#meter.quality(member) });
+    this.#people.tell(id, this.#meter.quality(member));
     if (this.#panel.open === "connection") this.#ties.draw(member);
   }
 

@@ -26,6 +26,8 @@ export function ownTools({ element }, isScreen, does) {
     event.preventDefault();
     does.move(cornerBeside(does.corner(), event.key));
   });
+  // A touch, which does not hover, shows them, too.
+  element.tabIndex = -1;
   element.append(make("div", "own", move, tool("hide", "none", "tile.hide", does.hide)));
   drag(element, does.move);
 }

@@ -8,12 +8,17 @@ import { opensMenu } from "./menu.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */
 /** @typedef {import("../wire/protocol.js").State} State */
+/** @typedef {import("../wire/quality.js").Quality} Quality */
 
 /** How long whoever was removed is kept out, in seconds. */
 const BANNED = 600;
 
 export class People {
   #room;
+  /** What changes in a row from moment to moment. @type {Map<string, { face: HTMLElement, line: HTMLElement }>} */
+  #rows = new Map();
+  /** @type {Map<string, Quality>} */
+  #told = new Map();
 
   /** @param {Room} room */
   constructor(room) {
@@ -28,8 +33,25 @@ export class People {
     });
   }
 
+  /** @param {string} id @param {boolean} isSpeaking */
+  speak(id, isSpeaking) {
+    this.#rows.get(id)?.face.classList.toggle("speaking", isSpeaking);
+  }
+
+  /** Says how the connection with somebody is, where there is something to say. @param {string} id @param {Quality} quality */
+  tell(id, quality) {
+    this.#told.set(id, quality);
+    const line = this.#rows.get(id)?.line;
+    const key = /** @type {const} */ (`people.connection.${quality}`);
+    if (!line || line.dataset.t === key) return;
+    line.hidden = key === "people.connection.good";
+    say(line, key);
+  }
+
   draw() {
     const { members, me, you, host, isHost, locked, knocks } = this.#room;
+    for (const id of this.#told.keys()) if (!members.has(id)) this.#told.delete(id);
+    this.#rows.clear();
     const self = this.#person({ id: you, name: me.name, state: me.state });
     const others = [...members.values()].map((member) => this.#person(member));
     replace("people-list", self, ...others);
@@ -50,7 +72,12 @@ export class People {
     const shown = id === this.#room.you ? say(make("p"), "call.you", { name }) : silence(make("p"), name);
     const whom = make("div", "whom", shown);
     if (id === this.#room.host) whom.append(say(make("p", "small soft"), "people.isHost"));
-    const item = make("li", "", make("span", "face", initials(name)), whom, icons(state));
+    const line = make("p", "small soft");
+    whom.append(line);
+    const face = make("span", "face", initials(name));
+    this.#rows.set(id, { face, line });
+    this.tell(id, this.#told.get(id) ?? "good");
+    const item = make("li", "", face, whom, icons(state));
     if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, name));
     return item;
   }

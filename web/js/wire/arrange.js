@@ -16,13 +16,13 @@
 /** What is smaller is not recognized. */
 const SMALLEST = { width: 76, height: 57 };
 /** What is larger takes room from the large picture and shows no more. */
-const LARGEST = 260;
+const LARGEST = 320;
 /** Tiles beside a large one are between a square and a screen's shape. */
 const SHAPES = { from: 1, to: 16 / 9 };
 /** What a strip's tiles are worth, of the same area in the large picture. */
 const WORTH = 0.35;
 /** What one's own picture takes of the large one's area, as long as it is seen; it may be upright, as on a phone. */
-const OVERLAY = { share: 0.055, from: 0.75, width: { least: 84, most: 260 }, side: 0.33 };
+const OVERLAY = { share: 0.055, from: 0.75, width: { least: 84, most: 320 }, side: 0.33 };
 /** Of one's own screen it is only said that it is shared. */
 const NOTE = { width: 400, height: 56 };
 
