@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 
+import { launchChromium } from "./support/browser.js";
 import { Venue } from "./support/venue.js";
 
 const venue = new Venue();
@@ -74,6 +75,29 @@ test("a speaker that is pulled out is replaced by the default one, and used agai
   await plays(speaker);
   const said = (await alice.watched()).toasts.filter((it) => it.startsWith("Your speaker is now"));
   assert.deepEqual(said, ["Your speaker is now: Default", `Your speaker is now: ${name}`]);
+});
+
+test("whoever blocks the camera in the browser's own menu is told so, and has it on again when they allow it", async () => {
+  // Its permission is asked for, and not pretended.
+  const browser = await venue.launch(() => launchChromium({ devices: ["--use-fake-device-for-media-stream=fps=10"] }));
+  const [bob, alice] = [await venue.guest(venue.room(), { name: "Bob" }), await venue.visitor({}, browser)];
+  const session = await alice.page.createCDPSession();
+  const { id } = alice.page.browserContext();
+  const allow = (name, setting) => session.send("Browser.setPermission", { permission: { name }, setting, origin: venue.origin, browserContextId: id });
+  for (const name of ["camera", "microphone"]) await allow(name, "granted");
+  await alice.page.goto(bob.page.url());
+  await alice.until(() => document.getElementById("preview-video").videoWidth > 0);
+  await bob.enter();
+  await alice.page.$eval("#enter", (button) => button.click());
+  await bob.looks("Guest", { picture: true });
+  // when
+  await allow("camera", "denied");
+  await alice.until(() => document.getElementById("taken").innerText.includes("Your camera is blocked now."));
+  await bob.looks("Guest", { picture: false, muted: false });
+  await allow("camera", "granted");
+  // then
+  await alice.until(() => !document.getElementById("taken").innerText);
+  await bob.looks("Guest", { picture: true, muted: false });
 });
 
 /** @returns {string} */

@@ -172,6 +172,13 @@ test("a headset that is unplugged is replaced by what is there, and used again w
   assert.equal(replaced.length, 2);
 });
 
+test("a device whose track ends, and which is there all the same, is not said to be another", async () => {
+  const { media, replaced } = await inCall({ choice: { camera: "", microphone: "desk" } });
+  media.tracks.audio.ends();
+  await settled();
+  assert.deepEqual([media.microphoneIsOn, media.tracks.audio.getSettings().deviceId, replaced], [true, "desk", []]);
+});
+
 test("a device that was chosen last time is used as soon as it is plugged in", async () => {
   const phone = { isThere: false };
   const fake = devices(({ video }) => (video?.deviceId && !phone.isThere ? fail("OverconstrainedError") : undefined));

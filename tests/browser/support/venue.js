@@ -73,8 +73,8 @@ export class Venue {
   }
 
   /** Somebody who may go anywhere. @param {Parameters<typeof Visitor.with>[1]} [options] */
-  async visitor(options) {
-    const visitor = await Visitor.with(this.browser, options);
+  async visitor(options, browser = this.browser) {
+    const visitor = await Visitor.with(browser, options);
     this.#test.add(() => visitor.close());
     return visitor;
   }

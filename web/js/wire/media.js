@@ -470,7 +470,9 @@ export class Media extends Emitter {
     this.#lost.add(kind);
     this.#absent[kind] = device;
     await this.#acquire(kind);
-    this.#replaced(kind);
+    // Browsers end both tracks when one device is blocked.
+    if (this.#tracks[kind]?.getSettings().deviceId !== device) this.#replaced(kind);
+    else this.#absent[kind] = "";
   }
 
   async #devicesChanged() {
