@@ -179,6 +179,20 @@ const STATES = {
     again: (scene) => say(scene.people[1], "안녕하세요! 잘 보여요. 소리도 잘 들려요?"),
   },
   people: { make: async (scene) => open((await scene.call(3))[0], "people") },
+  gestures: {
+    small: true,
+    make: async (scene) => {
+      const [ada, ...others] = await scene.call(3);
+      for (const guest of others) await guest.page.$eval("#gestures button:last-child", (it) => it.click());
+      await ada.page.$eval("#gestures", (it) => it.showPopover());
+      return ada;
+    },
+    again: async ({ people: [, hana, grace] }) => {
+      await hana.page.$eval("#gestures button", (it) => it.click());
+      await grace.page.$eval("#gestures button:nth-child(5)", (it) => it.click());
+      await setTimeout(600);
+    },
+  },
   "people-remove": { small: true, make: async (scene) => removing((await scene.call(3))[0]) },
   "people-guest": {
     make: async (scene) => {

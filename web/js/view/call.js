@@ -4,7 +4,9 @@
 import { systemClock } from "../wire/clock.js";
 import { Conversation } from "../wire/conversation.js";
 import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
+import { Hands } from "../wire/hands.js";
 import { lookOf } from "../wire/look.js";
+import { Reactions } from "../wire/reactions.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { Safety } from "../wire/safety.js";
 import { stayAwake } from "./awake.js";
@@ -14,6 +16,7 @@ import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
+import { Gestures } from "./gestures.js";
 import { Heading } from "./heading.js";
 import { startInvite } from "./invite.js";
 import { keyButton, onKeys } from "./keys.js";
@@ -66,6 +69,7 @@ export class Call {
   #meter;
   #safety;
   #ties;
+  #gestures;
   #banner;
   /** @type {Heading | undefined} */
   #heading;
@@ -121,7 +125,8 @@ export class Call {
       isOpen: () => this.#panel.open === "chat",
       show: () => this.#panel.show("chat"),
     });
-    this.#people = new People(room);
+    const hands = new Hands(room, conversation);
+    this.#people = new People(room, hands);
     this.#meter = new Meter({
       members: () => room.members.values(),
       measured: (member) => {
@@ -138,6 +143,7 @@ export class Call {
     const random = (/** @type {Uint8Array<ArrayBuffer>} */ bytes) => crypto.getRandomValues(bytes);
     this.#safety = new Safety({ room, conversation, subtle: crypto.subtle, random, clock: systemClock });
     this.#ties = new Ties({ room, signaling, meter: this.#meter, safety: this.#safety });
+    this.#gestures = new Gestures({ room, hands, reactions: new Reactions(room, conversation, systemClock), stage: this.#stage });
     this.#banner = new Banner(() => room.members.size > 0);
     this.#watch();
     this.#bind();
@@ -178,6 +184,7 @@ export class Call {
       V: inCall(() => this.#self.switchCamera()),
       S: inCall(() => this.#self.switchScreen()),
       C: inCall(() => this.#panel.toggle("chat")),
+      H: inCall(() => this.#gestures.switchHand()),
       F: inCall(fillScreen),
     }, this.#self.talk);
     this.#offer();
@@ -367,6 +374,7 @@ export class Call {
     this.#isIn = false;
     this.#sleep();
     this.#seat.release();
+    this.#gestures.close();
     this.#banner.close();
     this.#heading?.close();
     this.#meter.close();

@@ -19,11 +19,14 @@ export class People {
   #rows = new Map();
   /** @type {Map<string, Quality>} */
   #told = new Map();
+  #hands;
 
-  /** @param {Room} room */
-  constructor(room) {
+  /** @param {Room} room @param {import("../wire/hands.js").Hands} hands */
+  constructor(room, hands) {
     this.#room = room;
-    for (const event of /** @type {const} */ (["joined", "came", "left", "changed", "room", "knocks"])) {
+    this.#hands = hands;
+    hands.on("changed", () => this.draw());
+    for (const event of /** @type {const} */ (["joined", "came", "left", "changed", "me", "room", "knocks"])) {
       room.on(event, () => this.draw());
     }
     onLanguage(() => this.draw());
@@ -52,9 +55,10 @@ export class People {
     const { members, me, you, host, isHost, locked, knocks } = this.#room;
     for (const id of this.#told.keys()) if (!members.has(id)) this.#told.delete(id);
     this.#rows.clear();
-    const self = this.#person({ id: you, name: me.name, state: me.state });
-    const others = [...members.values()].map((member) => this.#person(member));
-    replace("people-list", self, ...others);
+    const people = [{ id: you, name: me.name, state: me.state }, ...members.values()];
+    // Raised hands come first, in their order.
+    const order = (/** @type {{ id: string }} */ { id }) => this.#hands.place(id) || Infinity;
+    replace("people-list", ...people.sort((a, b) => (order(a) === order(b) ? 0 : order(a) - order(b))).map((it) => this.#person(it)));
     replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
     html("host-tools").hidden = !isHost;
     find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
@@ -78,6 +82,8 @@ export class People {
     this.#rows.set(id, { face, line });
     this.tell(id, this.#told.get(id) ?? "good");
     const item = make("li", "", face, whom, icons(state));
+    const place = this.#hands.place(id);
+    if (place > 0) item.querySelector(".icons")?.prepend(make("span", "hand", sign("hand", "people.hand"), String(place)));
     if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, name));
     return item;
   }
@@ -87,6 +93,7 @@ export class People {
     const opener = label(make("button", "plain only-icon", icon("more")), "people.more", { name });
     opener.type = "button";
     opensMenu(opener, () => [
+      ...(this.#hands.place(id) ? [{ key: /** @type {const} */ ("people.lower"), values: { name }, icon: "hand", act: () => this.#hands.lower(id) }] : []),
       { key: "people.makeHost", values: { name }, icon: "star", act: () => this.#promote(id, name) },
       { key: "people.kick", values: { name }, icon: "remove", isBad: true, act: () => this.#remove(id, name) },
     ]);

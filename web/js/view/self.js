@@ -42,6 +42,7 @@ export class Self {
     this.#stage = stage;
     media.on("track", (kind, track) => room.replaceTrack(kind, track));
     media.on("changed", () => this.#draw());
+    room.on("me", () => this.#draw());
     media.on("devices", () => this.#draw());
     button("mic").addEventListener("click", () => this.switchMicrophone());
     button("cam").addEventListener("click", () => this.switchCamera());
@@ -135,7 +136,7 @@ export class Self {
     if (state.cam !== cam) say(html("spoken"), cam ? "controls.said.cam.on" : "controls.said.cam.off");
     if (isNews) this.#room.show({ mic, cam, screen });
     this.#play();
-    this.#stage.show(ID, { name, mic, cam, screen, mirrored: !isRearCamera(this.#media.camera), isPaused: cam && this.#isPaused });
+    this.#stage.show(ID, { name, mic, cam, screen, hand: state.hand, mirrored: !isRearCamera(this.#media.camera), isPaused: cam && this.#isPaused });
   }
 
   #listen() {

@@ -8,7 +8,7 @@ import { label, say, silence } from "./language.js";
 
 /** @typedef {import("../wire/quality.js").Quality} Quality */
 /** @typedef {import("../wire/arrange.js").Box} Box */
-/** @typedef {{ name: string, mic: boolean, cam: boolean, screen: boolean, mirrored?: boolean, away?: boolean, isPaused?: boolean, quality?: Quality }} Look */
+/** @typedef {{ name: string, mic: boolean, cam: boolean, screen: boolean, hand?: boolean, mirrored?: boolean, away?: boolean, isPaused?: boolean, quality?: Quality }} Look */
 
 /** Of what no picture is there of yet. */
 const ASPECT = { camera: 16 / 9, screen: 16 / 10, none: 4 / 3 };
@@ -21,6 +21,7 @@ export class Tile {
   #avatar;
   #who;
   #muted;
+  #hand;
   #state;
   #dot;
   #pin = make("button", "pin only-icon", icon("pin"));
@@ -41,6 +42,7 @@ export class Tile {
     this.#avatar = part(".avatar");
     this.#who = part(".who");
     this.#muted = part(".muted");
+    this.#hand = part(".hand");
     this.#state = part(".tile-state");
     this.#dot = part(".dot");
     this.element.classList.toggle("self", isSelf);
@@ -49,6 +51,7 @@ export class Tile {
     this.video.muted = isSelf || isScreen;
     this.video.srcObject = new MediaStream();
     label(this.#muted, "call.muted");
+    label(this.#hand, "people.hand");
     this.#dot.addEventListener("click", onDot);
     this.#pin.type = "button";
     this.#pin.addEventListener("click", onPin);
@@ -64,13 +67,14 @@ export class Tile {
   }
 
   /** @param {Look} look */
-  show({ name, mic, cam, mirrored = false, away = false, isPaused = false, quality }) {
+  show({ name, mic, cam, hand = false, mirrored = false, away = false, isPaused = false, quality }) {
     const { classList } = this.element;
     classList.toggle("without-picture", this.#isScreen ? this.#isSelf : !cam);
     classList.toggle("mirrored", mirrored && !this.#isScreen);
     this.#avatar.dataset.initials = this.#isScreen ? "" : initials(name);
     // An SVG element has no `hidden`, but knows the attribute.
     this.#muted.toggleAttribute("hidden", mic || this.#isScreen);
+    this.#hand.toggleAttribute("hidden", !hand || this.#isScreen);
     this.#call(name);
     this.#tell(away, isPaused && !this.#isScreen, quality);
     label(this.#pin, this.#isScreen ? "tile.pin.screen" : "tile.pin", { name });

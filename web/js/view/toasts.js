@@ -15,7 +15,7 @@ const AT_ONCE = 3;
 const DONE = 2_000;
 
 /** What happens to several people at once is said in one sentence. @type {Partial<Record<Key, Key>>} */
-const SEVERAL = { "toast.came": "toast.came.several", "toast.left": "toast.left.several" };
+const SEVERAL = { "toast.came": "toast.came.several", "toast.left": "toast.left.several", "hand.raised": "hand.raised.several" };
 /** Whose names such a sentence has. @type {WeakMap<Element, string[]>} */
 const named = new WeakMap();
 

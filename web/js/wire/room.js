@@ -34,6 +34,7 @@ const PATIENCE = 5_000;
  *   came: [Member],
  *   left: [Member, reason: string],
  *   changed: [Member],
+ *   me: [],
  *   room: [],
  *   knocks: [],
  *   msg: [Member, kind: string, body: string],
@@ -126,6 +127,7 @@ export class Room extends Emitter {
     const { name, ...state } = change;
     Object.assign(this.#me.state, state);
     this.#me.name = name ?? this.#me.name;
+    this.emit("me");
     this.#tell(change);
   }
 
