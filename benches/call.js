@@ -33,7 +33,8 @@ const [http, turn] = await freePorts(2);
 const limits = [options.bits && `bits_per_second = ${options.bits}`, options.member_bits && `bits_per_second_per_user = ${options.member_bits}`];
 const more = `[rooms]\ncapacity = 8\nsockets_per_ip = 100\njoins_per_minute = 1000\n[limits]\n${limits.filter(Boolean).join("\n")}`;
 const hairpin = await Hairpin.start(onLoopback({ http, turn, more }));
-const browser = await launchChromium();
+// Without a touch a page may not sound, and so not speak here.
+const browser = await launchChromium({ devices: ["--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream"] });
 try {
   console.log(JSON.stringify(await measure(), null, 2));
 } finally {
