@@ -130,7 +130,7 @@ export class Call {
     this.#meter = new Meter({
       members: () => room.members.values(),
       measured: (member) => {
-        this.#sending.saw(member.id, this.#meter.history(member.id).last);
+        this.#sending.saw(member, this.#meter.history(member.id).last);
         this.#safety.check(member);
         this.#show(member);
       },

@@ -2,6 +2,7 @@
 /** Tells the uplink how large each picture is shown on this page, and the user what is done to keep the sound. */
 
 import { systemClock } from "../wire/clock.js";
+import { Upgrade } from "../wire/upgrade.js";
 import { Uplink } from "../wire/uplink.js";
 import { make } from "./dom.js";
 import { say } from "./language.js";
@@ -16,6 +17,7 @@ const DENSITY_MAX = 2;
 
 export class Sending {
   #uplink;
+  #upgrade;
   #members;
   #received;
 
@@ -32,6 +34,7 @@ export class Sending {
     this.#members = room.members;
     this.#received = received;
     this.#uplink = new Uplink({ room, media, conversation, clock: systemClock });
+    this.#upgrade = new Upgrade(room, systemClock);
     this.#uplink.isSaving = recall("save-data") !== "";
     this.#uplink.on("changed", changed);
     this.#uplink.on("paused", (isPaused) => {
@@ -46,9 +49,11 @@ export class Sending {
     return this.#uplink.isPausedBy(id);
   }
 
-  /** @param {string} id @param {import("../wire/stats.js").Reading | null} reading  of the last second */
-  saw(id, reading) {
-    if (reading) this.#uplink.saw(id, reading);
+  /** @param {Member} member @param {import("../wire/stats.js").Reading | null} reading  of the last second */
+  saw(member, reading) {
+    if (!reading) return;
+    this.#uplink.saw(member.id, reading);
+    this.#upgrade.saw(member, reading.path);
   }
 
   /** Once a second, after all connections were seen. */

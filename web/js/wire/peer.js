@@ -95,6 +95,11 @@ export class Peer extends Emitter {
     this.#recovery = new Recovery({ restart: (failures) => this.#recover(failures), clock });
   }
 
+  /** Whether this side gives way when both offer at once. */
+  get isPolite() {
+    return this.#polite;
+  }
+
   /** Builds a connection and offers it. */
   start() {
     const next = this.#newest + 1;
@@ -165,11 +170,11 @@ export class Peer extends Emitter {
   #recover(failures) {
     if (failures === OFFER_RELAY_AFTER) this.emit("struggling");
     if (failures >= REBUILD_AFTER) this.rebuild();
-    else this.#restart();
+    else this.restart();
   }
 
   /** Finds another way, with fresh credentials; if there still is a way, media flows on meanwhile. */
-  async #restart() {
+  async restart() {
     await this.#freshen();
     if (!this.pc || this.state === "closed") return;
     this.pc.setConfiguration(this.#configuration());

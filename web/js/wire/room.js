@@ -118,6 +118,12 @@ export class Room extends Emitter {
     return this.#hostToken;
   }
 
+  /** Whether the server offers its relay over UDP. */
+  get offersUdp() {
+    const urls = (this.#ice?.iceServers ?? []).flatMap(({ urls }) => urls);
+    return urls.some((url) => url.startsWith("turn:") && !url.includes("transport=tcp"));
+  }
+
   get me() {
     return this.#me;
   }
