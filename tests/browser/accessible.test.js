@@ -42,6 +42,10 @@ for (const [language, theme] of /** @type {const} */ ([["en", "light"], ["ko", "
     const [alice, bob] = await Promise.all(["Alice", "Bob"].map((name) => venue.guest(`${venue.origin}/r/${language} ${theme}`, { name, language, theme })));
     await alice.isReady();
     await look(alice, "the lobby");
+    await alice.click("summary");
+    await alice.page.$$eval("#lobby-devices > button", (all) => all.at(-1).click());
+    await alice.page.waitForSelector(".rehearsal");
+    await look(alice, "the lobby, with the devices");
     await alice.enter();
     await look(alice, "a call alone");
     await bob.enter();
@@ -52,6 +56,14 @@ for (const [language, theme] of /** @type {const} */ ([["en", "light"], ["ko", "
       await look(alice, `the call with ${sheet}`);
     }
     await alice.page.keyboard.press("Escape");
+    await alice.page.evaluate(() => document.activeElement.blur());
+    await alice.page.keyboard.type("?");
+    await alice.page.waitForSelector("dialog.keys[open]");
+    await look(alice, "the list of keys");
+    await alice.page.keyboard.press("Escape");
+    await bob.page.evaluate(loseCamera);
+    await bob.page.waitForSelector(".taken");
+    await look(bob, "a camera that is gone");
     await alice.click("#invite");
     await look(alice, "an invitation");
     await alice.click("#invite-close");
@@ -59,6 +71,12 @@ for (const [language, theme] of /** @type {const} */ ([["en", "light"], ["ko", "
     await look(alice, "after the call");
     assert.deepEqual(barriers, {});
   });
+}
+
+/** Runs inside the page: the camera is pulled out. */
+function loseCamera() {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("as pretended", "NotFoundError"));
+  document.querySelector("#stage .self video").srcObject.getVideoTracks()[0].dispatchEvent(new Event("ended"));
 }
 
 /** Runs inside the page, whose policy allows no other script there. */

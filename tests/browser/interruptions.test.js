@@ -27,6 +27,23 @@ test("a microphone that a phone call takes is reported to its owner and to the o
   await alice.until(() => window.watched.connections[0].getSenders().some(({ track }) => track === window.held.last("audio")));
 });
 
+test("a phone call that takes both is reported once, and both are back after it", async () => {
+  const [alice, bob] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
+  const said = () => alice.page.$$eval(".taken:not([hidden]) p", (all) => all.map((it) => it.textContent));
+  // when
+  await alice.page.evaluate(() => ["audio", "video"].forEach(window.held.takes));
+  await alice.until(() => document.querySelectorAll(".taken").length === 2);
+  assert.deepEqual(await said(), ["Camera and microphone were taken away by a call or another app. Nobody sees or hears you."]);
+  await bob.looks("Alice", { muted: true, picture: false });
+  await alice.page.evaluate(() => window.held.gives("video"));
+  await alice.until(() => document.querySelectorAll(".taken").length === 1);
+  assert.deepEqual(await said(), ["Your microphone was taken away by a call or another app. Nobody hears you."]);
+  await alice.page.evaluate(() => window.held.gives("audio"));
+  // then
+  await alice.until(() => !document.getElementById("taken").innerText);
+  await bob.looks("Alice", { muted: false, picture: true });
+});
+
 test("a camera that is pulled out is reported, and is on again when it is plugged in", async () => {
   const [alice, bob] = await venue.call({ name: "Alice", prepare: holdDevices }, "Bob");
   // when

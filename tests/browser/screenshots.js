@@ -100,6 +100,24 @@ const STATES = {
     },
   },
 
+  taken: {
+    small: true,
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await guest.page.evaluate(loseDevices);
+      await guest.until(() => document.querySelectorAll(".taken").length === 2);
+      return guest;
+    },
+  },
+  keys: {
+    small: true,
+    make: async (scene) => {
+      const [guest] = await scene.call(2);
+      await guest.page.keyboard.type("?");
+      await guest.page.waitForSelector("dialog.keys[open]");
+      return guest;
+    },
+  },
   alone: { make: (scene) => call(scene, 1), small: true },
   two: { make: (scene) => call(scene, 2), small: true },
   three: { make: (scene) => call(scene, 3) },
@@ -602,4 +620,13 @@ async function picture(name, viewport, { make, again, whole }) {
   } finally {
     await scene.close();
   }
+}
+
+/** Runs in the page: the camera is pulled out, and a phone call takes the microphone. */
+function loseDevices() {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("as pretended", "NotFoundError"));
+  const { track } = window.watched.connections[0].getSenders().find((sender) => sender.track?.kind === "audio");
+  Object.defineProperty(track, "muted", { value: true });
+  track.dispatchEvent(new Event("mute"));
+  document.querySelector("#stage .self video").srcObject.getVideoTracks()[0].dispatchEvent(new Event("ended"));
 }

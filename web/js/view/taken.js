@@ -12,6 +12,9 @@ import { toast } from "./toasts.js";
 /** What is back by then is not worth a word: a phone takes the camera away from every page that is not seen. */
 const PATIENCE = 1_000;
 
+/** @type {Kind[]} */
+const KINDS = ["audio", "video"];
+
 /** Why it gives nothing, and what is said then. @type {Record<string, string>} */
 const SAID = { muted: "taken", busy: "taken", denied: "blocked" };
 
@@ -42,12 +45,12 @@ export class Taken {
 
   close() {
     this.#listeners.forEach((stop) => stop());
-    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) this.#hide(kind);
+    KINDS.forEach((kind) => this.#hide(kind));
   }
 
   #look() {
     const { taken } = this.#media;
-    for (const kind of /** @type {Kind[]} */ (["audio", "video"])) {
+    for (const kind of KINDS) {
       if (!taken[kind]) this.#over(kind);
       else if (this.#shown.has(kind)) this.#show(kind);
       else this.#timers[kind] ??= window.setTimeout(() => this.#show(kind), PATIENCE);
@@ -68,24 +71,47 @@ export class Taken {
     clearTimeout(this.#timers[kind]);
     delete this.#timers[kind];
     this.#shown.get(kind)?.remove();
-    return this.#shown.delete(kind);
+    const wasShown = this.#shown.delete(kind);
+    this.#draw();
+    return wasShown;
   }
 
   /** @param {Kind} kind */
   #show(kind) {
-    const why = this.#media.taken[kind];
-    if (!why) return;
-    const note = this.#shown.get(kind) ?? this.#make(kind);
-    const text = note.querySelector("p");
-    if (text) say(text, /** @type {Key} */ (`device.${SAID[why] ?? "gone"}.${kind}`));
+    if (!this.#media.taken[kind]) return;
+    if (!this.#shown.has(kind)) this.#make(kind);
+    this.#draw();
+  }
+
+  #draw() {
+    for (const [kind, note] of this.#shown) {
+      const text = note.querySelector("p");
+      if (text) say(text, /** @type {Key} */ (`device.${this.#said(kind)}.${this.#isOne ? "both" : kind}`));
+      note.hidden = this.#isOne && kind === "video";
+    }
+  }
+
+  /** @param {Kind} kind */
+  #said(kind) {
+    return SAID[this.#media.taken[kind] ?? ""] ?? "gone";
+  }
+
+  /** A phone call takes both, which is said once. */
+  get #isOne() {
+    return this.#shown.size > 1 && this.#said("audio") === this.#said("video");
+  }
+
+  /** Those that this note is about. @param {Kind} kind */
+  #of(kind) {
+    return this.#isOne ? KINDS : [kind];
   }
 
   /** @param {Kind} kind */
   #make(kind) {
     const again = say(make("button"), "lobby.again");
-    again.addEventListener("click", () => this.#again(kind));
+    again.addEventListener("click", () => this.#of(kind).forEach(this.#again));
     const off = say(make("button", "plain"), "device.leaveOff");
-    off.addEventListener("click", () => (kind === "audio" ? this.#media.setMicrophone(false) : this.#media.setCamera(false)));
+    off.addEventListener("click", () => this.#of(kind).forEach((it) => (it === "audio" ? this.#media.setMicrophone(false) : this.#media.setCamera(false))));
     for (const button of [again, off]) button.type = "button";
     const note = make("div", "taken", icon(kind === "audio" ? "mic-off" : "camera-off"), make("p"), again, off);
     html("taken").append(note);
