@@ -104,6 +104,20 @@ test("what one writes the other reads, and is told of it while the chat is close
   assert.equal(await bob.page.$eval("#unread", (badge) => badge.hidden), true);
 });
 
+test("a link in the chat leads where it says, and unread lines are counted in the title", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.say("See https://example.org/a?b. And https://bank.example@evil.example/");
+  await bob.until(() => document.title.startsWith("(1) "));
+  // when
+  await bob.click("#open-chat");
+  // then
+  await bob.until(() => !document.title.startsWith("("));
+  const links = await bob.page.$$eval("#log .text a", (all) => all.map(({ text, href, target, rel }) => ({ text, href, target, rel })));
+  const address = "https://example.org/a?b";
+  assert.deepEqual(links, [{ text: address, href: address, target: "_blank", rel: "noopener noreferrer" }]);
+  assert.match(await bob.text("#log time"), /^\d{1,2}:\d\d/);
+});
+
 test("a name that is written from right to left moves nothing that stands beside it", async () => {
   const [alice, bob] = await venue.call("Alice", "אבא 7");
   // when

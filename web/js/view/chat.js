@@ -2,9 +2,12 @@
 /** The chat: its messages and files, and the field to send more. */
 
 import { FILE_MAX } from "../wire/files.js";
+import { splitLinks } from "../wire/links.js";
+import { chime } from "./chime.js";
 import { button, find, html, input, make } from "./dom.js";
-import { label, silence, text } from "./language.js";
+import { currentLanguage, label, silence, text } from "./language.js";
 import { Parcel } from "./parcel.js";
+import { countInTitle } from "./title.js";
 import { toast } from "./toasts.js";
 
 /** @typedef {import("../wire/conversation.js").Conversation} Conversation */
@@ -13,6 +16,8 @@ import { toast } from "./toasts.js";
 
 /** A list scrolled this close to its end follows new messages. */
 const NEAR_END = 80;
+/** After a pause, who speaks and when is said again. */
+const PAUSE = 5 * 60_000;
 /** Lines that are kept. */
 const LINES_MAX = 500;
 
@@ -26,6 +31,7 @@ export class Chat {
   /** @type {Map<Transfer, Parcel>} */
   #parcels = new Map();
   #lastBy = "";
+  #lastAt = 0;
   #unread = 0;
 
   /**
@@ -56,11 +62,13 @@ export class Chat {
       this.#send([...(input("file").files ?? [])]);
       input("file").value = "";
     });
+    document.addEventListener("visibilitychange", () => this.read());
     this.#takeDrops();
   }
 
   /** What was unread is read now. */
   read() {
+    if (!this.#isSeen) return;
     this.#unread = 0;
     this.#drawUnread();
     this.#log.scrollTop = this.#log.scrollHeight;
@@ -68,6 +76,7 @@ export class Chat {
 
   close() {
     this.#parcels.forEach((parcel) => parcel.close());
+    countInTitle("messages", 0);
   }
 
   #say() {
@@ -75,7 +84,7 @@ export class Chat {
     if (!said) return;
     this.#message.value = "";
     this.#conversation.say(said);
-    this.#append("", text("chat.you"), silence(make("p", "text"), said), true);
+    this.#append("", text("chat.you"), wordsOf(said), true);
   }
 
   /** @param {File[]} files */
@@ -89,10 +98,10 @@ export class Chat {
 
   /** @param {string} id @param {string} name @param {string} said */
   #heard(id, name, said) {
-    this.#append(id, name, silence(make("p", "text"), said), false);
+    this.#append(id, name, wordsOf(said), false);
     this.#notice();
     const short = said.length > 60 ? `${said.slice(0, 60)}…` : said;
-    if (!this.#isOpen()) toast("chat.said", { name, text: short }, { key: "panel.chat", act: this.#show });
+    if (!this.#isSeen) toast("chat.said", { name, text: short }, { key: "panel.chat", act: this.#show });
   }
 
   /** @param {Transfer} transfer @param {boolean} isNew */
@@ -115,13 +124,16 @@ export class Chat {
   #append(by, name, content, isMine) {
     const { scrollHeight, scrollTop, clientHeight } = this.#log;
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
-    const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0;
+    const now = new Date();
+    const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0 || now.getTime() - this.#lastAt > PAUSE;
     const line = make("div", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);
-    if (isFirst && !isMine) line.append(silence(make("p", "by"), name));
+    line.title = moment(now);
+    if (isFirst) line.append(make("div", "from", ...(isMine ? [] : [silence(make("p", "by"), name)]), timeOf(now)));
     line.append(content);
     this.#log.append(line);
     if (this.#log.childElementCount > LINES_MAX) this.#forget(this.#log.children[0]);
     this.#lastBy = by;
+    this.#lastAt = now.getTime();
     if (isAtEnd || isMine) this.#log.scrollTop = this.#log.scrollHeight;
   }
 
@@ -137,13 +149,19 @@ export class Chat {
     }
   }
 
+  get #isSeen() {
+    return this.#isOpen() && !document.hidden;
+  }
+
   #notice() {
-    if (this.#isOpen()) return;
+    if (document.hidden) chime("message");
+    if (this.#isSeen) return;
     this.#unread += 1;
     this.#drawUnread();
   }
 
   #drawUnread() {
+    countInTitle("messages", this.#unread);
     html("unread").hidden = this.#unread === 0;
     html("unread").textContent = this.#unread > 99 ? "99+" : String(this.#unread);
     if (this.#unread > 0) label(button("open-chat"), "chat.unread", { count: this.#unread });
@@ -162,6 +180,34 @@ export class Chat {
       this.#send(files);
     });
   }
+}
+
+/** What somebody wrote, with links that say where they lead. @param {string} said */
+function wordsOf(said) {
+  const parts = splitLinks(said).map(({ text, href }) => {
+    if (!href) return text;
+    const link = make("a", "", text);
+    link.href = href;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    link.dir = "ltr";
+    return link;
+  });
+  const words = silence(make("p", "text"));
+  words.append(...parts);
+  return words;
+}
+
+/** @param {Date} at */
+function moment(at) {
+  return new Intl.DateTimeFormat(currentLanguage(), { hour: "numeric", minute: "2-digit" }).format(at);
+}
+
+/** @param {Date} at */
+function timeOf(at) {
+  const time = make("time", "", moment(at));
+  time.dateTime = at.toISOString();
+  return time;
 }
 
 /**
