@@ -147,15 +147,34 @@ test("a file of 20 MB is saved as it was sent", async (t) => {
   const digest = await alice.page.evaluate(offerFile, "holiday.bin", 20_000_000);
   // when
   await bob.click("#open-chat");
-  await bob.click(".parcel .primary");
   const begun = Date.now();
-  await bob.click(".parcel a[download]");
+  await bob.click(".parcel .primary");
+  await bob.page.waitForSelector(".parcel a[download]");
   t.diagnostic(`received in ${Date.now() - begun} ms`);
   // then
   const saved = await savedFile(downloads, "holiday.bin");
   assert.equal(saved.length, 20_000_000);
   assert.equal(createHash("sha256").update(saved).digest("hex"), digest);
   await alice.until(() => document.querySelector(".parcel .small").innerText.endsWith("received by Bob"));
+});
+
+test("a picture that is pasted is one card with the progress of each, and is seen by who has received it", async () => {
+  const [alice, bob, carol] = await venue.call("Alice", "Bob", "Carol");
+  await alice.click("#open-chat");
+  // when
+  await alice.page.evaluate(pastePicture);
+  // then
+  const lines = () => alice.page.$$eval(".parcel li", (all) => all.map((it) => it.innerText.replace(/\s+/g, " ")));
+  assert.deepEqual(await lines(), ["Bob waiting", "Carol waiting"]);
+  assert.match(await alice.text(".parcel .title"), /^picture-\d{14}\.png$/);
+  for (const guest of [bob, carol]) await guest.click("#open-chat");
+  assert.equal(await bob.page.$(".parcel img"), null);
+  await bob.click(".parcel .primary");
+  await bob.until(() => document.querySelector(".parcel img")?.naturalWidth === 40);
+  await carol.click(".parcel .choices button:last-child");
+  await alice.until(() => document.querySelector(".parcel li:last-child").innerText.includes("Declined"));
+  assert.deepEqual(await lines(), ["Bob received", "Carol Declined by Carol"]);
+  assert.equal(await alice.page.$eval(".parcel img", (it) => it.naturalWidth), 40);
 });
 
 test("fifty times both add a track at once, and agree each time", { timeout: 150_000 }, async (t) => {
@@ -245,6 +264,15 @@ async function offerFile(name, size) {
   input.dispatchEvent(new Event("change"));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Pastes a picture of 40 by 30 points into the message. */
+async function pastePicture() {
+  const canvas = new OffscreenCanvas(40, 30);
+  canvas.getContext("2d").fillRect(0, 0, 20, 30);
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([await canvas.convertToBlob()], "image.png", { type: "image/png" }));
+  document.getElementById("message").dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
 }
 
 /**

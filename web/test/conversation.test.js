@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Conversation } from "../js/wire/conversation.js";
 import { Emitter } from "../js/wire/emitter.js";
-import { CHUNK, Incoming, piece, readPiece, safeName, sendFile } from "../js/wire/files.js";
+import { CHUNK, Incoming, piece, pictureIn, readPiece, safeName, sendFile } from "../js/wire/files.js";
 import { FakeClock, channelPair, settled } from "./fakes.js";
 
 /** Two people, A and B, with a channel between them. */
@@ -265,6 +265,32 @@ test("either side may call it off", async () => {
     await until(() => both.a.transfers[0].stage === "off" && both.b.transfers[0].stage === "off");
     assert.equal(both.b.transfers[0].file, undefined);
   }
+});
+
+test("each side knows why a file does not come", async () => {
+  const ends = {
+    declined: ({ b }) => b.conversation.callOff(b.transfers[0]),
+    stopped: ({ a, b }) => a.conversation.callOff(a.transfers[0]) ?? b,
+    lost: ({ a, b }) => [a, b].forEach(({ member, room }) => room.emit("left", member, "left")),
+    many: ({ a, b }) => a.channel.onmessage({ data: JSON.stringify({ t: "refuse", id: b.transfers[0].id, why: "many" }) }),
+  };
+  const seen = {};
+  for (const [name, end] of Object.entries(ends)) {
+    const both = await offering(file(10));
+    end(both);
+    await settled();
+    seen[name] = [both.a, both.b].map(({ transfers: [{ why }] }) => why);
+  }
+  assert.deepEqual(seen, { declined: ["declined", "cancelled"], stopped: ["cancelled", "stopped"], lost: ["lost", "lost"], many: ["many", undefined] });
+});
+
+test("only what begins like a picture is shown as one", async () => {
+  const types = [];
+  for (const start of ["\x89PNG\r\n\x1a\n", "\xff\xd8\xff\xe0", "GIF89a", "RIFF\0\0\0\0WEBP", "<svg>", "", "RIFF"]) {
+    types.push((await pictureIn(new Blob([Uint8Array.from(start, (it) => it.charCodeAt(0)), "rest"])))?.type);
+  }
+  assert.deepEqual(types, ["image/png", "image/jpeg", "image/gif", "image/webp", undefined, undefined, undefined]);
+  assert.equal(await pictureIn({ size: 2 ** 30 }), null);
 });
 
 test("what is over cannot be called off", async () => {

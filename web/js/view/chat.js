@@ -5,7 +5,7 @@ import { FILE_MAX } from "../wire/files.js";
 import { splitLinks } from "../wire/links.js";
 import { chime } from "./chime.js";
 import { button, find, html, input, make } from "./dom.js";
-import { currentLanguage, label, silence, text } from "./language.js";
+import { currentLanguage, label, say, silence, text } from "./language.js";
 import { Parcel } from "./parcel.js";
 import { countInTitle } from "./title.js";
 import { toast } from "./toasts.js";
@@ -109,15 +109,17 @@ export class Chat {
     if (!isNew) return this.#parcels.get(transfer)?.draw();
     const isMine = transfer.way === "out";
     const name = this.#room.members.get(transfer.peer)?.name ?? "";
-    const parcel = new Parcel(transfer, name, {
-      accept: () => this.#conversation.accept(transfer),
-      callOff: () => this.#conversation.callOff(transfer),
+    const same = [...this.#parcels].find(([other]) => isMine && other.batch === transfer.batch)?.[1];
+    const parcel = same ?? new Parcel(transfer, name, {
+      accept: (transfer) => this.#conversation.accept(transfer),
+      callOff: (transfer) => this.#conversation.callOff(transfer),
     });
     this.#parcels.set(transfer, parcel);
+    if (same) return same.add(transfer, name);
     this.#append(isMine ? "" : transfer.peer, isMine ? text("chat.you") : name, parcel.element, isMine);
     if (isMine) return;
     this.#notice();
-    if (!this.#isOpen()) toast("file.from", { name, file: transfer.name }, { key: "panel.chat", act: this.#show });
+    if (!this.#isSeen) toast("file.from", { name, file: transfer.name }, { key: "panel.chat", act: this.#show });
   }
 
   /** @param {string} by @param {string} name @param {HTMLElement} content @param {boolean} isMine */
@@ -168,12 +170,27 @@ export class Chat {
     else label(button("open-chat"), "controls.chat");
   }
 
-  /** Files may be dropped anywhere on the call. */
+  /** Files may be dropped anywhere on the call, and pictures pasted into the message. */
   #takeDrops() {
     const call = html("call");
-    call.addEventListener("dragover", (event) => event.preventDefault());
+    const target = make("div", "drop", say(make("p"), "chat.drop"));
+    call.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer?.types.includes("Files")) call.append(target);
+    });
+    call.addEventListener("dragleave", ({ relatedTarget }) => {
+      if (!(relatedTarget instanceof Node && call.contains(relatedTarget))) target.remove();
+    });
+    this.#message.addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      // Of what is text and picture, such as cells of a table, the text is meant.
+      if (files.length === 0 || event.clipboardData?.types.includes("text/plain")) return;
+      event.preventDefault();
+      this.#send(files.map(named));
+    });
     call.addEventListener("drop", (event) => {
       event.preventDefault();
+      target.remove();
       const files = [...(event.dataTransfer?.files ?? [])];
       if (files.length === 0) return;
       this.#show();
@@ -196,6 +213,13 @@ function wordsOf(said) {
   const words = silence(make("p", "text"));
   words.append(...parts);
   return words;
+}
+
+/** A picture of the clipboard has the same name each time. @param {File} file */
+function named(file) {
+  const end = /^image\.(\w+)$/.exec(file.name)?.[1];
+  const at = new Date().toISOString().replace(/\D/g, "").slice(0, 14);
+  return end ? new File([file], `picture-${at}.${end}`, { type: file.type }) : file;
 }
 
 /** @param {Date} at */

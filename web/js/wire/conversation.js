@@ -9,6 +9,7 @@ import { Lines } from "./lines.js";
 /** @typedef {import("./lines.js").Line} Line */
 /** @typedef {import("./room.js").Member} Member */
 /** @typedef {"offered" | "moving" | "done" | "off"} Stage */
+/** Why a file does not come: `many` if the receiver has too many offers, `lost` with the connection. @typedef {"cancelled" | "declined" | "stopped" | "many" | "lost" | "failed"} Why */
 
 /**
  * A file on its way from or to one member.
@@ -16,10 +17,12 @@ import { Lines } from "./lines.js";
  * @property {number} id
  * @property {"in" | "out"} way
  * @property {string} peer
+ * @property {number} [batch]  the same for one file that is offered to several
  * @property {string} name
  * @property {number} size
  * @property {number} moved
  * @property {Stage} stage
+ * @property {Why} [why]  of a file that is off
  * @property {Blob} [file]  to be sent, or received whole
  * @property {Incoming} [incoming]
  * @property {AbortController} [outgoing]
@@ -31,7 +34,7 @@ import { Lines } from "./lines.js";
  *   | { t: "heard", id: number }
  *   | { t: "file", id: number, name: string, size: number }
  *   | { t: "accept" | "done", id: number }
- *   | { t: "off" | "refuse", id: number }} Note  the sender withdraws the file, or the receiver refuses it
+ *   | { t: "off" | "refuse", id: number, why?: "many" }} Note  the sender withdraws the file, or the receiver refuses it
  */
 
 /** Of another part of the page, to the same part of another page. @typedef {{ t: string, [field: string]: unknown }} OtherNote */
@@ -127,34 +130,35 @@ export class Conversation extends Emitter {
    * @param {Blob & { name: string }} file
    */
   offer(file) {
+    const batch = this.#nextId;
     for (const peer of this.#room.members.keys()) {
       const channel = this.#openChannel(peer);
       if (!channel) continue;
       const { name, size } = file;
       const id = this.#nextId++;
       /** @type {Transfer} */
-      const transfer = { id, way: "out", peer, name: safeName(name), size, moved: 0, stage: "offered", file };
+      const transfer = { id, way: "out", peer, batch, name: safeName(name), size, moved: 0, stage: "offered", file };
       this.#add(transfer);
-      if (!send(channel, { t: "file", id, name, size })) this.#end(transfer, "off");
+      if (!send(channel, { t: "file", id, name, size })) this.#end(transfer, "off", "lost");
     }
   }
 
   /** Takes a file that was offered. @param {Transfer} transfer */
   accept(transfer) {
     const channel = this.#openChannel(transfer.peer);
-    if (!channel) return this.#end(transfer, "off");
+    if (!channel) return this.#end(transfer, "off", "lost");
     transfer.incoming = new Incoming(transfer.size);
     this.#move(transfer, 0);
     send(channel, { t: "accept", id: transfer.id });
     this.#finishIfWhole(transfer, channel);
   }
 
-  /** Does not want a file, or not any more. @param {Transfer} transfer */
-  callOff(transfer) {
+  /** Does not want a file, or not any more. @param {Transfer} transfer @param {Why} [why] */
+  callOff(transfer, why = "cancelled") {
     if (!this.#transfers.has(transfer)) return;
     const channel = this.#openChannel(transfer.peer);
     if (channel) send(channel, { t: transfer.way === "out" ? "off" : "refuse", id: transfer.id });
-    this.#end(transfer, "off");
+    this.#end(transfer, "off", why);
   }
 
   /** @param {Member} member @param {RTCDataChannel} channel */
@@ -178,7 +182,7 @@ export class Conversation extends Emitter {
   #closed(peer) {
     this.#channels.delete(peer);
     this.#sayOverServer(peer);
-    for (const transfer of this.#transfers) if (transfer.peer === peer) this.#end(transfer, "off");
+    for (const transfer of this.#transfers) if (transfer.peer === peer) this.#end(transfer, "off", "lost");
   }
 
   /** @param {Member} member @param {RTCDataChannel} channel @param {string} text */
@@ -197,9 +201,9 @@ export class Conversation extends Emitter {
       case "done":
         return this.#end(this.#find(member.id, "out", note.id), "done");
       case "refuse":
-        return this.#end(this.#find(member.id, "out", note.id), "off");
+        return this.#refused(this.#find(member.id, "out", note.id), note.why);
       case "off":
-        return this.#end(this.#find(member.id, "in", note.id), "off");
+        return this.#end(this.#find(member.id, "in", note.id), "off", "stopped");
       default:
         if (typeof note?.t === "string") this.emit("note", member, note);
     }
@@ -243,7 +247,7 @@ export class Conversation extends Emitter {
     const open = [...this.#transfers].filter(({ peer, way }) => peer === member.id && way === "in");
     const isSane = isId(id) && Number.isSafeInteger(size) && size >= 0 && size <= FILE_MAX;
     const isWelcome = isSane && open.length < OFFERS_MAX && this.#talks.get(member.id)?.offers.take();
-    if (!isWelcome) return void send(channel, { t: "refuse", id });
+    if (!isWelcome) return void send(channel, { t: "refuse", id, why: "many" });
     this.#add({ id, way: "in", peer: member.id, name: safeName(name), size, moved: 0, stage: "offered" });
   }
 
@@ -257,8 +261,13 @@ export class Conversation extends Emitter {
       await sendFile({ channel, id, file, progress: (sent) => signal.aborted || this.#move(transfer, sent), signal });
     } catch {
       // The file has changed or gone since it was chosen, or the channel has closed.
-      this.callOff(transfer);
+      this.callOff(transfer, "failed");
     }
+  }
+
+  /** @param {Transfer | undefined} transfer @param {unknown} why */
+  #refused(transfer, why) {
+    this.#end(transfer, "off", why === "many" ? "many" : transfer?.stage === "moving" ? "stopped" : "declined");
   }
 
   /** @param {Member} member @param {RTCDataChannel} channel @param {ArrayBuffer} bytes */
@@ -267,7 +276,7 @@ export class Conversation extends Emitter {
     if (!piece) return;
     const transfer = this.#find(member.id, "in", piece.id);
     if (!transfer?.incoming || transfer.stage !== "moving") return;
-    if (!transfer.incoming.take(piece.payload)) return this.callOff(transfer);
+    if (!transfer.incoming.take(piece.payload)) return this.callOff(transfer, "failed");
     this.#move(transfer, transfer.incoming.received);
     this.#finishIfWhole(transfer, channel);
   }
@@ -293,10 +302,11 @@ export class Conversation extends Emitter {
     this.emit("transfer", transfer, false);
   }
 
-  /** @param {Transfer | undefined} transfer @param {"done" | "off"} stage */
-  #end(transfer, stage) {
+  /** @param {Transfer | undefined} transfer @param {"done" | "off"} stage @param {Why} [why] */
+  #end(transfer, stage, why) {
     if (!transfer || !this.#transfers.delete(transfer)) return;
     transfer.stage = stage;
+    transfer.why = why;
     transfer.incoming = undefined;
     transfer.outgoing?.abort();
     if (stage === "off" || transfer.way === "out") transfer.file = undefined;

@@ -109,6 +109,28 @@ export class Incoming {
   }
 }
 
+/** How the pictures begin that are shown in the chat. @type {[type: string, start: RegExp][]} */
+const PICTURES = [
+  ["image/png", /^\x89PNG\r\n\x1a\n/],
+  ["image/jpeg", /^\xff\xd8\xff/],
+  ["image/gif", /^GIF8[79]a/],
+  ["image/webp", /^RIFF[^]{4}WEBP/],
+];
+/** Larger ones would take the browser long to draw small. */
+const PICTURE_MAX = 20 * 1024 * 1024;
+
+/**
+ * The picture in a file, or nothing if it is none; what the file calls itself does not count.
+ * @param {Blob} file
+ * @returns {Promise<Blob | null>}
+ */
+export async function pictureIn(file) {
+  if (file.size > PICTURE_MAX) return null;
+  const start = String.fromCharCode(...new Uint8Array(await file.slice(0, 12).arrayBuffer()));
+  const type = PICTURES.find(([, is]) => is.test(start))?.[0];
+  return type ? new Blob([file], { type }) : null;
+}
+
 /**
  * A name that is safe to save under and to show: no path, nothing that hides its end, not too long.
  * @param {unknown} name
