@@ -42,7 +42,7 @@ function show(small, stage) {
     const tile = stage.foremost;
     if (!tile) return small.close();
     if (video.srcObject !== tile.video.srcObject) video.srcObject = tile.video.srcObject;
-    page.body.classList.toggle("without-picture", tile.element.classList.contains("without-picture"));
+    for (const name of ["without-picture", "screen"]) page.body.classList.toggle(name, tile.element.classList.contains(name));
     who.textContent = tile.element.ariaLabel;
     showSwitch(mic, "mic", button("mic").dataset.on === "true");
   };
