@@ -61,6 +61,14 @@ for (const [language, theme] of /** @type {const} */ ([["en", "light"], ["ko", "
     await alice.page.waitForSelector("dialog.keys[open]");
     await look(alice, "the list of keys");
     await alice.page.keyboard.press("Escape");
+    await bob.click("#share");
+    await alice.until(() => document.querySelector("#stage .large.screen video")?.videoWidth > 0);
+    await look(alice, "a screen that somebody else shares");
+    await look(bob, "one's own screen");
+    await alice.click("#more");
+    await alice.page.waitForSelector(".menu:popover-open");
+    await look(alice, "the menu");
+    await alice.page.keyboard.press("Escape");
     await bob.page.evaluate(loseCamera);
     await bob.page.waitForSelector(".taken");
     await look(bob, "a camera that is gone");
