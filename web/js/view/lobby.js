@@ -39,6 +39,8 @@ export class Lobby {
     this.#offerRehearsal(sound);
     input("name").value = recall("name");
     input("name").addEventListener("input", () => this.#draw());
+    // On a phone the keyboard would cover the picture.
+    if (!input("name").value && matchMedia("(hover: hover)").matches) input("name").focus();
     find("door", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const name = visibleName(input("name").value);

@@ -73,7 +73,7 @@ export class Report {
   }
 
   /** @param {Way} way @param {Verdict} verdict */
-  #draw(way, { outcome, ms, address, detail, why }) {
+  #draw(way, { outcome, ms, url, address, detail, why }) {
     const shown = html(`way-${way}`);
     const mood = moodOf(outcome);
     shown.dataset.mood = mood;
@@ -83,6 +83,7 @@ export class Report {
       mood === "none" ? make("span") : make("span", "time", time(Math.round(ms))),
       say(make("p", "what small soft"), sentence(outcome, way), { address, expected: why?.expected ?? "" }),
     );
+    if (url) shown.append(make("p", "what detail", placeOf(url)));
     // The browser's own message helps developers, but only for a fault that has no explanation of ours.
     if (detail && mood === "bad" && !why) shown.append(make("p", "what detail", detail));
   }
@@ -148,8 +149,7 @@ export class Report {
 
   /** There is nothing that this browser could check with. */
   #giveUp() {
-    html("ways").replaceChildren();
-    html("loop").hidden = true;
+    for (const it of ["ways", "loop", "again", "copy"]) html(it).hidden = true;
     this.#conclude("bad", "notice.unsupported.title");
   }
 
@@ -185,6 +185,11 @@ function line(way) {
   );
   shown.id = `way-${way}`;
   return shown;
+}
+
+/** Host and port, by which an operator knows the listener. @param {string} url */
+function placeOf(url) {
+  return url.replace(/^\w+:(\/\/)?/, "").replace(/[/?].*$/, "");
 }
 
 /** @param {Verdict["outcome"]} outcome @returns {Mood} */
