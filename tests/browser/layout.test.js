@@ -41,6 +41,18 @@ test("with text of twice the size the language can still be chosen on a phone, a
   assert.deepEqual(await inSight(guest, "#leave", "#mic", "#more"), []);
 });
 
+test("the controls have room beside each other in every width", async () => {
+  const [alice] = await venue.call("Alice");
+  for (const width of [320, 360, 390, 480, 640, 660, 720, 800, 1280]) {
+    await alice.page.setViewport({ width, height: 700 });
+    const boxes = await alice.page.$$eval("#controls button", (all) => all.filter((it) => it.offsetParent).map((it) => it.getBoundingClientRect().toJSON()));
+    for (const [i, { left, right }] of boxes.entries()) {
+      const next = boxes[i + 1]?.left ?? width;
+      assert.ok(left >= 0 && right <= next && right - left >= 36, `at ${width}: button ${i} from ${left} to ${right}, the next at ${next}`);
+    }
+  }
+});
+
 test("in forced colours it is seen what is on, which sheet is open, and where one's own picture ends", async () => {
   const [alice] = await venue.call("Alice", "Bob");
   const session = await alice.page.createCDPSession();

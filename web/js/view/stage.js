@@ -134,6 +134,7 @@ export class Stage {
     remember("self", isHidden ? "hidden" : "");
     this.#arrange();
     if (isHidden) this.#back.focus();
+    else html("stage").querySelector(/** @type {"button"} */ (".self .hide"))?.focus();
   }
 
   /** @param {import("../wire/arrange.js").Corner} corner */
@@ -144,18 +145,18 @@ export class Stage {
   }
 
   #arrange() {
-    const isHidden = (/** @type {Shown} */ { isSelf, isScreen }) => isSelf && !isScreen && this.#isSelfHidden && this.#shown.size > 1;
-    const items = [...this.#shown.values()].filter((it) => !isHidden(it)).map(({ id, tile, isSelf, isScreen }) => ({ id, isSelf, isScreen, aspect: tile.aspect }));
+    const all = [...this.#shown.values()];
+    const isHidden = this.#isSelfHidden && all.some(({ isSelf }) => !isSelf);
+    const items = all.filter(({ isSelf, isScreen }) => isScreen || !isSelf || !isHidden).map(itemOf);
     const large = largeOf(items, { pinned: this.#pinned, layout: this.layout, speaker: this.#speaker.current });
     const stage = { ...this.#size, corner: this.#corner };
     // Nothing is computed or drawn anew for what is as it was.
     const by = JSON.stringify([items, large, stage, this.#pinned, this.layout]);
     if (by === this.#placed) return;
     this.#placed = by;
-    const people = [...this.#shown.values()].filter(({ isScreen }) => !isScreen);
-    button("layout").hidden = people.length < 3;
+    button("layout").hidden = all.filter(({ isScreen }) => !isScreen).length < 3;
     button("layout").setAttribute("aria-pressed", String(this.layout === "speaker"));
-    this.#back.hidden = !this.#isSelfHidden || items.length === this.#shown.size;
+    this.#back.hidden = !isHidden;
     this.#put(arrange(items, large, stage), items.length);
   }
 
@@ -172,4 +173,9 @@ export class Stage {
     silence(this.#rest, `+${count - boxes.size}`);
     label(this.#rest, "tile.rest", { count: count - boxes.size });
   }
+}
+
+/** Pictures of less detail have not quite the same shape: nobody is to move for that. @param {Shown} shown */
+function itemOf({ id, tile, isSelf, isScreen }) {
+  return { id, isSelf, isScreen, aspect: Math.round(tile.aspect * 20) / 20 };
 }
