@@ -197,6 +197,18 @@ const STATES = {
     again: (scene) => say(scene.people[1], "안녕하세요! 잘 보여요. 소리도 잘 들려요?"),
   },
   people: { make: async (scene) => open((await scene.call(3))[0], "people") },
+  recording: {
+    small: true,
+    make: async (scene) => {
+      const [ada, hana] = await scene.call(3);
+      await ada.page.evaluate(() => delete window.showSaveFilePicker);
+      await press(ada, "more");
+      await ada.page.waitForSelector(".menu button");
+      await ada.page.$$eval(".menu button", (all) => all.find((it) => it.innerText === "Record this call").click());
+      await hana.until(() => !document.getElementById("recording").hidden);
+      return ada;
+    },
+  },
   gestures: {
     small: true,
     make: async (scene) => {
@@ -517,7 +529,7 @@ async function chatting(scene) {
   await send(ada, "여행 계획.pdf", 40);
   for (const guest of [hana, grace]) await accept(guest);
   await send(grace, "Gamcheon Culture Village, the view from the stairs.jpg", 3);
-  await ada.until(() => document.querySelectorAll(".parcel").length === 3);
+  await ada.until(() => document.querySelectorAll(".parcel").length === 2);
   await ada.page.evaluate(() => document.activeElement.blur());
   return [ada, hana, grace];
 

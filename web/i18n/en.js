@@ -305,6 +305,16 @@ export default {
   "reaction.wow": "Surprised",
   "reaction.said": "{names}: {what}.",
 
+  "record.start": "Record this call",
+  "record.stop": "Stop recording",
+  "record.stop.short": "Stop",
+  "record.own": "You are recording",
+  "record.others": "Recording: {names}",
+  "record.began": "{name} is recording this call",
+  "record.saved": "The recording is saved",
+  "record.full": "The recording has stopped at 1 GB, and is saved",
+  "record.failed": "The recording has stopped: it could not be written",
+
   "toast.came": "{name} has joined",
   "toast.came.several": "{names} have joined",
   "toast.left": "{name} has left",

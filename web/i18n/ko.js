@@ -306,6 +306,16 @@ export default {
   "reaction.wow": "놀람",
   "reaction.said": "{names}님: {what}.",
 
+  "record.start": "통화 녹화",
+  "record.stop": "녹화 중지",
+  "record.stop.short": "중지",
+  "record.own": "녹화하고 있어요",
+  "record.others": "녹화 중: {names}",
+  "record.began": "{name}님이 이 통화를 녹화하고 있어요",
+  "record.saved": "녹화를 저장했어요",
+  "record.full": "녹화가 1GB에서 멈췄고, 저장했어요",
+  "record.failed": "파일에 쓸 수 없어서 녹화가 멈췄어요",
+
   "toast.came": "{name}님이 들어왔어요",
   "toast.came.several": "{names}님이 들어왔어요",
   "toast.left": "{name}님이 나갔어요",

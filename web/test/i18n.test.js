@@ -29,7 +29,7 @@ test("no text is left that nobody says", () => {
   const files = ["js", "js/view", "js/wire"].flatMap((folder) => readdirSync(new URL(folder, web)).filter((name) => name.endsWith(".js")).map((name) => `${folder}/${name}`));
   const all = [...pages, ...files].map(read).join("");
   // Keys that are put together: "check.refused.udp".
-  const built = /^(password|failure|notice|check|controls|device|keys|theme|connection|tile|call\.dot|people\.connection|file|safety|reaction|admin\.limit)\./;
+  const built = /^(password|failure|notice|check|controls|device|keys|theme|connection|tile|call\.dot|people\.connection|file|safety|reaction|record|admin\.limit)\./;
   for (const key of Object.keys(en)) assert.ok(all.includes(`"${key}"`) || built.test(key), key);
 });
 

@@ -7,6 +7,7 @@ import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { Hands } from "../wire/hands.js";
 import { lookOf } from "../wire/look.js";
 import { Reactions } from "../wire/reactions.js";
+import { Recording } from "../wire/recording.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { Safety } from "../wire/safety.js";
 import { stayAwake } from "./awake.js";
@@ -29,6 +30,7 @@ import { watchNetwork } from "./network.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { People } from "./people.js";
+import { RecordingSign } from "./recording.js";
 import { Self } from "./self.js";
 import { Sending } from "./sending.js";
 import { canShrink, shrink, shrinkWhenHidden } from "./shrink.js";
@@ -70,6 +72,7 @@ export class Call {
   #safety;
   #ties;
   #gestures;
+  #recording;
   #banner;
   /** @type {Heading | undefined} */
   #heading;
@@ -144,6 +147,7 @@ export class Call {
     this.#safety = new Safety({ room, conversation, subtle: crypto.subtle, random, clock: systemClock });
     this.#ties = new Ties({ room, signaling, meter: this.#meter, safety: this.#safety });
     this.#gestures = new Gestures({ room, hands, reactions: new Reactions(room, conversation, systemClock), stage: this.#stage });
+    this.#recording = new RecordingSign({ recording: new Recording(room, conversation), media, name: link.name });
     this.#banner = new Banner(() => room.members.size > 0);
     this.#watch();
     this.#bind();
@@ -375,6 +379,7 @@ export class Call {
     this.#sleep();
     this.#seat.release();
     this.#gestures.close();
+    this.#recording.close();
     this.#banner.close();
     this.#heading?.close();
     this.#meter.close();

@@ -48,7 +48,7 @@ export class Parcel {
   add(transfer, who) {
     const state = make("span");
     this.#ways.push({ transfer, who, state });
-    this.#people.append(make("li", "", silence(make("span", "who"), who), state));
+    this.#people.append(make("li", "", silence(make("span", "to"), who), state));
     this.draw();
   }
 
