@@ -1,26 +1,19 @@
 // @ts-check
 /** This machine's camera, microphone and screen: the tracks that are sent to the others. */
 
+import { Consent } from "./consent.js";
 import { Emitter } from "./emitter.js";
 import { failure } from "./failure.js";
 import { Screen } from "./screen.js";
+import { Wish } from "./wish.js";
 
 /** @typedef {import("./failure.js").Failure} Failure */
 /** The devices. @typedef {"audio" | "video"} Kind */
-/** @typedef {{ camera: string, microphone: string }} Choice  device ids; empty for any */
+/** @typedef {import("./wish.js").Choice} Choice */
 /** What the user has switched off, whether it would work or not. @typedef {Record<Kind, boolean>} Off */
-
-/** Enough to see a face by, and little enough for four at once. */
-const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
-const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
-/** What is no voice is noise, says a filter for voices. */
-const MUSIC = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 
 /** @type {Kind[]} */
 const KINDS = ["audio", "video"];
-
-/** @type {Record<Kind, string>} */
-const PERMISSION = { audio: "microphone", video: "camera" };
 
 /** A device that another program has is asked for again so often: nothing tells when it is free. */
 const FREE_AFTER = 5_000;
@@ -47,18 +40,14 @@ export class Media extends Emitter {
   devices = [];
   /** Why there is no microphone, or no camera. @type {Record<Kind, Failure | null>} */
   failures = { audio: null, video: null };
-  facing = "user";
 
   #devices;
-  #permissions;
-  /** @type {Choice} */
-  #choice;
+  #consent;
+  #wish;
   #screen;
   /** @type {Record<Kind, MediaStreamTrack | null>} */
   #tracks = { audio: null, video: null };
   #isMuted;
-  #isMusic;
-  #isBlurred;
   /** The user has switched the camera off. */
   #isDark;
   /** The newest question that is not answered yet: only its answer counts. @type {Record<Kind, symbol | null>} */
@@ -70,8 +59,6 @@ export class Media extends Emitter {
   #renewals = 0;
   /** The device that another one stands in for until it is back. @type {Record<Kind, string>} */
   #absent = { audio: "", video: "" };
-  /** What the user is asked for in the browser's own menu. @type {Partial<Record<Kind, PermissionStatus>>} */
-  #consents = {};
   #clock;
   #isSeen;
   /** The browser may still ask a user who has left; whatever the answer is, nothing starts. */
@@ -94,20 +81,18 @@ export class Media extends Emitter {
     this.#screen = new Screen(devices, mix);
     this.#screen.on("sound", () => this.emit("track", "audio", this.tracks.audio));
     this.#screen.on("picture", () => this.#emitTrack("screen"));
-    this.#isMusic = isMusic;
-    this.#isBlurred = isBlurred;
+    this.#wish = new Wish(choice, { isMusic, isBlurred });
     this.#isMuted = off?.audio === true;
     this.#isDark = off?.video === true;
     this.#clock = clock;
     this.#isSeen = isSeen;
     this.#devices = devices;
-    this.#permissions = permissions;
-    this.#choice = { ...choice };
+    this.#consent = new Consent(permissions);
     devices?.addEventListener?.("devicechange", () => this.#devicesChanged());
   }
 
   get choice() {
-    return this.#choice;
+    return this.#wish.choice;
   }
 
   get microphoneIsOn() {
@@ -177,12 +162,12 @@ export class Media extends Emitter {
     }
     const kinds = KINDS.filter((kind) => kind === "audio" || !this.#isDark);
     const questions = { audio: this.#question("audio"), video: this.#isDark ? Symbol() : this.#question("video") };
-    const wish = { audio: this.#sound(), ...(!this.#isDark && { video: this.#picture() }) };
+    const wish = { audio: this.#wish.sound(), ...(!this.#isDark && { video: this.#wish.picture() }) };
     const answer = await this.#devices.getUserMedia(wish).catch(failure);
     for (const kind of kinds) {
       const track = typeof answer === "string" ? null : answer.getTracks().find((it) => it.kind === kind);
       if (track) this.#answered(kind, questions[kind], track);
-      else if (answer === "denied" && (await this.#isRefused(kind))) this.#answered(kind, questions[kind], answer);
+      else if (answer === "denied" && (await this.#consent.isRefused(kind))) this.#answered(kind, questions[kind], answer);
       else if (this.#asked[kind] === questions[kind]) await this.#acquire(kind);
     }
     await this.#list();
@@ -209,20 +194,19 @@ export class Media extends Emitter {
 
   /** @param {Kind} kind @param {string} device */
   async choose(kind, device) {
-    if (kind === "audio") this.#choice.microphone = device;
-    else this.#choice.camera = device;
+    this.#wish.choose(kind, device);
     this.#absent[kind] = "";
     if (this.#tracks[kind]) await this.#acquire(kind);
     this.emit("changed");
   }
 
   get isMusic() {
-    return this.#isMusic;
+    return this.#wish.isMusic;
   }
 
   /** Whether the microphone hears music, of which nothing is to be filtered out. @param {boolean} on */
   async setMusic(on) {
-    this.#isMusic = on;
+    this.#wish.isMusic = on;
     // Not every browser changes the filters of a capture that runs.
     if (this.#tracks.audio) await this.#renew("audio");
     this.emit("changed");
@@ -236,13 +220,13 @@ export class Media extends Emitter {
 
   get isBlurred() {
     const is = /** @type {any} */ (this.#tracks.video?.getSettings())?.backgroundBlur;
-    return is ?? this.#isBlurred;
+    return is ?? this.#wish.isBlurred ?? false;
   }
 
   /** @param {boolean} on */
   async setBlur(on) {
-    this.#isBlurred = on;
-    await this.#tracks.video?.applyConstraints(this.#picture()).catch(() => {});
+    this.#wish.isBlurred = on;
+    await this.#tracks.video?.applyConstraints(this.#wish.picture()).catch(() => {});
     this.emit("changed");
   }
 
@@ -251,7 +235,7 @@ export class Media extends Emitter {
     const current = this.#tracks.video?.getSettings();
     const opposite = OPPOSITE[current?.facingMode ?? ""];
     if (opposite) {
-      this.facing = opposite;
+      this.#wish.facing = opposite;
       return this.choose("video", "");
     }
     const cameras = this.devices.filter(({ kind }) => kind === "videoinput");
@@ -288,39 +272,6 @@ export class Media extends Emitter {
     this.#asked = { audio: null, video: null };
     this.#screen.stop();
     for (const kind of KINDS) this.#set(kind, null);
-  }
-
-  /**
-   * Whether a refusal of both devices applies to this one: not if it is allowed, or if the browser did not ask because the other is forbidden.
-   *
-   * @param {Kind} kind
-   */
-  async #isRefused(kind) {
-    const state = await this.#permission(kind);
-    if (state !== "prompt") return state === "denied";
-    return (await this.#permission(kind === "audio" ? "video" : "audio")) !== "denied";
-  }
-
-  /** Whoever allows it later, in the browser's own menu, wants it. @param {Kind} kind */
-  async #awaitConsent(kind) {
-    const name = /** @type {PermissionName} */ (PERMISSION[kind]);
-    const status = await this.#permissions?.query({ name }).catch(() => undefined);
-    if (!status) return;
-    // Browsers forget one that nobody keeps.
-    this.#consents[kind] = status;
-    status.onchange = () => {
-      if (status.state === "granted" && this.failures[kind] === "denied") this.#renew(kind);
-    };
-  }
-
-  /** Undefined where the browser does not tell. @param {Kind} kind @returns {Promise<PermissionState | undefined>} */
-  async #permission(kind) {
-    try {
-      const name = /** @type {PermissionName} */ (PERMISSION[kind]);
-      return (await this.#permissions?.query({ name }))?.state;
-    } catch {
-      return undefined;
-    }
   }
 
   /** @param {Kind} kind @returns {Failure | "muted" | "gone" | null} */
@@ -413,17 +364,17 @@ export class Media extends Emitter {
     this.failures[kind] = answer;
     this.#set(kind, null);
     if (answer === "busy") this.#retry(kind);
-    if (answer === "denied") this.#awaitConsent(kind);
+    if (answer === "denied") this.#consent.whenGiven(kind, () => this.failures[kind] === "denied" && this.#renew(kind));
   }
 
   /** @param {Kind} kind @param {string} [device] @returns {Promise<MediaStreamTrack>} */
   async #ask(kind, device) {
     if (!this.#devices?.getUserMedia) throw Object.assign(new Error(), { name: "InsecureContext" });
-    const wish = kind === "audio" ? { audio: this.#sound(device) } : { video: this.#picture(device) };
+    const wish = kind === "audio" ? { audio: this.#wish.sound(device) } : { video: this.#wish.picture(device) };
     const stream = await this.#devices.getUserMedia(wish).catch((error) => {
       // The device that was chosen last time is not there any more: any other will do until it is.
       if (error.name !== "OverconstrainedError" || !this.#devices || this.#isClosed) throw error;
-      this.#absent[kind] = device ?? this.#choice[kind === "audio" ? "microphone" : "camera"];
+      this.#absent[kind] = device ?? this.#wish.chosen(kind);
       return this.#devices.getUserMedia({ [kind]: true });
     });
     return stream.getTracks()[0];
@@ -438,7 +389,7 @@ export class Media extends Emitter {
     this.#watch(kind, track);
     if (kind === "audio" && track) {
       track.enabled = !this.#isMuted;
-      track.contentHint = this.#isMusic ? "music" : "";
+      track.contentHint = this.#wish.isMusic ? "music" : "";
     }
     if (track) track.onended = () => this.#ended(kind);
     this.#emitTrack(kind);
@@ -504,15 +455,6 @@ export class Media extends Emitter {
   async #list() {
     this.devices = (await this.#devices?.enumerateDevices()) ?? [];
     this.emit("devices");
-  }
-
-  #sound(microphone = this.#choice.microphone) {
-    return { ...(this.#isMusic ? MUSIC : SOUND), ...(microphone && { deviceId: { exact: microphone } }) };
-  }
-
-  #picture(camera = this.#choice.camera) {
-    const blur = this.#isBlurred || this.canBlur ? { backgroundBlur: this.#isBlurred } : {};
-    return { ...PICTURE, ...blur, ...(camera ? { deviceId: { exact: camera } } : { facingMode: this.facing }) };
   }
 }
 
