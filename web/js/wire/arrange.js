@@ -1,6 +1,8 @@
 // @ts-check
 /** Where each tile stands on the stage, from sizes alone. */
 
+import { zoomOf } from "./fit.js";
+
 /** @typedef {{ x: number, y: number, width: number, height: number }} Box */
 /** @typedef {{ id: string, isSelf: boolean, isScreen: boolean, aspect: number }} Item  `aspect` is the picture's width, of its height */
 /** @typedef {"grid" | "speaker"} Layout */
@@ -86,12 +88,14 @@ function grid(area, items, gap) {
 
 /** A large picture, and as many others as fit in a strip on its right or below it. @param {Box} area @param {Item} main @param {number} count @param {number} gap */
 function beside(area, main, count, gap) {
+  const most = Math.min(LARGEST, (area.width - gap) / 2);
+  const worth = main.isScreen ? seenOf : facedOf;
   for (let cells = count; cells > 0; cells -= 1) {
     const ways = splits(area, gap).flatMap(({ box, side }) => {
-      return tilings(side, cells, gap, shaped).map((strip) => ({ box, strip }));
+      return tilings(side, cells, gap, (cell) => shaped(cell, most)).map((strip) => ({ box, strip }));
     });
     const fitting = ways.filter(({ strip: [{ width, height }] }) => width >= SMALLEST.width && height >= SMALLEST.height);
-    const found = best(fitting, ({ box, strip }) => seenOf(box, main.aspect) + WORTH * strip.length * seenOf(strip[0], 4 / 3));
+    const found = best(fitting, ({ box, strip }) => worth(box, main.aspect) + WORTH * strip.length * seenOf(strip[0], 4 / 3));
     if (found) return found;
   }
   return { box: area, strip: [] };
@@ -113,12 +117,12 @@ function splits({ width, height }, gap) {
 /** @typedef {{ width: number, height: number }} Size */
 
 /**
- * With each number of columns: rows of cells of one size, in the middle of an area.
+ * With each number of columns, the highest first: rows of cells of one size, in the middle of an area.
  * @param {Box} area @param {number} count @param {number} gap @param {(cell: Size) => Size} [shape]
  * @returns {Box[][]}
  */
 function tilings(area, count, gap, shape) {
-  return [...Array(count)].map((_, i) => tiling(area, count, i + 1, gap, shape));
+  return [...Array(count)].map((_, i) => tiling(area, count, count - i, gap, shape));
 }
 
 /** @param {Box} area @param {number} count @param {number} columns @param {number} gap @param {(cell: Size) => Size} [shape] @returns {Box[]} */
@@ -136,9 +140,9 @@ function tiling(area, count, columns, gap, shape = (cell) => cell) {
   });
 }
 
-/** The largest tile of a good shape within a cell. @param {Size} cell @returns {Size} */
-function shaped({ width, height }) {
-  const wide = Math.min(width, height * SHAPES.to, LARGEST);
+/** The largest tile of a good shape within a cell. @param {Size} cell @param {number} most  how wide it may be @returns {Size} */
+function shaped({ width, height }, most) {
+  const wide = Math.min(width, height * SHAPES.to, most);
   return { width: wide, height: Math.min(height, wide / SHAPES.from) };
 }
 
@@ -163,6 +167,14 @@ function cornered(box, aspect, corner, gap) {
 /** The area in which all of a picture is seen. @param {Box} box @param {number} aspect */
 function seenOf({ width, height }, aspect) {
   return Math.max(0, Math.min(width, height * aspect)) ** 2 / aspect;
+}
+
+/** The area in which a picture is seen that wire/fit.js cuts; the less of it, the less it is worth. @param {Box} box @param {number} aspect */
+function facedOf({ width, height }, aspect) {
+  const { zoom } = zoomOf(aspect, width / height);
+  const [wide, high] = [Math.min(width, height * aspect) * zoom, (Math.min(width, height * aspect) * zoom) / aspect];
+  const seen = Math.max(0, Math.min(width, wide)) * Math.max(0, Math.min(height, high));
+  return seen * Math.sqrt(seen / Math.max(1, wide * high));
 }
 
 /** @template T @param {T[]} all @param {(one: T) => number} worth */
