@@ -20,7 +20,6 @@ use crate::config::checks::{Mistakes, WEAK};
 use crate::config::environment::{Environment, Missing, Settings};
 use crate::files;
 use crate::ice::{IceServers, Names, Served, Wishes};
-use crate::origin::Origin;
 use crate::origin::host::HostName;
 use crate::secret::Secret;
 use crate::sections::admin::Admin;
@@ -195,7 +194,7 @@ impl Config {
         if !self.http.ice_urls.is_empty() {
             return IceServers::stated(&self.http.ice_urls);
         }
-        let public_url_host = self.http.public_url.as_ref().map(Origin::host);
+        let public_url_host = self.http.public_url.as_ref().map(|url| url.origin().host());
         let names = Names {
             ice_host: self.http.ice_host.as_ref().map(HostName::as_str),
             public_url_host: public_url_host.as_deref(),

@@ -164,8 +164,10 @@ impl Names {
         let over_tls = urls.iter().filter(|url| url.transport == Some(Transport::Tls));
         let mut in_certificate: BTreeSet<String> = config.tls.names().into_iter().collect();
         in_certificate.extend(over_tls.map(|url| url.host.clone()));
-        let site =
-            config.http.public_url.as_ref().and_then(|url| Some((url.domain()?.to_owned(), url.port())));
+        let site = config.http.public_url.as_ref().and_then(|url| {
+            let site = url.origin();
+            Some((site.domain()?.to_owned(), site.port()))
+        });
         let mut streams = config.listen.tls.iter().chain(&config.listen.tcp);
         // A reverse proxy at another port has a certificate of its own.
         if let Some((host, port)) = &site

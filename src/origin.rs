@@ -2,12 +2,14 @@
 
 pub mod host;
 mod pattern;
+pub mod public_url;
 
 use std::fmt;
 
 use url::{Host, Url};
 
 pub use pattern::{NAMELESS, OriginPattern};
+pub use public_url::PublicUrl;
 
 /// The origin of a site, such as `https://call.example.org`: scheme, host and port, as a browser writes it in `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,7 +24,7 @@ const BODY_MAX: usize = 16 << 10;
 
 /// Every route, for requests that show `token`. Only the status page itself needs none.
 pub(super) fn router(daemon: Daemon, history: History, token: Token) -> Router {
-    let policy = Arc::new(Current::new(Policy::of(&Origins::default())));
+    let policy = Arc::new(Current::new(Policy::of(&Origins::default(), &[])));
     let routes = Router::new()
         .merge(observe::routes())
         .merge(observe::history_routes(history))

@@ -16,7 +16,7 @@ use crate::clock::{Clock, Unix};
 use crate::config::Config;
 use crate::files::write_private;
 use crate::network::interfaces;
-use crate::origin::Origin;
+use crate::origin::PublicUrl;
 use crate::sections::tls::OneOrMore;
 
 #[derive(Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let url = format!("https://{}", SocketAddr::new(address, arguments.port));
     let mut config = Config::default();
     config.listen.tls = vec![SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), arguments.port)];
-    config.http.public_url = Some(Origin::parse(&url).map_err(Failure::system)?);
+    config.http.public_url = Some(PublicUrl::parse(&url).map_err(Failure::system)?);
     config.tls.certificate = OneOrMore(vec![files.certificate.clone()]);
     config.tls.key = OneOrMore(vec![files.key.clone()]);
     let certificates = Certificates::load(&[files], &[]).map_err(|errors| {

@@ -7,7 +7,7 @@ use url::Url;
 use crate::cli::{ConfigArgument, Failure, load, print};
 use crate::clock::{Clock, Expiry};
 use crate::config::Config;
-use crate::origin::Origin;
+use crate::origin::PublicUrl;
 use crate::room_token::{ROOM_MAX, RoomTokens};
 use crate::secret::Secret;
 use crate::signaling::protocol::names::RoomName;
@@ -62,12 +62,12 @@ fn link(
     if !(TTL_MIN..=TTL_MAX).contains(&arguments.ttl) {
         return Err("--ttl must be from one minute to a year".to_owned());
     }
-    let given = arguments.url.as_deref().map(Origin::parse).transpose();
+    let given = arguments.url.as_deref().map(PublicUrl::parse).transpose();
     let given = given.map_err(|wrong| format!("--url: {wrong}"))?;
     let origin = given.as_ref().or(config.http.public_url.as_ref()).ok_or(NO_URL)?;
     let tokens = RoomTokens::new(&config.credentials.secrets);
     let token = tokens.issue(Some(room.as_str()), expiry(arguments.ttl)).ok_or(NO_SECRET)?;
-    let mut link = Url::parse(origin.as_str()).map_err(|error| error.to_string())?;
+    let mut link = Url::parse(&origin.to_string()).map_err(|error| error.to_string())?;
     link.path_segments_mut().map_err(|()| NO_URL)?.pop_if_empty().extend(["r", room.as_str()]);
     link.set_fragment(Some(&format!("t={token}")));
     Ok(link.into())
@@ -120,6 +120,8 @@ mod tests {
         assert!(tokens.check(token, Unix::from_secs(4_601)).is_err());
         let elsewhere = made(&[SECRETS, TOKEN].concat(), "a", 60, Some("http://192.0.2.1:8080")).unwrap();
         assert!(elsewhere.starts_with("http://192.0.2.1:8080/r/a#t=r1."), "{elsewhere}");
+        let below = made(&[SECRETS, TOKEN].concat(), "a", 60, Some("https://example.org/call")).unwrap();
+        assert!(below.starts_with("https://example.org/call/r/a#t=r1."), "{below}");
     }
 
     #[test]

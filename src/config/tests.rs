@@ -672,7 +672,7 @@ const MISTAKES: &[(&str, (&str, &str))] = &[
     ("[http]\nlisten = [\"0.0.0.0:3478\"]", ("config.toml:2: http.listen: ", "is in listen.tcp too")),
     ("[http]\npublic_url = \"a.example\"", ("config.toml:2: http.public_url: ", "https://call.example.org")),
     (
-        "[http]\npublic_url = \"https://a.example/b\"",
+        "[http]\npublic_url = \"https://a.example/r/b\"",
         ("config.toml:2: http.public_url: ", "https://a.example"),
     ),
     ("[http]\nallowed_origins = [\"*\"]", ("config.toml:2: http.allowed_origins: ", "\"*\"")),

@@ -233,10 +233,11 @@ fn rooms(config: &Config, credentials: Credentials, servers: IceServers) -> sign
 }
 
 fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServers) -> http::Plan {
-    let Http { public_url, allowed_origins, keys, proxies, .. } = &config.http;
+    let Http { public_url, allowed_origins, frame_ancestors, keys, proxies, .. } = &config.http;
     let (plain, machine) = (&found.addresses.http, &found.own.addresses);
     http::Plan {
         origins: Origins::new(public_url.as_ref(), allowed_origins, keys, plain, machine),
+        frame_ancestors: frame_ancestors.clone(),
         create: config.rooms.create,
         password: config.rooms.password_hash.clone(),
         credentials,

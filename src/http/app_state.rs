@@ -27,6 +27,7 @@ use crate::http::requester::Trust;
 use crate::http::screen::Policy;
 use crate::ice::IceServers;
 use crate::journal::Journal;
+use crate::origin::Origin;
 use crate::password::PasswordHash;
 use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
@@ -109,12 +110,12 @@ impl AppState {
         clock: Clock,
         seed: [u8; 32],
     ) -> Self {
-        let (trust, rules, keys) = split(plan);
+        let (trust, rules, ancestors, keys) = split(plan);
         Self {
             clock,
             counters: Arc::default(),
-            policy: Arc::new(Current::new(Policy::of(&trust.origins))),
-            assets: Arc::new(Current::new(Assets::new("/"))),
+            policy: Arc::new(Current::new(Policy::of(&trust.origins, &ancestors))),
+            assets: Arc::new(Current::new(Assets::new(trust.origins.base(), &ancestors))),
             trust: Arc::new(Current::new(trust)),
             journal,
             refusals: Refusals::default(),
@@ -133,10 +134,11 @@ impl AppState {
 
     /// Replaces what the configuration decides. What was counted stays counted.
     pub(super) fn apply(&self, plan: Plan) {
-        let (trust, rules, keys) = split(plan);
+        let (trust, rules, ancestors, keys) = split(plan);
         self.keys().apply(&keys);
         self.rules.set(rules);
-        self.policy.set(Policy::of(&trust.origins));
+        self.policy.set(Policy::of(&trust.origins, &ancestors));
+        self.assets.set(Assets::new(trust.origins.base(), &ancestors));
         self.trust.set(trust);
     }
 
@@ -173,10 +175,15 @@ impl AppState {
     }
 }
 
-fn split(plan: Plan) -> (Trust, Rules, Vec<ApiKey>) {
-    let Plan { origins, create, password, credentials, ice, keys, proxies, denied } = plan;
+fn split(plan: Plan) -> (Trust, Rules, Vec<Origin>, Vec<ApiKey>) {
+    let Plan { origins, frame_ancestors, create, password, credentials, ice, keys, proxies, denied } = plan;
     let room_tokens = RoomTokens::new(credentials.secrets()).with_password(password.as_ref());
-    (Trust { origins, proxies, denied }, Rules { create, password, credentials, ice, room_tokens }, keys)
+    (
+        Trust { origins, proxies, denied },
+        Rules { create, password, credentials, ice, room_tokens },
+        frame_ancestors,
+        keys,
+    )
 }
 
 impl Limiter {

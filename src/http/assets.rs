@@ -18,12 +18,16 @@ use crate::http::asset::Asset;
 use crate::http::problem::Problem;
 use crate::http::references::versioned;
 use crate::http::screen::Bare;
+use crate::origin::Origin;
 
 /// Path, content type and bytes.
 type File = (&'static str, &'static str, &'static [u8]);
 
 /// Every file that is served; made by `build.rs`. No file is read at run time.
 const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+
+/// Where a page says who may show it in a frame, and is to be told what happens in it.
+const EMBEDDERS: &str = "<meta name=\"embedders\" content=\"";
 
 const NOT_FOUND: &str = include_str!("../../web/404.html");
 
@@ -42,10 +46,14 @@ pub struct Assets {
 }
 
 impl Assets {
-    /// For a site under the path `base`, such as `/`.
+    /// For a site under the path `base`, such as `/`, which pages of these sites may show in a frame.
     #[must_use]
-    pub fn new(base: &str) -> Self {
-        let page = |html: &str| versioned(html, base, &VERSION, is_versioned);
+    pub fn new(base: &str, frame_ancestors: &[Origin]) -> Self {
+        let embedders: Vec<&str> = frame_ancestors.iter().map(Origin::as_str).collect();
+        let named = format!("{EMBEDDERS}{}\"", embedders.join(" "));
+        let page = |html: &str| {
+            versioned(html, base, &VERSION, is_versioned).replacen(&format!("{EMBEDDERS}\""), &named, 1)
+        };
         let asset = |(path, kind, bytes): File| match str::from_utf8(bytes) {
             Ok(html) if kind == HTML => (path, Asset::new(kind, page(html))),
             _ => (path, Asset::new(kind, bytes)),
@@ -81,7 +89,7 @@ pub(super) fn routes(assets: &Arc<Current<Assets>>) -> Router<Arc<AppState>> {
 
 /// The routes of the status page of the admin service: the page, and what it shares with the other pages.
 pub fn admin_routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let assets = Arc::new(Current::new(Assets::new("/")));
+    let assets = Arc::new(Current::new(Assets::new("/", &[])));
     let shared = FILES.iter().map(|(path, _, _)| *path).filter(|path| is_versioned(path));
     serve(&assets, shared)
         .route("/", get(async move |headers: HeaderMap| assets.get().admin.answer(&headers)))

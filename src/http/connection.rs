@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
+use hyper::http::uri::PathAndQuery;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode, Uri};
@@ -28,6 +29,7 @@ use crate::http::frames::Frames;
 use crate::http::problem::Problem;
 use crate::http::requester::{Requester, Trust};
 use crate::journal::shown;
+use crate::origin::public_url::within;
 
 /// Serves the connections that the front hands over. Clones are the same server.
 #[derive(Debug, Clone)]
@@ -184,7 +186,23 @@ impl Server {
         }
         request.extensions_mut().insert(requester);
         request.extensions_mut().insert(control);
+        enter(request.uri_mut(), trust.origins.base());
         self.router.call(request).await
+    }
+}
+
+/// Takes the path of the site out of the URI, if it is still there.
+fn enter(uri: &mut Uri, base: &str) {
+    let Some(path) = uri.path_and_query().map(PathAndQuery::as_str) else { return };
+    let inside = within(path, base);
+    if inside.len() == path.len() {
+        return;
+    }
+    let inside = if inside.starts_with('/') { inside.to_owned() } else { format!("/{inside}") };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = inside.parse().ok();
+    if let Ok(entered) = Uri::from_parts(parts) {
+        *uri = entered;
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::origin::{NAMELESS, Origin, OriginPattern};
+use crate::origin::public_url::ROOT;
+use crate::origin::{NAMELESS, Origin, OriginPattern, PublicUrl};
 use crate::sections::http::ApiKey;
 
 /// The origins of our own pages and of the allowed sites.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
-    public: Option<Origin>,
+    public: Option<PublicUrl>,
     /// The origins of plain HTTP. They only count for a request that comes without TLS and without a proxy.
     plain: Vec<String>,
     allowed: Vec<OriginPattern>,
@@ -68,7 +69,7 @@ impl Origins {
     /// open the rooms. The `Host` header never makes a page our own, because anybody can point a name to this machine.
     #[must_use]
     pub fn new(
-        public: Option<&Origin>,
+        public: Option<&PublicUrl>,
         allowed: &[OriginPattern],
         keys: &[ApiKey],
         plain: &[SocketAddr],
@@ -89,10 +90,16 @@ impl Origins {
         Self { public: public.cloned(), plain, allowed: allowed.to_vec(), of_keys }
     }
 
-    /// `http.public_url`, if it is set.
+    /// The origin of `http.public_url`, if it is set.
     #[must_use]
     pub fn public(&self) -> Option<&Origin> {
-        self.public.as_ref()
+        self.public.as_ref().map(PublicUrl::origin)
+    }
+
+    /// The path of the site, which is `/` if it has its host for itself.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.public.as_ref().map_or(ROOT, PublicUrl::base)
     }
 
     /// The allowed sites.
@@ -107,7 +114,7 @@ impl Origins {
     pub fn page_of(&self, page: Option<&str>, direct: bool) -> PageOf {
         let Some(page) = page else { return PageOf::Stranger };
         let is_one_of = |patterns: &[OriginPattern]| patterns.iter().any(|pattern| pattern.matches(page));
-        let own = self.public.as_ref().is_some_and(|public| public.matches(page))
+        let own = self.public().is_some_and(|public| public.matches(page))
             || (direct && self.plain.iter().any(|plain| plain == page));
         match page {
             _ if own => PageOf::Own,
@@ -128,7 +135,7 @@ mod tests {
     use crate::http::requester::{Requester, Trust};
 
     fn origins() -> Origins {
-        let public = Origin::parse("https://call.example.org").unwrap();
+        let public = PublicUrl::parse("https://call.example.org").unwrap();
         let allowed = [OriginPattern::parse("https://app.example.org").unwrap()];
         let plain = ["127.0.0.1:8080".parse().unwrap(), "[::]:80".parse().unwrap()];
         let machine = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];

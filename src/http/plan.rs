@@ -6,6 +6,7 @@ use crate::bounds::denied::DenyList;
 use crate::credentials::Credentials;
 use crate::http::origins::Origins;
 use crate::ice::IceServers;
+use crate::origin::Origin;
 use crate::password::PasswordHash;
 use crate::room_token::Create;
 use crate::sections::http::ApiKey;
@@ -14,6 +15,8 @@ use crate::sections::http::ApiKey;
 pub struct Plan {
     /// Which pages may do what.
     pub origins: Origins,
+    /// The sites whose pages may show ours in a frame.
+    pub frame_ancestors: Vec<Origin>,
     /// Who may create rooms and test the connection.
     pub create: Create,
     /// The hash of the password for which people may create rooms.

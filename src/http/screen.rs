@@ -15,6 +15,8 @@ use axum::response::{IntoResponse as _, Response};
 use crate::current::Current;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::origin::Origin;
+use crate::origin::public_url::ROOT;
 
 /// How long a request may take, including its body.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,16 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Policy(Vec<(HeaderName, HeaderValue)>);
 
 impl Policy {
-    /// Allows only the browser features that our own pages need.
+    /// Allows only the browser features that our own pages need, and only those sites to show our pages in a frame.
     #[must_use]
-    pub fn of(origins: &Origins) -> Self {
+    pub fn of(origins: &Origins, frame_ancestors: &[Origin]) -> Self {
         let secure = origins.public().filter(|origin| origin.is_secure());
         // Older versions of Safari do not count WebSockets as 'self'.
         let sockets = secure.map(|origin| format!(" wss://{}", origin.authority())).unwrap_or_default();
+        let ancestors = match frame_ancestors {
+            [] => "'none'".to_owned(),
+            sites => sites.iter().map(Origin::as_str).collect::<Vec<_>>().join(" "),
+        };
         let content = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; \
              font-src 'self'; connect-src 'self'{sockets}; worker-src 'self'; manifest-src 'self'; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+             form-action 'none'; frame-ancestors {ancestors}; require-trusted-types-for 'script'"
         );
         let content = HeaderValue::try_from(content).expect("an origin is ASCII");
         let mut headers = vec![
@@ -47,7 +53,8 @@ impl Policy {
                 HeaderValue::from_static("same-origin"),
             ),
         ];
-        if secure.is_some() {
+        // The header counts for the whole host, which a site under a path shares with others.
+        if secure.is_some() && origins.base() == ROOT {
             headers.push((STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR)));
         }
         Self(headers)

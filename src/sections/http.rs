@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use crate::api_key::{KeyHash, KeyId};
 use crate::ice::{self, IceUrl, PublicPorts};
 use crate::origin::host::HostName;
-use crate::origin::{Origin, OriginPattern};
+use crate::origin::{Origin, OriginPattern, PublicUrl};
 use crate::sections::credentials::{DAY, Lifetime};
 use crate::sections::number::Count;
 use crate::sections::reading::Place;
@@ -21,7 +21,7 @@ section! {
         /// HTTP without TLS.
         pub listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))],
         /// Where browsers reach it, if that is not where it listens.
-        pub public_url: Option<Origin> = None,
+        pub public_url: Option<PublicUrl> = None,
         /// The host in ICE URLs, if it is another than that of `public_url`.
         pub ice_host: Option<HostName> = None,
         /// The ICE URLs, if those of the listeners are not what clients need.
@@ -32,6 +32,8 @@ section! {
         pub literal_address: bool = false,
         /// Other sites whose pages may open rooms and fetch credentials.
         pub allowed_origins: Vec<OriginPattern> = Vec::new(),
+        /// The sites whose pages may show ours in a frame.
+        pub frame_ancestors: Vec<Origin> = Vec::new(),
         /// The reverse proxies whose X-Forwarded-For is believed.
         pub proxies: Vec<IpNet> = loopback(),
         /// The backends that may ask for credentials.
@@ -178,6 +180,18 @@ impl Text for KeyHash {
 }
 
 impl Text for Origin {
+    const EXAMPLE: &'static str = "\"https://call.example.org\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Text for PublicUrl {
     const EXAMPLE: &'static str = "\"https://call.example.org\"";
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -33,7 +33,7 @@ test("after the first command, two windows at the first link see each other", as
   await alice.click("#new");
   await alice.page.waitForNavigation();
   await alice.enter();
-  const bob = await Guest.at(browser, `http://${await alice.text("#alone-link .address")}`, { name: "Bob" });
+  const bob = await Guest.at(browser, alice.page.url(), { name: "Bob" });
   leftovers.add(() => bob.close());
   await bob.enter();
   // then

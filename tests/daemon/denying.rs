@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::PublicUrl;
 use ipnet::IpNet;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn networks() -> Vec<IpNet> {
 fn config(ports: &str, denied: Vec<IpNet>) -> Config {
     let mut config = support::config(ports, &["127.0.0.1:0"]);
     config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-    config.http.public_url = Some(Origin::parse(SITE).unwrap());
+    config.http.public_url = Some(PublicUrl::parse(SITE).unwrap());
     config.clients.deny = denied;
     config
 }

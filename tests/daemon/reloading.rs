@@ -14,7 +14,7 @@ use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::clock::Clock;
 use hairpin::config::Config;
 use hairpin::daemon::{Daemon, NotReloaded};
-use hairpin::origin::{Origin, OriginPattern};
+use hairpin::origin::{OriginPattern, PublicUrl};
 use hairpin::room_token::Create;
 use hairpin::secret::Secret;
 use hairpin::sections::http::ApiKey;
@@ -179,7 +179,7 @@ fn pages_keys_rooms_and_urls_change_for_the_next_request() {
         let key = ApiKey::new(KeyId::parse("shop").unwrap(), KeyHash::of("hairpin_of-the-shop"));
         config.http.keys = vec![key];
         config.http.ice_host = Some(hairpin::origin::host::HostName::parse("turn.example").unwrap());
-        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(PublicUrl::parse("https://call.example").unwrap());
         config.http.allowed_origins = vec![OriginPattern::parse("https://friend.example").unwrap()];
         config.rooms.create = Create::Token;
     });

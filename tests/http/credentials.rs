@@ -3,7 +3,7 @@
 use hairpin::clock::{Clock, Expiry, Unix};
 use hairpin::ice::PublicPorts;
 use hairpin::network::address::RelayAddress;
-use hairpin::origin::Origin;
+use hairpin::origin::PublicUrl;
 use hairpin::origin::host::HostName;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
@@ -338,7 +338,7 @@ fn behind_a_proxy_or_over_tls_only_pages_of_the_public_url_may_check() {
 
     let daemon = start_changed("18090-18099", |config| {
         folder.configure(config, &["turn"]);
-        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(PublicUrl::parse("https://call.example").unwrap());
     });
     let own = [("Origin", "https://call.example"), ("X-Forwarded-For", "198.51.100.7")];
     assert_eq!(Http::of(&daemon).ask("POST", CHECK, &own, "").status, 201);

@@ -1,7 +1,7 @@
 //! A page that is not let in can learn why, and so can the operator.
 
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::PublicUrl;
 use hairpin::origin::host::HostName;
 use hairpin::room_token::Create;
 use hairpin::sections::number::Count;
@@ -26,7 +26,7 @@ fn door(daemon: &Daemon, headers: &[(&str, &str)]) -> Value {
 fn a_page_is_told_whether_its_origin_is_the_one_that_is_expected() {
     let public = "https://call.example";
     let daemon = start_changed("18600-18609", |config| {
-        config.http.public_url = Some(Origin::parse(public).unwrap());
+        config.http.public_url = Some(PublicUrl::parse(public).unwrap());
     });
     for (origin, allowed) in [
         (public, true),

@@ -41,7 +41,7 @@ fn a_page_is_served_with_headers_that_allow_what_it_needs_and_nothing_else() {
 fn behind_a_public_https_url_browsers_are_told_to_stay_with_tls() {
     let daemon = start_with("17410-17419", |config| {
         config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
-        config.http.public_url = Some(hairpin::origin::Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(hairpin::origin::PublicUrl::parse("https://call.example").unwrap());
     });
     let page = Http::of(&daemon).get("/");
     assert_eq!(page.header("strict-transport-security"), Some("max-age=31536000"));
@@ -49,6 +49,71 @@ fn behind_a_public_https_url_browsers_are_told_to_stay_with_tls() {
         page.header("content-security-policy").unwrap().contains("connect-src 'self' wss://call.example;")
     );
     daemon.stop();
+}
+
+#[test]
+fn a_site_under_a_path_is_the_same_whether_the_proxy_takes_the_path_away_or_not() {
+    let daemon = start_with("19070-19079", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.public_url = Some(hairpin::origin::PublicUrl::parse("https://example.org/call").unwrap());
+    });
+    let mut http = Http::of(&daemon);
+    for (page, inside) in [
+        ("/call/", "/"),
+        ("/call", "/"),
+        ("/call?a=b", "/"),
+        ("/call/r/garden", "/r/garden"),
+        ("/call/check", "/check"),
+    ] {
+        let (kept, stripped) = (http.get(page), http.get(inside));
+        assert_eq!((kept.status, &kept.body), (200, &stripped.body), "{page}");
+        let all: Vec<&str> = references(&kept.body).collect();
+        assert!(!all.is_empty() && all.iter().all(|path| path.starts_with("/call/")), "{all:?}");
+        for path in all.iter().filter(|path| path.contains("/~")) {
+            let path = path.split('#').next().unwrap();
+            let (kept, stripped) = (http.get(path), http.get(path.strip_prefix("/call").unwrap()));
+            assert_eq!(
+                (kept.status, stripped.status, kept.body == stripped.body),
+                (200, 200, true),
+                "{path}"
+            );
+            assert_eq!(kept.header("cache-control"), Some("public, max-age=31536000, immutable"));
+        }
+        // The host has other sites, too, for which this header would count.
+        assert_eq!(kept.header("strict-transport-security"), None);
+    }
+    let lost = http.ask("GET", "/call/nowhere", &[("Accept", "text/html")], "");
+    assert_eq!(lost.status, 404);
+    assert!(lost.body.contains("href=\"/call/\""), "{}", lost.body);
+    for door in ["/call/api/v1/door", "/api/v1/door"] {
+        let told = http.ask("POST", door, &[("Origin", "https://example.org")], "").json();
+        assert_eq!((&told["allowed"], &told["expected"]), (&true.into(), &"https://example.org".into()));
+    }
+    assert_eq!(http.get("/caller/").status, 404);
+    daemon.stop();
+}
+
+#[test]
+fn only_the_sites_that_the_operator_names_may_show_a_page_in_a_frame() {
+    let daemon = start_with("19080-19089", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.frame_ancestors = ["https://app.example.org", "http://localhost:8000"]
+            .map(|site| hairpin::origin::Origin::parse(site).unwrap())
+            .into();
+    });
+    let page = Http::of(&daemon).get("/r/garden");
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("frame-ancestors https://app.example.org http://localhost:8000;"), "{policy}");
+    assert!(
+        page.body
+            .contains(r#"<meta name="embedders" content="https://app.example.org http://localhost:8000">"#)
+    );
+    daemon.stop();
+    let daemon = start("19090-19099");
+    let page = Http::of(&daemon).get("/r/garden");
+    daemon.stop();
+    assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none';"));
+    assert!(page.body.contains(r#"<meta name="embedders" content="">"#));
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn try_from(daemon: &Daemon, ip: &str, token: &str, password: &str) -> Answer {
 
 fn behind_a_proxy(ports: &str) -> Daemon {
     start_changed(ports, |config| {
-        config.http.public_url = Some(hairpin::origin::Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(hairpin::origin::PublicUrl::parse("https://call.example").unwrap());
         config.rooms.create = Create::Password;
         config.rooms.password_hash = PasswordHash::parse(HASH);
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
-use hairpin::origin::Origin;
+use hairpin::origin::PublicUrl;
 use hairpin::room_token::Create;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
@@ -86,7 +86,7 @@ fn keyed_room(world: &mut World, room: &str) -> Value {
 fn proxied(ports: &str, change: impl FnOnce(&mut Config)) -> Daemon {
     start_changed(ports, |config| {
         config.rooms = Rooms::default();
-        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(PublicUrl::parse("https://call.example").unwrap());
         change(config);
     })
 }

@@ -1,6 +1,6 @@
 //! Who may open a WebSocket.
 
-use hairpin::origin::Origin;
+use hairpin::origin::PublicUrl;
 use hairpin::room_token::RoomTokens;
 use hairpin::secret::Secret;
 use hairpin::sections::number::Count;
@@ -46,7 +46,7 @@ fn a_page_of_any_other_origin_is_refused_before_there_is_a_websocket() {
 fn a_websocket_opens_on_every_tls_port_too() {
     let public = "https://call.example";
     let daemon = start_secure("15240-15259", |config| {
-        config.http.public_url = Some(Origin::parse(public).unwrap());
+        config.http.public_url = Some(PublicUrl::parse(public).unwrap());
     });
     for server in [daemon.addresses().tls[0], daemon.addresses().tcp[0]] {
         for alpn in [&["http/1.1"][..], &[]] {
@@ -80,7 +80,7 @@ fn without_a_public_url_nobody_comes_in_over_tls_or_through_a_proxy() {
 #[test]
 fn a_proxy_may_bring_more_than_one_client_may_open() {
     let daemon = start_changed("15280-15299", |config| {
-        config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+        config.http.public_url = Some(PublicUrl::parse("https://call.example").unwrap());
         config.limits.connections_per_ip = Auto(Count::new(4));
         config.rooms.sockets_per_ip = Count::of::<2>();
     });

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::config::Config;
 use hairpin::daemon::Daemon;
-use hairpin::origin::{Origin, OriginPattern};
+use hairpin::origin::{OriginPattern, PublicUrl};
 use hairpin::room_token::Create;
 use hairpin::secret::Secret;
 use hairpin::sections::http::ApiKey;
@@ -112,7 +112,7 @@ fn changes(folder: Folder, free: SocketAddr, free_udp: SocketAddr) -> Vec<Change
         ),
         change("listen.proxies", |config| config.listen.proxies = vec!["192.0.2.7/32".parse().unwrap()]),
         change("http.public_url", |config| {
-            config.http.public_url = Some(Origin::parse("https://call.example").unwrap());
+            config.http.public_url = Some(PublicUrl::parse("https://call.example").unwrap());
         }),
         change("http.ice_host", |config| {
             config.http.ice_host = Some(hairpin::origin::host::HostName::parse("turn.example").unwrap());

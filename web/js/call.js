@@ -10,6 +10,7 @@ import { recall, recallHost, recallOff, rememberOff, takeLastCall } from "./view
 import { showNotice } from "./view/notice.js";
 import { sit } from "./view/seated.js";
 import { Sound } from "./view/sound.js";
+import { askedOf } from "./wire/asked.js";
 import { makeCertificates } from "./wire/certificate.js";
 import { systemClock } from "./wire/clock.js";
 import { preferences } from "./wire/codecs.js";
@@ -42,11 +43,12 @@ function start(link) {
   const { name: room, key } = link;
   /** What lets this browser open the room, where not everybody may. */
   const passes = [recall("room-token")].filter((token) => isCurrent(token, Date.now())).concat(link.token ?? []);
+  const asked = askedOf(location.search);
   const choice = { camera: recall("camera"), microphone: recall("microphone") };
   const media = new Media(navigator.mediaDevices, choice, navigator.permissions, {
     clock: systemClock,
     isSeen: () => document.visibilityState === "visible",
-    off: recallOff(),
+    off: recallOff() ?? asked.off,
     isMusic: recall("music") !== "",
     isBlurred: recall("blur") !== "",
     mix,
@@ -54,7 +56,8 @@ function start(link) {
   const sound = new Sound(button("tap"));
   media.on("devices", () => sound.see(media.devices));
   media.on("changed", () => rememberOff(media.off));
-  const lobby = new Lobby({ media, sound, room, enter });
+  const lobby = new Lobby({ media, sound, room, name: asked.name || recall("name"), enter });
+  const frame = parent === window ? null : import("./view/frame.js").then(({ showInFrame }) => showInFrame(media), () => null);
   const made = Promise.all([makeCertificates(RTCPeerConnection), preferences(RTCRtpReceiver, navigator.mediaCapabilities)]);
   lobby.ask();
   const last = takeLastCall();
@@ -83,6 +86,7 @@ function start(link) {
       policy,
       askToken: async () => passes.shift() ?? askPassword(),
     });
+    (await frame)?.follow(inside, signaling);
     new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
     signaling.open();
   }

@@ -245,7 +245,7 @@ mod tests {
             let relay = [address("10.0.0.5", "198.51.100.10")];
             let text = drafted("", &Answers { authority, ..answers(name, front, &relay) });
             let config = Config::parse(&text, Path::new("config.toml")).unwrap();
-            assert_eq!(config.http.public_url.unwrap().as_str(), url(name));
+            assert_eq!(config.http.public_url.unwrap().to_string(), url(name));
         }
     }
 

@@ -19,15 +19,16 @@ secrets = ["${SECRET}"]`;
 
 /**
  * On this machine's loopback, for pages at http://localhost. `turns:` works for browsers that accept any certificate.
- * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, ice?: string, more?: string }} options
- *   `ice` is how clients are led to the relay; `more` is TOML tables
+ * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, ice?: string, ofHttp?: string, more?: string }} options
+ *   `ice` is how clients are led to the relay; `ofHttp` are more lines of that table; `more` is TOML tables
  */
-export function onLoopback({ http, turn, tls, publicUrl, ice = 'ice_host = "localhost"', more = "" }) {
+export function onLoopback({ http, turn, tls, publicUrl, ice = 'ice_host = "localhost"', ofHttp = "", more = "" }) {
   return `
 [http]
 listen = ["127.0.0.1:${http}"]
 ${ice}
 ${publicUrl ? `public_url = "${publicUrl}"` : ""}
+${ofHttp}
 [listen]
 udp = ["127.0.0.1:${turn}"]
 tcp = ["127.0.0.1:${turn}"]

@@ -29,15 +29,16 @@ export class Lobby {
    * @param {Media} parts.media
    * @param {import("./sound.js").Sound} parts.sound
    * @param {string} parts.room
+   * @param {string} parts.name  of the user, as far as it is known
    * @param {(name: string, policy: RTCIceTransportPolicy) => void} parts.enter
    */
-  constructor({ media, sound, room, enter }) {
+  constructor({ media, sound, room, name, enter }) {
     this.#media = media;
     if (isRandom(room)) say(html("lobby-room"), "lobby.room.private");
     else say(html("lobby-room"), "lobby.room", { room });
     showDevices(html("lobby-devices"), media, sound);
     this.#offerRehearsal(sound);
-    input("name").value = recall("name");
+    input("name").value = name;
     input("name").addEventListener("input", () => this.#draw());
     // On a phone the keyboard would cover the picture.
     if (!input("name").value && matchMedia("(hover: hover)").matches) input("name").focus();

@@ -59,10 +59,10 @@ export function understand(answer, origin) {
 
 /**
  * The same page where the server expects it: its path, and the room's key behind the `#`.
- * @param {Why} why @param {{ pathname: string, hash: string }} location @param {string} [home]  the path of the site
+ * @param {Why} why @param {{ pathname: string, search?: string, hash: string }} location @param {string} [home]  the path of the site
  */
-export function rightPlace({ expected }, { pathname, hash }, home = HOME) {
-  return expected + home + pathIn(pathname, home) + hash;
+export function rightPlace({ expected }, { pathname, search = "", hash }, home = HOME) {
+  return expected + home + pathIn(pathname, home) + search + hash;
 }
 
 /** Asks each time that a session's socket could not be opened. @extends {Emitter<{ why: [Why] }>} */
