@@ -11,6 +11,8 @@ const NOT_SERVED: [&str; 3] = ["test", "jsconfig.json", "package.json"];
 /// For developers of applications, at `/docs/`. As plain text, because browsers download Markdown instead of showing it.
 const DOCUMENTS: [&str; 2] = ["http.md", "signaling.md"];
 
+const MANIFEST: &str = "application/manifest+json";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=web");
@@ -80,7 +82,9 @@ fn content_type(file: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("html") => "text/html; charset=utf-8",
         Some("js") => "text/javascript; charset=utf-8",
+        Some("png") => "image/png",
         Some("svg") => "image/svg+xml",
+        Some("webmanifest") => MANIFEST,
         _ => panic!("web/{file} has no known type: remove it, or name its extension and type in build.rs"),
     }
 }

@@ -33,6 +33,8 @@ const NOT_FOUND: &str = include_str!("../../web/404.html");
 
 const ADMIN: &str = include_str!("../../web/admin.html");
 const HTML: &str = "text/html; charset=utf-8";
+/// Browsers know an installed page by the path of its manifest, which therefore has no version.
+const MANIFEST: &str = "application/manifest+json";
 const DOCUMENT: &str = "text/plain; charset=utf-8";
 
 /// The path of a file that a page refers to. The version is a hash of all these files, so a file never changes under it.
@@ -114,9 +116,9 @@ pub(super) fn is_file(template: &str) -> bool {
     template == VERSIONED || FILES.iter().any(|(file, _, _)| *file == template)
 }
 
-/// Whether a file belongs to pages: all do that are neither pages nor documents.
+/// Whether a file belongs to pages, and is served with its version in the path.
 fn is_versioned(path: &str) -> bool {
-    FILES.iter().any(|(file, kind, _)| *file == path && ![HTML, DOCUMENT].contains(kind))
+    FILES.iter().any(|(file, kind, _)| *file == path && ![HTML, DOCUMENT, MANIFEST].contains(kind))
 }
 
 /// A hash of all files that belong to pages.

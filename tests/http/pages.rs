@@ -71,12 +71,10 @@ fn a_site_under_a_path_is_the_same_whether_the_proxy_takes_the_path_away_or_not(
         assert!(!all.is_empty() && all.iter().all(|path| path.starts_with("/call/")), "{all:?}");
         for path in all.iter().filter(|path| path.contains("/~")) {
             let path = path.split('#').next().unwrap();
-            let (kept, stripped) = (http.get(path), http.get(path.strip_prefix("/call").unwrap()));
-            assert_eq!(
-                (kept.status, stripped.status, kept.body == stripped.body),
-                (200, 200, true),
-                "{path}"
-            );
+            let mut head = |path: &str| http.ask("HEAD", path, &[], "");
+            let (kept, stripped) = (head(path), head(path.strip_prefix("/call").unwrap()));
+            assert_eq!((kept.status, stripped.status), (200, 200), "{path}");
+            assert_eq!(kept.header("content-length"), stripped.header("content-length"), "{path}");
             assert_eq!(kept.header("cache-control"), Some("public, max-age=31536000, immutable"));
         }
         // The host has other sites, too, for which this header would count.
@@ -146,15 +144,40 @@ fn whatever_a_page_refers_to_is_kept_for_ever_and_a_page_is_asked_for_each_time(
         let files: Vec<&str> = files.map(|path| path.split('#').next().unwrap()).collect();
         assert!(files.len() > 10, "{files:?}");
         for path in files {
-            let file = http.get(path);
+            let file = http.ask("HEAD", path, &[], "");
             assert_eq!(file.status, 200, "{path}");
             assert_eq!(file.header("cache-control"), Some("public, max-age=31536000, immutable"), "{path}");
             // Scripts and styles obey no policy of their own, and there are many of them.
-            let is_document = path.ends_with(".svg");
+            let is_document = !path.ends_with(".js") && !path.ends_with(".css");
             assert_eq!(file.header("content-security-policy").is_some(), is_document, "{path}");
             assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
             assert_eq!(file.header("cross-origin-resource-policy"), Some("same-origin"));
         }
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_page_can_be_installed_and_has_icons_for_it() {
+    let daemon = start("19100-19109");
+    let mut http = Http::of(&daemon);
+    let pages = ["/", "/check", "/r/garden"].map(|page| http.get(page).body);
+    for page in &pages {
+        assert!(page.contains(r#"<link rel="manifest" href="/manifest.webmanifest">"#));
+        let icon = references(page).find(|path| path.ends_with("/icon-180.png")).unwrap();
+        http.send(request("HEAD", icon, &[("Accept-Encoding", "gzip")], ""));
+        let head = http.head().unwrap();
+        assert_eq!((head.header("content-type"), head.header("content-encoding")), (Some("image/png"), None));
+    }
+    let manifest = http.get("/manifest.webmanifest");
+    assert_eq!(
+        (manifest.header("content-type"), manifest.header("cache-control")),
+        (Some("application/manifest+json"), Some("no-cache"))
+    );
+    for icon in manifest.json()["icons"].as_array().unwrap() {
+        let path = format!("/{}", icon["src"].as_str().unwrap());
+        let head = http.ask("HEAD", &path, &[], "");
+        assert_eq!((head.status, head.header("content-type")), (200, icon["type"].as_str()), "{path}");
     }
     daemon.stop();
 }
