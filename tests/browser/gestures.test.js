@@ -1,4 +1,4 @@
-/** Hands and reactions: who sees them, and who is told. */
+/** Hands, reactions and new names: who sees them, and who is told. */
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
@@ -26,6 +26,21 @@ test("H raises a hand, which everybody sees and is told of, and which the host m
   // then
   await bob.until(() => document.querySelector(".toast")?.innerText === "The host has lowered your hand");
   for (const guest of [alice, bob]) await guest.until(() => document.querySelectorAll(".plate .hand:not([hidden])").length === 0);
+});
+
+test("who changes their name in the call has the new one everywhere, and everybody is told", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await bob.click("#open-people");
+  // when
+  await bob.click("[aria-label='Change your name']");
+  await bob.page.waitForSelector(".ask input");
+  await bob.page.$eval(".ask input", (it) => (it.value = " Robert\u200B "));
+  await bob.click(".ask .primary");
+  // then
+  await alice.until(() => window.watched.toasts.includes("Bob is now called Robert"));
+  await alice.until(() => document.querySelector(".tile:not(.self) .who").innerText === "Robert");
+  await bob.until(() => document.querySelector(".tile.self .who").innerText === "Robert (you)");
+  assert.equal(await bob.page.evaluate(() => localStorage.getItem("name")), "Robert");
 });
 
 test("a reaction floats over the picture of whoever reacts, and is read aloud", async () => {

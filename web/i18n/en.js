@@ -228,6 +228,8 @@ export default {
   "people.host": "You are the host",
   "people.isHost": "Host",
   "people.lock": "Lock the room",
+  "people.rename": "Change your name",
+  "people.rename.save": "Save",
   "people.end": "End the call for everyone",
   "people.end.sure": "End the call for everyone?",
   "people.more": "What to do with {name}",
@@ -317,6 +319,7 @@ export default {
 
   "toast.came": "{name} has joined",
   "toast.came.several": "{names} have joined",
+  "toast.renamed": "{before} is now called {name}",
   "toast.left": "{name} has left",
   "toast.left.several": "{names} have left",
   "toast.lost": "{name}’s connection was lost",

@@ -229,6 +229,8 @@ export default {
   "people.host": "내가 호스트예요",
   "people.isHost": "호스트",
   "people.lock": "방 잠그기",
+  "people.rename": "이름 바꾸기",
+  "people.rename.save": "저장",
   "people.end": "모두 내보내고 통화 끝내기",
   "people.end.sure": "모두 내보내고 통화를 끝낼까요?",
   "people.more": "{name}님에게 할 수 있는 일",
@@ -318,6 +320,7 @@ export default {
 
   "toast.came": "{name}님이 들어왔어요",
   "toast.came.several": "{names}님이 들어왔어요",
+  "toast.renamed": "{before}님이 이름을 {name}(으)로 바꿨어요",
   "toast.left": "{name}님이 나갔어요",
   "toast.left.several": "{names}님이 나갔어요",
   "toast.lost": "{name}님과 연결이 끊겼어요",

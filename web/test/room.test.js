@@ -100,6 +100,17 @@ test("whoever wants to be relayed alone shows no other address from the first co
   assert.equal(FakePeerConnection.all.at(-1).configuration.iceTransportPolicy, "all");
 });
 
+test("who changes their name is called by the new one, and the old one is said once", async () => {
+  const { it, signaling } = room(joined(info("a")));
+  const renamed = [];
+  it.on("renamed", ({ name }, before) => renamed.push([before, name]));
+  signaling.emit("begun");
+  await settled();
+  for (const name of ["A", "Ada", "Ada"]) signaling.emit("message", { t: "peer_state", peer: "a", name, state });
+  assert.deepEqual(renamed, [["A", "Ada"]]);
+  assert.equal(it.members.get("a").name, "Ada");
+});
+
 test("every connection, and each that replaces one, has the page's certificate", async () => {
   const { it, signaling, clock } = room(joined(info("a"), info("b", 2)), { certificates: ["certificate"] });
   signaling.emit("begun");

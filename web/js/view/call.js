@@ -165,6 +165,7 @@ export class Call {
       this.#show(member);
       this.#perform(member);
     });
+    room.on("renamed", ({ name }, before) => toast("toast.renamed", { before, name }));
     room.on("room", () => this.#roomChanged());
     this.#knocks = new Knocks({ room, isShown: () => this.#panel.open === "people", show: () => this.#panel.show("people") });
     this.#signaling.on("tokenRefused", (code) => (this.#refused = code === "token_expired" && this.#link.token ? code : ""));

@@ -3,7 +3,6 @@
 
 import { FILE_MAX } from "../wire/files.js";
 import { splitLinks } from "../wire/links.js";
-import { chime } from "./chime.js";
 import { button, find, html, input, make } from "./dom.js";
 import { currentLanguage, label, say, silence, text } from "./language.js";
 import { Parcel } from "./parcel.js";
@@ -156,7 +155,7 @@ export class Chat {
   }
 
   #notice() {
-    if (document.hidden) chime("message");
+    if (document.hidden) import("./chime.js").then(({ chime }) => chime("message"), () => {});
     if (this.#isSeen) return;
     this.#unread += 1;
     this.#drawUnread();

@@ -4,6 +4,7 @@
 import { initials } from "../wire/initials.js";
 import { button, find, html, icon, input, make } from "./dom.js";
 import { label, onLanguage, say, silence } from "./language.js";
+import { remember } from "./memory.js";
 import { opensMenu } from "./menu.js";
 
 /** @typedef {import("../wire/room.js").Room} Room */
@@ -84,8 +85,23 @@ export class People {
     const item = make("li", "", face, whom, icons(state));
     const place = this.#hands.place(id);
     if (place > 0) item.querySelector(".icons")?.prepend(make("span", "hand", sign("hand", "people.hand"), String(place)));
-    if (this.#room.isHost && id !== this.#room.you) item.append(this.#hostActions(id, name));
+    if (id === this.#room.you) item.append(this.#renamer(name));
+    else if (this.#room.isHost) item.append(this.#hostActions(id, name));
     return item;
+  }
+
+  /** @param {string} name */
+  #renamer(name) {
+    const it = label(make("button", "plain only-icon soft", icon("edit")), "people.rename");
+    it.type = "button";
+    it.addEventListener("click", async () => {
+      const { askName } = await import("./rename.js");
+      const chosen = await askName(name);
+      if (!chosen) return;
+      remember("name", chosen);
+      this.#room.show({ name: chosen });
+    });
+    return it;
   }
 
   /** @param {string} id @param {string} name */

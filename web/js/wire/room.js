@@ -34,6 +34,7 @@ const PATIENCE = 5_000;
  *   came: [Member],
  *   left: [Member, reason: string],
  *   changed: [Member],
+ *   renamed: [Member, before: string],
  *   me: [],
  *   room: [],
  *   knocks: [],
@@ -315,7 +316,9 @@ export class Room extends Emitter {
   #change(id, change) {
     const member = this.members.get(id);
     if (!member) return;
+    const before = member.name;
     this.emit("changed", Object.assign(member, change));
+    if (member.name !== before) this.emit("renamed", member, before);
   }
 
   /** @param {{ locked: boolean, cap: number, host: string }} room */
