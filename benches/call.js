@@ -3,6 +3,8 @@
  * the others see and hear of it, and what the browser costs.
  *
  *   node benches/call.js [people=4] [seconds=60] [bits=N] [member_bits=N] [camera=640x360x15] [relay] [warm=20]
+ *   node benches/call.js first=6        instead: how long after "Join" the first picture is there, so many times
+ *   node benches/call.js minutes=30     instead: a long call, with heap and processor of the first and the last minute
  *
  * `bits` is the daemon's limits.bits_per_second, of each allocation, and `member_bits` its bits_per_second_per_user; with
  * either, all of it goes through the relay. It needs target/release/hairpin, or another daemon in HAIRPIN.
@@ -36,16 +38,31 @@ const hairpin = await Hairpin.start(onLoopback({ http, turn, more }));
 // Without a touch a page may not sound, and so not speak here.
 const browser = await launchChromium({ devices: ["--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream"] });
 try {
-  console.log(JSON.stringify(await measure(), null, 2));
+  const measured = await ("first" in options ? firstPictures(Number(options.first)) : "minutes" in options ? long(Number(options.minutes)) : measure());
+  console.log(JSON.stringify(measured, null, 2));
 } finally {
   await browser.close();
   await hairpin.stop();
 }
 
-async function measure() {
+/** In a call of two, for whoever comes second. @param {number} times */
+async function firstPictures(times) {
+  const all = [];
+  for (let i = 0; i < times; i += 1) {
+    const [one, two] = await call(2, `first ${i}`);
+    await Promise.all([one.sees(1), two.sees(1)]);
+    const { clicked, pictured } = await two.watched();
+    all.push(Math.round(pictured[0] - clicked.enter));
+    for (const guest of [one, two]) await guest.close();
+  }
+  return { milliseconds: all, median: median(all) };
+}
+
+/** People in one room. @param {number} people @param {string} room */
+async function call(people, room) {
   const guests = [];
   for (let i = 0; i < people; i += 1) {
-    const guest = await Guest.at(browser, `http://localhost:${http}/r/measured`, { name: `P${i + 1}`, viewport: { width: 960, height: 640 } });
+    const guest = await Guest.at(browser, `http://localhost:${http}/r/${room}`, { name: `P${i + 1}`, viewport: { width: 960, height: 640 } });
     await guest.page.evaluateOnNewDocument(pretend, { width, height, frameRate, isRelayed });
     await guest.page.reload();
     guest.page.setDefaultTimeout(120_000);
@@ -53,6 +70,31 @@ async function measure() {
   }
   for (const guest of guests) await guest.enter();
   for (const guest of guests) await guest.until((count) => window.watched.connections.filter((pc) => pc.connectionState === "connected").length >= count, people - 1);
+  return guests;
+}
+
+/** A minute of a call: the processor, and what the first page keeps after a collection. @param {Guest} guest */
+async function minute(guest) {
+  const spent = processorTime();
+  await setTimeout(60_000);
+  const cost = processorTime() - spent;
+  const devtools = await guest.page.createCDPSession();
+  await devtools.send("HeapProfiler.collectGarbage");
+  const { JSHeapUsedSize, Nodes, JSEventListeners } = await guest.page.metrics();
+  await devtools.detach();
+  return { browser_cpu_percent_of_one: Math.round((100 * cost) / TICKS / 60), heap_mb: Math.round(JSHeapUsedSize / 10_000) / 100, nodes: Nodes, listeners: JSEventListeners };
+}
+
+async function long(minutes) {
+  const [guest] = await call(2, "long");
+  await guest.click("#open-connection");
+  const first = await minute(guest);
+  await setTimeout(1000 * 60 * (minutes - 2));
+  return { minutes, first, last: await minute(guest) };
+}
+
+async function measure() {
+  const guests = await call(people, "measured");
   await setTimeout(1000 * warm);
   for (const guest of guests) await guest.page.evaluate(listen);
   const [before, spent] = [await all(guests, totals), processorTime()];
