@@ -87,8 +87,9 @@ function start(link) {
       askToken: async () => passes.shift() ?? askPassword(),
     });
     (await frame)?.follow(inside, signaling);
-    new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
+    // While the socket connects, the page is built.
     signaling.open();
+    new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
   }
 }
 

@@ -24,8 +24,8 @@ function sender() {
   };
 }
 
-/** A room with so many others, all connected, as the uplink sees it. */
-function call(others, { tracks = { audio: track(), video: track(1280, 720), screen: null } } = {}) {
+/** A room with so many others, all connected for a while, as the uplink sees it. */
+async function call(others, { tracks = { audio: track(), video: track(1280, 720), screen: null } } = {}) {
   const clock = new FakeClock();
   const room = Object.assign(new Emitter(), { members: new Map() });
   const conversation = Object.assign(new Emitter(), { told: [], tell: (note, to) => conversation.told.push([to, note]) });
@@ -37,8 +37,10 @@ function call(others, { tracks = { audio: track(), video: track(1280, 720), scre
     const member = { id: `m${i}`, peer, senders };
     room.members.set(member.id, member);
     room.emit("came", member);
+    peer.emit("state", "connected");
     return member;
   });
+  await clock.advance(2_000);
   const reading = (out) => ({ rtt: 40, out: { video: 500_000, loss: 0, isSlow: false, ...out } });
   /** So many seconds in which every connection reports this. */
   const pass = async (seconds, out = {}) => {
@@ -50,14 +52,14 @@ function call(others, { tracks = { audio: track(), video: track(1280, 720), scre
     await settled();
   };
   const shows = (i, camera, screen = 0) => conversation.emit("note", members[i], { t: "shows", camera, screen });
-  return { uplink, members, media, conversation, pass, shows };
+  return { uplink, room, clock, members, media, conversation, pass, shows };
 }
 
 const heights = ({ senders }) => Math.round(720 / senders.video.encoding.scaleResolutionDownBy);
 const bits = ({ senders }) => senders.video.encoding.maxBitrate;
 
 test("sound comes first, and a camera keeps moving rather than sharp", async () => {
-  const { members: [{ senders }], pass } = call(1);
+  const { members: [{ senders }], pass } = await call(1);
   await pass(1);
   const { audio, video } = senders;
   assert.deepEqual([audio.encoding.priority, audio.encoding.networkPriority, video.encoding.priority], ["high", "high", "low"]);
@@ -66,14 +68,14 @@ test("sound comes first, and a camera keeps moving rather than sharp", async () 
 
 test("all pictures together stay below what one line carries, however many members there are", async () => {
   for (const others of [1, 2, 3, 5, 7]) {
-    const { members, pass } = call(others);
+    const { members, pass } = await call(others);
     await pass(1);
     assert.ok(members.reduce((sum, member) => sum + bits(member), 0) <= 2_500_000);
   }
 });
 
 test("a member gets a picture as large as it is shown there, and none if it is not seen", async () => {
-  const { members, shows, pass } = call(3);
+  const { members, shows, pass } = await call(3);
   shows(0, 720);
   shows(1, 180);
   shows(2, 0);
@@ -83,7 +85,7 @@ test("a member gets a picture as large as it is shown there, and none if it is n
 });
 
 test("a picture that is seen again is sent at once", async () => {
-  const { members: [{ senders }], shows, pass } = call(1);
+  const { members: [{ senders }], shows, pass } = await call(1);
   shows(0, 0);
   await pass(1);
   shows(0, 360);
@@ -92,7 +94,7 @@ test("a picture that is seen again is sent at once", async () => {
 });
 
 test("nonsense about sizes changes nothing", async () => {
-  const { members: [{ senders }], conversation, members, pass } = call(1);
+  const { members: [{ senders }], conversation, members, pass } = await call(1);
   await pass(1);
   for (const note of [{ t: "shows" }, { t: "shows", camera: -1, screen: 0 }, { t: "shows", camera: "large", screen: null }, { t: "sends", camera: 0 }]) conversation.emit("note", members[0], note);
   await settled();
@@ -100,7 +102,7 @@ test("nonsense about sizes changes nothing", async () => {
 });
 
 test("a shared screen keeps its pixels, and gets more than the camera", async () => {
-  const { members: [{ senders }], pass } = call(1, { tracks: { audio: null, video: track(1280, 720), screen: track(1920, 1080) } });
+  const { members: [{ senders }], pass } = await call(1, { tracks: { audio: null, video: track(1280, 720), screen: track(1920, 1080) } });
   await pass(1);
   const { video, screen } = senders;
   assert.deepEqual([screen.encoding.scaleResolutionDownBy, screen.preference], [1, "maintain-resolution"]);
@@ -108,7 +110,7 @@ test("a shared screen keeps its pixels, and gets more than the camera", async ()
 });
 
 test("after a loss the member it concerns gets less, and the others do not", async () => {
-  const { uplink, members, pass } = call(2);
+  const { uplink, members, pass } = await call(2);
   await pass(5);
   const before = bits(members[1]);
   uplink.saw("m0", { rtt: 40, out: { video: 1_000_000, loss: 0.2, isSlow: false } });
@@ -119,7 +121,7 @@ test("after a loss the member it concerns gets less, and the others do not", asy
 });
 
 test("if the loss stays, the camera is paused, the member is told, and it is sent again later", async () => {
-  const { uplink, members: [{ senders }], conversation, pass } = call(1);
+  const { uplink, members: [{ senders }], conversation, pass } = await call(1);
   const said = [];
   uplink.on("paused", (isPaused) => said.push(isPaused));
   await pass(25, { loss: 0.2 });
@@ -130,8 +132,8 @@ test("if the loss stays, the camera is paused, the member is told, and it is sen
   assert.deepEqual(conversation.told.at(-1), ["m0", { t: "sends", camera: true }]);
 });
 
-test("the page hears that a member's camera is paused", () => {
-  const { uplink, members, conversation } = call(1);
+test("the page hears that a member's camera is paused", async () => {
+  const { uplink, members, conversation } = await call(1);
   const changed = [];
   uplink.on("changed", ({ id }) => changed.push([id, uplink.isPausedBy(id)]));
   for (const camera of [false, true]) conversation.emit("note", members[0], { t: "sends", camera });
@@ -139,7 +141,7 @@ test("the page hears that a member's camera is paused", () => {
 });
 
 test("where the processor is too slow, all pictures become smaller until it keeps up", async () => {
-  const { members, pass } = call(3);
+  const { members, pass } = await call(3);
   await pass(2);
   const before = bits(members[0]);
   await pass(20, { isSlow: true });
@@ -149,7 +151,7 @@ test("where the processor is too slow, all pictures become smaller until it keep
 });
 
 test("whoever saves data sends little, and shows the others small", async () => {
-  const { uplink, members, conversation, pass } = call(2);
+  const { uplink, members, conversation, pass } = await call(2);
   uplink.save(true);
   uplink.show("m0", { camera: 700, screen: 700 });
   await pass(1);
@@ -157,8 +159,8 @@ test("whoever saves data sends little, and shows the others small", async () => 
   assert.deepEqual(conversation.told.at(-1), ["m0", { t: "shows", camera: 180, screen: 720 }]);
 });
 
-test("how large a picture is shown is told when a channel opens, and again only if it makes a difference", () => {
-  const { uplink, members, conversation } = call(1);
+test("how large a picture is shown is told when a channel opens, and again only if it makes a difference", async () => {
+  const { uplink, members, conversation } = await call(1);
   uplink.show("m0", { camera: 400, screen: 0 });
   conversation.told.length = 0;
   uplink.show("m0", { camera: 420, screen: 0 });
@@ -168,14 +170,36 @@ test("how large a picture is shown is told when a channel opens, and again only 
 });
 
 test("what has not changed is not set again", async () => {
-  const { members: [{ senders }], pass } = call(1);
+  const { members: [{ senders }], pass } = await call(1);
   await pass(10);
   assert.deepEqual([senders.audio.told, senders.video.told], [1, 1]);
 });
 
+test("what is sent is decided before the first picture is encoded, and left alone until it is there", async () => {
+  const { room, clock, conversation } = await call(0);
+  const senders = { audio: sender(), video: sender(), screen: sender() };
+  const peer = Object.assign(new Emitter(), { state: "new", sender: (kind) => senders[kind] });
+  room.members.set("new", { id: "new", peer });
+  room.emit("came", { id: "new", peer });
+  peer.emit("senders");
+  await settled();
+  const before = { ...senders.video.encoding };
+  assert.equal(before.active, true);
+  // when: the other side has a small tile
+  peer.emit("state", "connected");
+  conversation.emit("note", { id: "new" }, { t: "shows", camera: 180, screen: 0 });
+  await settled();
+  assert.deepEqual(senders.video.encoding, before);
+  // then
+  await clock.advance(2_000);
+  conversation.emit("note", { id: "new" }, { t: "shows", camera: 180, screen: 0 });
+  await settled();
+  assert.equal(senders.video.encoding.maxBitrate, 180_000);
+});
+
 test("each packet of sound is sent twice in a small call, and once in a large one or where it is tight", async () => {
   const codec = ({ senders }) => senders.audio.encoding.codec.mimeType;
-  const [few, many, saving] = [call(4), call(5), call(1)];
+  const [few, many, saving] = [await call(4), await call(5), await call(1)];
   saving.uplink.save(true);
   for (const { pass } of [few, many, saving]) await pass(1);
   assert.deepEqual([few, many, saving].map(({ members }) => codec(members[0])), ["audio/red", "audio/opus", "audio/opus"]);

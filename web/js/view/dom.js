@@ -84,3 +84,9 @@ export function setIcon(element, name) {
   if (use) use.setAttribute("href", iconAt(name));
   else element.prepend(icon(name));
 }
+
+/** When the page has nothing else to do; Safari does not tell, and waits a moment. @param {() => void} act */
+export function whenIdle(act) {
+  if ("requestIdleCallback" in window) requestIdleCallback(act, { timeout: 2_000 });
+  else setTimeout(act, 200);
+}

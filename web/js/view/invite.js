@@ -3,8 +3,7 @@
 
 import { isRandom, pathOf } from "../wire/link.js";
 import { HOME } from "../wire/place.js";
-import { qr } from "../wire/qr.js";
-import { button, find, html, icon, make, svg } from "./dom.js";
+import { button, find, html, icon, make, svg, whenIdle } from "./dom.js";
 import { label, say, text } from "./language.js";
 import { copy } from "./toasts.js";
 
@@ -62,10 +61,18 @@ function action(name, key, act) {
 
 /** Dark on light in either theme: not every reader takes the reverse. @param {string} link */
 function drawing(link) {
+  const drawn = svg("svg", { class: "qr", viewBox: "0 0 1 1", role: "img", "shape-rendering": "crispEdges" });
+  // The others' pictures come first. Without the server there is no code, and still the link.
+  whenIdle(() => draw(drawn, link).catch(() => drawn.remove()));
+  return label(drawn, "invite.qr");
+}
+
+/** @param {SVGElement} drawn @param {string} link */
+async function draw(drawn, link) {
+  const { qr } = await import("../wire/qr.js");
   const modules = qr(link);
   const size = modules.length + 2 * MARGIN;
   const dark = modules.flatMap((row, y) => row.flatMap((on, x) => (on ? [`M${x + MARGIN} ${y + MARGIN}h1v1h-1z`] : [])));
-  const path = svg("path", { d: dark.join(""), fill: "#14181c" });
-  const drawn = svg("svg", { class: "qr", viewBox: `0 0 ${size} ${size}`, role: "img", "shape-rendering": "crispEdges" }, path);
-  return label(drawn, "invite.qr");
+  drawn.setAttribute("viewBox", `0 0 ${size} ${size}`);
+  drawn.append(svg("path", { d: dark.join(""), fill: "#14181c" }));
 }

@@ -30,7 +30,7 @@ const AHEAD = 2;
  * higher epoch. Signals of an older epoch belong to a discarded connection. A number that was never sent is used again,
  * so that neither side ever sees one that is far ahead.
  *
- * @extends {Emitter<{ track: [Kind, MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], struggling: [], barren: [] }>}
+ * @extends {Emitter<{ track: [Kind, MediaStreamTrack], state: [RTCPeerConnectionState], channel: [RTCDataChannel], senders: [], struggling: [], barren: [] }>}
  */
 export class Peer extends Emitter {
   /** @type {RTCPeerConnection | null} */
@@ -110,6 +110,7 @@ export class Peer extends Emitter {
       const streams = this.#stream && kind !== "screen" ? [this.#stream] : [];
       this.#use(kind, pc.addTransceiver(mediaOf(kind), { direction: "sendrecv", streams }));
     }
+    this.emit("senders");
     this.#openChannel(pc);
   }
 
@@ -258,6 +259,7 @@ export class Peer extends Emitter {
       this.#use(kind, transceiver);
     }
     if (!this.#takesScreen) this.#feed("video");
+    this.emit("senders");
     if (!this.channel) this.#openChannel(pc);
   }
 

@@ -9,7 +9,7 @@ import { Pace } from "./pace.js";
 /** What a member shows of us: pixels on the shorter side of each picture, and 0 for what is not seen. @typedef {{ camera: number, screen: number }} Shown */
 /**
  * One member: what it shows of us and what we show of it, how much the way carries, and what is sent.
- * @typedef {{ shown: Shown | null, showing: Shown, pace: Pace, isSlow: boolean, size: number, isPaused: boolean, isPausedByThem: boolean }} Way
+ * @typedef {{ shown: Shown | null, showing: Shown, pace: Pace, isSlow: boolean, connectedAt: number | null, size: number, isPaused: boolean, isPausedByThem: boolean }} Way
  */
 
 /** For all pictures together, bit/s. More would be taken from whoever else uses the line, and cost more processor than it shows. */
@@ -27,6 +27,8 @@ const FRUGAL = 20_000;
 /** A copy of each packet of sound doubles it: for so many others at most, and where pictures have so many bits. */
 const REPEATED = 4;
 const SPARE = 150_000;
+/** Until a picture has begun, in milliseconds. */
+const FIRST_PICTURE = 2_000;
 
 /**
  * Pages tell each other over the data channel: `shows`, how large one shows the other's pictures, and `sends`, whether one
@@ -64,8 +66,10 @@ export class Uplink extends Emitter {
     this.#clock = clock;
     room.on("came", ({ id, peer }) => {
       const showing = { camera: 0, screen: 0 };
-      this.#ways.set(id, { shown: null, showing, pace: new Pace(clock), isSlow: false, size: 0, isPaused: false, isPausedByThem: false });
-      peer.on("state", (state) => state === "connected" && this.adjust());
+      this.#ways.set(id, { shown: null, showing, pace: new Pace(clock), isSlow: false, connectedAt: null, size: 0, isPaused: false, isPausedByThem: false });
+      // Before the first picture is encoded: another size would begin it anew.
+      peer.on("senders", () => this.adjust());
+      peer.on("state", (state) => this.#connected(id, state));
     });
     room.on("left", ({ id }) => this.#ways.delete(id));
     media.on("track", () => this.adjust());
@@ -111,7 +115,7 @@ export class Uplink extends Emitter {
 
   /** Sends what fits, whenever something is new. */
   adjust() {
-    const members = [...this.#room.members.values()].filter(({ peer }) => peer.state === "connected");
+    const members = [...this.#room.members.values()].filter(({ peer }) => peer.sender("audio"));
     const { tracks } = this.#media;
     const ways = members.map(({ id }) => /** @type {Way} */ (this.#ways.get(id)));
     const unknown = members.length > 1 ? UNKNOWN.among : UNKNOWN.alone;
@@ -147,7 +151,7 @@ export class Uplink extends Emitter {
     this.#apply(peer.sender("audio"), { active: true, maxBitrate: this.#voice(this.#media.screenHasSound), priority: "high", networkPriority: "high" }, {
       codec: this.#mayRepeat(way) ? "audio/red" : "audio/opus",
     });
-    this.#apply(peer.sender("video"), { ...encoding, priority: "low", networkPriority: "low" }, { preference: "maintain-framerate" });
+    if (!this.#isBeginning(peer, way)) this.#apply(peer.sender("video"), { ...encoding, priority: "low", networkPriority: "low" }, { preference: "maintain-framerate" });
     this.#apply(peer.sender("screen"), { ...screenEncoding(rates.screen), priority: "medium", networkPriority: "low" }, { preference: "maintain-resolution" });
     if (way.isPaused === way.pace.isPaused) return;
     way.isPaused = way.pace.isPaused;
@@ -174,6 +178,20 @@ export class Uplink extends Emitter {
     }
   }
 
+  /** @param {string} id @param {RTCPeerConnectionState} state */
+  #connected(id, state) {
+    const way = this.#ways.get(id);
+    if (!way || state !== "connected") return;
+    way.connectedAt ??= this.#clock.now();
+    this.adjust();
+  }
+
+  /** Whether the first picture is on its way: nothing about it is changed meanwhile. @param {import("./peer.js").Peer} peer @param {Way} way */
+  #isBeginning(peer, { connectedAt }) {
+    const [first] = peer.sender("video")?.getParameters?.().encodings ?? [];
+    return first?.active === true && first.maxBitrate !== undefined && (connectedAt === null || this.#clock.now() < connectedAt + FIRST_PICTURE);
+  }
+
   /** @param {boolean} isFilm */
   #voice(isFilm) {
     if (this.isSaving) return FRUGAL;
@@ -192,12 +210,12 @@ export class Uplink extends Emitter {
    */
   async #apply(sender, encoding, { codec, preference }) {
     if (!sender?.getParameters) return;
-    const wish = JSON.stringify([encoding, codec]);
     const parameters = sender.getParameters();
     const [first] = parameters.encodings ?? [];
+    const known = parameters.codecs.find(({ mimeType }) => mimeType.toLowerCase() === codec);
+    const wish = JSON.stringify([encoding, known?.mimeType]);
     if (!first || this.#set.get(sender) === wish) return;
     this.#set.set(sender, wish);
-    const known = parameters.codecs.find(({ mimeType }) => mimeType.toLowerCase() === codec);
     Object.assign(first, encoding, known && { codec: known });
     if (preference) parameters.degradationPreference = preference;
     await sender.setParameters(parameters).catch(() => this.#set.delete(sender));
