@@ -12,7 +12,7 @@ import { stand, Tile } from "./tile.js";
 
 /** @typedef {import("./tile.js").Look} Look */
 /** @typedef {import("../wire/arrange.js").Layout} Layout */
-/** @typedef {{ id: string, tile: Tile, isSelf: boolean, isScreen: boolean }} Shown */
+/** @typedef {{ id: string, tile: Tile, isSelf: boolean, isScreen: boolean, seen: string }} Shown */
 
 /** The tile of what a member shares, beside the one of the camera. @param {string} id */
 export const screenOf = (id) => `${id} screen`;
@@ -52,7 +52,7 @@ export class Stage {
     if (isSelf) ownTools(tile, isScreen, { stop: this.#does.stop, hide: () => this.#hideSelf(true), corner: () => this.#corner, move: (corner) => this.#move(corner) });
     tile.video.addEventListener("resize", () => this.#arrange());
     tile.element.addEventListener("click", (event) => this.#clicked(id, event));
-    this.#shown.set(id, { id, tile, isSelf, isScreen });
+    this.#shown.set(id, { id, tile, isSelf, isScreen, seen: "" });
     this.#arrange();
     return tile;
   }
@@ -65,7 +65,10 @@ export class Stage {
   /** @param {string} id @param {Look} look */
   show(id, look) {
     const person = this.#shown.get(id);
-    if (!person) return;
+    const seen = JSON.stringify(look);
+    // Most seconds change nothing.
+    if (!person || person.seen === seen) return;
+    person.seen = seen;
     const screen = screenOf(id);
     if (look.screen && !this.#shown.has(screen)) this.add(screen, { isSelf: person.isSelf, isScreen: true });
     if (!look.screen) this.#take(screen);
