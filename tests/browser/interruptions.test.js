@@ -33,11 +33,11 @@ test("a phone call that takes both is reported once, and both are back after it"
   // when
   await alice.page.evaluate(() => ["audio", "video"].forEach(window.held.takes));
   await alice.until(() => document.querySelectorAll(".taken").length === 2);
-  assert.deepEqual(await said(), ["Camera and microphone were taken away by a call or another app. Nobody sees or hears you."]);
+  assert.deepEqual(await said(), ["Camera and microphone were taken away by a call, another app or the browser. Nobody sees or hears you."]);
   await bob.looks("Alice", { muted: true, picture: false });
   await alice.page.evaluate(() => window.held.gives("video"));
   await alice.until(() => document.querySelectorAll(".taken").length === 1);
-  assert.deepEqual(await said(), ["Your microphone was taken away by a call or another app. Nobody hears you."]);
+  assert.deepEqual(await said(), ["Your microphone was taken away by a call, another app or the browser. Nobody hears you."]);
   await alice.page.evaluate(() => window.held.gives("audio"));
   // then
   await alice.until(() => !document.getElementById("taken").innerText);
