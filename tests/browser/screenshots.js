@@ -65,6 +65,17 @@ const STATES = {
       return scene.visit("/");
     },
   },
+  "start-password": {
+    small: true,
+    make: async (scene) => {
+      await scene.serve({ rooms: `create = "password"\npassword_hash = "$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$uL2hQzJmxaz0Tfm2KK6uNjA0+UvbrHBEBwVmJYrNXCE"` });
+      const guest = await scene.visit("/");
+      await guest.page.waitForSelector(".welcome:not(.is-asking)");
+      await guest.click("#new");
+      await guest.page.waitForSelector("dialog.ask[open]");
+      return guest;
+    },
+  },
   "start-elsewhere": { small: true, make: (scene) => scene.visit("/", { before: [keepOut, { allowed: false, expected: RIGHT }] }) },
   "start-unnamed": { make: (scene) => scene.visit("/", { before: [keepOut, { allowed: false, expected: null }] }) },
   lost: { make: (scene) => scene.visit("/nowhere") },

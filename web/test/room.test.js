@@ -254,3 +254,23 @@ test("without such a token, a room that does not exist is the end", async () => 
     assert.deepEqual(seen, ["out room_not_found"]);
   }
 });
+
+test("after a restart of the server, guests wait for somebody who may open the room again", async () => {
+  const asked = [];
+  const { signaling, seen, clock } = room(joined(), { askToken: async () => (asked.push("password"), "") });
+  signaling.emit("begun");
+  await settled();
+  signaling.answers.join = new Refusal({ code: "room_not_found" });
+  signaling.emit("begun");
+  await clock.advance(20_000);
+  assert.deepEqual([seen, asked], [["joined"], []]);
+  signaling.answers.join = joined();
+  await clock.advance(3_000);
+  assert.deepEqual(seen, ["joined", "joined"]);
+  // when: nobody comes who may
+  signaling.answers.join = new Refusal({ code: "room_not_found" });
+  signaling.emit("begun");
+  await clock.advance(60_000);
+  // then
+  assert.deepEqual([seen.at(-1), asked], ["out room_not_found", ["password"]]);
+});

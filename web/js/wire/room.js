@@ -22,6 +22,9 @@ import { Refusal } from "./protocol.js";
 export const GONE_OURSELVES = "";
 /** How long to wait before asking again, if the server was full or limited us. */
 const RETRY_AFTER = 2_000;
+/** After a restart of the server, a guest waits this long, so often, for somebody who may open the room again. */
+const RETURN_AFTER = 3_000;
+const RETURNS = 10;
 /** After this time the user is told why joining takes so long. */
 const PATIENCE = 5_000;
 
@@ -70,6 +73,8 @@ export class Room extends Emitter {
   #byAddress = false;
   #askToken;
   #inside = false;
+  /** How often this member has found no room after a restart of the server. */
+  #returns = 0;
   #isOver = false;
   /** Calls off the next attempt to join. */
   #cancel = () => {};
@@ -217,6 +222,7 @@ export class Room extends Emitter {
     const mayPass = code === "rate_limited" || code === "room_full" || code === "server_full";
     const isSoon = code === "rate_limited" && wait <= PATIENCE;
     if (isSoon || (this.#inside && mayPass)) this.#cancel = this.#clock.after(wait, () => this.#join());
+    else if (code === "room_not_found" && this.#inside && this.#returns++ < RETURNS) this.#cancel = this.#clock.after(RETURN_AFTER, () => this.#join());
     else if (code === "room_not_found") this.#tryToCreate();
     else this.#out(code);
   }
@@ -234,6 +240,7 @@ export class Room extends Emitter {
     // After a restart of the server, every member has a new id.
     this.#empty();
     this.#inside = true;
+    this.#returns = 0;
     this.you = joined.you;
     this.#hostToken = joined.host_token ?? this.#hostToken;
     this.#ice = joined.ice;
