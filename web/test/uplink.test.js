@@ -169,6 +169,17 @@ test("how large a picture is shown is told when a channel opens, and again only 
   assert.deepEqual(conversation.told.map(([, note]) => note), [{ t: "shows", camera: 540, screen: 0 }, { t: "sends", camera: true }]);
 });
 
+test("music and shared films get more bits than voices, and who saves data sends fewer", async () => {
+  const { uplink, media, members: [{ senders }], pass } = await call(1);
+  const rates = [];
+  for (const change of [() => {}, () => (media.isMusic = true), () => Object.assign(media, { isMusic: false, screenHasSound: true }), () => uplink.save(true)]) {
+    change();
+    await pass(1);
+    rates.push(senders.audio.encoding.maxBitrate);
+  }
+  assert.deepEqual(rates, [32_000, 96_000, 96_000, 20_000]);
+});
+
 test("what has not changed is not set again", async () => {
   const { members: [{ senders }], pass } = await call(1);
   await pass(10);

@@ -391,6 +391,8 @@ export class Media extends Emitter {
       track.enabled = !this.#isMuted;
       track.contentHint = this.#wish.isMusic ? "music" : "";
     }
+    // A face moves smoothly, and is less sharp instead.
+    if (kind === "video" && track) track.contentHint = "motion";
     if (track) track.onended = () => this.#ended(kind);
     this.#emitTrack(kind);
   }

@@ -20,9 +20,9 @@ const UNKNOWN = { alone: { camera: 720, screen: 720 }, among: { camera: 360, scr
 const SAVED_SIZE = 180;
 /** The processor does not keep up: so much less until it does, but not less than that. */
 const EFFORT = { less: 0.8, more: 1.05, least: 0.2, every: 4_000 };
-/** Of the sound, bit/s: a voice, a shared film, and for who saves data. */
+/** Of the sound, bit/s: a voice, music or a shared film, and for who saves data. */
 const VOICE = 32_000;
-const FILM = 96_000;
+const MUSIC = 96_000;
 const FRUGAL = 20_000;
 /** A copy of each packet of sound doubles it: for so many others at most, and where pictures have so many bits. */
 const REPEATED = 4;
@@ -54,7 +54,7 @@ export class Uplink extends Emitter {
   /**
    * @param {object} parts
    * @param {import("./room.js").Room} parts.room
-   * @param {Pick<import("./media.js").Media, "tracks" | "screenHasSound" | "on">} parts.media
+   * @param {Pick<import("./media.js").Media, "tracks" | "screenHasSound" | "isMusic" | "on">} parts.media
    * @param {import("./conversation.js").Conversation} parts.conversation
    * @param {import("./clock.js").Clock} parts.clock
    */
@@ -148,7 +148,7 @@ export class Uplink extends Emitter {
     const { tracks } = this.#media;
     const { size, ...encoding } = cameraEncoding(rates.camera, sizeOf(tracks.video), way.size);
     way.size = encoding.active ? size : 0;
-    this.#apply(peer.sender("audio"), { active: true, maxBitrate: this.#voice(this.#media.screenHasSound), priority: "high", networkPriority: "high" }, {
+    this.#apply(peer.sender("audio"), { active: true, maxBitrate: this.#voice, priority: "high", networkPriority: "high" }, {
       codec: this.#mayRepeat(way) ? "audio/red" : "audio/opus",
     });
     if (!this.#isBeginning(peer, way)) this.#apply(peer.sender("video"), { ...encoding, priority: "low", networkPriority: "low" }, { preference: "maintain-framerate" });
@@ -192,10 +192,10 @@ export class Uplink extends Emitter {
     return first?.active === true && first.maxBitrate !== undefined && (connectedAt === null || this.#clock.now() < connectedAt + FIRST_PICTURE);
   }
 
-  /** @param {boolean} isFilm */
-  #voice(isFilm) {
+  /** bit/s */
+  get #voice() {
     if (this.isSaving) return FRUGAL;
-    return isFilm ? FILM : VOICE;
+    return this.#media.screenHasSound || this.#media.isMusic ? MUSIC : VOICE;
   }
 
   /** Whether there are bits for a copy of each packet of sound. @param {Way} way */
