@@ -36,6 +36,7 @@ import { Sending } from "./sending.js";
 import { canShrink, shrink, shrinkWhenHidden } from "./shrink.js";
 import { screenOf, Stage } from "./stage.js";
 import { Ties } from "./ties.js";
+import { ring } from "./title.js";
 import { clearToasts, dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/room.js").Member} Member */
@@ -283,7 +284,9 @@ export class Call {
     peer.on("state", () => this.#show(member));
     this.#show(member);
     this.#count();
-    if (performance.now() > this.#quietUntil) toast("toast.came", { name });
+    if (performance.now() < this.#quietUntil) return;
+    toast("toast.came", { name });
+    if (document.hidden) ring("join");
   }
 
   /** @param {Member} member @param {string} reason */

@@ -6,7 +6,7 @@ import { splitLinks } from "../wire/links.js";
 import { button, find, html, input, make } from "./dom.js";
 import { currentLanguage, label, say, silence, text } from "./language.js";
 import { Parcel } from "./parcel.js";
-import { countInTitle } from "./title.js";
+import { countInTitle, ring } from "./title.js";
 import { toast } from "./toasts.js";
 
 /** @typedef {import("../wire/conversation.js").Conversation} Conversation */
@@ -155,7 +155,7 @@ export class Chat {
   }
 
   #notice() {
-    if (document.hidden) import("./chime.js").then(({ chime }) => chime("message"), () => {});
+    if (document.hidden) ring("message");
     if (this.#isSeen) return;
     this.#unread += 1;
     this.#drawUnread();

@@ -2,7 +2,7 @@
 /** A soft sound, for what should be noticed in another tab, too. */
 
 /** Two notes, in Hz, and how long each is alone. */
-const NOTES = { knock: [660, 880], message: [880, 740] };
+const NOTES = { join: [523, 660], knock: [660, 880], message: [880, 740] };
 const STEP = 0.14;
 const VOLUME = 0.06;
 

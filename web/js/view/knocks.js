@@ -1,7 +1,7 @@
 // @ts-check
 /** Who waits to be let in: the host is told until they are answered. */
 
-import { countInTitle } from "./title.js";
+import { countInTitle, ring } from "./title.js";
 import { dismiss, toast } from "./toasts.js";
 
 export class Knocks {
@@ -30,7 +30,7 @@ export class Knocks {
     const isNews = [...knocks.keys()].some((id) => !this.#known.has(id));
     this.#known = new Set(knocks.keys());
     countInTitle("knocks", knocks.size);
-    if (isNews) import("./chime.js").then(({ chime }) => chime("knock"), () => {});
+    if (isNews) ring("knock");
     dismiss("people.admit");
     dismiss("people.look");
     if (knocks.size === 0 || this.#isShown()) return;

@@ -63,7 +63,10 @@ export class Ties {
   #proved(member) {
     this.draw(member);
     const { standing } = this.#safety.of(member.id);
-    if (standing === "changed" || standing === "broken") toast(`safety.${standing}`, { name: member.name });
+    if (standing !== "changed" && standing !== "broken") return;
+    const show = () => button("open-connection").click();
+    // It is grave enough to wait until somebody has seen it.
+    toast(`safety.${standing}`, { name: member.name }, ...(html("connection").offsetParent ? [] : [{ key: /** @type {const} */ ("panel.connection"), act: show, stays: true }]));
   }
 
   #count() {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The title of the page, and in front of it how much waits for an answer: it is all that is seen of a tab in the background. */
+/** What is noticed of a tab in the background: its title, with how much waits for an answer in front, and a sound. */
 
 let name = document.title;
 /** @type {Map<"knocks" | "messages", number>} */
@@ -15,6 +15,11 @@ export function nameTitle(title) {
 export function countInTitle(what, count) {
   counts.set(what, count);
   draw();
+}
+
+/** Where the sound cannot be loaded, there is none. @param {"join" | "knock" | "message"} kind */
+export function ring(kind) {
+  import("./chime.js").then(({ chime }) => chime(kind), () => {});
 }
 
 function draw() {
