@@ -11,12 +11,12 @@ const subtle = { digest: async (_, bytes) => new Uint8Array(createHash("sha256")
 const random = (bytes) => globalThis.crypto.getRandomValues(bytes);
 const sdp = (...prints) => ({ sdp: ["v=0", ...prints.map((print) => `a=fingerprint:sha-256 ${print}`), ""].join("\r\n") });
 /** One end of a connection between two keys. */
-function end(ours, theirs) {
+function end(ours, theirs, means = subtle) {
   const room = new Emitter();
   const member = { id: "other", peer: { pc: { localDescription: sdp(ours), remoteDescription: sdp(theirs) } } };
   const said = [];
   const conversation = Object.assign(new Emitter(), { tell: (note) => said.push(note) });
-  const safety = new Safety({ room, conversation, subtle, random, clock: new FakeClock() });
+  const safety = new Safety({ room, conversation, subtle: means, random, clock: new FakeClock() });
   const changes = [];
   safety.on("changed", () => changes.push(safety.of("other").standing));
   return {
@@ -69,6 +69,15 @@ test("a connection that is built anew with the same keys has the same number", a
   a.member.peer.pc = { localDescription: sdp("AA"), remoteDescription: sdp("BB") };
   await connect(a, b);
   assert.deepEqual([a.number, b.number, a.safety.of("other").standing], [before, before, "known"]);
+});
+
+test("a page that is not secure, and so cannot compute, has no numbers and says nothing", async () => {
+  const { safety, member, said, opens, hears } = end("AA", "BB", null);
+  opens();
+  safety.check(member);
+  hears({ t: "promise", hash: "0".repeat(64) });
+  await settled();
+  assert.deepEqual([safety.of("other"), said], [{ standing: "none" }, []]);
 });
 
 test("somebody in between, with keys of their own, has another number with each side", async () => {

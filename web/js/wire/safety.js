@@ -57,7 +57,7 @@ export class Safety extends Emitter {
    * @param {object} parts
    * @param {import("./room.js").Room} parts.room
    * @param {import("./conversation.js").Conversation} parts.conversation
-   * @param {SubtleCrypto} parts.subtle
+   * @param {SubtleCrypto | undefined} parts.subtle  a page that is not secure has none, and so no numbers
    * @param {(bytes: Uint8Array<ArrayBuffer>) => Uint8Array} parts.random  fills them
    * @param {import("./clock.js").Clock} parts.clock
    */
@@ -67,6 +67,7 @@ export class Safety extends Emitter {
     this.#subtle = subtle;
     this.#random = random;
     this.#clock = clock;
+    if (!subtle) return;
     conversation.on("open", (member) => this.#begin(member));
     conversation.on("note", (member, note) => {
       if (note.t === "promise" || note.t === "secret") this.#hear(member, note);
@@ -88,6 +89,7 @@ export class Safety extends Emitter {
 
   /** To be called every now and then. A connection may get other keys while it lasts; then it has another number. @param {Member} member */
   check(member) {
+    if (!this.#subtle) return;
     const pair = this.#ties.get(member.id)?.pair;
     const prints = printsOf(member.peer.pc);
     if (prints && (pair?.ours !== prints.ours || pair.theirs !== prints.theirs)) this.#begin(member);
@@ -175,7 +177,8 @@ export class Safety extends Emitter {
   /** @param {...string} parts */
   async #hash(...parts) {
     const text = new TextEncoder().encode([LABEL, ...parts].join("\n"));
-    return hex(new Uint8Array(await this.#subtle.digest("SHA-256", text)));
+    const { digest } = /** @type {SubtleCrypto} */ (this.#subtle);
+    return hex(new Uint8Array(await digest.call(this.#subtle, "SHA-256", text)));
   }
 }
 
