@@ -234,6 +234,16 @@ const STATES = {
       await setTimeout(600);
     },
   },
+  "people-hands": {
+    small: true,
+    make: async (scene) => {
+      const [ada, ...others] = await scene.call(3);
+      for (const guest of others) await guest.page.$eval("#gestures button:last-child", (it) => it.click());
+      await press(others[0], "mic");
+      await ada.until(() => document.querySelectorAll(".plate .hand:not([hidden])").length === 2);
+      return open(ada, "people");
+    },
+  },
   "people-remove": { small: true, make: async (scene) => removing((await scene.call(3))[0]) },
   "people-guest": {
     make: async (scene) => {

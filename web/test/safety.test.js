@@ -69,6 +69,10 @@ test("a connection that is built anew with the same keys has the same number", a
   a.member.peer.pc = { localDescription: sdp("AA"), remoteDescription: sdp("BB") };
   await connect(a, b);
   assert.deepEqual([a.number, b.number, a.safety.of("other").standing], [before, before, "known"]);
+  // After a restart of the server, every member comes anew.
+  a.room.emit("left", { id: "other" });
+  await connect(a, b);
+  assert.deepEqual([a.number, b.number, a.safety.of("other").standing], [before, before, "known"]);
 });
 
 test("a page that is not secure, and so cannot compute, has no numbers and says nothing", async () => {
