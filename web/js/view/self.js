@@ -6,7 +6,6 @@ import { button, html } from "./dom.js";
 import { say } from "./language.js";
 import { Level } from "./level.js";
 import { showSwitch } from "./switches.js";
-import { Taken } from "./taken.js";
 import { dismiss, toast } from "./toasts.js";
 
 /** @typedef {import("../wire/media.js").Media} Media */
@@ -29,7 +28,7 @@ export class Self {
   #listening = 0;
   #isIn = false;
   #sound;
-  /** @type {Taken | null} */
+  /** @type {import("./taken.js").Taken | null} */
   #taken = null;
   /** Whether somebody gets no picture, to keep the sound. */
   #isPaused = false;
@@ -57,11 +56,18 @@ export class Self {
     this.#isIn = true;
     this.#stage.add(ID, { isSelf: true });
     this.#listening = window.setInterval(() => this.#listen(), LISTEN_EVERY);
+    this.#watchDevices();
+    this.#draw();
+  }
+
+  /** Loaded now, and not with the lobby: the server can be reached, which it may not be when something is taken. */
+  async #watchDevices() {
+    const { Taken } = await import("./taken.js");
+    if (!this.#isIn) return;
     this.#taken = new Taken(this.#media, {
       again: (kind) => (kind === "audio" ? this.switchMicrophone() : this.switchCamera()),
       back: () => this.#unpause(),
     });
-    this.#draw();
   }
 
   /** The page is seen again. */
@@ -145,7 +151,8 @@ export class Self {
     const isLoud = value > SPEAKING_FROM;
     this.#stage.speak(ID, microphoneIsOn && isLoud);
     button("mic").style.setProperty("--level", microphoneIsOn ? value.toFixed(1) : "0");
-    if (off.audio && this.#unheard.hear(isLoud, performance.now())) {
+    // Without a filter, a muted microphone hears the others, too.
+    if (off.audio && !this.#media.isMusic && this.#unheard.hear(isLoud, performance.now())) {
       toast("controls.unheard", {}, { key: "controls.unmute", act: () => this.#media.setMicrophone(true) });
     }
   }
