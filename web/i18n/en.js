@@ -235,7 +235,7 @@ export default {
   "people.more": "What to do with {name}",
   "people.kick": "Remove {name}",
   "people.kick.sure": "Remove {name} from the call?",
-  "people.kick.why": "Who is only removed can come back with the link. Keeping them out lasts 10 minutes, and concerns everybody at the same internet address.",
+  "people.kick.why": "If you only remove them, they can come back with the link. If you keep them out, nobody at their internet address can join for 10 minutes.",
   "people.kick.once": "Remove",
   "people.kick.ban": "Remove and keep out",
   "people.makeHost": "Make {name} the host",
