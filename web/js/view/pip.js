@@ -16,9 +16,10 @@ const EVERY = 400;
 export async function switchPicture(stage) {
   const { documentPictureInPicture: own } = /** @type {WithPicture} */ (window);
   if (own?.window) return own.window.close();
+  if (!stage.foremost) return;
   if (own) return show(await own.requestWindow(SIZE), stage);
   if (document.pictureInPictureElement) return void document.exitPictureInPicture();
-  return void stage.foremost?.video.requestPictureInPicture();
+  return void stage.foremost.video.requestPictureInPicture();
 }
 
 /** @param {Window} small @param {Stage} stage */

@@ -19,6 +19,11 @@ const SEVERAL = { "toast.came": "toast.came.several", "toast.left": "toast.left.
 /** Whose names such a sentence has. @type {WeakMap<Element, string[]>} */
 const named = new WeakMap();
 
+/** @type {HTMLElement | undefined} */
+let found;
+/** Of all notices, wherever it is. */
+const place = () => (found ??= html("toasts"));
+
 /** `stays`: until it is answered or dismissed. @typedef {{ key: Key, act: () => void, stays?: boolean }} Action */
 
 /**
@@ -28,10 +33,10 @@ const named = new WeakMap();
  */
 export function toast(key, values = {}, ...actions) {
   const [action] = actions;
-  const place = reach();
+  const shown = reach();
   // Of its kind, only the newest is of interest.
   if (action) dismiss(action.key);
-  const note = make("div", "toast", gather(place, key, String(values.name)) ?? say(make("span"), key, values));
+  const note = make("div", "toast", gather(shown, key, String(values.name)) ?? say(make("span"), key, values));
   for (const { key, act } of actions) {
     const button = say(make("button"), key);
     button.type = "button";
@@ -42,21 +47,21 @@ export function toast(key, values = {}, ...actions) {
     note.append(button);
   }
   if (action) note.dataset.leadsTo = action.key;
-  place.append(note);
+  shown.append(note);
   if (action?.stays) note.dataset.stays = "";
   else setTimeout(() => note.remove(), action ? SHOWN_WITH_ACTION : SHOWN);
-  const passing = [...place.children].filter((it) => !("stays" in /** @type {HTMLElement} */ (it).dataset));
+  const passing = [...shown.children].filter((it) => !("stays" in /** @type {HTMLElement} */ (it).dataset));
   for (const old of passing.slice(0, -AT_ONCE)) old.remove();
 }
 
 /** Takes all away: what they say is about a call that is over. */
 export function clearToasts() {
-  html("toasts").replaceChildren();
+  place().replaceChildren();
 }
 
 /** Takes away what leads to where one already is. @param {Key} key */
 export function dismiss(key) {
-  for (const note of html("toasts").querySelectorAll(`[data-leads-to="${key}"]`)) note.remove();
+  for (const note of place().querySelectorAll(`[data-leads-to="${key}"]`)) note.remove();
 }
 
 /** @param {string} copied @param {Key} done @param {HTMLElement} [words]  of the button that was pressed: they say it for a moment */
@@ -72,22 +77,23 @@ export async function copy(copied, done, words) {
   return true;
 }
 
-/** The place of all notices: in a dialog that is open, because nothing outside it is seen well, can be pressed, or is read aloud. */
+/** The place, in a dialog that is open, because nothing outside it is seen well, can be pressed, or is read aloud. */
 function reach() {
-  const place = html("toasts");
   const dialog = document.querySelector("dialog[open]");
-  if (dialog && place.parentElement !== dialog) {
-    dialog.append(place);
-    dialog.addEventListener("close", () => document.body.append(place), { once: true });
+  if (dialog && place().parentElement !== dialog) {
+    dialog.append(place());
+    dialog.addEventListener("close", () => document.body.append(place()), { once: true });
   }
-  return place;
+  // A dialog that was taken away took it along.
+  if (!place().isConnected) document.body.append(place());
+  return place();
 }
 
-/** One sentence for what already stands there about others and for this, if both are the same. @param {HTMLElement} place @param {Key} key @param {string} name */
-function gather(place, key, name) {
+/** One sentence for what already stands there about others and for this, if both are the same. @param {HTMLElement} shown @param {Key} key @param {string} name */
+function gather(shown, key, name) {
   const several = SEVERAL[key];
   if (!several) return null;
-  const last = [...place.querySelectorAll("span")].find((it) => it.dataset.t === key || it.dataset.t === several);
+  const last = [...shown.querySelectorAll("span")].find((it) => it.dataset.t === key || it.dataset.t === several);
   const names = [...((last && named.get(last)) ?? []), name];
   last?.parentElement?.remove();
   const words = make("span");
