@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { Seat } from "../js/wire/seat.js";
 import { FakeClock, settled } from "./fakes.js";
 
+const abort = () => Object.assign(new Error(), { name: "AbortError" });
+
 /** The locks of one browser. */
 class FakeLocks {
   /** @type {Map<string, { lose: () => void, freed: Promise<void> }>} */
@@ -12,7 +14,7 @@ class FakeLocks {
   async request(name, { signal, steal }, callback) {
     if (steal) this.held.get(name)?.lose();
     else {
-      const aborted = new Promise((_, refuse) => signal.addEventListener("abort", () => refuse(new Error("AbortError"))));
+      const aborted = new Promise((_, refuse) => signal.addEventListener("abort", () => refuse(abort())));
       while (this.held.has(name)) await Promise.race([this.held.get(name).freed, aborted]);
     }
     return new Promise((resolve, reject) => {
@@ -20,7 +22,7 @@ class FakeLocks {
         if (this.held.get(name) === entry) this.held.delete(name);
         resolve();
       });
-      const entry = { freed, lose: () => reject(new Error("AbortError")) };
+      const entry = { freed, lose: () => reject(abort()) };
       this.held.set(name, entry);
     });
   }
@@ -57,10 +59,12 @@ test("a place that is given back within a moment is free, as in a reload", async
   assert.deepEqual(lost, []);
 });
 
-test("other calls, and browsers without locks, have a place for everybody", async () => {
+test("other calls, and pages without locks, have a place for everybody", async () => {
   const { seats: [first], locks, clock } = tabs();
   await first.take(clock);
   assert.equal(await new Seat(locks, "kitchen").take(clock), true);
   assert.equal(await new Seat(undefined, "garden").take(clock), true);
   new Seat(undefined, "garden").release();
+  const forbidden = { request: () => Promise.reject(Object.assign(new Error(), { name: "SecurityError" })) };
+  assert.equal(await new Seat(forbidden, "garden").take(clock), true);
 });

@@ -367,6 +367,7 @@ export class Call {
     const { policy, me } = this.#room;
     if (this.#isIn) rememberLastCall({ room: this.#link.name, name: me.name, policy, at: Date.now() });
     this.#room.leave();
+    this.#seat.release();
   }
 
   /** @param {string} reason */

@@ -44,10 +44,10 @@ export class Seat {
         resolve((isHeld = true));
         return new Promise((free) => (this.#release = () => free(undefined)));
       };
-      // It is refused, or, after it was held, taken away.
-      locks.request(this.#name, options, held).catch(() => {
+      // It is refused, or, after it was held, taken away. A page in a sandbox may have no locks at all.
+      locks.request(this.#name, options, held).catch(({ name }) => {
         if (isHeld) this.onlost();
-        else resolve(false);
+        else resolve(name !== "AbortError");
       });
     });
   }
