@@ -23,6 +23,7 @@ for (const viewport of LYING) {
       await guest.isReady();
       assert.deepEqual(await inSight(guest, "#name", "#enter", "#preview-mic", "#preview-cam"), []);
       await guest.enter();
+      assert.deepEqual(await inSight(guest, "#alone-link .link-buttons button", "#stage .self"), []);
       await guest.click("#invite");
       assert.deepEqual(await inSight(guest, "#invite-link .link-buttons button", "#invite-close"), []);
     });
