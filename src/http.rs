@@ -15,6 +15,7 @@ pub mod assets;
 pub mod authentication;
 mod body;
 pub mod bounded_stream;
+mod comments;
 pub mod connection;
 mod cors;
 mod counters;

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::current::Current;
 use crate::http::app_state::AppState;
 use crate::http::asset::Asset;
+use crate::http::comments;
 use crate::http::problem::Problem;
 use crate::http::references::versioned;
 use crate::http::screen::Bare;
@@ -35,6 +36,8 @@ const ADMIN: &str = include_str!("../../web/admin.html");
 const HTML: &str = "text/html; charset=utf-8";
 /// Browsers know an installed page by the path of its manifest, which therefore has no version.
 const MANIFEST: &str = "application/manifest+json";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 const DOCUMENT: &str = "text/plain; charset=utf-8";
 
 /// The path of a file that a page refers to. The version is a hash of all these files, so a file never changes under it.
@@ -58,6 +61,8 @@ impl Assets {
         };
         let asset = |(path, kind, bytes): File| match str::from_utf8(bytes) {
             Ok(html) if kind == HTML => (path, Asset::new(kind, page(html))),
+            Ok(text) if kind == SCRIPT => (path, Asset::new(kind, comments::script(text))),
+            Ok(text) if kind == STYLE => (path, Asset::new(kind, comments::style(text))),
             _ => (path, Asset::new(kind, bytes)),
         };
         Self {

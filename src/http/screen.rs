@@ -61,20 +61,16 @@ impl Policy {
     }
 }
 
-/// Marks a response that is no document: the headers that only a document obeys are left out.
+/// Marks a response that is no document and holds nothing private: the headers that only matter for these are left out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bare;
-
-/// The headers of the policy that concern scripts and styles too.
-const OF_EVERYTHING: [HeaderName; 2] =
-    [X_CONTENT_TYPE_OPTIONS, HeaderName::from_static("cross-origin-resource-policy")];
 
 /// Adds the headers of the policy, unless the route has set them itself.
 pub async fn harden(State(policy): State<Arc<Current<Policy>>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let is_bare = response.extensions().get::<Bare>().is_some();
     let policy = policy.get();
-    for (name, value) in policy.0.iter().filter(|(name, _)| !is_bare || OF_EVERYTHING.contains(name)) {
+    for (name, value) in policy.0.iter().filter(|(name, _)| !is_bare || name == X_CONTENT_TYPE_OPTIONS) {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response

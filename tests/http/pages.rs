@@ -151,7 +151,25 @@ fn whatever_a_page_refers_to_is_kept_for_ever_and_a_page_is_asked_for_each_time(
             let is_document = !path.ends_with(".js") && !path.ends_with(".css");
             assert_eq!(file.header("content-security-policy").is_some(), is_document, "{path}");
             assert_eq!(file.header("x-content-type-options"), Some("nosniff"));
-            assert_eq!(file.header("cross-origin-resource-policy"), Some("same-origin"));
+            assert_eq!(file.header("cross-origin-resource-policy").is_some(), is_document, "{path}");
+        }
+    }
+    daemon.stop();
+}
+
+#[test]
+fn scripts_and_styles_are_sent_without_the_lines_that_are_only_comments() {
+    let daemon = start("19110-19119");
+    let mut http = Http::of(&daemon);
+    for (path, source, comment) in [
+        ("/js/wire/link.js", include_str!("../../web/js/wire/link.js"), "// @ts-check"),
+        ("/css/base.css", include_str!("../../web/css/base.css"), "/* What all pages share"),
+    ] {
+        let sent = http.get(path).body;
+        assert!(source.contains(comment) && !sent.contains(comment), "{path}");
+        assert_eq!(sent.lines().count(), source.lines().count(), "{path}");
+        for (sent, written) in sent.lines().zip(source.lines()) {
+            assert!(sent == written || sent.is_empty(), "{path}: {written}");
         }
     }
     daemon.stop();

@@ -40,3 +40,14 @@ test("a page asks for all its modules at once", () => {
     assert.deepEqual([entry, ...asked].sort(), [...needed].sort(), page);
   }
 });
+
+test("what the server takes for a comment is one: a template literal has no such line, and each ends", () => {
+  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+    let isTemplate = false;
+    for (const line of text.replace(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "").split("\n")) {
+      if (isTemplate) assert.doesNotMatch(line, /^\s*\/[/*]/, name);
+      if ((line.match(/(?<!\\)`/g)?.length ?? 0) % 2) isTemplate = !isTemplate;
+    }
+    assert.equal(isTemplate, false, name);
+  }
+});
