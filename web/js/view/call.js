@@ -6,7 +6,6 @@ import { Conversation } from "../wire/conversation.js";
 import { Door, askDoor, isLasting, rightPlace } from "../wire/door.js";
 import { Hands } from "../wire/hands.js";
 import { lookOf } from "../wire/look.js";
-import { Reactions } from "../wire/reactions.js";
 import { Recording } from "../wire/recording.js";
 import { GONE_OURSELVES } from "../wire/room.js";
 import { Safety } from "../wire/safety.js";
@@ -17,7 +16,6 @@ import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
-import { Gestures } from "./gestures.js";
 import { Heading } from "./heading.js";
 import { startInvite } from "./invite.js";
 import { keyButton, onKeys } from "./keys.js";
@@ -30,12 +28,10 @@ import { watchNetwork } from "./network.js";
 import { hideNotice, showNotice } from "./notice.js";
 import { Panel } from "./panel.js";
 import { People } from "./people.js";
-import { RecordingSign } from "./recording.js";
 import { Self } from "./self.js";
 import { Sending } from "./sending.js";
 import { canShrink, shrink, shrinkWhenHidden } from "./shrink.js";
 import { screenOf, Stage } from "./stage.js";
-import { Ties } from "./ties.js";
 import { ring } from "./title.js";
 import { clearToasts, dismiss, toast } from "./toasts.js";
 
@@ -71,9 +67,10 @@ export class Call {
   #people;
   #meter;
   #safety;
-  #ties;
-  #gestures;
-  #recording;
+  /** @type {(() => Promise<import("./inside.js").Inside>)} */
+  #bring;
+  /** @type {import("./inside.js").Inside | null} */
+  #inside = null;
   #banner;
   /** @type {Heading | undefined} */
   #heading;
@@ -146,9 +143,12 @@ export class Call {
     });
     const random = (/** @type {Uint8Array<ArrayBuffer>} */ bytes) => crypto.getRandomValues(bytes);
     this.#safety = new Safety({ room, conversation, subtle: crypto.subtle, random, clock: systemClock });
-    this.#ties = new Ties({ room, signaling, meter: this.#meter, safety: this.#safety });
-    this.#gestures = new Gestures({ room, hands, reactions: new Reactions(room, conversation, systemClock), stage: this.#stage });
-    this.#recording = new RecordingSign({ recording: new Recording(room, conversation), media, name: link.name });
+    const recording = new Recording(room, conversation);
+    const [clock, safety, meter, stage] = [systemClock, this.#safety, this.#meter, this.#stage];
+    this.#bring = async () => {
+      const { Inside } = await import("./inside.js");
+      return new Inside({ room, link, signaling, media, conversation, hands, recording, safety, clock, meter, stage });
+    };
     this.#banner = new Banner(() => room.members.size > 0);
     this.#watch();
     this.#bind();
@@ -190,7 +190,7 @@ export class Call {
       V: inCall(() => this.#self.switchCamera()),
       S: inCall(() => this.#self.switchScreen()),
       C: inCall(() => this.#panel.toggle("chat")),
-      H: inCall(() => this.#gestures.switchHand()),
+      H: inCall(() => this.#inside?.gestures.switchHand()),
       F: inCall(fillScreen),
     }, this.#self.talk);
     this.#offer();
@@ -269,6 +269,8 @@ export class Call {
     // Those who come now need no token.
     const { name, key } = this.#link;
     startInvite({ name, key });
+    // Now, while the server can be reached, and not in the lobby, whose first visit is bounded.
+    this.#bring().then((inside) => (this.#isIn ? (this.#inside = inside) : inside.close()), () => {});
     this.#self.enter();
     this.#count();
     this.#sleep = stayAwake();
@@ -279,7 +281,6 @@ export class Call {
   #came(member) {
     const { id, name, peer } = member;
     this.#stage.add(id, { isSelf: false });
-    this.#ties.add(member);
     peer.on("track", (kind, track) => this.#play(member, kind, track));
     peer.on("state", () => this.#show(member));
     this.#show(member);
@@ -294,7 +295,6 @@ export class Call {
     const tile = this.#stage.tile(id);
     if (tile) this.#sound.forget(tile.video);
     this.#stage.remove(id);
-    this.#ties.remove(id);
     this.#meter.histories.delete(id);
     this.#tracks.delete(id);
     this.#count();
@@ -334,7 +334,7 @@ export class Call {
     const isPaused = this.#sending.isPausedBy(id);
     this.#stage.show(id, { ...look, cam: look.cam && !isPaused && !this.#sendsInstead(member), name, away, isPaused, quality: this.#meter.quality(member) });
     this.#people.tell(id, this.#meter.quality(member));
-    if (this.#panel.open === "connection") this.#ties.draw(member);
+    if (this.#panel.open === "connection") this.#inside?.ties.draw(member);
   }
 
   #roomChanged() {
@@ -383,8 +383,7 @@ export class Call {
     this.#isIn = false;
     this.#sleep();
     this.#seat.release();
-    this.#gestures.close();
-    this.#recording.close();
+    this.#inside?.close();
     this.#banner.close();
     this.#heading?.close();
     this.#meter.close();

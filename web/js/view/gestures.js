@@ -4,6 +4,7 @@
 import { SIGNS } from "../wire/reactions.js";
 import { button, html, make } from "./dom.js";
 import { label, list, say, text } from "./language.js";
+import { recall } from "./memory.js";
 import { offer } from "./more.js";
 import { toast } from "./toasts.js";
 
@@ -43,7 +44,8 @@ export class Gestures {
     reactions.on("reaction", (member, sign) => this.#see(member, sign));
     room.on("me", () => this.#draw());
     this.#hand.type = "button";
-    this.#hand.setAttribute("aria-keyshortcuts", "H");
+    this.#hand.dataset.keys = "H";
+    if (recall("keys") !== "off") this.#hand.setAttribute("aria-keyshortcuts", "H");
     this.#hand.addEventListener("click", () => this.switchHand());
     this.#bar.append(...Object.entries(SIGNS).map(([sign, name]) => this.#choice(/** @type {Sign} */ (sign), name)), this.#hand);
     label(button("react"), "hand.open").popoverTargetElement = this.#bar;

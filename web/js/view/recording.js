@@ -31,6 +31,8 @@ export class RecordingSign {
     recording.on("changed", () => this.#draw());
     recording.on("began", (member) => toast("record.began", { name: member.name }));
     onLanguage(() => this.#draw());
+    for (const other of recording.names) toast("record.began", { name: other });
+    this.#draw();
     if (!isAble) return;
     offer(() => (recording.isOn ? { key: "record.stop", icon: "record", act: () => this.close() } : { key: "record.start", icon: "record", act: () => this.#begin() }));
     addEventListener("beforeunload", (event) => recording.isOn && event.preventDefault());

@@ -25,10 +25,12 @@ export class Reactions extends Emitter {
     super();
     this.#conversation = conversation;
     this.#own = new Bucket(RATE, clock);
-    room.on("came", ({ id }) => void this.#welcome.set(id, new Bucket(RATE, clock)));
     room.on("left", ({ id }) => void this.#welcome.delete(id));
     conversation.on("note", (member, { t, sign }) => {
-      if (t === "reaction" && isSign(sign) && this.#welcome.get(member.id)?.take()) this.emit("reaction", member, sign);
+      if (t !== "reaction" || !isSign(sign)) return;
+      const welcome = this.#welcome.get(member.id) ?? new Bucket(RATE, clock);
+      this.#welcome.set(member.id, welcome);
+      if (welcome.take()) this.emit("reaction", member, sign);
     });
   }
 
