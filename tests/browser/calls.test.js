@@ -158,6 +158,20 @@ test("a file of 20 MB is saved as it was sent", async (t) => {
   await alice.until(() => document.querySelector(".parcel .small").innerText.endsWith("received by Bob"));
 });
 
+test("whoever drags a file over the call sees where it may be dropped, until it is dropped or gone", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  const drag = (type) => alice.page.evaluate((type) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["plan"], "plan.txt"));
+    document.getElementById("call").dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+    return document.querySelector(".drop")?.innerText ?? "";
+  }, type);
+  const seen = [];
+  for (const type of ["dragover", "dragleave", "dragover", "drop"]) seen.push(await drag(type));
+  assert.deepEqual(seen, ["Drop here to send to everybody", "", "Drop here to send to everybody", ""]);
+  await bob.until(() => document.querySelector(".parcel .title")?.innerText === "plan.txt");
+});
+
 test("a picture that is pasted is one card with the progress of each, and is seen by who has received it", async () => {
   const [alice, bob, carol] = await venue.call("Alice", "Bob", "Carol");
   await alice.click("#open-chat");
