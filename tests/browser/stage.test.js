@@ -82,7 +82,7 @@ test("what has no button of its own is in a menu, which keys open, walk through 
   await alice.until(() => document.activeElement.role === "menuitem");
   const first = await focused();
   await press("ArrowUp");
-  assert.equal(await focused(), "Full screen (F)");
+  assert.equal(await focused(), await alice.page.$$eval(".menu button", (all) => all.at(-1).textContent.trim()));
   await press("ArrowDown");
   assert.equal(await focused(), first);
   await press("Escape");
@@ -92,6 +92,7 @@ test("what has no button of its own is in a menu, which keys open, walk through 
   await press("Enter");
   await alice.until(() => document.activeElement.role === "menuitem");
   await press("End");
+  while ((await focused()) !== "Full screen (F)") await press("ArrowUp");
   await press("Enter");
   // then
   await alice.until(() => document.fullscreenElement);

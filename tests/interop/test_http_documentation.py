@@ -18,11 +18,25 @@ EXAMPLES = re.findall(r"```sh\n(curl [^`]+)```(?:\n[^`]*\n```json\n([^`]+)```)?"
 USERNAME = "1800003600%3Ashop.42"
 
 
+# Of the one that needs a password; all others are for a site where everybody may open rooms.
+PASSWORD = "correct horse"
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
+    yield from serve(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def site_with_password(tmp_path_factory):
+    made = subprocess.run([servers.HAIRPIN, "room-password"], input=PASSWORD, text=True, capture_output=True, check=True)
+    yield from serve(tmp_path_factory, made.stdout[made.stdout.index("\n[rooms]") :])
+
+
+def serve(tmp_path_factory, tables=""):
     key, page_key = Key.made("shop"), Key.made("page", "allow_query = true")
     names = 'ice_host = "turn.example.org"\npublic_url = "https://call.example.org"\n'
-    settings = names + key.config + page_key.config
+    settings = names + key.config + page_key.config + tables
     plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings)
     with servers.running(plan, tmp_path_factory.mktemp("site")):
         keys = {"KEY": key.text, "PAGE_KEY": page_key.text}
@@ -30,8 +44,8 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.parametrize("command, answer", EXAMPLES, ids=[command.split()[-1] for command, _ in EXAMPLES])
-def test_a_curl_of_the_page_is_answered_as_it_says(site, command, answer):
-    url, keys = site
+def test_a_curl_of_the_page_is_answered_as_it_says(request, command, answer):
+    url, keys = request.getfixturevalue("site_with_password" if PASSWORD in command else "site")
     # what the page took in its day
     command = command.replace(USERNAME, f"{int(time.time()) + 3600}%3Ashop.42")
     command = command.replace("https://turn.example.org", url).replace("curl ", "curl -sS --fail-with-body ", 1)

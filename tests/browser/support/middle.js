@@ -43,9 +43,13 @@ async function playMiddle({ isSmart }) {
     const member = { id: name, peer: { pc } };
     const conversation = Object.assign(new Emitter(), { tell: (note) => channel.send(JSON.stringify(note)) });
     const random = (bytes) => crypto.getRandomValues(bytes);
-    if (isSmart) new Safety({ room: new Emitter(), conversation, subtle: crypto.subtle, random, clock });
+    const safety = isSmart && new Safety({ room: new Emitter(), conversation, subtle: crypto.subtle, random, clock });
     const isOpen = new Promise((opens) => (channel.onopen = opens));
-    isOpen.then(() => conversation.emit("open", member));
+    isOpen.then(() => {
+      conversation.emit("open", member);
+      // As the page does: the channel may open before the browser says what was answered.
+      if (safety) setInterval(() => safety.check(member), 100);
+    });
     channel.onmessage = ({ data }) => {
       const note = typeof data === "string" ? JSON.parse(data) : {};
       if (isSmart && ["promise", "secret"].includes(note.t)) conversation.emit("note", member, note);
