@@ -36,6 +36,27 @@ test("whoever comes to a full room is told, and gets in once somebody has left",
   await Promise.all([alice.sees(1), carol.sees(1)]);
 });
 
+test("whoever has a link without its key is told so, and comes in with the whole link", async () => {
+  const room = venue.room();
+  const alice = await venue.guest(`${room}#k=secret`, { name: "Alice" });
+  await alice.enter();
+  const bob = await venue.guest(room, { name: "Bob" });
+  await bob.knock();
+  await bob.isTold("The link is incomplete");
+  // when
+  const typed = await bob.page.waitForSelector("#pasted");
+  await typed.type("https://elsewhere.example/r/x");
+  await bob.page.keyboard.press("Enter");
+  await bob.until(() => document.querySelector(".paste .wrong").innerText);
+  await typed.evaluate((field) => (field.value = ""));
+  await typed.type(`${room}#k=secret`);
+  await bob.page.keyboard.press("Enter");
+  // then
+  await bob.page.waitForFunction(() => location.hash === "#k=secret" && document.getElementById("enter")?.disabled === false);
+  await bob.enter();
+  await Promise.all([alice.sees(1), bob.sees(1)]);
+});
+
 test("a locked room lets nobody in until the host unlocks it", async () => {
   const alice = await venue.alone("Alice");
   await alice.click("#open-people");

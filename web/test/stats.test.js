@@ -47,6 +47,15 @@ test("without a pair there is no path", () => {
   assert.equal(new History().add(new Map()).path, null);
 });
 
+test("of what is sent, the size, the codec and what limits it are told; what is not sent is not", () => {
+  const sent = (more) => ({ type: "outbound-rtp", kind: "video", frameWidth: 640, frameHeight: 360, codecId: "c", qualityLimitationReason: "bandwidth", ...more });
+  const look = (...streams) => new History().add(new Map([["c", { type: "codec", mimeType: "video/VP8" }], ...streams.map((it, i) => [`${i}`, it])])).out;
+  const { resolution, codec, limit } = look(sent(), sent({ frameWidth: 1920, frameHeight: 1080, active: false }));
+  assert.deepEqual([resolution, codec, limit], ["640×360", "VP8", "bandwidth"]);
+  assert.equal(look(sent(), sent({ frameWidth: 1920, frameHeight: 1080 })).resolution, "1920×1080");
+  assert.deepEqual([look().resolution, look().codec, look().limit], [null, null, "none"]);
+});
+
 test("rates and losses are those between two looks", () => {
   const history = new History();
   const ends = { local: { candidateType: "host" }, remote: { candidateType: "host" } };

@@ -84,6 +84,13 @@ test("a member gets a picture as large as it is shown there, and none if it is n
   assert.ok(heights(members[0]) > heights(members[1]));
 });
 
+test("a small camera's picture takes no more bits for being shown large", async () => {
+  const { members, shows, pass } = await call(1, { tracks: { audio: null, video: track(320, 180), screen: null } });
+  shows(0, 720);
+  await pass(1);
+  assert.equal(bits(members[0]), 180_000);
+});
+
 test("a picture that is seen again is sent at once", async () => {
   const { members: [{ senders }], shows, pass } = await call(1);
   shows(0, 0);

@@ -98,6 +98,18 @@ export function nameKeys(are) {
   labelled.forEach(voice);
 }
 
+/**
+ * What a field that is empty says is to be written there.
+ * @template {HTMLInputElement} T
+ * @param {T} field
+ * @param {Key} key
+ * @returns {T}
+ */
+export function placeholder(field, key) {
+  field.dataset.tPlaceholder = key;
+  return voice(field);
+}
+
 /** Gives a count, a date or a size as people here write it. @param {number} number @param {Intl.NumberFormatOptions} [options] */
 export function number(number, options) {
   return new Intl.NumberFormat(language, options).format(number);

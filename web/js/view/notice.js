@@ -42,6 +42,8 @@ const ICONS = {
 
 /** What may be otherwise in a moment. */
 const TRY_AGAIN = new Set(["room_full", "room_locked", "server_full", "rate_limited", "knock_denied", "stopped", "room_not_found", "not_begun", "unnamed", "altered", "bad_field"]);
+/** Where the link was not the right one, another can be pasted. */
+const PASTE = new Set(["bad_key", "room_not_found", "not_begun", "token_expired", "room_name_invalid"]);
 const REJOIN = new Set(["left", "replaced", "ended", "ended_here"]);
 
 /**
@@ -57,6 +59,7 @@ export function showNotice(reason, values = {}, place = "") {
   say(html("notice-title"), /** @type {Key} */ (`notice.${known}.title`));
   say(html("notice-text"), /** @type {Key} */ (`notice.${known}.text`), values);
   html("notice-actions").replaceChildren(...actions(known, place));
+  if (PASTE.has(known)) import("./paste.js").then(({ pasteField }) => html("notice-actions").prepend(pasteField()), () => {});
   html("notice-title").focus();
 }
 

@@ -3,17 +3,19 @@
 
 import { make } from "./dom.js";
 import { rate, share, time } from "./figures.js";
-import { say, silence } from "./language.js";
+import { say, silence, text } from "./language.js";
 import { Plot } from "./plot.js";
 import { Proof } from "./proof.js";
 
 /** @typedef {import("../wire/stats.js").Path} Path */
 /** @typedef {import("../wire/stats.js").Reading} Reading */
 /** @typedef {import("../wire/i18n.js").Key} Key */
-/** @typedef {"rtt" | "down" | "up" | "loss" | "jitter" | "fps" | "resolution"} Figure */
+/** @typedef {"rtt" | "down" | "up" | "loss" | "jitter" | "fps" | "resolution" | "sent" | "codec" | "limit"} Figure */
 
 /** @type {Figure[]} */
-const FIGURES = ["rtt", "down", "up", "loss", "jitter", "fps", "resolution"];
+const FIGURES = ["rtt", "down", "up", "loss", "jitter", "fps", "resolution", "sent", "codec", "limit"];
+/** What keeps the picture that is sent from being better. @type {Record<string, Key>} */
+const LIMITS = { bandwidth: "connection.limit.bandwidth", cpu: "connection.limit.cpu" };
 
 export class Tie {
   #name = make("h2");
@@ -54,6 +56,9 @@ export class Tie {
       jitter: time(last.jitter),
       fps: last.fps === null ? "–" : String(Math.round(last.fps)),
       resolution: last.resolution ?? "–",
+      sent: last.out.resolution ?? "–",
+      codec: last.out.codec ?? "–",
+      limit: last.out.limit in LIMITS ? text(LIMITS[last.out.limit]) : "–",
     };
     for (const figure of FIGURES) silence(/** @type {HTMLElement} */ (this.#figures.get(figure)), texts[figure]);
     this.#plot.draw(readings);

@@ -3,6 +3,8 @@
 
 import { Tie } from "./tie.js";
 import { button, html, input } from "./dom.js";
+import { rate } from "./figures.js";
+import { say } from "./language.js";
 import { remember } from "./memory.js";
 import { copy, toast } from "./toasts.js";
 
@@ -57,6 +59,15 @@ export class Ties {
   /** @param {Member} member */
   draw({ id, name }) {
     this.#ties.get(id)?.draw(name, this.#meter.history(id).readings, this.#safety.of(id));
+    this.#sum();
+  }
+
+  /** What all connections carry together. */
+  #sum() {
+    const last = [...this.#ties.keys()].map((id) => this.#meter.history(id).last).filter((it) => it !== null);
+    html("connection-sum").hidden = last.length < 2;
+    const of = (/** @type {"up" | "down"} */ way) => rate(last.reduce((sum, reading) => sum + reading[way], 0));
+    say(html("connection-sum"), "connection.sum", { down: of("down"), up: of("up") });
   }
 
   /** @param {Member} member */

@@ -27,9 +27,15 @@
  */
 
 /**
- * What becomes of what we send: bit/s of pictures; the share that the other side lost, if it has reported since; and whether
- * the processor is too slow for the pictures.
- * @typedef {{ video: number, loss: number | null, isSlow: boolean }} Outgoing
+ * What becomes of what we send: bit/s of pictures; the share that the other side lost, if it has reported since; whether the
+ * processor is too slow for the pictures; the size of the camera's picture, its codec, and what keeps it from being better.
+ * @typedef {object} Outgoing
+ * @property {number} video
+ * @property {number | null} loss
+ * @property {boolean} isSlow
+ * @property {string | null} resolution
+ * @property {string | null} codec
+ * @property {"none" | "bandwidth" | "cpu" | "other"} limit
  */
 
 /** @typedef {{ at: number, sent: number, received: number, packets: number, lost: number, video: number, reports: Map<string, number> }} Totals */
@@ -98,8 +104,8 @@ function read(report, now, before) {
     jitter: milliseconds(audio?.jitter ?? video?.jitter),
     fps: video?.framesPerSecond ?? null,
     frames: videos.reduce((sum, { framesDecoded = 0 }) => sum + framesDecoded, 0),
-    resolution: video?.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : null,
-    out: { video: rate("video"), loss: reportedLoss(report, before), isSlow: isSlow(report) },
+    resolution: sizeOf(video),
+    out: { video: rate("video"), loss: reportedLoss(report, before), isSlow: isSlow(report), ...sentPicture(report) },
   };
 }
 
@@ -113,6 +119,19 @@ function reportedLoss(report, before) {
 /** @param {Report} report */
 function isSlow(report) {
   return find(report, (it) => it.type === "outbound-rtp" && it.qualityLimitationReason === "cpu") !== undefined;
+}
+
+/** The larger of camera and screen. @param {Report} report @returns {Pick<Outgoing, "resolution" | "codec" | "limit">} */
+function sentPicture(report) {
+  const sent = [...report.values()].filter((it) => it.type === "outbound-rtp" && it.kind === "video" && it.active !== false && it.frameWidth);
+  const video = sent.reduce((large, it) => (!large || it.frameHeight > large.frameHeight ? it : large), undefined);
+  const codec = report.get(video?.codecId)?.mimeType?.replace("video/", "") ?? null;
+  return { resolution: sizeOf(video), codec, limit: video?.qualityLimitationReason ?? "none" };
+}
+
+/** @param {{ frameWidth?: number, frameHeight?: number } | undefined} video */
+function sizeOf(video) {
+  return video?.frameWidth ? `${video.frameWidth}×${video.frameHeight}` : null;
 }
 
 /** @param {Report} report @returns {Totals} */

@@ -121,7 +121,9 @@ export class Uplink extends Emitter {
     const unknown = members.length > 1 ? UNKNOWN.among : UNKNOWN.alone;
     const asked = ways.map(({ shown, pace }) => {
       const { camera, screen } = pace.isPaused ? { camera: 0, screen: 0 } : (shown ?? unknown);
-      return { wanted: wanted({ camera: tracks.video ? camera : 0, screen: tracks.screen ? screen : 0 }), limit: pace.limit };
+      // A small camera's picture is not worth more bits for being shown large.
+      const seen = { camera: tracks.video ? Math.min(camera, sizeOf(tracks.video)) : 0, screen: tracks.screen ? screen : 0 };
+      return { wanted: wanted(seen), limit: pace.limit };
     });
     const given = share(this.#total(tracks.screen !== null), asked);
     for (const [i, { id, peer }] of members.entries()) this.#send(peer, ways[i], given[i], id);
