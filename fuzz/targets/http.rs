@@ -21,7 +21,7 @@ use hairpin::http::connection::{Client, Protocol};
 use hairpin::http::origins::Origins;
 use hairpin::http::{self, Site};
 use hairpin::ice::{IceServers, Names, Served, Wishes};
-use hairpin::origin::{Origin, OriginPattern};
+use hairpin::origin::{Origin, OriginPattern, PublicUrl};
 use hairpin::peers::PeerPolicy;
 use hairpin::relay::engine::Settings;
 use hairpin::relay::{self, Relay};
@@ -66,7 +66,7 @@ impl Place {
         let keys = vec![key("shop", "hairpin_key-of-the-shop"), page];
         let rooms = Plan { sessions: 10_000, ..signaling::plan() };
         let hub = Hub::start(rooms, Arc::default(), clock, [1; 32]).expect("a thread starts");
-        let public = Origin::parse("https://call.example.org").expect("it is an origin");
+        let public = PublicUrl::parse("https://call.example.org/call").expect("it is a URL");
         let plain = ["127.0.0.1:8080".parse().expect("it is an address")];
         let origins = Origins::new(Some(&public), &[pattern("https://friend.example")], &keys, &plain, &[]);
         let bounds = Bounds { most: 100_000, per_network: 100_000, per_address: 100_000 };
@@ -75,7 +75,10 @@ impl Place {
         let proxies = vec!["10.0.0.0/8".parse().expect("it is a network")];
         let plan = http::Plan {
             origins,
+            frame_ancestors: vec![Origin::parse("https://friend.example").expect("it is an origin")],
             create: Create::Anyone,
+            // A check of one takes longer than thousands of requests.
+            password: None,
             credentials,
             ice,
             keys,
