@@ -8,10 +8,10 @@ import { FakeClock } from "./fakes.js";
 function way() {
   const clock = new FakeClock();
   const pace = new Pace(clock);
-  const see = async (seconds, { loss = 0, rtt = 40, sent = Infinity } = {}) => {
+  const see = async (seconds, { loss = 0, rtt = 40, sent = Infinity, over = "" } = {}) => {
     for (let i = 0; i < seconds; i += 1) {
       await clock.advance(1_000);
-      pace.see({ loss, rtt }, Math.min(sent, pace.limit));
+      pace.see({ loss, rtt, way: over }, Math.min(sent, pace.limit));
     }
     return pace.limit;
   };
@@ -39,6 +39,21 @@ test("a queue on the way counts as a loss does", async () => {
   const { see } = way();
   await see(5);
   assert.equal(await see(1, { rtt: 400, sent: 1_000_000 }), 800_000);
+});
+
+test("another way has another round trip, which is no queue", async () => {
+  const { pace, see } = way();
+  await see(5);
+  assert.equal(await see(30, { rtt: 700, over: "relay" }), 4_000_000);
+  assert.equal(pace.isPaused, false);
+});
+
+test("a way that has become longer is no queue for ever", async () => {
+  const { pace, see } = way();
+  await see(5);
+  await see(120, { rtt: 600, sent: 1_000_000 });
+  assert.equal(pace.isPaused, false);
+  assert.ok((await see(60, { rtt: 600 })) > 500_000);
 });
 
 test("a few lost packets are no reason", async () => {

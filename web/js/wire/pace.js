@@ -10,6 +10,8 @@ const LOSSY = 0.03;
 const BAD = 0.1;
 /** A round trip this much longer than the shortest one: the pictures fill a queue in front of the sound. */
 const QUEUE = 300;
+/** The shortest one is forgotten, milliseconds a second: what is behind the way may be another one. */
+const FORGETS = 5;
 /** A loss is reported about a second late, and what was changed since shows later still. */
 const REACTS_AFTER = 2_000;
 /** What was too much once is not tried again at once. */
@@ -28,6 +30,8 @@ export class Pace {
 
   #clock;
   #shortest = Infinity;
+  #seenAt;
+  #way = "";
   #changedAt = -Infinity;
   #grewAt;
   #poorSince = Infinity;
@@ -37,16 +41,20 @@ export class Pace {
   /** @param {import("./clock.js").Clock} clock */
   constructor(clock) {
     this.#clock = clock;
-    this.#grewAt = clock.now();
+    this.#grewAt = this.#seenAt = clock.now();
   }
 
   /**
-   * @param {{ loss: number | null, rtt: number | null }} report  of the other side: 0 to 1, if it is news; milliseconds
+   * @param {{ loss: number | null, rtt: number | null, way?: string }} report  of the other side: 0 to 1, if it is news;
+   *   milliseconds; and over which way, as another one has another round trip
    * @param {number} sent  bits of pictures a second
    */
-  see({ loss, rtt }, sent) {
+  see({ loss, rtt, way = "" }, sent) {
     const now = this.#clock.now();
-    this.#shortest = Math.min(this.#shortest, rtt ?? Infinity);
+    if (way !== this.#way) this.#shortest = Infinity;
+    this.#way = way;
+    this.#shortest = Math.min(this.#shortest + (FORGETS * (now - this.#seenAt)) / 1000, rtt ?? Infinity);
+    this.#seenAt = now;
     const isQueuing = rtt !== null && rtt > this.#shortest + QUEUE;
     if (this.isPaused) return this.#mayResume(now);
     if (loss !== null && loss > BAD) this.#shrink(now, sent, 0.6);

@@ -99,10 +99,10 @@ export class Uplink extends Emitter {
   }
 
   /** What the connection with a member has reported in the last second. @param {string} id @param {import("./stats.js").Reading} reading */
-  saw(id, { out, rtt }) {
+  saw(id, { out, rtt, path }) {
     const way = this.#ways.get(id);
     if (!way) return;
-    way.pace.see({ loss: out.loss, rtt }, out.video);
+    way.pace.see({ loss: out.loss, rtt, way: `${path?.local} ${path?.remoteAddress}` }, out.video);
     way.isSlow = out.isSlow;
   }
 
