@@ -56,6 +56,24 @@ test("of what is sent, the size, the codec and what limits it are told; what is 
   assert.deepEqual([look().resolution, look().codec, look().limit], [null, null, "none"]);
 });
 
+test("what the other side loses of ours is judged by enough packets, once for each report", () => {
+  const history = new History();
+  const look = (at, sent, lost) => history.add(new Map([
+    ["o", { type: "outbound-rtp", kind: "audio", packetsSent: sent }],
+    ["r", { type: "remote-inbound-rtp", kind: "audio", packetsLost: lost, timestamp: at }],
+  ])).out.loss;
+  assert.equal(look(1, 100, 0), null);
+  // A muted microphone: one of ten.
+  assert.equal(look(2, 110, 1), null);
+  assert.equal(look(3, 200, 10), 0.1);
+  // No new report.
+  assert.equal(look(3, 400, 10), null);
+  assert.equal(look(4, 400, 10), 0);
+  // A connection that is built anew.
+  assert.equal(look(5, 60, 30), null);
+  assert.equal(look(6, 160, 40), 0.1);
+});
+
 test("rates and losses are those between two looks", () => {
   const history = new History();
   const ends = { local: { candidateType: "host" }, remote: { candidateType: "host" } };

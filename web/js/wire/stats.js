@@ -38,11 +38,13 @@
  * @property {"none" | "bandwidth" | "cpu" | "other"} limit
  */
 
-/** @typedef {{ at: number, sent: number, received: number, packets: number, lost: number, video: number, reports: Map<string, number> }} Totals */
+/** @typedef {{ at: number, sent: number, received: number, packets: number, lost: number, video: number, ours: { sent: number, lost: number, reported: number } }} Totals */
 /** @typedef {Map<string, any>} Report */
 
 /** Readings that are kept: a minute. */
 const KEPT = 60;
+/** Packets of ours by which a loss is judged. */
+const ENOUGH = 50;
 
 /** The last minute of one connection. */
 export class History {
@@ -50,11 +52,14 @@ export class History {
   readings = [];
   /** @type {Totals | null} */
   #before = null;
+  /** When the loss of what we send was last known. @type {Totals | null} */
+  #known = null;
 
   /** @param {Report} report @returns {Reading} */
   add(report) {
     const totals = total(report);
     const reading = read(report, totals, this.#before);
+    reading.out.loss = this.#reported(totals);
     this.#before = totals;
     this.readings.push(reading);
     if (this.readings.length > KEPT) this.readings.shift();
@@ -63,6 +68,17 @@ export class History {
 
   get last() {
     return this.readings.at(-1) ?? null;
+  }
+
+  /** What the other side has lost of enough packets: of the few that a muted microphone sends, one says nothing. @param {Totals} now */
+  #reported(now) {
+    const before = this.#known;
+    const sent = now.ours.sent - (before?.ours.sent ?? 0);
+    // A connection that is built anew counts from the beginning.
+    if (!before || sent < 0) this.#known = now;
+    if (!before || sent < ENOUGH || now.ours.reported === before.ours.reported) return null;
+    this.#known = now;
+    return Math.min(1, Math.max(0, now.ours.lost - before.ours.lost) / sent);
   }
 }
 
@@ -105,15 +121,8 @@ function read(report, now, before) {
     fps: video?.framesPerSecond ?? null,
     frames: videos.reduce((sum, { framesDecoded = 0 }) => sum + framesDecoded, 0),
     resolution: sizeOf(video),
-    out: { video: rate("video"), loss: reportedLoss(report, before), isSlow: isSlow(report), ...sentPicture(report) },
+    out: { video: rate("video"), loss: null, isSlow: isSlow(report), ...sentPicture(report) },
   };
-}
-
-/** The worst of what the other side has reported since, as it may lose more of the sound than of the pictures. @param {Report} report @param {Totals | null} before */
-function reportedLoss(report, before) {
-  const isNews = (/** @type {any} */ it) => it.type === "remote-inbound-rtp" && it.timestamp > (before?.reports.get(it.id) ?? 0);
-  const losses = [...report.values()].filter(isNews).map(({ fractionLost }) => fractionLost ?? 0);
-  return losses.length > 0 ? Math.max(...losses) : null;
 }
 
 /** @param {Report} report */
@@ -138,9 +147,11 @@ function sizeOf(video) {
 function total(report) {
   const pair = selectedPair(report);
   /** @type {Totals} */
-  const totals = { at: pair?.timestamp ?? 0, sent: pair?.bytesSent ?? 0, received: pair?.bytesReceived ?? 0, packets: 0, lost: 0, video: 0, reports: new Map() };
+  const totals = { at: pair?.timestamp ?? 0, sent: pair?.bytesSent ?? 0, received: pair?.bytesReceived ?? 0, packets: 0, lost: 0, video: 0, ours: { sent: 0, lost: 0, reported: 0 } };
   for (const it of report.values()) {
-    if (it.type === "remote-inbound-rtp") totals.reports.set(it.id, it.timestamp);
+    if (it.type === "remote-inbound-rtp") totals.ours.lost += it.packetsLost ?? 0;
+    if (it.type === "remote-inbound-rtp") totals.ours.reported += it.timestamp ?? 0;
+    if (it.type === "outbound-rtp") totals.ours.sent += it.packetsSent ?? 0;
     if (it.type === "outbound-rtp" && it.kind === "video") totals.video += it.bytesSent ?? 0;
     if (it.type !== "inbound-rtp") continue;
     totals.packets += it.packetsReceived ?? 0;
