@@ -201,7 +201,7 @@ async function totals() {
       if (it.type === "transport") sum.sent += it.bytesSent;
       if (it.type === "outbound-rtp" && it.kind === "video") sum.video += it.bytesSent;
       if (it.type === "inbound-rtp" && it.kind === "audio") {
-        sum.concealed += it.concealedSamples;
+        sum.concealed += it.concealedSamples - it.silentConcealedSamples;
         sum.lost += it.packetsLost;
         sum.packets += it.packetsReceived;
       }
@@ -224,7 +224,9 @@ function listen() {
     const step = async () => {
       const it = [...(await voice.getStats()).values()].find(({ type }) => type === "inbound-rtp");
       const played = it.totalSamplesReceived - (before?.totalSamplesReceived ?? 0);
-      const madeUp = it.concealedSamples - (before?.concealedSamples ?? 0);
+      // Where nothing was sent because nobody spoke (DTX), silence is made up.
+      const heard = ({ concealedSamples, silentConcealedSamples }) => concealedSamples - silentConcealedSamples;
+      const madeUp = heard(it) - (before ? heard(before) : 0);
       if (before && played > 0) {
         const longer = madeUp > 0.9 * played ? gap + (1000 * madeUp) / 48_000 : 0;
         if (gap <= LONG && longer > LONG) window.gaps.over += 1;
