@@ -1,6 +1,7 @@
 // @ts-check
 /** Asks something in a dialog, and waits for the answer. */
 
+import { openDialog } from "./dialog.js";
 import { make } from "./dom.js";
 import { say } from "./language.js";
 
@@ -24,14 +25,9 @@ export function ask({ title, text, values = {}, choices }) {
   const form = make("form", "", ...choices.map(({ answer, key, className }) => choice(answer, key, className)), cancel);
   form.method = "dialog";
   const dialog = make("dialog", "ask", heading, ...(text ? [say(make("p", "soft small"), text, values)] : []), form);
-  dialog.setAttribute("aria-labelledby", heading.id);
-  document.body.append(dialog);
-  dialog.showModal();
+  openDialog(dialog, heading);
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(/** @type {Answer | ""} */ (dialog.returnValue));
-    });
+    dialog.addEventListener("close", () => resolve(/** @type {Answer | ""} */ (dialog.returnValue)));
   });
 }
 

@@ -3,6 +3,7 @@
 
 import { systemClock } from "../wire/clock.js";
 import { exchange } from "../wire/pass.js";
+import { openDialog } from "./dialog.js";
 import { make } from "./dom.js";
 import { say, silence } from "./language.js";
 import { recall, remember } from "./memory.js";
@@ -23,14 +24,9 @@ export function askPassword() {
   title.id = "password-title";
   const form = make("form", "", title, say(make("p", "soft small"), "password.text"), name, field, wrong, make("p", "actions", go, cancel));
   const dialog = make("dialog", "ask", form);
-  dialog.setAttribute("aria-labelledby", title.id);
-  document.body.append(dialog);
   return new Promise((resolve) => {
     let token = "";
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(token);
-    });
+    dialog.addEventListener("close", () => resolve(token));
     cancel.addEventListener("click", () => dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -47,7 +43,7 @@ export function askPassword() {
       field.setAttribute("aria-invalid", String(answer.failed === "wrong"));
       field.select();
     });
-    dialog.showModal();
+    openDialog(dialog, title);
     field.focus();
   });
 }

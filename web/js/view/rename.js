@@ -2,6 +2,7 @@
 /** Asks for another name, in a dialog; loaded when somebody wants one. */
 
 import { visibleName } from "../wire/name.js";
+import { openDialog } from "./dialog.js";
 import { make } from "./dom.js";
 import { label, say } from "./language.js";
 
@@ -17,17 +18,12 @@ export function askName(name) {
   const form = make("form", "", field, save, cancel);
   form.method = "dialog";
   const dialog = make("dialog", "ask", title, form);
-  dialog.setAttribute("aria-labelledby", title.id);
-  document.body.append(dialog);
-  dialog.showModal();
+  openDialog(dialog, title);
   field.select();
   return new Promise((resolve) => {
     let chosen = "";
     form.addEventListener("submit", () => (chosen = visibleName(field.value)));
     cancel.addEventListener("click", () => dialog.close());
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(chosen === name ? "" : chosen);
-    });
+    dialog.addEventListener("close", () => resolve(chosen === name ? "" : chosen));
   });
 }

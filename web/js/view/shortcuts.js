@@ -2,6 +2,7 @@
 /** The list of single keys; loaded when somebody asks for it. */
 
 import { isKey } from "../wire/i18n.js";
+import { openDialog } from "./dialog.js";
 import { icon, make } from "./dom.js";
 import { keySwitch } from "./keys.js";
 import { label, say } from "./language.js";
@@ -13,12 +14,9 @@ export function openKeys(letters) {
   const close = label(make("button", "plain only-icon", icon("close")), "panel.close");
   close.type = "button";
   const dialog = make("dialog", "invite keys", make("header", "", title, close), list(letters), keySwitch());
-  dialog.setAttribute("aria-labelledby", title.id);
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close());
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  openDialog(dialog, title);
 }
 
 /** @param {string[]} letters */
