@@ -24,6 +24,7 @@ use crate::origin::host::HostName;
 use crate::secret::Secret;
 use crate::sections::admin::Admin;
 use crate::sections::clients::Clients;
+use crate::sections::compat::Compat;
 use crate::sections::credentials::Credentials;
 use crate::sections::http::Http;
 use crate::sections::limits::Limits;
@@ -52,6 +53,8 @@ pub struct Config {
     pub relay: Relay,
     /// Where its clients meet.
     pub rooms: Rooms,
+    /// Which other clients may meet there too.
+    pub compat: Compat,
     /// Who may use it.
     pub credentials: Credentials,
     /// Who may not.
@@ -125,6 +128,7 @@ impl Config {
             http,
             relay,
             rooms,
+            compat,
             credentials,
             clients,
             peers,
@@ -140,6 +144,7 @@ impl Config {
             "http": http.to_json(),
             "relay": relay.to_json(),
             "rooms": rooms.to_json(),
+            "compat": compat.to_json(),
             "credentials": credentials.to_json(),
             "clients": clients.to_json(),
             "peers": peers.to_json(),
@@ -159,6 +164,7 @@ impl Config {
             http,
             relay,
             rooms,
+            compat,
             credentials,
             clients,
             peers,
@@ -174,6 +180,7 @@ impl Config {
             ("http", http.changes(&other.http)),
             ("relay", relay.changes(&other.relay)),
             ("rooms", rooms.changes(&other.rooms)),
+            ("compat", compat.changes(&other.compat)),
             ("credentials", credentials.changes(&other.credentials)),
             ("clients", clients.changes(&other.clients)),
             ("peers", peers.changes(&other.peers)),
@@ -244,6 +251,7 @@ impl Draft {
             http: keys.read("http").unwrap_or_default(),
             relay: keys.read("relay").unwrap_or_default(),
             rooms: keys.read("rooms").unwrap_or_default(),
+            compat: keys.read("compat").unwrap_or_default(),
             credentials: keys.read("credentials").unwrap_or_default(),
             clients: keys.read("clients").unwrap_or_default(),
             peers: keys.read("peers").unwrap_or_default(),

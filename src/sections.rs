@@ -60,6 +60,7 @@ pub mod acme;
 pub mod addresses;
 pub mod admin;
 pub mod clients;
+pub mod compat;
 pub mod credentials;
 pub mod http;
 pub mod limits;
