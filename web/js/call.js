@@ -4,6 +4,7 @@
 import { startBar } from "./view/bar.js";
 import { Call } from "./view/call.js";
 import { button, html } from "./view/dom.js";
+import { Level } from "./view/level.js";
 import { Lobby } from "./view/lobby.js";
 import { mix } from "./view/mixer.js";
 import { recall, recallHost, recallOff, rememberOff, takeLastCall } from "./view/memory.js";
@@ -54,9 +55,10 @@ function start(link) {
     mix,
   });
   const sound = new Sound(button("tap"));
+  const level = new Level();
   media.on("devices", () => sound.see(media.devices));
   media.on("changed", () => rememberOff(media.off));
-  const lobby = new Lobby({ media, sound, room, name: asked.name || recall("name"), enter });
+  const lobby = new Lobby({ media, sound, level, room, name: asked.name || recall("name"), enter });
   const frame = parent === window ? null : import("./view/frame.js").then(({ showInFrame }) => showInFrame(media), () => null);
   const made = Promise.all([makeCertificates(RTCPeerConnection), preferences(RTCRtpReceiver, navigator.mediaCapabilities)]);
   lobby.ask();
@@ -89,7 +91,7 @@ function start(link) {
     (await frame)?.follow(inside, signaling);
     // While the socket connects, the page is built.
     signaling.open();
-    new Call({ room: inside, link, signaling, media, sound, lobby, seat: place.seat });
+    new Call({ room: inside, link, signaling, media, sound, level, lobby, seat: place.seat });
   }
 }
 

@@ -17,7 +17,7 @@ import { showDevices } from "./devices.js";
 import { button, html, make } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
 import { Heading } from "./heading.js";
-import { startInvite } from "./invite.js";
+import { showLink, startInvite } from "./invite.js";
 import { keyButton, onKeys } from "./keys.js";
 import { Knocks } from "./knocks.js";
 import { say } from "./language.js";
@@ -95,10 +95,11 @@ export class Call {
    * @param {import("../wire/signaling.js").Signaling} parts.signaling
    * @param {import("../wire/media.js").Media} parts.media
    * @param {import("./sound.js").Sound} parts.sound
+   * @param {import("./level.js").Level} parts.level
    * @param {import("./lobby.js").Lobby} parts.lobby
    * @param {import("../wire/seat.js").Seat} parts.seat
    */
-  constructor({ room, link, signaling, media, sound, lobby, seat }) {
+  constructor({ room, link, signaling, media, sound, level, lobby, seat }) {
     this.#room = room;
     this.#link = link;
     this.#signaling = signaling;
@@ -110,7 +111,7 @@ export class Call {
       room.leave();
       this.#over("replaced");
     };
-    this.#self = new Self({ room, media, stage: this.#stage, sound });
+    this.#self = new Self({ room, media, stage: this.#stage, sound, level });
     const conversation = new Conversation(room, systemClock);
     this.#sending = new Sending({
       room,
@@ -127,7 +128,7 @@ export class Call {
       show: () => this.#panel.show("chat"),
     });
     const hands = new Hands(room, conversation);
-    this.#people = new People(room, hands);
+    this.#people = new People(room, hands, () => this.#panel.open === "people");
     this.#meter = new Meter({
       members: () => room.members.values(),
       measured: (member) => {
@@ -147,7 +148,8 @@ export class Call {
     const [clock, safety, meter, stage] = [systemClock, this.#safety, this.#meter, this.#stage];
     this.#bring = async () => {
       const { Inside } = await import("./inside.js");
-      return new Inside({ room, link, signaling, media, conversation, hands, recording, safety, clock, meter, stage });
+      const isShown = () => this.#panel.open === "connection";
+      return new Inside({ room, link, signaling, media, conversation, hands, recording, safety, clock, meter, stage, isShown });
     };
     this.#banner = new Banner(() => room.members.size > 0);
     this.#watch();
@@ -266,9 +268,7 @@ export class Call {
     clearTimeout(this.#patience);
     this.#lobby.close();
     this.#heading = new Heading(this.#link.name, () => this.#room.members.size + 1);
-    // Those who come now need no token.
-    const { name, key } = this.#link;
-    startInvite({ name, key });
+    startInvite(this.#invitation);
     // Now, while the server can be reached, and not in the lobby, whose first visit is bounded.
     this.#bring().then((inside) => (this.#isIn ? (this.#inside = inside) : inside.close()), () => {});
     this.#self.enter();
@@ -345,7 +345,15 @@ export class Call {
 
   #count() {
     this.#heading?.draw();
-    html("alone").hidden = !this.#isIn || this.#room.members.size > 0;
+    const isAlone = this.#isIn && this.#room.members.size === 0;
+    if (isAlone) showLink("alone-link", this.#invitation);
+    html("alone").hidden = !isAlone;
+  }
+
+  /** Those who come now need no token. */
+  get #invitation() {
+    const { name, key } = this.#link;
+    return { name, key };
   }
 
   /** A sheet was opened, or the panel was closed; once, before the other parts are there. @param {import("./panel.js").Sheet | null} sheet */
@@ -353,6 +361,7 @@ export class Call {
     if (sheet) dismiss(`panel.${sheet}`);
     this.#knocks?.draw();
     if (sheet === "chat") this.#chat.read();
+    if (sheet === "people") this.#people.draw();
     if (sheet === "connection") this.#room.members.forEach((member) => this.#show(member));
   }
 

@@ -24,9 +24,10 @@ export class Inside {
    * @param {import("../wire/clock.js").Clock} parts.clock
    * @param {import("./meter.js").Meter} parts.meter
    * @param {import("./stage.js").Stage} parts.stage
+   * @param {() => boolean} parts.isShown  whether the connections can be seen
    */
-  constructor({ room, link, signaling, media, conversation, hands, recording, safety, clock, meter, stage }) {
-    this.ties = new Ties({ room, signaling, meter, safety });
+  constructor({ room, link, signaling, media, conversation, hands, recording, safety, clock, meter, stage, isShown }) {
+    this.ties = new Ties({ room, signaling, meter, safety, isShown });
     this.gestures = new Gestures({ room, hands, reactions: new Reactions(room, conversation, clock), stage });
     this.#recording = new RecordingSign({ recording, media, name: link.name });
     // Whoever came in the meantime.

@@ -12,14 +12,20 @@ const MARGIN = 4;
 
 /** @param {import("../wire/link.js").RoomLink} room */
 export function startInvite(room) {
-  html("alone-link").append(...linkParts(room));
-  html("invite-link").append(...linkParts(room));
   const dialog = find("invite-dialog", HTMLDialogElement);
-  button("invite").addEventListener("click", () => dialog.showModal());
+  button("invite").addEventListener("click", () => {
+    showLink("invite-link", room);
+    dialog.showModal();
+  });
   button("invite-close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", ({ target }) => {
     if (target === dialog) dialog.close();
   });
+}
+
+/** Not before it is seen: to draw the code is work. @param {string} id  of its place @param {import("../wire/link.js").RoomLink} room */
+export function showLink(id, room) {
+  if (!html(id).firstChild) html(id).append(...linkParts(room));
 }
 
 /** @param {import("../wire/link.js").RoomLink} room */

@@ -110,9 +110,15 @@ export function placeholder(field, key) {
   return voice(field);
 }
 
+/** To make one takes far longer than to use it. @type {Map<string, Intl.NumberFormat>} */
+const formats = new Map();
+
 /** Gives a count, a date or a size as people here write it. @param {number} number @param {Intl.NumberFormatOptions} [options] */
 export function number(number, options) {
-  return new Intl.NumberFormat(language, options).format(number);
+  const wish = `${language} ${JSON.stringify(options)}`;
+  const format = formats.get(wish) ?? new Intl.NumberFormat(language, options);
+  formats.set(wish, format);
+  return format.format(number);
 }
 
 /** Names, one after the other. @param {string[]} names */

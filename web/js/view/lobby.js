@@ -8,7 +8,6 @@ import { visibleName } from "../wire/name.js";
 import { showDevices } from "./devices.js";
 import { button, find, html, input, make, setIcon } from "./dom.js";
 import { say, silence, text } from "./language.js";
-import { Level } from "./level.js";
 import { recall, remember } from "./memory.js";
 import { showSwitch } from "./switches.js";
 
@@ -16,7 +15,7 @@ import { showSwitch } from "./switches.js";
 
 export class Lobby {
   #media;
-  #level = new Level();
+  #level;
   #video = find("preview-video", HTMLVideoElement);
   #isAsking = false;
   /** @type {import("./rehearsal.js").Rehearsal | null} */
@@ -28,12 +27,14 @@ export class Lobby {
    * @param {object} parts
    * @param {Media} parts.media
    * @param {import("./sound.js").Sound} parts.sound
+   * @param {import("./level.js").Level} parts.level  of the microphone, which the call goes on listening to
    * @param {string} parts.room
    * @param {string} parts.name  of the user, as far as it is known
    * @param {(name: string, policy: RTCIceTransportPolicy) => void} parts.enter
    */
-  constructor({ media, sound, room, name, enter }) {
+  constructor({ media, sound, level, room, name, enter }) {
     this.#media = media;
+    this.#level = level;
     if (isRandom(room)) say(html("lobby-room"), "lobby.room.private");
     else say(html("lobby-room"), "lobby.room", { room });
     showDevices(html("lobby-devices"), media, sound);
@@ -103,7 +104,6 @@ export class Lobby {
     // The user may have been asked until now.
     this.#draw = () => {};
     this.#listeners.forEach((stop) => stop());
-    this.#level.close();
     this.#video.srcObject = null;
     html("lobby").hidden = true;
   }

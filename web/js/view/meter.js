@@ -64,7 +64,8 @@ export class Meter {
   #listen(heard) {
     const now = performance.now();
     for (const { id, peer, state } of this.#members()) {
-      const receiver = peer.pc?.getReceivers().find(({ track }) => track.kind === "audio");
+      // The browser's answer waits for whatever else the connection has to do.
+      const receiver = peer.state === "connected" ? peer.pc?.getReceivers().find(({ track }) => track.kind === "audio") : null;
       const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
       if (level > SPEAKING_FROM) this.#spoke.set(id, now);
       heard(id, (state.mic || state.unsaid === true) && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);

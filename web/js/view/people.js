@@ -21,11 +21,13 @@ export class People {
   /** @type {Map<string, Quality>} */
   #told = new Map();
   #hands;
+  #isShown;
 
-  /** @param {Room} room @param {import("../wire/hands.js").Hands} hands */
-  constructor(room, hands) {
+  /** @param {Room} room @param {import("../wire/hands.js").Hands} hands @param {() => boolean} isShown  whether the list can be seen */
+  constructor(room, hands, isShown) {
     this.#room = room;
     this.#hands = hands;
+    this.#isShown = isShown;
     hands.on("changed", () => this.draw());
     for (const event of /** @type {const} */ (["joined", "came", "left", "changed", "me", "room", "knocks"])) {
       room.on(event, () => this.draw());
@@ -53,7 +55,24 @@ export class People {
   }
 
   draw() {
-    const { members, me, you, host, isHost, locked, knocks } = this.#room;
+    this.#sum();
+    if (this.#isShown()) this.#list();
+  }
+
+  /** What is seen beside the list. */
+  #sum() {
+    const { members, host, locked, knocks } = this.#room;
+    find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
+    const [count, waiting] = [members.size + (host ? 1 : 0), knocks.size];
+    html("count").textContent = String(waiting || count);
+    html("count").classList.toggle("quiet", waiting === 0);
+    html("count").hidden = count < 2 && waiting === 0;
+    // The text for screen readers contains the visible text.
+    label(button("open-people"), waiting > 0 ? "people.waiting" : "people.count", { count, waiting });
+  }
+
+  #list() {
+    const { members, me, you, isHost, locked, knocks } = this.#room;
     for (const id of this.#told.keys()) if (!members.has(id)) this.#told.delete(id);
     this.#rows.clear();
     const people = [{ id: you, name: me.name, state: me.state }, ...members.values()];
@@ -62,14 +81,7 @@ export class People {
     replace("people-list", ...people.sort((a, b) => (order(a) === order(b) ? 0 : order(a) - order(b))).map((it) => this.#person(it)));
     replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
     html("host-tools").hidden = !isHost;
-    find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
     input("lock").checked = locked;
-    const [count, waiting] = [members.size + (host ? 1 : 0), knocks.size];
-    html("count").textContent = String(waiting || count);
-    html("count").classList.toggle("quiet", waiting === 0);
-    html("count").hidden = count < 2 && waiting === 0;
-    // The text for screen readers contains the visible text.
-    label(button("open-people"), waiting > 0 ? "people.waiting" : "people.count", { count, waiting });
   }
 
   /** @param {{ id: string, name: string, state: State }} person */

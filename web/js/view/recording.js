@@ -65,6 +65,7 @@ export class RecordingSign {
     const sign = html("recording");
     const isNews = sign.hidden;
     sign.hidden = !isOn && names.length === 0;
+    if (sign.hidden) return;
     const words = isOn ? say(make("span"), "record.own") : say(make("span"), "record.others", { names: list(names) });
     sign.replaceChildren(words, ...(isOn ? [this.#stop] : []));
     if (isOn && isNews) say(html("spoken"), "record.own");

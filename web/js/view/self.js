@@ -4,7 +4,6 @@
 import { Unheard } from "../wire/unheard.js";
 import { button, html } from "./dom.js";
 import { say } from "./language.js";
-import { Level } from "./level.js";
 import { showSwitch } from "./switches.js";
 import { dismiss, toast } from "./toasts.js";
 
@@ -21,7 +20,7 @@ export class Self {
   #room;
   #media;
   #stage;
-  #level = new Level();
+  #level;
   #unheard = new Unheard();
   /** Hears a user who is muted. @type {{ of: MediaStreamTrack, track: MediaStreamTrack } | null} */
   #ear = null;
@@ -33,9 +32,10 @@ export class Self {
   /** Whether somebody gets no picture, to keep the sound. */
   #isPaused = false;
 
-  /** @param {{ room: Room, media: Media, stage: Stage, sound: import("./sound.js").Sound }} parts */
-  constructor({ room, media, stage, sound }) {
+  /** @param {{ room: Room, media: Media, stage: Stage, sound: import("./sound.js").Sound, level: import("./level.js").Level }} parts */
+  constructor({ room, media, stage, sound, level }) {
     this.#room = room;
+    this.#level = level;
     this.#sound = sound;
     this.#media = media;
     this.#stage = stage;

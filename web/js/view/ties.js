@@ -24,13 +24,17 @@ export class Ties {
    * @param {import("../wire/signaling.js").Signaling} parts.signaling
    * @param {import("./meter.js").Meter} parts.meter
    * @param {import("../wire/safety.js").Safety} parts.safety
+   * @param {() => boolean} parts.isShown
    */
-  constructor({ room, signaling, meter, safety }) {
+  constructor({ room, signaling, meter, safety, isShown }) {
     this.#room = room;
     this.#signaling = signaling;
     this.#meter = meter;
     this.#safety = safety;
-    safety.on("changed", (member) => this.#proved(member));
+    safety.on("changed", (member) => {
+      if (isShown()) this.draw(member);
+      this.#warn(member);
+    });
     input("relay-only").checked = room.policy === "relay";
     input("relay-only").addEventListener("change", () => {
       const only = input("relay-only").checked;
@@ -71,8 +75,7 @@ export class Ties {
   }
 
   /** @param {Member} member */
-  #proved(member) {
-    this.draw(member);
+  #warn(member) {
     const { standing } = this.#safety.of(member.id);
     if (standing !== "changed" && standing !== "broken") return;
     const show = () => button("open-connection").click();

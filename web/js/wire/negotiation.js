@@ -60,7 +60,7 @@ export class Negotiation {
     this.#doubt = doubt;
     this.#clock = clock;
     this.#offers = new Bucket(OFFERS, clock);
-    pc.onnegotiationneeded = () => this.#offer();
+    pc.onnegotiationneeded = () => this.offer();
     pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
   }
 
@@ -106,7 +106,8 @@ export class Negotiation {
     this.#pc.onnegotiationneeded = this.#pc.onicecandidate = null;
   }
 
-  async #offer() {
+  /** Offers what is to be sent and received. The browser asks for it, too, and later. */
+  async offer() {
     try {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();

@@ -110,8 +110,9 @@ export class Peer extends Emitter {
       const streams = this.#stream && kind !== "screen" ? [this.#stream] : [];
       this.#use(kind, pc.addTransceiver(mediaOf(kind), { direction: "sendrecv", streams }));
     }
-    this.emit("senders");
     this.#openChannel(pc);
+    // At once: when the browser asks for an offer, the page has drawn the call first.
+    this.#negotiation?.offer();
   }
 
   /**
@@ -225,6 +226,7 @@ export class Peer extends Emitter {
         if ("c" in content) this.#gathered(content.c);
         this.#newest = Math.max(this.#newest, epoch);
         this.#send(epoch, content);
+        if ("d" in content) this.emit("senders");
       },
       accept: () => this.#adopt(pc),
       fail: () => this.#recovery.giveUp(),
@@ -259,7 +261,6 @@ export class Peer extends Emitter {
       this.#use(kind, transceiver);
     }
     if (!this.#takesScreen) this.#feed("video");
-    this.emit("senders");
     if (!this.channel) this.#openChannel(pc);
   }
 

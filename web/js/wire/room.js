@@ -245,8 +245,11 @@ export class Room extends Emitter {
     this.#hostToken = joined.host_token ?? this.#hostToken;
     this.#ice = joined.ice;
     this.#set(joined);
+    // The browser makes the offers while the page draws the call.
+    const members = joined.peers.map((info) => this.#meet(info, true));
+    for (const { peer } of members) peer.start();
     this.emit("joined");
-    for (const info of joined.peers) this.#come(info, true).peer.start();
+    for (const member of members) this.emit("came", member);
   }
 
   /** @param {Frame} frame */
@@ -256,7 +259,7 @@ export class Room extends Emitter {
         return this.#enter(frame);
       case "peer_joined":
         this.#forgetKnock(frame.member.id);
-        return void this.#come(frame.member, false);
+        return this.emit("came", this.#meet(frame.member, false));
       case "peer_left":
         this.#forgetKnock(frame.peer);
         return this.#go(frame.peer, frame.reason);
@@ -291,7 +294,7 @@ export class Room extends Emitter {
    * @param {boolean} isNewcomer  whether this client came later: it then starts, and is polite
    * @returns {Member}
    */
-  #come(info, isNewcomer) {
+  #meet(info, isNewcomer) {
     const peer = new Peer({
       RTCPeerConnection: this.#RTCPeerConnection,
       polite: isNewcomer,
@@ -306,7 +309,6 @@ export class Room extends Emitter {
     peer.on("barren", () => this.#tryAddresses());
     const member = { ...info, peer };
     this.members.set(info.id, member);
-    this.emit("came", member);
     return member;
   }
 
