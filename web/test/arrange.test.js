@@ -64,6 +64,21 @@ test("a screen keeps most of the stage, or on an upright phone its whole width",
   }
 });
 
+test("a screen's tile ends where the screen does, with its strip beside it and as much left over on both sides", () => {
+  for (const [width, height] of STAGES) {
+    for (let count = 1; count <= 8; count += 1) {
+      const { boxes } = arranged(people(count, { screens: 1 }), [width, height]);
+      const { s1: screen, ...others } = Object.fromEntries(boxes);
+      assert.ok(Math.abs(screen.width / screen.height - 1.6) < 1e-9);
+      const all = [screen, ...Object.values(others)];
+      const gap = width < 640 ? 8 : 12;
+      const [right, bottom] = [screen.x + screen.width, screen.y + screen.height];
+      if (all.length > 1) assert.ok(all.slice(1).some(({ x, y }) => Math.abs(x - right - gap) < 45 || Math.abs(y - bottom - gap) < 45));
+      assert.ok(Math.min(screen.x, screen.y) < 0.3 * Math.max(width, height));
+    }
+  }
+});
+
 test("nothing overlaps and nothing leaves the stage, but for one's own picture, which stands on the large one", () => {
   for (const [width, height] of STAGES) {
     for (const wished of [{}, { layout: "speaker" }, { pinned: "p1" }]) {

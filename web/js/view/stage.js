@@ -178,7 +178,8 @@ export class Stage {
   }
 }
 
-/** Pictures of less detail have not quite the same shape: nobody is to move for that. @param {Shown} shown */
+/** Pictures of less detail have not quite the same shape: nobody is to move for that, but a screen has an edge of its own. @param {Shown} shown */
 function itemOf({ id, tile, isSelf, isScreen }) {
-  return { id, isSelf, isScreen, aspect: Math.round(tile.aspect * 20) / 20 };
+  const steps = isScreen ? 200 : 20;
+  return { id, isSelf, isScreen, aspect: Math.round(tile.aspect * steps) / steps };
 }

@@ -17,8 +17,9 @@ import { zoomOf } from "./fit.js";
 
 /** What is smaller is not recognized. */
 const SMALLEST = { width: 76, height: 57 };
-/** What is larger takes room from the large picture and shows no more. */
+/** What is larger takes room from the large picture and shows no more, but where the whole stage is hardly wider. */
 const LARGEST = 320;
+const NARROW = 480;
 /** Tiles beside a large one are between a square and a screen's shape. */
 const SHAPES = { from: 1, to: 16 / 9 };
 /** What a strip's tiles are worth, of the same area in the large picture. */
@@ -67,7 +68,7 @@ function aroundLarge(main, items, area, gap, corner) {
   // One's own face may cover a wall behind somebody, but nothing on a screen.
   const overlay = main.isScreen ? undefined : items.find(({ isSelf, isScreen }) => isSelf && !isScreen);
   const others = items.filter((it) => it !== main && it !== overlay);
-  const { box, strip } = beside(area, main, others.length, gap);
+  const { box, strip } = closed(beside(area, main, others.length, gap), main);
   const isCrowded = strip.length < others.length;
   const shown = others.slice(0, isCrowded ? Math.max(0, strip.length - 1) : others.length);
   const boxes = named(shown, strip).set(main.id, box);
@@ -88,7 +89,7 @@ function grid(area, items, gap) {
 
 /** A large picture, and as many others as fit in a strip on its right or below it. @param {Box} area @param {Item} main @param {number} count @param {number} gap */
 function beside(area, main, count, gap) {
-  const most = Math.min(LARGEST, (area.width - gap) / 2);
+  const most = area.width > NARROW ? LARGEST : area.width;
   const worth = main.isScreen ? seenOf : facedOf;
   for (let cells = count; cells > 0; cells -= 1) {
     const ways = splits(area, gap).flatMap(({ box, side }) => {
@@ -101,10 +102,24 @@ function beside(area, main, count, gap) {
   return { box: area, strip: [] };
 }
 
+/**
+ * A screen is seen whole: its tile has its shape, and what that leaves over is around it and its strip, not between them.
+ * @param {{ box: Box, strip: Box[] }} both @param {Item} main
+ */
+function closed({ box, strip }, main) {
+  if (!main.isScreen) return { box, strip };
+  const width = Math.min(box.width, box.height * main.aspect);
+  const height = width / main.aspect;
+  const [left, top] = [(box.width - width) / 2, (box.height - height) / 2];
+  const isBeside = strip.length > 0 && strip[0].x >= box.x + box.width;
+  const moved = strip.map(({ x, y, ...size }) => ({ x: isBeside ? x - left : x, y: isBeside ? y : y - top, ...size }));
+  return { box: { x: box.x + left, y: box.y + top, width, height }, strip: moved };
+}
+
 /** All ways to divide the stage between the large picture and the strip. @param {Box} area @param {number} gap */
 function splits({ width, height }, gap) {
   const ways = [];
-  for (let share = 0.1; share <= 0.6; share += 0.01) {
+  for (let share = 0.1; share <= 0.7; share += 0.01) {
     const [wide, high] = [Math.round(width * share), Math.round(height * share)];
     ways.push(
       { box: { x: 0, y: 0, width: width - wide - gap, height }, side: { x: width - wide, y: 0, width: wide, height } },
