@@ -4,11 +4,14 @@
  * judges nothing.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 import { launchChromium } from "./support/browser.js";
+import { freePorts } from "./support/config.js";
 import { crowd } from "./support/crowd.js";
 import { Scene } from "./support/scene.js";
 
@@ -20,17 +23,21 @@ const SIZES = {
   small: { width: 320, height: 568, ...PHONE },
   lying: { width: 844, height: 390, ...PHONE },
   large: { width: 2560, height: 1440 },
+  typing: { width: 390, height: 440, ...PHONE },
 };
-const EXTREME = new Set(["small", "lying", "large"]);
+const EXTREME = new Set(["small", "lying", "large", "typing"]);
 const LANGUAGES = ["en", "ko"];
 const THEMES = ["light", "dark"];
+/** How many people are on a stage. */
+const NUMBERS = [1, 2, 3, 4, 5, 6, 7, 8];
 
 /** Where a server expects its pages. */
 const RIGHT = "https://call.example.org";
 
 /**
  * How a state comes to be: what `make` returns is who is in the picture. One that is `small` is also taken on a small
- * phone, on one that lies on its side, and on a large screen; of one that is `whole` all is seen, however far it scrolls; `again` is done before each picture.
+ * phone, on one that lies on its side, above a phone's keyboard, and on a large screen; of one that is `whole` all is seen,
+ * however far it scrolls; `again` is done before each picture.
  * @typedef {import("./support/guest.js").Guest} Guest
  * @typedef {object} State
  * @property {(scene: Scene) => Promise<Guest>} make
@@ -101,6 +108,17 @@ const STATES = {
   "lobby-asking": { make: (scene) => lobby(scene, "asking") },
   "lobby-denied": { make: (scene) => lobby(scene, "denied"), small: true },
   "lobby-missing": { make: (scene) => lobby(scene, "missing") },
+  "lobby-in-an-app": { small: true, make: async (scene) => known(await scene.lobby(0, { before: [openInApp] })) },
+  "lobby-rehearsal": {
+    make: async (scene) => {
+      const guest = await (await scene.lobby()).isReady();
+      await guest.click("summary");
+      await (await guest.page.$$("#lobby-devices > button")).at(-1).click();
+      await guest.page.waitForSelector(".rehearsal");
+      await guest.page.$eval(".rehearsal", (it) => it.scrollIntoView({ block: "center" }));
+      return guest;
+    },
+  },
   "lobby-insecure": { make: (scene) => lobby(scene, "insecure") },
   "lobby-joining": {
     make: async (scene) => {
@@ -133,8 +151,8 @@ const STATES = {
   two: { make: (scene) => call(scene, 2), small: true },
   three: { make: (scene) => call(scene, 3) },
   four: { make: (scene) => call(scene, 4) },
-  ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}`, gathered(count)])),
-  ...Object.fromEntries([1, 2, 3, 4, 6, 8].map((count) => [`stage-${count}-screen`, gathered(count, count > 1 ? { screens: 1 } : { own: true })])),
+  ...Object.fromEntries(NUMBERS.map((count) => [`stage-${count}`, gathered(count)])),
+  ...Object.fromEntries(NUMBERS.map((count) => [`stage-${count}-screen`, gathered(count, count > 1 ? { screens: 1 } : { own: true })])),
   menu: {
     small: true,
     make: (scene) => gathered(3).make(scene),
@@ -193,6 +211,7 @@ const STATES = {
   },
   chat: { make: async (scene) => (await chatting(scene))[0], small: true },
   "chat-empty": { make: async (scene) => open((await scene.call(2))[0], "chat") },
+  "chat-links": { small: true, make: (scene) => showing(scene) },
   "chat-directions": {
     make: async (scene) => {
       const [ada, hana] = await scene.call(2);
@@ -250,7 +269,7 @@ const STATES = {
       const guests = await scene.call(3);
       await press(guests[2], "mic");
       await open(guests[0], "people");
-      await guests[0].confirm(".host-only button");
+      for (const button of [".host-only button", ".menu button", ".ask .primary"]) await guests[0].page.waitForSelector(button).then((it) => it.evaluate((it) => it.click()));
       await guests[0].until(() => document.getElementById("host-tools").hidden);
       return guests[0];
     },
@@ -275,6 +294,17 @@ const STATES = {
     },
   },
   connection: { make: async (scene) => open((await scene.call(2))[0], "connection", 6_000) },
+  proof: {
+    small: true,
+    make: async (scene) => {
+      const [ada] = await scene.call(2);
+      await ada.until(() => !document.querySelector(".toast"));
+      await open(ada, "connection");
+      await ada.until(() => document.querySelectorAll(".proof li").length === 4);
+      return ada;
+    },
+    again: ({ people: [ada] }) => ada.page.$eval(".proof", (it) => it.scrollIntoView({ block: "center" })),
+  },
   "connection-three": { make: async (scene) => open((await scene.call(3))[0], "connection", 4_000) },
   "connection-empty": { make: async (scene) => open((await scene.call(1))[0], "connection") },
   settings: { make: async (scene) => open((await scene.call(2))[0], "settings") },
@@ -391,6 +421,21 @@ const STATES = {
     },
   },
 
+  ...Object.fromEntries(Object.entries({ start: "start", lobby: "lobby", people: "people-hands", connection: "connection", chat: "chat", stage: "stage-6" }).map(
+    ([page, state]) => [`contrast-${page}`, { make: async (scene) => inForcedColors(await STATES[state].make(scene)) }],
+  )),
+  framed: { small: true, make: (scene) => framed(scene) },
+  "framed-call": {
+    make: async (scene) => {
+      const guest = await framed(scene);
+      await guest.page.evaluate(() => document.getElementById("enter").click());
+      await guest.page.waitForFunction(() => !document.getElementById("call").hidden);
+      return guest;
+    },
+  },
+  status: { small: true, make: (scene) => status(scene) },
+  "status-wrong": { make: (scene) => status(scene, "hairpin_guessed") },
+
   "check-running": {
     make: (scene) => scene.visit("/check", { before: [() => (window.fetch = () => new Promise(() => {}))] }),
   },
@@ -458,11 +503,55 @@ function keepOut(answer) {
   };
 }
 
-/** @param {Scene} scene @param {import("./support/pretend.js").Camera} camera */
-async function lobby(scene, camera) {
-  const guest = await scene.lobby(0, { camera });
+/** Runs inside the page: it is open in the browser of an app, which has no camera. */
+function openInApp() {
+  Object.defineProperty(navigator, "userAgent", { value: `${navigator.userAgent} Instagram 361.0.0.46.88 Android` });
+  Object.defineProperty(navigator, "mediaDevices", { value: undefined });
+}
+
+/** What is wrong is said. @param {Guest} guest */
+async function known(guest) {
   await guest.until(() => !document.getElementById("trouble").hidden);
   return guest;
+}
+
+/** As Windows shows it to people who need high contrast. @param {Guest} guest */
+async function inForcedColors(guest) {
+  const session = await guest.page.createCDPSession();
+  await session.send("Emulation.setEmulatedMedia", { features: [{ name: "forced-colors", value: "active" }] });
+  return guest;
+}
+
+/** The example of docs/embedding, whose frame is what is dressed. @param {Scene} scene */
+async function framed(scene) {
+  const [, , , port] = await freePorts(4);
+  await scene.serve({ http: `frame_ancestors = ["http://localhost:${port}"]` });
+  const page = readFileSync(new URL("../../docs/embedding/example.html", import.meta.url), "utf8").replace("https://call.example.org", scene.origin);
+  const site = createServer((_, answer) => answer.writeHead(200, { "content-type": "text/html" }).end(page)).listen(port, "127.0.0.1");
+  const guest = await scene.visit(`http://localhost:${port}`);
+  const frame = await guest.page.waitForFrame((it) => it.url().includes("/r/"));
+  await frame.waitForSelector("#enter:not([disabled])");
+  site.close();
+  return { page: Object.assign(frame, { screenshot: (options) => guest.page.screenshot(options) }) };
+}
+
+/** The operator's page. @param {Scene} scene @param {string} [token] */
+async function status(scene, token = "hairpin_of_the_pictures") {
+  const [, , , , port] = await freePorts(5);
+  const hash = createHash("sha256").update("hairpin_of_the_pictures").digest("hex");
+  await scene.serve({ admin: `listen = ["127.0.0.1:${port}"]\ntoken_hash = "sha256:${hash}"` });
+  const guest = await scene.visit(`http://127.0.0.1:${port}/`);
+  guest.expect(/status of 401/);
+  await guest.page.waitForSelector("#login:not([hidden])");
+  await guest.page.type("#token", token);
+  await guest.page.keyboard.press("Enter");
+  await guest.page.waitForSelector('#summary[data-mood="good"], #token-wrong:not([hidden])');
+  return guest;
+}
+
+/** @param {Scene} scene @param {import("./support/pretend.js").Camera} camera */
+async function lobby(scene, camera) {
+  return known(await scene.lobby(0, { camera }));
 }
 
 /** @param {Scene} scene @param {number} count */
@@ -531,6 +620,8 @@ async function removing(host) {
 /** A call whose server is gone for a while. @param {Scene} scene @param {number} wait */
 async function deserted(scene, wait) {
   const guest = await call(scene, 3);
+  // Afterwards no language can be had any more.
+  for (const language of LANGUAGES.toReversed()) await dress(guest, language, THEMES[0]);
   await scene.silence();
   await guest.until(() => document.getElementById("banner").textContent !== "");
   await setTimeout(wait);
@@ -564,6 +655,29 @@ async function chatting(scene) {
     const button = await guest.page.waitForSelector(".parcel .primary");
     await button.evaluate((it) => it.click());
   }
+}
+
+/** People who send addresses and pictures. @param {Scene} scene */
+async function showing(scene) {
+  const [ada, hana] = await scene.call(2);
+  await open(ada, "chat");
+  await say(hana, "여기 어때요? https://example.org/busan/gamcheon-culture-village?from=call&language=ko&season=autumn");
+  await say(ada, "Lovely! Look:");
+  await ada.page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 900, height: 600 });
+    const c = canvas.getContext("2d");
+    const sky = c.createLinearGradient(0, 0, 0, 600);
+    for (const [at, colour] of [[0, "#87b6d9"], [0.6, "#f4d9b8"], [0.61, "#4f7d8c"], [1, "#274b58"]]) sky.addColorStop(at, colour);
+    c.fillStyle = sky;
+    c.fillRect(0, 0, 900, 600);
+    const data = new DataTransfer();
+    data.items.add(new File([await new Promise((done) => canvas.toBlob(done))], "image.png", { type: "image/png" }));
+    document.getElementById("message").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  });
+  await (await hana.page.waitForSelector(".parcel .primary")).evaluate((it) => it.click());
+  await ada.until(() => document.querySelector(".parcel img")?.naturalWidth > 0 && document.querySelectorAll("#log .text").length === 2);
+  await ada.until(() => !document.querySelector(".toast"));
+  return ada;
 }
 
 /** @param {Guest} guest @param {string} name @param {number} megabytes */

@@ -9,7 +9,7 @@ const NAMES = ["Ada", "하나", "Grace", "Linus", "Margaret", "דוד", "Katheri
  * @param {boolean} [options.own]  whether one shares oneself
  * @param {"grid" | "speaker"} [options.layout]
  * @param {number} [options.pinned]  whose picture
- * @param {boolean} [options.isUpright]  whether the others hold phones
+ * @param {boolean} [options.isUpright]  whether all of the others hold phones upright: otherwise the third does, and the fifth has no camera
  */
 async function gather({ names, screens = 0, own = false, layout = "grid", pinned = 0, isUpright = false }) {
   const { Stage, screenOf } = await import(new URL("view/stage.js", document.querySelector("script[type=module]").src));
@@ -21,7 +21,7 @@ async function gather({ names, screens = 0, own = false, layout = "grid", pinned
     stage.add(`p${i}`, { isSelf: i === 0 });
     const screen = i === 0 ? own : i <= screens;
     stage.show(`p${i}`, { name, mic: i % 3 !== 2, cam: i !== 4, screen, mirrored: i === 0, quality: i === 0 ? undefined : ["good", "good", "fair", "poor"][i % 4] });
-    stage.tile(`p${i}`).play(window.pretended.camera(i, i === 0 ? isPhone : isUpright));
+    stage.tile(`p${i}`).play(window.pretended.camera(i, i === 0 ? isPhone : isUpright || i === 2));
     if (screen && i > 0) stage.tile(screenOf(`p${i}`)).play(window.pretended.screen());
   });
   stage.choose(layout);

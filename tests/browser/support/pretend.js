@@ -2,7 +2,7 @@
 
 /** @typedef {"there" | "asking" | "denied" | "missing" | "insecure"} Camera */
 
-/** @param {{ face: number, camera: Camera, isPhone: boolean }} options  `face` is whose, of four */
+/** @param {{ face: number, camera: Camera, isPhone: boolean }} options  `face` is whose, of eight */
 export function pretend({ face, camera, isPhone }) {
   if (camera === "insecure") return void Object.defineProperty(navigator, "mediaDevices", { value: undefined });
   // As phones do, and desktops mostly do not.
@@ -40,7 +40,7 @@ export function pretend({ face, camera, isPhone }) {
 
   /** For people who are only on the stage; see crowd.js. */
   window.pretended = {
-    camera: (face, isUpright) => film(...(isUpright ? [540, 960] : [960, 540]), portrait(face % 4))[0],
+    camera: (face, isUpright) => film(...(isUpright ? [540, 960] : [960, 540]), portrait(face % 8))[0],
     screen: () => film(1280, 800, slide)[0],
   };
 
@@ -67,6 +67,10 @@ export function pretend({ face, camera, isPhone }) {
       { wall: ["#cfe0da", "#9fbcb2"], light: "#f2fffa", skin: "#fbd7b4", shade: "#e8b78f", hair: "#17171b", shirt: "#cf6d55", isLong: true },
       { wall: ["#3b4d5d", "#22303c"], light: "#d9b877", skin: "#a5683f", shade: "#8b5431", hair: "#2b1a12", shirt: "#e9bd47", isLong: false },
       { wall: ["#dcd5e4", "#b3a6c4"], light: "#ffffff", skin: "#eebb95", shade: "#d59c74", hair: "#8a5a34", shirt: "#4d6b50", isLong: false },
+      { wall: ["#e8dcdc", "#c9a9a6"], light: "#fff4ea", skin: "#8d5a3b", shade: "#744629", hair: "#1c1310", shirt: "#6c4f8c", isLong: true },
+      { wall: ["#d9e0ea", "#93a5bd"], light: "#ffffff", skin: "#f6cda9", shade: "#e0ae85", hair: "#b9b4ae", shirt: "#33475b", isLong: false },
+      { wall: ["#4a4038", "#2b2520"], light: "#ffcf8a", skin: "#f2c19a", shade: "#dca27a", hair: "#a2401f", shirt: "#dfe3e6", isLong: true },
+      { wall: ["#dfe6cf", "#a9b98d"], light: "#fffde8", skin: "#c98f62", shade: "#b0774c", hair: "#20201f", shirt: "#b04a3a", isLong: false },
     ][face];
     const fill = (style, shape) => {
       c.fillStyle = style;

@@ -30,14 +30,19 @@ export class Scene {
     return scene;
   }
 
+  /** Where its pages are. */
+  get origin() {
+    return `http://localhost:${this.#ports[0]}`;
+  }
+
   /**
    * Starts the daemon, before anybody comes; by itself it starts with whoever comes first.
-   * @param {{ rooms?: string, tls?: boolean }} [options]  `rooms` is lines of its table
+   * @param {{ rooms?: string, http?: string, admin?: string, tls?: boolean }} [options]  `rooms`, `http` and `admin` are lines of their tables
    */
-  async serve({ rooms = "", tls = true } = {}) {
+  async serve({ rooms = "", http: ofHttp, admin = "", tls = true } = {}) {
     const [http, turn, secure] = this.#ports;
-    const more = `[rooms]\njoins_per_minute = 1000\n${rooms}`;
-    this.#hairpin = await Hairpin.start(onLoopback({ http, turn, tls: tls ? secure : undefined, more }));
+    const more = `[rooms]\njoins_per_minute = 1000\n${rooms}\n[admin]\n${admin}`;
+    this.#hairpin = await Hairpin.start(onLoopback({ http, turn, tls: tls ? secure : undefined, ofHttp, more }));
   }
 
   /** The server is gone. */
@@ -48,7 +53,7 @@ export class Scene {
 
   /**
    * Somebody who has opened a page, and is in the picture unless they are elsewhere.
-   * @param {string} path
+   * @param {string} path  or a whole address
    * @param {object} [options]
    * @param {number} [options.face]
    * @param {import("./pretend.js").Camera} [options.camera]
@@ -63,7 +68,7 @@ export class Scene {
     this.people.push(guest);
     await guest.page.evaluateOnNewDocument(pretend, { face, camera, isPhone: viewport.isMobile ?? false });
     if (before) await guest.page.evaluateOnNewDocument(...before);
-    await guest.page.goto(`http://localhost:${this.#ports[0]}${path}`);
+    await guest.page.goto(new URL(path, this.origin).href);
     return guest;
   }
 

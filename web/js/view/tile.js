@@ -12,8 +12,8 @@ import { label, say, silence } from "./language.js";
 
 /** Of what no picture is there of yet. */
 const ASPECT = { camera: 16 / 9, screen: 16 / 10, none: 4 / 3 };
-/** In less width a name has no room beside other signs. */
-const SMALL = 150;
+/** In less width a name has no room beside other signs, in less height it would cover a chin. */
+const SMALL = { width: 150, height: 136 };
 
 export class Tile {
   element;
@@ -106,7 +106,7 @@ export class Tile {
     classList.toggle("large", isLarge);
     classList.toggle("overlay", isOverlay);
     if (!box) return;
-    classList.toggle("small", box.width < SMALL);
+    classList.toggle("small", box.width < SMALL.width || box.height < SMALL.height);
     stand(this.element, box);
     this.#fit();
   }
