@@ -191,6 +191,29 @@ test("a picture that is pasted is one card with the progress of each, and is see
   assert.equal(await alice.page.$eval(".parcel img", (it) => it.naturalWidth), 40);
 });
 
+test("whoever reads the last line of the chat also sees the picture that appears below it, and the line when the window gets lower", async () => {
+  const [alice, bob] = await venue.call("Alice", "Bob");
+  await alice.click("#open-chat");
+  for (let line = 0; line < 30; line += 1) await bob.say(`Line ${line}`);
+  await alice.hears("Bob", "Line 29");
+  const below = () => alice.page.$eval("#log", (log) => Math.round(log.scrollHeight - log.scrollTop - log.clientHeight));
+  assert.equal(await below(), 0);
+  // when
+  await alice.page.evaluate(pastePicture, 20);
+  await bob.click(".parcel .primary");
+  await alice.until(() => document.querySelector(".parcel img")?.naturalHeight === 600);
+  // then
+  await alice.until(() => document.querySelector(".parcel img").getBoundingClientRect().bottom < document.getElementById("composer").getBoundingClientRect().top);
+  assert.equal(await below(), 0);
+  // when
+  await alice.page.setViewport({ width: 1280, height: 500 });
+  // then
+  await alice.until(() => {
+    const { scrollHeight, scrollTop, clientHeight } = document.getElementById("log");
+    return clientHeight < 400 && scrollHeight - scrollTop - clientHeight < 1;
+  });
+});
+
 test("fifty times both add a track at once, and agree each time", { timeout: 150_000 }, async (t) => {
   const [alice, bob] = await venue.call("Alice", "Bob");
   let clashes = 0;
@@ -281,9 +304,9 @@ async function offerFile(name, size) {
 }
 
 /** Pastes a picture of 40 by 30 points into the message. */
-async function pastePicture() {
-  const canvas = new OffscreenCanvas(40, 30);
-  canvas.getContext("2d").fillRect(0, 0, 20, 30);
+async function pastePicture(scale = 1) {
+  const canvas = new OffscreenCanvas(40 * scale, 30 * scale);
+  canvas.getContext("2d").fillRect(0, 0, 20 * scale, 30 * scale);
   const clipboardData = new DataTransfer();
   clipboardData.items.add(new File([await canvas.convertToBlob()], "image.png", { type: "image/png" }));
   document.getElementById("message").dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));

@@ -54,6 +54,45 @@ test("the controls have room beside each other in every width", async () => {
   }
 });
 
+test("on the smallest phone all of the menu is in sight, in either language", async () => {
+  for (const language of ["en", "ko"]) {
+    const guest = await venue.guest(`${venue.origin}/r/menu ${language}`, { language, viewport: { width: 320, height: 568 } });
+    await guest.enter();
+    await guest.click("#more");
+    await guest.page.waitForSelector(".menu:popover-open");
+    assert.deepEqual(await inSight(guest, ".menu button", ".menu .icon"), []);
+  }
+});
+
+test("what is said in passing leaves the tabs of the panel to be pressed", async () => {
+  const room = `${venue.origin}/r/in passing`;
+  for (const viewport of [{ width: 390, height: 844 }, { width: 700, height: 900 }, ...LYING, { width: 1280, height: 800 }]) {
+    const alice = await venue.guest(room, { name: "Alice", viewport });
+    await alice.enter();
+    await alice.page.$eval("#open-people", (it) => it.click());
+    const bob = await venue.guest(room, { name: "Bob" });
+    await bob.enter();
+    // when
+    await alice.page.waitForSelector(".toast");
+    // then
+    assert.deepEqual(await inSight(alice, ".tabs button"), [], `at ${viewport.width}`);
+    await venue.clear();
+  }
+});
+
+test("on a phone that lies on its side the panel is beside the pictures", async () => {
+  const [alice] = await venue.call("Alice", "Bob", "Carol");
+  for (const viewport of LYING) {
+    await alice.page.setViewport(viewport);
+    if (await alice.page.$eval("#panel", (it) => it.hidden)) await alice.click("#open-chat");
+    const [panel, ...tiles] = await alice.page.$$eval("#panel, #stage .tile", (all) => all.sort((a, b) => (a.id < b.id ? 1 : -1)).map((it) => it.getBoundingClientRect().toJSON()));
+    assert.equal(tiles.length, 3);
+    for (const { right, width, height } of tiles) assert.ok(right <= panel.left && width > 76 && height > 57, `${viewport.width}: ${right}, ${width}×${height}`);
+    assert.ok(panel.right <= viewport.width && panel.height > 0.75 * (viewport.height - 65), `${viewport.width}: ${panel.height}`);
+    assert.deepEqual(await inSight(alice, ".tabs button", "#message", "#leave", "#invite"), []);
+  }
+});
+
 test("in forced colours it is seen what is on, which sheet is open, and where one's own picture ends", async () => {
   const [alice] = await venue.call("Alice", "Bob");
   const session = await alice.page.createCDPSession();

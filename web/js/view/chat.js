@@ -63,6 +63,7 @@ export class Chat {
     });
     document.addEventListener("visibilitychange", () => this.read());
     this.#takeDrops();
+    this.#keepEnd();
   }
 
   /** What was unread is read now. */
@@ -121,10 +122,25 @@ export class Chat {
     if (!this.#isSeen) toast("file.from", { name, file: transfer.name }, { key: "panel.chat", act: this.#show });
   }
 
+  /** Whoever reads the last line still does when a picture appears below it, or a phone's keyboard takes the room. */
+  #keepEnd() {
+    let isKept = true;
+    const keep = () => {
+      if (isKept) this.#log.scrollTop = this.#log.scrollHeight;
+    };
+    this.#log.addEventListener("scroll", () => (isKept = this.#isAtEnd));
+    this.#log.addEventListener("load", keep, true);
+    new ResizeObserver(keep).observe(this.#log);
+  }
+
+  get #isAtEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END;
+  }
+
   /** @param {string} by @param {string} name @param {HTMLElement} content @param {boolean} isMine */
   #append(by, name, content, isMine) {
-    const { scrollHeight, scrollTop, clientHeight } = this.#log;
-    const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END;
+    const isAtEnd = this.#isAtEnd;
     const now = new Date();
     const isFirst = by !== this.#lastBy || this.#log.childElementCount === 0 || now.getTime() - this.#lastAt > PAUSE;
     const line = make("div", `said${isMine ? " mine" : ""}${isFirst ? " first" : ""}`);

@@ -64,11 +64,12 @@ function item(menu, { key, values, icon: name, act, isBad = false }) {
   return it;
 }
 
-/** Above a button in the lower half, below one in the upper; as far to the right as the button. @param {HTMLElement} menu @param {DOMRect} by */
+/** Above a button in the lower half, below one in the upper; as far to the right as the button, or as it takes to be whole. @param {HTMLElement} menu @param {DOMRect} by */
 function stand({ style }, { top, bottom, right }) {
   const isLow = top > innerHeight / 2;
   style.bottom = isLow ? `${innerHeight - top + GAP}px` : "auto";
   style.top = isLow ? "auto" : `${bottom + GAP}px`;
   style.maxHeight = `${(isLow ? top : innerHeight - bottom) - 2 * GAP}px`;
-  style.right = `${Math.max(GAP, document.documentElement.clientWidth - right)}px`;
+  const edge = Math.min(right, document.documentElement.clientWidth - GAP);
+  style.translate = `max(${GAP}px, ${edge}px - 100%)`;
 }
