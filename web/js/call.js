@@ -68,10 +68,15 @@ function start(link) {
 
   /** @param {string} name @param {RTCIceTransportPolicy} policy */
   async function enter(name, policy) {
+    const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random, token: passes[0] });
+    signaling.prepare();
     lobby.setJoining(true);
     const [[certificates, codecs], place] = await Promise.all([made, sit(room)]);
-    if (!place) return lobby.setJoining(false);
-    const signaling = new Signaling({ url: socketAt(location), WebSocket, clock: systemClock, random: Math.random, token: passes.shift() });
+    if (!place) {
+      signaling.close();
+      return lobby.setJoining(false);
+    }
+    passes.shift();
     const inside = new Room({
       name: room,
       key,
@@ -89,7 +94,7 @@ function start(link) {
       askToken: async () => passes.shift() ?? askPassword(),
     });
     (await frame)?.follow(inside, signaling);
-    // While the socket connects, the page is built.
+    // While the server answers, the page is built.
     signaling.open();
     new Call({ room: inside, link, signaling, media, sound, level, lobby, seat: place.seat });
   }

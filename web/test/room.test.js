@@ -67,6 +67,43 @@ test("where names of the relay lead nowhere, its address is tried, once, and onl
   assert.equal(FakePeerConnection.all.length, 3);
 });
 
+test("whoever comes in makes the first offer before the call is drawn, and what happens meanwhile is told afterwards", async () => {
+  const { it, signaling, seen } = room(joined(info("a"), info("b", 2)));
+  const offered = [];
+  it.on("joined", () => offered.push(signaling.asked.some(({ t, d }) => t === "signal" && d?.type === "offer")));
+  signaling.emit("begun");
+  await null;
+  await null;
+  signaling.emit("message", { t: "peer_left", peer: "b", reason: "left" });
+  assert.deepEqual(seen, []);
+  await settled();
+  assert.deepEqual([offered, seen], [[true], ["joined", "came a", "came b", "left b"]]);
+});
+
+test("an offer that takes long keeps nobody out of the call", async () => {
+  class Slow extends FakePeerConnection {
+    setLocalDescription() {
+      return new Promise(() => {});
+    }
+  }
+  const { signaling, clock, seen } = room(joined(info("a")), { RTCPeerConnection: Slow });
+  signaling.emit("begun");
+  await settled();
+  assert.deepEqual(seen, []);
+  await clock.advance(300);
+  assert.deepEqual(seen, ["joined", "came a"]);
+});
+
+test("whoever leaves while the first offer is made is told of nobody", async () => {
+  const { it, signaling, seen } = room(joined(info("a")));
+  signaling.emit("begun");
+  await null;
+  await null;
+  it.leave();
+  await settled();
+  assert.deepEqual(seen, []);
+});
+
 test("a relay that answers under its name is not asked again by its address", async () => {
   const iceServers = [{ urls: ["turn:h:3478?transport=udp", "turn:198.51.100.10:3478?transport=udp"] }];
   const { signaling, clock } = room({ ...joined(info("a")), ice: { iceServers } }, { policy: "relay" });

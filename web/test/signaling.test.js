@@ -28,6 +28,35 @@ test("a session begins with hello, and the room is joined when it is welcome", (
   assert.deepEqual(seen, ["state up", "begun"]);
 });
 
+test("a socket that is prepared says nothing before the session is opened, and is not tried again until then", async () => {
+  FakeSocket.all = [];
+  const clock = new FakeClock();
+  const signaling = new Signaling({ url: "ws://x/ws", WebSocket: FakeSocket, clock, random: () => 1 });
+  signaling.prepare();
+  FakeSocket.last.opens();
+  assert.deepEqual(FakeSocket.last.sent, []);
+  signaling.open();
+  assert.deepEqual([FakeSocket.all.length, FakeSocket.last.sent], [1, [{ t: "hello", v: [1] }]]);
+  FakeSocket.last.hears(welcome());
+  assert.equal(signaling.state, "up");
+
+  const late = new Signaling({ url: "ws://x/ws", WebSocket: FakeSocket, clock, random: () => 1 });
+  late.prepare();
+  late.open();
+  FakeSocket.last.opens();
+  assert.deepEqual([FakeSocket.all.length, FakeSocket.last.sent.length], [2, 1]);
+
+  const later = new FakeClock();
+  const lost = new Signaling({ url: "ws://x/ws", WebSocket: FakeSocket, clock: later, random: () => 1 });
+  lost.prepare();
+  FakeSocket.last.breaks();
+  await later.advance(60_000);
+  assert.equal(FakeSocket.all.length, 3);
+  lost.open();
+  FakeSocket.last.opens();
+  assert.deepEqual([FakeSocket.all.length, FakeSocket.last.sent.length], [4, 1]);
+});
+
 test("a reply goes to whoever asked, also when it is a refusal", async () => {
   const { signaling } = begin();
   FakeSocket.last.hears(welcome());

@@ -14,7 +14,7 @@ import { Banner } from "./banner.js";
 import { languageSelect, themeSelect } from "./bar.js";
 import { Chat } from "./chat.js";
 import { showDevices } from "./devices.js";
-import { button, html, make } from "./dom.js";
+import { button, html, make, whenIdle } from "./dom.js";
 import { canFillScreen, fillScreen } from "./full.js";
 import { Heading } from "./heading.js";
 import { showLink, startInvite } from "./invite.js";
@@ -269,12 +269,12 @@ export class Call {
     this.#lobby.close();
     this.#heading = new Heading(this.#link.name, () => this.#room.members.size + 1);
     startInvite(this.#invitation);
-    // Now, while the server can be reached, and not in the lobby, whose first visit is bounded.
-    this.#bring().then((inside) => (this.#isIn ? (this.#inside = inside) : inside.close()), () => {});
+    // Now, while the server can be reached, and not in the lobby, whose first visit is bounded. The others' pictures come first.
+    whenIdle(() => this.#bring().then((inside) => (this.#isIn ? (this.#inside = inside) : inside.close()), () => {}));
     this.#self.enter();
     this.#count();
     this.#sleep = stayAwake();
-    html("room-name").focus();
+    html("room-name").focus({ preventScroll: true });
   }
 
   /** @param {Member} member */

@@ -11,8 +11,8 @@ import { CANDIDATES_MAX } from "./protocol.js";
 export const EARLY_MAX = 256;
 /** Offers that the other side may make. Each offer can make us gather candidates again, which costs allocations. */
 const OFFERS = { burst: 5, perSecond: 1 };
-/** Candidates found within this many milliseconds are sent together. */
-const GATHER = 40;
+/** Candidates found within this many milliseconds are sent together; the machine's own are all found at once. */
+const GATHER = { first: 5, later: 40 };
 
 /**
  * Perfect negotiation, the pattern of the WebRTC specification (§10.7) and webrtc/samples. When both offer at once, the
@@ -35,6 +35,7 @@ export class Negotiation {
   #early = [];
   /** @type {(RTCIceCandidateInit | null)[]} */
   #found = [];
+  #hasFound = false;
   #isOver = false;
   #offers;
   /** What waits, and an offer first, while the other side offers too often. @type {Content[] | null} */
@@ -164,7 +165,9 @@ export class Negotiation {
 
   /** @param {RTCIceCandidate | null} candidate */
   #gather(candidate) {
-    if (this.#found.length === 0) this.#cancelFlush = this.#clock.after(GATHER, () => this.#flush());
+    const wait = this.#hasFound ? GATHER.later : GATHER.first;
+    this.#hasFound = true;
+    if (this.#found.length === 0) this.#cancelFlush = this.#clock.after(wait, () => this.#flush());
     this.#found.push(candidate?.toJSON() ?? null);
   }
 

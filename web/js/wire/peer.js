@@ -100,8 +100,8 @@ export class Peer extends Emitter {
     return this.#polite;
   }
 
-  /** Builds a connection and offers it. */
-  start() {
+  /** Builds a connection and offers it. @returns {Promise<void>}  until the offer is made */
+  async start() {
     const next = this.#newest + 1;
     const isOurs = next % 2 === (this.#polite ? 1 : 0);
     const pc = this.#build(isOurs ? next : next + 1);
@@ -111,8 +111,8 @@ export class Peer extends Emitter {
       this.#use(kind, pc.addTransceiver(mediaOf(kind), { direction: "sendrecv", streams }));
     }
     this.#openChannel(pc);
-    // At once: when the browser asks for an offer, the page has drawn the call first.
-    this.#negotiation?.offer();
+    // The browser asks for it later.
+    await this.#negotiation?.offer();
   }
 
   /**
@@ -153,7 +153,7 @@ export class Peer extends Emitter {
     await this.#freshen();
     // The other side may have been faster.
     const isCurrent = this.#epoch === epoch && this.#newest === newest && !this.#next;
-    if (this.state !== "closed" && isCurrent) this.start();
+    if (this.state !== "closed" && isCurrent) await this.start();
   }
 
   /** The network has changed. */

@@ -1,6 +1,7 @@
 // @ts-check
 /** The room: its members, their states, and a connection with each of them. */
 
+import { within } from "./clock.js";
 import { Emitter } from "./emitter.js";
 import { isLiteral, withoutLiterals } from "./literals.js";
 import { Peer } from "./peer.js";
@@ -27,6 +28,8 @@ const RETURN_AFTER = 3_000;
 const RETURNS = 10;
 /** After this time the user is told why joining takes so long. */
 const PATIENCE = 5_000;
+/** So long the first offer may take before the room is told of. */
+const OFFERED_WITHIN = 300;
 
 /**
  * @extends {Emitter<{
@@ -73,6 +76,8 @@ export class Room extends Emitter {
   #byAddress = false;
   #askToken;
   #inside = false;
+  /** What is heard before the room is told of. @type {Frame[] | null} */
+  #held = null;
   /** How often this member has found no room after a restart of the server. */
   #returns = 0;
   #isOver = false;
@@ -177,6 +182,7 @@ export class Room extends Emitter {
     this.#cancel();
     this.#empty();
     this.#inside = false;
+    this.#held = null;
     this.#signaling.close();
   }
 
@@ -235,8 +241,11 @@ export class Room extends Emitter {
     else this.#out("room_not_found");
   }
 
-  /** @param {Joined} joined */
-  #enter(joined) {
+  /**
+   * The first offer is made before anybody is told: whoever draws the call then does so while the offer is on its way.
+   * @param {Joined} joined
+   */
+  async #enter(joined) {
     // After a restart of the server, every member has a new id.
     this.#empty();
     this.#inside = true;
@@ -245,18 +254,23 @@ export class Room extends Emitter {
     this.#hostToken = joined.host_token ?? this.#hostToken;
     this.#ice = joined.ice;
     this.#set(joined);
-    // The browser makes the offers while the page draws the call.
     const members = joined.peers.map((info) => this.#meet(info, true));
-    for (const { peer } of members) peer.start();
+    const offers = members.map(({ peer }) => peer.start());
+    const held = (this.#held = /** @type {Frame[]} */ ([]));
+    if (offers.length > 0) await within(this.#clock, OFFERED_WITHIN, Promise.race(offers), undefined);
+    if (this.#held !== held) return;
+    this.#held = null;
     this.emit("joined");
     for (const member of members) this.emit("came", member);
+    for (const frame of held) this.#hear(frame);
   }
 
   /** @param {Frame} frame */
   #hear(frame) {
+    if (this.#held) return void this.#held.push(frame);
     switch (frame.t) {
       case "joined":
-        return this.#enter(frame);
+        return void this.#enter(frame);
       case "peer_joined":
         this.#forgetKnock(frame.member.id);
         return this.emit("came", this.#meet(frame.member, false));
@@ -318,7 +332,8 @@ export class Room extends Emitter {
     if (!member) return;
     this.members.delete(id);
     member.peer.close();
-    this.emit("left", member, reason);
+    // Nobody was told that it is here.
+    if (!this.#held) this.emit("left", member, reason);
   }
 
   /** @param {string} id @param {Partial<PeerInfo>} change */

@@ -56,6 +56,8 @@ export class Signaling extends Emitter {
   #pinged = 0;
   /** Whether the socket has ever been one: the browser does not tell why the server refuses it. */
   #hasOpened = false;
+  /** Whether the session may not begin yet. */
+  #isHeld = false;
   /** How long the server asked us to stay away. @type {number | null} */
   #pause = null;
   #stop = false;
@@ -79,15 +81,31 @@ export class Signaling extends Emitter {
     this.#token = token;
   }
 
-  /** Connects, now: what was begun before on another network is given up. */
+  /** Connects while other things are made ready, and says nothing before `open`. */
+  prepare() {
+    this.#isHeld = true;
+    this.#connect();
+  }
+
+  /** Begins or resumes the session, now: what was begun before on another network is given up. */
   open() {
+    const isPrepared = this.#isHeld && this.#socket;
+    this.#isHeld = false;
+    if (!isPrepared) this.#connect();
+    else if (this.#hasOpened) this.#hello();
+  }
+
+  #connect() {
     this.#cancel();
     this.#letGo();
     const socket = new this.#WebSocket(this.#url, "signal.v1");
     this.#socket = socket;
     this.#pause = null;
     this.#hasOpened = false;
-    socket.onopen = () => this.#hello();
+    socket.onopen = () => {
+      this.#hasOpened = true;
+      if (!this.#isHeld) this.#hello();
+    };
     socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
     socket.onclose = ({ code }) => this.#lost(code);
     this.#later(WELCOME_WITHIN, () => this.#drop());
@@ -128,7 +146,6 @@ export class Signaling extends Emitter {
   }
 
   #hello() {
-    this.#hasOpened = true;
     const resume = this.#resume && { resume: this.#resume, last: this.#last };
     this.#send({ t: "hello", v: [1], ...(this.#token && { token: this.#token }), ...resume });
   }
@@ -234,6 +251,7 @@ export class Signaling extends Emitter {
   #lost(code) {
     this.#cancel();
     this.#socket = null;
+    if (this.#isHeld) return;
     if (FINAL.has(code) || this.#stop) return this.#finish(code);
     this.#become("down");
     if (!this.#hasOpened) this.emit("unopened");
