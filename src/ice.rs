@@ -4,7 +4,8 @@
 //! configuration change. They obey the limits of browsers. A `turns:` URL has a host name, because Firefox silently ignores
 //! one with an IP address. No URL has a port that browsers block, because one such URL makes Firefox reject the whole list.
 //! There are at most four URLs, because every further URL makes every connection start later. An operator may state other
-//! URLs, ports, or one more URL, and is told if browsers refuse one.
+//! URLs, ports, or one more URL, and is told if browsers refuse one. Beside the URLs with a host name are some with addresses,
+//! for clients that cannot look the name up.
 
 mod url;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Expiry, Unix};
 use crate::credentials::tag::Tag;
 use crate::credentials::{Credential, Credentials};
-use crate::network::address::RelayAddress;
+use crate::network::address::{Family, RelayAddress};
 use crate::secret::Secret;
 
 pub use url::{EXAMPLES, IceUrl};
@@ -88,6 +89,8 @@ pub struct IceServers {
     stun: Vec<String>,
     /// In the order that a client should try them.
     turn: Vec<(Transport, String)>,
+    /// TURN URLs with addresses, if those of `turn` have a name: for clients that cannot look it up.
+    by_address: Vec<(Transport, String)>,
     warnings: Vec<String>,
 }
 
@@ -101,6 +104,11 @@ pub struct IceConfiguration {
     pub ttl: u64,
     /// When it ends.
     pub expires_at: Expiry,
+    /// TURN URLs with the relay's addresses in place of its name: at most one for UDP and one for TCP, for IPv4 and for IPv6.
+    /// The credential is the same. They are not among the servers, because each URL makes every connection start later, and
+    /// only a client that cannot look the name up needs them (Safari 26.3 and 26.4: <https://webkit.org/b/312332>).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_address: Vec<String>,
 }
 
 /// An `RTCIceServer` (W3C WebRTC §4.2.4).
@@ -144,7 +152,7 @@ impl IceServers {
     /// name. No listener says anything about those.
     #[must_use]
     pub fn stated(urls: &[IceUrl]) -> Self {
-        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings: Vec::new() };
+        let mut servers = Self::none(Vec::new());
         for url in urls {
             match url.transport {
                 Some(transport) => servers.turn.push((transport, url.as_str().to_owned())),
@@ -160,7 +168,7 @@ impl IceServers {
     pub fn new(served: &Served<'_>, names: &Names<'_>, wishes: &Wishes) -> Self {
         let stated = stated(names);
         let warnings = blocked_ports(served, &wishes.ports);
-        let mut servers = Self { stun: Vec::new(), turn: Vec::new(), warnings };
+        let mut servers = Self::none(warnings);
         let name = stated.clone().filter(Host::is_name);
         if name.is_none() && (served.speaks_tls() || !wishes.ports.tls.is_empty()) {
             servers.warnings.push(NAMELESS.to_owned());
@@ -183,12 +191,18 @@ impl IceServers {
         if let Some(name) = name {
             add(Transport::Tls, &tls, &|port| format!("turns:{name}:{port}?transport=tcp"));
         }
-        if let Some(address) = address(served).filter(|_| wishes.literal_address && host.is_name()) {
-            add(Transport::Udp, udp.get(..1).unwrap_or_default(), &|port| {
-                format!("turn:{address}:{port}?transport=udp")
-            });
+        if host.is_name() {
+            servers.by_address = by_address(served, &wishes.ports);
+        }
+        if wishes.literal_address {
+            let udp = servers.by_address.iter().find(|(transport, _)| *transport == Transport::Udp);
+            servers.turn.extend(udp.cloned());
         }
         servers
+    }
+
+    fn none(warnings: Vec<String>) -> Self {
+        Self { stun: Vec::new(), turn: Vec::new(), by_address: Vec::new(), warnings }
     }
 
     /// Warnings for the operator about listeners that are in no URL.
@@ -199,8 +213,7 @@ impl IceServers {
 
     /// The TURN URLs. If `transports` is given, only the URLs of these transports.
     pub fn uris(&self, transports: Option<&[Transport]>) -> impl Iterator<Item = &str> {
-        let wanted = move |transport: &Transport| transports.is_none_or(|some| some.contains(transport));
-        self.turn.iter().filter(move |(transport, _)| wanted(transport)).map(|(_, url)| url.as_str())
+        of(&self.turn, transports)
     }
 
     /// The servers and a credential for `tag`, valid for `ttl` from `now` on. If `transports` is given, only servers of these
@@ -229,6 +242,7 @@ impl IceServers {
             ice_servers: stun.into_iter().chain([turn]).collect(),
             ttl,
             expires_at: expires,
+            by_address: of(&self.by_address, transports).map(str::to_owned).collect(),
         })
     }
 }
@@ -310,10 +324,42 @@ fn guessed(served: &Served<'_>) -> Option<Host> {
     })
 }
 
-/// The address at which clients see the listeners over UDP, if others than this machine can.
-fn address(served: &Served<'_>) -> Option<Host> {
-    let seen = served.udp.iter().filter_map(|listener| served.seen(listener)).filter(|ip| !ip.is_loopback());
-    seen.min_by_key(IpAddr::is_ipv6).map(Host::Address)
+/// TURN URLs by the addresses at which clients see the listeners, UDP and IPv4 first. There is none by TLS: browsers want a name.
+fn by_address(served: &Served<'_>, stated: &PublicPorts) -> Vec<(Transport, String)> {
+    let mut urls = Vec::new();
+    for (transport, listeners, stated, name) in
+        [(Transport::Udp, served.udp, &stated.udp, "udp"), (Transport::Tcp, served.tcp, &stated.tcp, "tcp")]
+    {
+        let places = [Family::V4, Family::V6].map(|family| place(served, listeners, stated, family));
+        let url = |(host, port)| format!("turn:{host}:{port}?transport={name}");
+        urls.extend(places.into_iter().flatten().map(|place| (transport, url(place))));
+    }
+    urls
+}
+
+/// The address of this family at which clients see one of the listeners, if others than this machine can, and the port there.
+fn place(
+    served: &Served<'_>,
+    listeners: &[SocketAddr],
+    stated: &[u16],
+    family: Family,
+) -> Option<(Host, u16)> {
+    let seen = |listener: &SocketAddr| {
+        served.seen(listener).filter(|ip| !ip.is_loopback() && Family::of(*ip) == family)
+    };
+    let there = || listeners.iter().filter(|listener| seen(listener).is_some());
+    let port = *ports(stated, there(), USUAL).first()?;
+    let listener = there().find(|listener| !stated.is_empty() || listener.port() == port)?;
+    Some((Host::Address(seen(listener)?), port))
+}
+
+/// The URLs of these transports, or of all.
+fn of<'a>(
+    urls: &'a [(Transport, String)],
+    transports: Option<&[Transport]>,
+) -> impl Iterator<Item = &'a str> {
+    let wanted = move |transport: &Transport| transports.is_none_or(|some| some.contains(transport));
+    urls.iter().filter(move |(transport, _)| wanted(transport)).map(|(_, url)| url.as_str())
 }
 
 /// The ports that the operator states, or else the one of the listeners that browsers should use.
@@ -478,6 +524,76 @@ mod tests {
         assert_eq!(last(EVERYWHERE, &mapped, name), (4, "turn:198.51.100.10:443?transport=udp".to_owned()));
         assert_eq!(last(&["127.0.0.1:3478"], &as_listened, name), by_tcp());
         assert_eq!(last(EVERYWHERE, &as_listened, "198.51.100.10").0, 2, "the host is an address already");
+    }
+
+    /// What a client of this host is given beside the servers.
+    fn by_address(
+        listen: [&[&str]; 2],
+        host: &str,
+        ports: PublicPorts,
+        transports: Option<&[Transport]>,
+    ) -> Vec<String> {
+        let ([udp, tcp], relay) = (
+            listen.map(addresses),
+            [relay("10.0.0.5", "198.51.100.10"), relay("2001:db8::5", "2001:db8::5")],
+        );
+        let served = Served { udp: &udp, tcp: &tcp, tls: &[], tls_on_tcp: false, relay: &relay };
+        let names = Names { ice_host: Some(host), ..Names::default() };
+        let servers = IceServers::new(&served, &names, &Wishes { ports, literal_address: false });
+        let made =
+            servers.configuration(&credentials(&["north"]), &Tag::Other("alice"), NOW, MINUTE, transports);
+        let made = made.unwrap();
+        let mut listed = made.ice_servers.iter().flat_map(|server| &server.urls);
+        assert!(listed.all(|url| !made.by_address.contains(url)), "they are beside the list: {made:?}");
+        made.by_address
+    }
+
+    #[test]
+    fn a_client_that_cannot_look_the_name_up_is_given_the_addresses_beside_the_servers() {
+        let given = |listen: [&[&str]; 2], host| by_address(listen, host, PublicPorts::default(), None);
+        let name = "turn.example.org";
+        let all = [
+            "turn:198.51.100.10:3478?transport=udp",
+            "turn:[2001:db8::5]:3478?transport=udp",
+            "turn:198.51.100.10:3478?transport=tcp",
+            "turn:[2001:db8::5]:3478?transport=tcp",
+        ];
+        assert_eq!(given([EVERYWHERE, EVERYWHERE], name), all);
+        assert_eq!(
+            given([&["10.0.0.5:3478"], &["[::]:443", "127.0.0.1:3478"]], name),
+            ["turn:198.51.100.10:3478?transport=udp", "turn:[2001:db8::5]:443?transport=tcp",]
+        );
+        // None that others could use, and none where there is no name.
+        for (listen, host) in
+            [("127.0.0.1:3478", name), ("0.0.0.0:3478", "198.51.100.10"), ("0.0.0.0:3478", "localhost")]
+        {
+            assert_eq!(given([&[listen], &[listen]], host), [""; 0], "{listen} {host}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_given_with_the_port_that_is_there_or_that_the_operator_states() {
+        let name = "turn.example.org";
+        let two: [&[&str]; 2] = [&["192.0.2.1:3479", "192.0.2.2:3478", "192.0.2.3:53"], &["192.0.2.3:53"]];
+        assert_eq!(
+            by_address(two, name, PublicPorts::default(), None),
+            ["turn:192.0.2.2:3478?transport=udp"]
+        );
+        let mapped = PublicPorts { udp: vec![443, 80], tcp: vec![80], ..PublicPorts::default() };
+        assert_eq!(
+            by_address([&["192.0.2.3:53"], &["192.0.2.3:53"]], name, mapped, None),
+            ["turn:192.0.2.3:443?transport=udp", "turn:192.0.2.3:80?transport=tcp"]
+        );
+    }
+
+    #[test]
+    fn the_addresses_are_of_the_transports_that_are_asked_for() {
+        let given = |transport: Transport| {
+            let (listen, ports) = ([&["192.0.2.1:3478"][..]; 2], PublicPorts::default());
+            by_address(listen, "turn.example.org", ports, Some(&[transport]))
+        };
+        assert_eq!(given(Transport::Udp), ["turn:192.0.2.1:3478?transport=udp"]);
+        assert_eq!(given(Transport::Tcp), ["turn:192.0.2.1:3478?transport=tcp"]);
     }
 
     #[test]

@@ -81,6 +81,7 @@ mod tests {
             ],
             ttl: 60,
             expires_at: Expiry::at(Unix::from_secs(7)),
+            by_address: url("turn:192.0.2.1:3478?transport=udp"),
         }
     }
 
@@ -90,7 +91,15 @@ mod tests {
         let turn =
             json!({ "urls": ["turn:h:3478?transport=udp"], "username": "7:a", "credential": "secret" });
         let write = |format: Format| format.write(&configuration());
-        assert_eq!(write(Format::Object), json!({ "iceServers": [stun, turn], "ttl": 60, "expires_at": 7 }));
+        assert_eq!(
+            write(Format::Object),
+            json!({
+                "iceServers": [stun, turn],
+                "ttl": 60,
+                "expires_at": 7,
+                "by_address": ["turn:192.0.2.1:3478?transport=udp"],
+            })
+        );
         assert_eq!(write(Format::Array), json!([stun, turn]));
         assert_eq!(
             write(Format::Uris),

@@ -380,5 +380,7 @@ fn ports_of_a_port_map_and_a_literal_address_are_given_out_if_the_operator_says_
         "turn:198.51.100.10:3478?transport=udp",
     ]);
     assert_eq!(answer["iceServers"][1]["urls"], expected);
+    let by_address = json!(["turn:198.51.100.10:3478?transport=udp", "turn:198.51.100.10:443?transport=tcp"]);
+    assert_eq!(answer["by_address"], by_address);
     daemon.stop();
 }

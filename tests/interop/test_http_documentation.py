@@ -37,7 +37,7 @@ def serve(tmp_path_factory, tables=""):
     key, page_key = Key.made("shop"), Key.made("page", "allow_query = true")
     names = 'ice_host = "turn.example.org"\npublic_url = "https://call.example.org"\n'
     settings = names + key.config + page_key.config + tables
-    plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings)
+    plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings, public="203.0.113.10")
     with servers.running(plan, tmp_path_factory.mktemp("site")):
         keys = {"KEY": key.text, "PAGE_KEY": page_key.text}
         yield f"http://127.0.0.1:{plan.http}", keys

@@ -101,7 +101,7 @@ test("a server that does not answer is given up after 8 seconds, whatever the br
 test("each URL of the server is a way of its own", () => {
   const server = { urls: ["turn:h:3478?transport=udp", "turn:h:3478?transport=tcp", "turns:h:443?transport=tcp"] };
   const found = targets([{ urls: "stun:h:3478" }, server]);
-  assert.deepEqual(Object.entries(found).map(([way, { url }]) => [way, url]), [
+  assert.deepEqual(Object.entries(found.first).map(([way, { url }]) => [way, url]), [
     ["stun", "stun:h:3478"],
     ["udp", server.urls[0]],
     ["tcp", server.urls[1]],
@@ -109,19 +109,27 @@ test("each URL of the server is a way of its own", () => {
   ]);
 });
 
-test("a second URL for UDP, by the relay's address, is no way of its own", () => {
+test("a second URL by the relay's address is no way of its own", () => {
   const urls = ["turn:h:3478?transport=udp", "turns:h:443?transport=tcp", "turn:198.51.100.10:3478?transport=udp"];
-  assert.deepEqual(Object.entries(targets([{ urls }])).map(([way, { url }]) => [way, url]), [["udp", urls[0]], ["tls", urls[1]], ["literal", urls[2]]]);
-  assert.deepEqual(Object.keys(targets([{ urls: [urls[2]] }])), ["udp"]);
+  const { first, byAddress } = targets([{ urls }]);
+  assert.deepEqual([first.udp.url, first.tls.url, byAddress.udp.url], urls);
+  assert.deepEqual([Object.keys(first), Object.keys(byAddress)], [["udp", "tls"], ["udp"]]);
+  const alone = targets([{ urls: [urls[2]] }]);
+  assert.deepEqual([Object.keys(alone.first), Object.keys(alone.byAddress)], [["udp"], []]);
 });
+
+const NAMED = { udp: "turn:h:3478?transport=udp", tcp: "turn:h:3478?transport=tcp", tls: "turns:h:443?transport=tcp" };
+const BY_ADDRESS = { udpByAddress: "turn:198.51.100.10:3478?transport=udp", tcpByAddress: "turn:198.51.100.10:3478?transport=tcp" };
 
 /** A whole check, in a browser where each way to the relay answers after so many milliseconds, or never. */
 async function check(answers) {
   const clock = new FakeClock();
-  const ways = { udp: "turn:h:3478?transport=udp", literal: "turn:198.51.100.10:3478?transport=udp", tcp: "turn:h:3478?transport=tcp", tls: "turns:h:443?transport=tcp" };
+  const seen = { verdicts: {}, looped: null, tried: [], ms: 0 };
+  const ways = { ...NAMED, ...BY_ADDRESS };
   const RTCPeerConnection = browser((pc) => {
     const [url] = [pc.configuration.iceServers[0].urls].flat();
     const way = Object.keys(ways).find((name) => ways[name] === url);
+    seen.tried.push(way);
     if (answers[way] === "nothing") end(pc);
     else if (way in answers) clock.after(answers[way], () => pc.onicecandidate?.(candidate("relay")));
   });
@@ -130,18 +138,20 @@ async function check(answers) {
   RTCPeerConnection.prototype.addIceCandidate = async () => {};
   RTCPeerConnection.prototype.createDataChannel = () => ({ readyState: "connecting" });
   FakeSocket.all = [];
-  const urls = Object.keys(answers).map((way) => ways[way]);
+  const among = (some) => Object.keys(some).filter((way) => way in answers).map((way) => some[way]);
   const checkup = new Checkup({
     RTCPeerConnection,
     WebSocket: FakeSocket,
     socketUrl: "ws://h/ws",
-    fetchIce: async () => ({ iceServers: [{ urls }] }),
+    fetchIce: async () => ({ iceServers: [{ urls: among(NAMED) }], by_address: among(BY_ADDRESS) }),
     askDoor: () => assert.fail("the rooms can be reached"),
     origin: "http://h",
     clock,
   });
-  const seen = { verdicts: {}, looped: null };
-  checkup.on("verdict", (way, { outcome }) => (seen.verdicts[way] = outcome));
+  checkup.on("verdict", (way, { outcome }) => {
+    seen.verdicts[way] = outcome;
+    seen.ms = clock.now();
+  });
   checkup.on("looping", (way) => (seen.looped = way));
   const run = checkup.run();
   FakeSocket.last.opens();
@@ -152,12 +162,26 @@ async function check(answers) {
 }
 
 test("a browser that cannot look the relay's name up reaches it by its address, and is told so", async () => {
-  const { verdicts, looped } = await check({ udp: "nothing", tls: "nothing", literal: 20 });
+  const { verdicts, looped } = await check({ udp: "nothing", tls: "nothing", udpByAddress: 20 });
   assert.deepEqual([verdicts.udp, verdicts.tls, looped], ["literal", "refused", "udp"]);
 });
 
-test("a relay that answers under its name is not asked by its address", async () => {
-  assert.equal((await check({ udp: 20, literal: 10 })).verdicts.udp, "ok");
+test("where UDP is blocked too, the address is tried over TCP", async () => {
+  const { verdicts, looped } = await check({ udp: "nothing", tcp: "nothing", udpByAddress: "nothing", tcpByAddress: 20 });
+  assert.deepEqual([verdicts.udp, verdicts.tcp, looped], ["refused", "literal", "tcp"]);
+});
+
+test("a relay that answers under its name is not asked by its address, unless that takes long", async () => {
+  for (const udp of [20, 1_400, 5_000]) {
+    const { verdicts, tried } = await check({ udp, udpByAddress: 10 });
+    assert.equal(verdicts.udp, "ok", udp);
+    assert.equal(tried.includes("udpByAddress"), udp > 1_500, udp);
+  }
+});
+
+test("a relay that is silent by name and by address costs little more time than by name alone", async () => {
+  const { verdicts, ms } = await check({ udp: Infinity, udpByAddress: Infinity });
+  assert.deepEqual([verdicts.udp, ms], ["silent", 9_500]);
 });
 
 /** Only the rooms, whose socket does as it is told; the server gives no credentials. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { cannotLookUp, withoutLiterals } from "../js/wire/literals.js";
+import { cannotLookUp, hasLiterals, withLiterals, withoutLiterals } from "../js/wire/literals.js";
 
 const STUN = { urls: ["stun:h:3478"] };
 const NAMED = "turn:h:3478?transport=udp";
@@ -19,6 +19,24 @@ test("where the server has no name, its address is used from the start", () => {
   // A name that begins with digits is a name.
   assert.deepEqual(withoutLiterals([{ urls: "turn:10.example.org" }]), [{ urls: ["turn:10.example.org"] }]);
   assert.deepEqual(withoutLiterals([]), []);
+});
+
+test("what the server gives by address goes among the URLs that have the credential, once", () => {
+  const relay = { urls: [NAMED], username: "u", credential: "c" };
+  const all = [STUN, { ...relay, urls: [NAMED, ...LITERALS] }];
+  assert.deepEqual(withLiterals({ iceServers: [STUN, relay], by_address: LITERALS }), all);
+  assert.deepEqual(withLiterals({ iceServers: [STUN, { ...relay, urls: NAMED }], by_address: LITERALS }), all);
+  assert.deepEqual(withLiterals({ iceServers: [STUN, { ...relay, urls: [NAMED, LITERALS[0]] }], by_address: LITERALS }), all);
+  // An older server gives none; and STUN has no credential.
+  for (const iceServers of [[STUN, relay], [STUN], []]) assert.deepEqual(withLiterals({ iceServers }), iceServers);
+  assert.deepEqual(withLiterals({ iceServers: [STUN], by_address: LITERALS }), [STUN]);
+});
+
+test("something is kept back if there is an address beside a name, wherever the server has put it", () => {
+  const given = (urls, by_address) => hasLiterals({ iceServers: [STUN, { urls }], by_address });
+  assert.deepEqual([given([NAMED], LITERALS), given([NAMED, LITERALS[0]]), given([NAMED, LITERALS[0]], [LITERALS[0]])], [true, true, true]);
+  assert.deepEqual([given([NAMED]), given(LITERALS), given([LITERALS[0]], [LITERALS[0]])], [false, false, false]);
+  assert.equal(hasLiterals({ iceServers: [] }), false);
 });
 
 test("the Safari that cannot look names up is told from others", () => {

@@ -48,9 +48,10 @@ function room(answer, extra = {}) {
 
 test("where names of the relay lead nowhere, its address is tried, once, and only by those who are not connected", async () => {
   const named = ["turn:h:3478?transport=udp", "turns:h:443?transport=tcp"];
-  const literal = "turn:198.51.100.10:3478?transport=udp";
-  const iceServers = [{ urls: [...named, literal], username: "u", credential: "c" }];
-  const { signaling, clock } = room({ ...joined(info("a"), info("b", 2)), ice: { iceServers } }, { policy: "relay" });
+  const literals = ["udp", "tcp"].map((transport) => `turn:198.51.100.10:3478?transport=${transport}`);
+  // where http.literal_address is set, one of them is among the others
+  const iceServers = [{ urls: [...named, literals[0]], username: "u", credential: "c" }];
+  const { signaling, clock } = room({ ...joined(info("a"), info("b", 2)), ice: { iceServers, by_address: literals } }, { policy: "relay" });
   const urls = () => FakePeerConnection.all.map(({ configuration }) => configuration.iceServers[0].urls);
   signaling.emit("begun");
   await clock.advance(100);
@@ -61,7 +62,7 @@ test("where names of the relay lead nowhere, its address is tried, once, and onl
   a.onicecandidate({ candidate: null });
   await clock.advance(100);
   // then
-  assert.deepEqual(urls().slice(2), [[...named, literal]]);
+  assert.deepEqual(urls().slice(2), [[...named, ...literals]]);
   FakePeerConnection.all.at(-1).onicecandidate({ candidate: null });
   await clock.advance(1_000);
   assert.equal(FakePeerConnection.all.length, 3);
@@ -105,8 +106,8 @@ test("whoever leaves while the first offer is made is told of nobody", async () 
 });
 
 test("a relay that answers under its name is not asked again by its address", async () => {
-  const iceServers = [{ urls: ["turn:h:3478?transport=udp", "turn:198.51.100.10:3478?transport=udp"] }];
-  const { signaling, clock } = room({ ...joined(info("a")), ice: { iceServers } }, { policy: "relay" });
+  const ice = { iceServers: [{ urls: ["turn:h:3478?transport=udp"] }], by_address: ["turn:198.51.100.10:3478?transport=udp"] };
+  const { signaling, clock } = room({ ...joined(info("a")), ice }, { policy: "relay" });
   signaling.emit("begun");
   await clock.advance(100);
   const [a] = FakePeerConnection.all;

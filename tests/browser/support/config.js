@@ -10,19 +10,13 @@ import { SERVER, SERVER_NAME } from "./lab.js";
 
 const SECRET = "ZkP0v5q8Jm3tYb7cXr2nWd9sLh6gTf1a";
 
-const RELAY_ON_LOOPBACK = `[relay]
-addresses = ["127.0.0.1"]
-[peers]
-loopback = true
-[credentials]
-secrets = ["${SECRET}"]`;
-
 /**
  * On this machine's loopback, for pages at http://localhost. `turns:` works for browsers that accept any certificate.
- * @param {{ http: number, turn: number, tls?: number, publicUrl?: string, ice?: string, ofHttp?: string, more?: string }} options
- *   `ice` is how clients are led to the relay; `ofHttp` are more lines of that table; `more` is TOML tables
+ * @param {{ http: number, turn: number, at?: string, tls?: number, publicUrl?: string, ice?: string, ofHttp?: string, more?: string }} options
+ *   `at` is where the relay is, if not on loopback; `ice` is how clients are led to it; `ofHttp` are more lines of that table;
+ *   `more` is TOML tables
  */
-export function onLoopback({ http, turn, tls, publicUrl, ice = 'ice_host = "localhost"', ofHttp = "", more = "" }) {
+export function onLoopback({ http, turn, at = "127.0.0.1", tls, publicUrl, ice = 'ice_host = "localhost"', ofHttp = "", more = "" }) {
   return `
 [http]
 listen = ["127.0.0.1:${http}"]
@@ -30,12 +24,22 @@ ${ice}
 ${publicUrl ? `public_url = "${publicUrl}"` : ""}
 ${ofHttp}
 [listen]
-udp = ["127.0.0.1:${turn}"]
-tcp = ["127.0.0.1:${turn}"]
+udp = ["${at}:${turn}"]
+tcp = ["${at}:${turn}"]
 tls = [${tls ? `"127.0.0.1:${tls}"` : ""}]
 ${tls ? certificate("localhost") : ""}
-${RELAY_ON_LOOPBACK}
+${relayAt(at)}
 ${more}`;
+}
+
+/** @param {string} address */
+function relayAt(address) {
+  return `[relay]
+addresses = ["${address}"]
+[peers]
+loopback = true
+[credentials]
+secrets = ["${SECRET}"]`;
 }
 
 /** As somebody writes it who wants to show it to nobody: all of it on loopback, with pages at http://localhost:8080. */
@@ -46,7 +50,7 @@ public_url = "http://localhost:8080"
 [listen]
 udp = ["127.0.0.1:3478"]
 tcp = ["127.0.0.1:3478"]
-${RELAY_ON_LOOPBACK}
+${relayAt("127.0.0.1")}
 `;
 }
 

@@ -4,14 +4,14 @@
 import { sleep } from "./clock.js";
 import { understand } from "./door.js";
 import { Emitter } from "./emitter.js";
-import { isLiteral } from "./literals.js";
+import { isLiteral, withLiterals } from "./literals.js";
 import { loop } from "./loop.js";
 import { PATIENCE, probe } from "./probe.js";
 
 /** @typedef {import("./door.js").Why} Why */
 /**
  * For the rooms, also the reason why the server does not admit the page; for the relay, `literal` says that it is reached by
- * its address alone.
+ * its address alone, over UDP or TCP.
  * @typedef {Omit<import("./probe.js").Verdict, "outcome"> & { outcome: import("./probe.js").Outcome | import("./door.js").Reason | "literal", why?: Why }} Verdict
  */
 /** @typedef {import("./loop.js").LoopResult} LoopResult */
@@ -24,6 +24,8 @@ export const WAYS = ["rooms", "stun", "udp", "tcp", "tls"];
 const RELAYED = /** @type {const} */ (["udp", "tcp", "tls"]);
 /** How long to wait for UDP when another way already works. */
 const UDP_WITHIN = 1_500;
+/** After this time the address is tried too: a browser that cannot look a name up may say nothing for long. */
+const NAME_WITHIN = 1_500;
 
 /** @extends {Emitter<{ verdict: [Way, Verdict], looping: [Way], loop: [Loop | null] }>} */
 export class Checkup extends Emitter {
@@ -40,7 +42,7 @@ export class Checkup extends Emitter {
    * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
    * @param {typeof globalThis.WebSocket} parts.WebSocket
    * @param {string} parts.socketUrl
-   * @param {() => Promise<{ iceServers: RTCIceServer[] }>} parts.fetchIce
+   * @param {() => Promise<import("./literals.js").Offered>} parts.fetchIce
    * @param {() => Promise<import("./door.js").Answer | null>} parts.askDoor
    * @param {string} parts.origin  of this page
    * @param {import("./clock.js").Clock} parts.clock
@@ -59,17 +61,13 @@ export class Checkup extends Emitter {
   /** Rejects if the server gives no credentials to check with; what the rooms are worth is known by then. */
   async run() {
     const rooms = this.#report("rooms", this.#probeRooms());
-    const { iceServers } = await this.#fetchIce().catch((why) => rooms.then(() => Promise.reject(why)));
-    const target = targets(iceServers);
-    const probes = {
-      stun: this.#probe("stun", target.stun),
-      udp: this.#probe("udp", target.udp, target.literal),
-      tcp: this.#probe("tcp", target.tcp),
-      tls: this.#probe("tls", target.tls),
-    };
+    const offered = await this.#fetchIce().catch((why) => rooms.then(() => Promise.reject(why)));
+    const { first, byAddress } = targets(withLiterals(offered));
+    const probe = (/** @type {Way} */ way) => this.#report(way, this.#verdict(first[way], byAddress[way]));
+    const probes = { stun: probe("stun"), udp: probe("udp"), tcp: probe("tcp"), tls: probe("tls") };
     const best = await this.#firstGood(probes);
-    const isByAddress = best === "udp" && (await probes.udp).outcome === "literal";
-    this.emit("loop", best && (await this.#loop(best, isByAddress ? target.literal : target[best])));
+    const found = best && (await probes[best]).outcome === "literal" ? byAddress : first;
+    this.emit("loop", best && (await this.#loop(best, found[best])));
     await Promise.all([rooms, ...Object.values(probes)]);
   }
 
@@ -82,19 +80,19 @@ export class Checkup extends Emitter {
     return result && { ...result, way };
   }
 
-  /** @param {Way} way @param {Target | undefined} target @param {Target} [literal]  tried if the name leads nowhere */
-  #probe(way, target, literal) {
-    return this.#report(way, this.#verdict(target, literal));
-  }
-
-  /** @param {Target | undefined} target @param {Target} [literal] @returns {Promise<Verdict>} */
+  /** @param {Target | undefined} target @param {Target} [literal]  tried if the name leads nowhere @returns {Promise<Verdict>} */
   async #verdict(target, literal) {
     const parts = { RTCPeerConnection: this.#RTCPeerConnection, clock: this.#clock };
     if (!target) return { outcome: "missing", ms: 0, url: "", address: "", detail: "" };
-    const verdict = await probe({ ...parts, ...target });
-    if (verdict.outcome === "ok" || !literal) return verdict;
-    const byAddress = await probe({ ...parts, ...literal });
-    return byAddress.outcome === "ok" ? { ...byAddress, outcome: "literal" } : verdict;
+    const byName = probe({ ...parts, ...target });
+    if (!literal) return byName;
+    const early = await Promise.race([byName, sleep(this.#clock, NAME_WITHIN)]);
+    if (early?.outcome === "ok") return early;
+    const byAddress = probe({ ...parts, ...literal });
+    const verdict = await byName;
+    if (verdict.outcome === "ok") return verdict;
+    const { outcome, ...rest } = await byAddress;
+    return outcome === "ok" ? { ...rest, outcome: "literal" } : verdict;
   }
 
   /** @param {Way} way @param {Promise<Verdict>} verdict */
@@ -163,15 +161,16 @@ function isRelaying({ outcome }) {
 /**
  * Which URL is which way.
  * @param {RTCIceServer[]} servers
- * @returns {Partial<Record<Way | "literal", Target>>}  `literal` is a second one for UDP, by the relay's address
+ * @returns {Record<"first" | "byAddress", Partial<Record<Way, Target>>>}  `byAddress` is a second one, by the relay's address
  */
 export function targets(servers) {
-  /** @type {Partial<Record<Way | "literal", Target>>} */
-  const found = {};
+  /** @type {Record<"first" | "byAddress", Partial<Record<Way, Target>>>} */
+  const found = { first: {}, byAddress: {} };
   for (const server of servers) {
     for (const url of [server.urls].flat()) {
-      const isSecond = wayOf(url) === "udp" && isLiteral(url) && found.udp;
-      found[isSecond ? "literal" : wayOf(url)] ??= { server, url };
+      const way = wayOf(url);
+      const isSecond = isLiteral(url) && found.first[way];
+      found[isSecond ? "byAddress" : "first"][way] ??= { server, url };
     }
   }
   return found;

@@ -2,7 +2,7 @@
 /** The messages of the signaling protocol, version 1, as types; `docs/signaling.md` explains them. */
 
 /** `unsaid` if the member never sent any of it. @typedef {{ mic: boolean, cam: boolean, screen: boolean, hand: boolean, unsaid?: boolean }} State */
-/** @typedef {{ iceServers: RTCIceServer[], ttl: number, expires_at: number }} Ice */
+/** @typedef {import("./literals.js").Offered & { ttl: number, expires_at: number }} Ice */
 /** @typedef {{ id: string, seq: number, name: string, state: State, away: boolean }} PeerInfo */
 /** @typedef {{ type: RTCSdpType, sdp?: string }} Description */
 /** @typedef {{ d: Description } | { c: (RTCIceCandidateInit | null)[] }} Content */

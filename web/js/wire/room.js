@@ -3,7 +3,7 @@
 
 import { within } from "./clock.js";
 import { Emitter } from "./emitter.js";
-import { isLiteral, withoutLiterals } from "./literals.js";
+import { hasLiterals, withLiterals, withoutLiterals } from "./literals.js";
 import { Peer } from "./peer.js";
 import { Refusal } from "./protocol.js";
 
@@ -390,16 +390,15 @@ export class Room extends Emitter {
    * @returns {RTCConfiguration}
    */
   #configuration() {
-    const all = this.#ice?.iceServers ?? [];
-    const iceServers = this.#byAddress ? all : withoutLiterals(all);
+    const offered = this.#ice ?? { iceServers: [] };
+    const iceServers = this.#byAddress ? withLiterals(offered) : withoutLiterals(offered.iceServers);
     const certificates = this.#certificates;
     return { iceServers, iceTransportPolicy: this.policy, bundlePolicy: "max-bundle", ...(certificates && { certificates }) };
   }
 
   /** Once: what no name leads to, an address may. */
   #tryAddresses() {
-    const all = this.#ice?.iceServers ?? [];
-    if (this.#byAddress || withoutLiterals(all) === all || !all.some(({ urls }) => [urls].flat().some(isLiteral))) return;
+    if (this.#byAddress || !this.#ice || !hasLiterals(this.#ice)) return;
     this.#byAddress = true;
     for (const { peer } of this.members.values()) if (peer.state !== "connected") peer.rebuild();
   }
