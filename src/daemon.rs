@@ -347,6 +347,7 @@ impl Administered for Services {
             relay: self.relay.snapshot(),
             rooms: self.hub.snapshot(),
             site: self.site.snapshot(),
+            compat: self.site.compat(),
             front: self.front.snapshot(),
             certificates: self.renewal.snapshot(),
             acme: self.acme.snapshot(),

@@ -16,6 +16,7 @@ pub mod authentication;
 mod body;
 pub mod bounded_stream;
 mod comments;
+mod compat;
 pub mod connection;
 mod cors;
 mod counters;

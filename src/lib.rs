@@ -17,6 +17,7 @@
 //! | tokens for rooms | [`room_token`]; the password that gives one: [`password`] |
 //! | ICE URLs for browsers | [`ice`] |
 //! | rooms in which clients find each other | [`signaling`] |
+//! | clients of other signaling servers | [`compat`] |
 //! | outcomes of messages | [`outcome`], counted in [`metrics`] |
 //! | snapshots of a daemon's counts | [`observed`] |
 //! | rate limits and limits on numbers | [`bounds`] |
@@ -39,6 +40,7 @@ pub mod bounds;
 pub mod certificates;
 pub mod cli;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod coturn;
 pub mod credentials;

@@ -27,6 +27,8 @@ pub struct Observed {
     pub rooms: Rooms,
     /// The HTTP service.
     pub site: Site,
+    /// The clients of other signaling servers, by their kind; only those that are served.
+    pub compat: BTreeMap<&'static str, Compat>,
     /// The front.
     pub front: Front,
     /// The certificates, if there are any.
@@ -202,6 +204,25 @@ pub struct Rooms {
     pub turned_away: BTreeMap<&'static str, u64>,
     /// WebSockets that the server closed, by close code.
     pub closed: Vec<Coded>,
+}
+
+/// The clients of another signaling server. Counters are since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Compat {
+    /// Open WebSockets.
+    pub sockets: u64,
+    /// WebSockets that were opened.
+    pub opened: u64,
+    /// Bytes of messages that wait for clients that are not there.
+    pub waiting_bytes: u64,
+    /// Messages received from clients, by type.
+    pub received: BTreeMap<&'static str, u64>,
+    /// Messages queued for clients, by type. Types that never occurred are left out.
+    pub sent: BTreeMap<&'static str, u64>,
+    /// WebSockets that were refused because a limit was reached or the server stops, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// WebSockets that the server closed, by reason. Reasons that never occurred are left out.
+    pub closed: BTreeMap<&'static str, u64>,
 }
 
 /// The HTTP service. Counters are since the start.

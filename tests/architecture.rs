@@ -100,12 +100,14 @@ const LAYERS: &[(&str, &[&str])] = &[
             "unseen",
         ],
     ),
+    ("compat", &["bounds", "clock", "journal", "labels", "metrics", "observed", "secret", "sections"]),
     (
         "http",
         &[
             "api_key",
             "bounds",
             "clock",
+            "compat",
             "credentials",
             "current",
             "ice",
@@ -161,6 +163,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "bounds",
             "certificates",
             "clock",
+            "compat",
             "config",
             "credentials",
             "current",
@@ -225,6 +228,18 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("http", "signaling::protocol::names::RoomName", "the API names rooms as clients do"),
     ("http", "certificates::Challenges", "a certificate authority asks for some of them over HTTP"),
     ("http", "relay::Relay", "revoking a credential ends its allocations"),
+    ("compat", "signaling::frame::Frame", "a message for a socket, in both kinds of signaling"),
+    (
+        "compat",
+        "signaling::heartbeat::Heartbeat",
+        "when a socket is pinged, and when its client counts as dead",
+    ),
+    ("compat", "signaling::pace::Pace", "how fast a client may send"),
+    ("compat", "signaling::protocol::codes::Close", "why the server closes a socket"),
+    ("compat", "signaling::seats", "who may have a socket, and who makes way for another"),
+    ("compat", "signaling::send_queue", "what waits to be sent on a socket, within bounds"),
+    ("compat", "signaling::sessions::SocketId", "sockets are numbered in the same way"),
+    ("compat", "signaling::socket", "how a message is sent, and how a socket ends"),
     ("front", "http::connection", "a connection that speaks HTTP is handed to the HTTP server"),
     ("front", "relay::Relay", "a connection that speaks TURN is handed to the relay"),
     ("front", "relay::Arrival", "such a connection, with what it has said"),
@@ -248,7 +263,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("webrtc_util", &["src/doctor/", "src/network/interfaces.rs"]),
     ("rusqlite", &["src/usage/store.rs"]),
     ("aya", &["src/relay/lookup.rs"]),
-    ("axum", &["src/admin/", "src/http.rs", "src/http/", "src/signaling/socket.rs"]),
+    (
+        "axum",
+        &["src/admin/", "src/compat/peerjs/socket.rs", "src/http.rs", "src/http/", "src/signaling/socket.rs"],
+    ),
 ];
 
 /// Words that only these files may have.
@@ -295,6 +313,10 @@ const IMPURE: &[&str] = &[
 /// reads what clients send, or is tested with a clock that the test moves.
 const MUST_BE_PURE: &[&str] = &[
     "src/bounds/",
+    "src/compat/peerjs/arrival.rs",
+    "src/compat/peerjs/broker.rs",
+    "src/compat/peerjs/message.rs",
+    "src/compat/peerjs/waiting.rs",
     "src/coturn.rs",
     "src/coturn/",
     "src/credentials.rs",

@@ -11,6 +11,7 @@ use crate::acme;
 use crate::admin;
 use crate::bounds::denied::DenyList;
 use crate::bounds::rate::Rate;
+use crate::compat;
 use crate::config::Config;
 use crate::credentials::Credentials;
 use crate::daemon::Addresses;
@@ -245,6 +246,7 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
         keys: keys.clone(),
         proxies: proxies.clone(),
         denied: DenyList::new(&config.clients.deny),
+        compat: compat::Plan { compat: config.compat.clone(), rooms: config.rooms.clone() },
     }
 }
 

@@ -14,6 +14,8 @@ use crate::bounds::net_throttle::NetThrottle;
 use crate::bounds::rate::Rate;
 use crate::certificates::Challenges;
 use crate::clock::{Clock, Moment};
+use crate::compat;
+use crate::compat::peerjs::exchange::Exchange;
 use crate::credentials::Credentials;
 use crate::current::Current;
 use crate::http::assets::Assets;
@@ -31,6 +33,7 @@ use crate::origin::Origin;
 use crate::password::PasswordHash;
 use crate::relay::Relay;
 use crate::room_token::{Create, RoomTokens};
+use crate::sections::compat::Compat;
 use crate::sections::http::ApiKey;
 use crate::signaling::hub::Hub;
 
@@ -54,12 +57,18 @@ pub(super) struct AppState {
     pub(super) relay: Relay,
     /// The rooms.
     pub(super) hub: Arc<Hub>,
+    /// The clients of PeerJS.
+    pub(super) peerjs: Arc<Exchange>,
+    /// Which clients of other signaling servers are served, and where.
+    pub(super) compat: Current<Compat>,
     /// What a certificate authority asks for.
     pub(super) challenges: Arc<Challenges>,
     /// Limits how often each address and each network tests the connection.
     pub(super) checks: Limiter,
     /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
+    /// Limits how often each address and each network asks for an id or for the list of peers.
+    pub(super) ids: Limiter,
     /// Checks passwords.
     pub(super) passwords: Passwords,
     rules: Current<Rules>,
@@ -90,7 +99,7 @@ pub(super) struct Limiter(Mutex<NetThrottle>);
 /// credentials for these tests have the same limits as all others.
 const CHECKS: u64 = 60;
 const CHECKS_AT_ONCE: u64 = 120;
-/// How often one address may ask whether it may open a WebSocket, per minute and at once. A class behind one address opens
+/// How often one address may ask whether it may open a WebSocket, or for an id of a PeerJS client, per minute and at once. A class behind one address opens
 /// its pages at the same time, and the answer costs less than a page.
 const DOORS: u64 = 600;
 const DOORS_AT_ONCE: u64 = 200;
@@ -110,7 +119,9 @@ impl AppState {
         clock: Clock,
         seed: [u8; 32],
     ) -> Self {
-        let (trust, rules, ancestors, keys) = split(plan);
+        let (trust, rules, ancestors, keys, compat) = split(plan);
+        let mut rng = StdRng::from_seed(seed);
+        let peerjs = Exchange::new(&compat, Arc::clone(&journal), clock, random(&mut rng));
         Self {
             clock,
             counters: Arc::default(),
@@ -122,20 +133,25 @@ impl AppState {
             rules: Current::new(rules),
             relay,
             hub,
+            peerjs,
+            compat: Current::new(compat.compat),
             challenges,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
+            ids: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
             passwords: Passwords::default(),
             draining: AtomicBool::new(false),
             keys: Mutex::new(Keys::new(&keys)),
-            rng: Mutex::new(StdRng::from_seed(seed)),
+            rng: Mutex::new(rng),
         }
     }
 
     /// Replaces what the configuration decides. What was counted stays counted.
     pub(super) fn apply(&self, plan: Plan) {
-        let (trust, rules, ancestors, keys) = split(plan);
+        let (trust, rules, ancestors, keys, compat) = split(plan);
         self.keys().apply(&keys);
+        self.peerjs.apply(&compat, &trust.denied);
+        self.compat.set(compat.compat);
         self.rules.set(rules);
         self.policy.set(Policy::of(&trust.origins, &ancestors));
         self.assets.set(Assets::new(trust.origins.base(), &ancestors));
@@ -150,6 +166,7 @@ impl AppState {
     /// Refuses new clients from now on, because the daemon is about to stop.
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.peerjs.drain();
     }
 
     /// Whether new clients may come: a credential from a server that is about to stop is of no use.
@@ -175,14 +192,22 @@ impl AppState {
     }
 }
 
-fn split(plan: Plan) -> (Trust, Rules, Vec<Origin>, Vec<ApiKey>) {
-    let Plan { origins, frame_ancestors, create, password, credentials, ice, keys, proxies, denied } = plan;
+fn random(rng: &mut StdRng) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    rng.fill_bytes(&mut bytes);
+    bytes
+}
+
+fn split(plan: Plan) -> (Trust, Rules, Vec<Origin>, Vec<ApiKey>, compat::Plan) {
+    let Plan { origins, frame_ancestors, create, password, credentials, ice, keys, proxies, denied, compat } =
+        plan;
     let room_tokens = RoomTokens::new(credentials.secrets()).with_password(password.as_ref());
     (
         Trust { origins, proxies, denied },
         Rules { create, password, credentials, ice, room_tokens },
         frame_ancestors,
         keys,
+        compat,
     )
 }
 

@@ -36,6 +36,8 @@ labels! {
         CheckIce = "/api/v1/check-ice",
         /// The description of the API.
         OpenApi = "/api/v1/openapi.json",
+        /// Clients of PeerJS, whose path the configuration names.
+        PeerJs = "peerjs",
         /// The pages, and their scripts, styles and images.
         Pages = "pages",
         /// A route that has no label of its own.

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use crate::bounds::denied::DenyList;
+use crate::compat;
 use crate::credentials::Credentials;
 use crate::http::origins::Origins;
 use crate::ice::IceServers;
@@ -31,4 +32,6 @@ pub struct Plan {
     pub proxies: Vec<IpNet>,
     /// The networks whose clients are refused.
     pub denied: DenyList,
+    /// The clients of other signaling servers.
+    pub compat: compat::Plan,
 }

@@ -13,7 +13,7 @@ use crate::http::app_state::AppState;
 use crate::http::bounded_stream::Control;
 use crate::http::counters::Route;
 use crate::http::problem::Problem;
-use crate::http::{api, assets, screen, websocket};
+use crate::http::{api, assets, compat, screen, websocket};
 
 /// Bytes of the largest request body; a larger one is answered 413.
 const BODY_MAX: usize = 16 << 10;
@@ -27,7 +27,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .route("/.well-known/acme-challenge/{token}", get(challenge))
         .merge(assets::routes(&state.assets))
         .merge(api::routes())
-        .fallback(assets::not_found)
+        .fallback(compat::fallback)
         .method_not_allowed_fallback(async || Problem::of(StatusCode::METHOD_NOT_ALLOWED))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(from_fn(screen::screen))
@@ -45,6 +45,7 @@ async fn count(State(state): State<Arc<AppState>>, request: Request, next: Next)
     let route = Route::of(template, assets::is_file);
     let begun = state.clock.now().moment;
     let response = next.run(request).await;
+    let route = response.extensions().get().copied().unwrap_or(route);
     state.counters.answered(route, response.status().as_u16(), state.clock.now().moment.since(begun));
     response
 }

@@ -1,5 +1,6 @@
 //! The site: pages, the API and the WebSockets of the rooms, as one service.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,13 +61,23 @@ impl Site {
         self.state.counters.snapshot(self.server.connections())
     }
 
+    /// The clients of other signaling servers, by their kind.
+    #[must_use]
+    pub fn compat(&self) -> BTreeMap<&'static str, observed::Compat> {
+        let is_on = self.state.compat.get().peerjs.0.is_some();
+        let peerjs = is_on.then(|| ("peerjs", self.state.peerjs.snapshot()));
+        peerjs.into_iter().collect()
+    }
+
     /// Issues no more credentials, and reports at `/readyz` that new clients must go elsewhere.
     pub fn drain(&self) {
         self.state.drain();
     }
 
-    /// Stops taking requests. Responses that are not sent when the front stops are lost.
+    /// Stops taking requests, and closes the WebSockets of other servers' clients, which have a second to hear it. Responses
+    /// that are not sent when the front stops are lost.
     pub fn stop(&self) {
+        self.state.peerjs.stop();
         self.server.stop();
     }
 }

@@ -66,7 +66,8 @@ fn admit(
     Ok((upgrade, connection))
 }
 
-fn refuse(why: NoSeat) -> Problem {
+/// The answer to a WebSocket for which there is no place.
+pub(super) fn refuse(why: NoSeat) -> Problem {
     let (status, detail) = match why {
         NoSeat::Address | NoSeat::Network => {
             (StatusCode::TOO_MANY_REQUESTS, "too many WebSockets are open from your network")
@@ -88,7 +89,8 @@ pub(super) const fn no_seat_code(why: NoSeat) -> &'static str {
     }
 }
 
-const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or add \
+/// Why the page of a foreign site gets no WebSocket.
+pub(super) const FOREIGN_PAGE: &str = "pages of this origin may not open a WebSocket: open the page at http.public_url, or add \
                             the origin to http.allowed_origins";
 
 /// Sets the subprotocol, and limits the buffers and the size of a frame.

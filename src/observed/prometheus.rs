@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use crate::observed::prometheus::text::{Label, Text};
 use crate::observed::{
-    Acme, Certificates, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms, Site,
-    Usage,
+    Acme, Certificates, Compat, Flow, Front, Histogram, Lifecycle, Observed, Process, Relay, Reloads, Rooms,
+    Site, Usage,
 };
 
 /// All numbers of a daemon, in the text exposition format, version 0.0.4.
@@ -25,6 +25,7 @@ pub fn render(observed: &Observed) -> String {
         relay,
         rooms,
         site,
+        compat,
         front,
         certificates,
         acme,
@@ -46,6 +47,7 @@ pub fn render(observed: &Observed) -> String {
     render_credentials(&mut text, site, rooms);
     render_rooms(&mut text, rooms);
     render_messages(&mut text, rooms);
+    render_compat(&mut text, compat);
     if let Some(certificates) = certificates {
         render_certificates(&mut text, certificates);
     }
@@ -208,6 +210,41 @@ fn render_messages(text: &mut Text, rooms: &Rooms) {
         .each("code", counts(&rooms.refused));
     text.counter("hairpin_joins_refused_total", "Joins that were refused.")
         .each("code", counts(&rooms.joins_refused));
+}
+
+/// The clients of other signaling servers, if any are served. Their kind is the label `client`.
+fn render_compat(text: &mut Text, compat: &BTreeMap<&'static str, Compat>) {
+    if compat.is_empty() {
+        return;
+    }
+    let mut open = text.gauge("hairpin_compat_websockets", "Open WebSockets of other servers' clients.");
+    compat.iter().for_each(|(client, it)| open.with(&[("client", client)], it.sockets));
+    let mut opened = text.counter("hairpin_compat_websockets_opened_total", "Those that were opened.");
+    compat.iter().for_each(|(client, it)| opened.with(&[("client", client)], it.opened));
+    let mut waiting =
+        text.gauge("hairpin_compat_waiting_bytes", "Messages for clients that are not there, in bytes.");
+    compat.iter().for_each(|(client, it)| waiting.with(&[("client", client)], it.waiting_bytes));
+    type Counted = fn(&Compat) -> &BTreeMap<&'static str, u64>;
+    let families: [(&str, &str, &str, Counted); 4] = [
+        (
+            "hairpin_compat_websockets_refused_total",
+            "Those that were refused because of a limit or a stop.",
+            "reason",
+            |it| &it.refused,
+        ),
+        ("hairpin_compat_websockets_closed_total", "Those that the server closed.", "reason", |it| {
+            &it.closed
+        }),
+        ("hairpin_compat_messages_received_total", "Messages from such clients.", "type", |it| &it.received),
+        ("hairpin_compat_messages_sent_total", "Messages to such clients.", "type", |it| &it.sent),
+    ];
+    for (name, help, label, counted) in families {
+        let mut family = text.counter(name, help);
+        for (client, it) in compat {
+            counts(counted(it))
+                .for_each(|(value, count)| family.with(&[("client", client), (label, value)], count));
+        }
+    }
 }
 
 fn render_certificates(text: &mut Text, certificates: &Certificates) {

@@ -40,16 +40,16 @@ impl Text for SitePath {
     const EXAMPLE: &'static str = "\"/peerjs\"";
 
     fn parse(text: &str) -> Result<Self, String> {
+        if text == "/" {
+            return Ok(Self(text.to_owned()));
+        }
         let path = text.strip_suffix('/').unwrap_or(text);
-        let Some(inside) = path.strip_prefix('/').or_else(|| (text == "/").then_some("")) else {
+        let Some(inside) = path.strip_prefix('/') else {
             return Err(format!(
                 "{text:?} does not begin with a slash: write a path such as {}",
                 Self::EXAMPLE
             ));
         };
-        if inside.is_empty() {
-            return Ok(Self("/".to_owned()));
-        }
         if path.len() > PATH_MAX || !inside.split('/').all(is_segment) {
             return Err(format!(
                 "{text:?} is not a path that can be used: write letters, digits, -, . and _ between slashes, such as {}",

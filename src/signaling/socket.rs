@@ -17,12 +17,12 @@ use crate::signaling::pace::{BYTES_PER_TEN_SECONDS, Pace};
 use crate::signaling::protocol::RequestError;
 use crate::signaling::protocol::codes::{Close, ErrorCode};
 use crate::signaling::protocol::parse::parse;
-use crate::signaling::send_queue::Next;
+use crate::signaling::send_queue::{Next, SendQueue};
 
 /// How long a client may take to send hello.
 pub const HELLO: Duration = Duration::from_secs(5);
 /// How long a client may take to receive the reason for a close, and to close its side.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Bytes that a client may send over the connection of its socket: twice the limit of its messages, for headers and for
 /// fragments that never become a message.
@@ -169,20 +169,28 @@ impl Talk {
         let _ = timeout(GOODBYE, self.socket.send(Message::Text(text.into()))).await;
     }
 
-    /// Sends a message. A client that does not read cannot delay the end of its own socket for long.
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        let ending = async {
-            let close = self.connection.send_queue().closing().await;
-            if close != Close::SlowConsumer {
-                sleep(GOODBYE).await;
-            }
-            close
-        };
-        tokio::select! {
-            sent = self.socket.send(message) => sent.map_err(|_| None),
-            close = ending => Err(Some(close)),
-            () = sleep(DEAD) => Err(Some(Close::Dead)),
+        send(&mut self.socket, self.connection.send_queue(), message).await
+    }
+}
+
+/// Sends a message on a socket whose other messages wait in `queue`. A client that does not read cannot delay the end of
+/// its own socket for long.
+///
+/// # Errors
+/// Why the socket ends: the server closes it for this reason; `None` if the network does.
+pub async fn send(socket: &mut WebSocket, queue: &SendQueue, message: Message) -> Result<(), Option<Close>> {
+    let ending = async {
+        let close = queue.closing().await;
+        if close != Close::SlowConsumer {
+            sleep(GOODBYE).await;
         }
+        close
+    };
+    tokio::select! {
+        sent = socket.send(message) => sent.map_err(|_| None),
+        close = ending => Err(Some(close)),
+        () = sleep(DEAD) => Err(Some(Close::Dead)),
     }
 }
 

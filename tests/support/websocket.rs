@@ -55,8 +55,13 @@ impl WebSocket {
     }
 
     /// Whoever sends `headers` opens a socket, or gets another answer.
-    pub fn try_open(mut http: Http, headers: &[(&str, &str)]) -> Result<Self, Answer> {
-        http.send(request("GET", "/ws", headers, ""));
+    pub fn try_open(http: Http, headers: &[(&str, &str)]) -> Result<Self, Answer> {
+        Self::try_open_at(http, "/ws", headers)
+    }
+
+    /// The same at another path.
+    pub fn try_open_at(mut http: Http, path: &str, headers: &[(&str, &str)]) -> Result<Self, Answer> {
+        http.send(request("GET", path, headers, ""));
         let answer = http.answer();
         if answer.status != 101 {
             return Err(answer);

@@ -68,6 +68,18 @@ fn site() -> Site {
     }
 }
 
+fn compat() -> Compat {
+    Compat {
+        sockets: 2,
+        opened: 5,
+        waiting_bytes: 700,
+        received: [("HEARTBEAT", 40), ("OFFER", 1)].into(),
+        sent: [("OPEN", 5), ("OFFER", 1)].into(),
+        refused: [("too_often", 3)].into(),
+        closed: [("replaced", 1)].into(),
+    }
+}
+
 fn front() -> Front {
     Front {
         connections: 4,
@@ -97,6 +109,7 @@ fn busy() -> Observed {
         relay: relay(),
         rooms: rooms(),
         site: site(),
+        compat: [("peerjs", compat())].into(),
         front: front(),
         certificates: Some(Certificates { expiry: 1_790_812_800, refused: 2, taken: 0 }),
         acme: Some(Acme { issued: 2, failed: 5, failures: 1, next: 1_790_000_300, problem: None }),
