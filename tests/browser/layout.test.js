@@ -93,6 +93,27 @@ test("on a phone that lies on its side the panel is beside the pictures", async 
   }
 });
 
+for (const language of ["en", "ko"]) {
+  test(`where a window has room, each control has a word in ${language}, which its name has too; elsewhere none does`, async () => {
+    const guest = await venue.guest(venue.room(), { language, viewport: { width: 1024, height: 720 } });
+    await (await guest.isReady()).enter();
+    const words = () =>
+      guest.page.$$eval("#controls .word", (all) =>
+        all.filter((it) => it.offsetParent).map((it) => ({ word: it.innerText, name: it.parentElement.ariaLabel, ...it.getBoundingClientRect().toJSON() })),
+      );
+    const seen = await words();
+    assert.equal(seen.length, await guest.page.$$eval("#controls button", (all) => all.filter((it) => it.offsetParent).length));
+    for (const [i, { word, name, left, right, bottom }] of seen.entries()) {
+      assert.ok(word && name.toLowerCase().includes(word.toLowerCase()), `${name} is called ${word}`);
+      assert.ok(left >= 4 && right + 4 <= (seen[i + 1]?.left ?? 1024) && bottom <= 720, `${word} from ${left} to ${right}, down to ${bottom}`);
+    }
+    for (const viewport of [{ width: 1000, height: 720 }, { width: 1280, height: 640 }]) {
+      await guest.page.setViewport(viewport);
+      assert.deepEqual(await words(), []);
+    }
+  });
+}
+
 test("in forced colours it is seen what is on, which sheet is open, and where one's own picture ends", async () => {
   const [alice] = await venue.call("Alice", "Bob");
   const session = await alice.page.createCDPSession();

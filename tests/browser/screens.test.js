@@ -35,6 +35,7 @@ test("Firefox sees Chromium's camera and screen, and hears the shared tab althou
   await alice.page.keyboard.press("m");
   await bob.until(hears, true);
   assert.equal(await negotiations(alice, bob), negotiated);
+  assert.deepEqual(await silences(alice), []);
 });
 
 test("Chromium sees Firefox's camera and screen, and still hears the microphone", async () => {
@@ -50,7 +51,17 @@ test("Chromium sees Firefox's camera and screen, and still hears the microphone"
   // then
   await bob.sees(1);
   assert.equal(await negotiations(alice, bob), negotiated);
+  // when
+  await alice.page.keyboard.press("s");
+  await bob.sees(2);
+  // then
+  assert.deepEqual(await silences(alice), ["Your screen is shared without sound: this browser cannot share sound."], "it is said once");
 });
+
+/** What the person was told about the sound of the screen. @param {import("./support/guest.js").Guest} guest */
+async function silences(guest) {
+  return (await guest.watched()).toasts.filter((it) => it.includes("without sound"));
+}
 
 /** @param {{ from: import("./support/venue.js").Browser, to: import("./support/venue.js").Browser }} browsers */
 async function call({ from, to }) {

@@ -71,9 +71,34 @@ test("one's own picture goes to any corner and out of sight, by keys and by poin
   assert.equal(await corner(alice), "top right");
 });
 
+test("a button shows whoever speaks large and the others beside, or everybody the same, and stays as it is in the next call", async () => {
+  const [alice] = await venue.call("Alice", "Bob", "Cem");
+  const stands = (layout, isPressed) =>
+    alice.until((layout, isPressed) => {
+      const all = [...document.querySelectorAll("#stage .tile:not([hidden])")];
+      const large = all.filter((it) => it.classList.contains("large"));
+      const isRight = layout === "grid" ? large.length === 0 : ["Bob", "Cem"].includes(large[0]?.ariaLabel) && large.length === 1;
+      return isRight && all.length === 3 && document.getElementById("layout").ariaPressed === isPressed;
+    }, layout, isPressed);
+  await stands("grid", "false");
+  // when
+  await alice.click("#layout");
+  // then
+  await stands("large", "true");
+  await alice.sees(2);
+  // when
+  await alice.page.reload();
+  // then
+  await stands("large", "true");
+  // when
+  await alice.click("#layout");
+  // then
+  await stands("grid", "false");
+});
+
 test("what has no button of its own is in a menu, which keys open, walk through and close", async () => {
   const [alice] = await venue.call("Alice", "Bob");
-  const focused = () => alice.page.evaluate(() => document.activeElement.textContent.trim() || document.activeElement.id);
+  const focused = () => alice.page.evaluate(() => document.activeElement.textContent.trim());
   const press = (key) => alice.page.keyboard.press(key);
   await alice.page.focus("#more");
   // when
@@ -86,7 +111,7 @@ test("what has no button of its own is in a menu, which keys open, walk through 
   await press("ArrowDown");
   assert.equal(await focused(), first);
   await press("Escape");
-  assert.equal(await focused(), "more");
+  assert.equal(await focused(), "More");
   assert.equal(await alice.page.$(".menu:popover-open"), null);
   // when
   await press("Enter");

@@ -48,6 +48,17 @@ test("a screen without a sound changes nothing about the voice", async () => {
   assert.deepEqual([media.tracks.audio, mixed, sent.map(([kind]) => kind)], [microphone, [], ["screen"]]);
 });
 
+test("a browser that gives no sound of a screen is told from one whose user wants none", async () => {
+  for (const [constraints, hasSound, isSilent] of [[{}, false, true], [{}, true, false], [{ suppressLocalAudioPlayback: true }, false, false]]) {
+    const { media } = await sharer({ hasSound, constraints });
+    assert.equal(media.screenIsSilent, false, "nothing is shared");
+    await media.shareScreen();
+    assert.equal(media.screenIsSilent, isSilent);
+    media.stopScreen();
+    assert.equal(media.screenIsSilent, false);
+  }
+});
+
 test("when sharing ends, the voice is sent alone again", async () => {
   for (const end of [({ media }) => media.stopScreen(), ({ shared }) => shared[0][0].onended()]) {
     const it = await sharer();

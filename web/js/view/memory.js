@@ -1,7 +1,7 @@
 // @ts-check
 /** What this browser remembers: a name, devices, a language, a theme, a layout, to use the relay only; nothing if it does not want to. */
 
-/** @typedef {"name" | "camera" | "microphone" | "speaker" | "language" | "theme" | "relay-only" | "save-data" | "keys" | "music" | "blur" | "layout" | "corner" | "self" | "room-token"} Item */
+/** @typedef {"name" | "camera" | "microphone" | "speaker" | "language" | "theme" | "relay-only" | "save-data" | "keys" | "music" | "blur" | "layout" | "corner" | "self" | "silent-screen" | "room-token"} Item */
 
 /** @param {Item} item */
 export function recall(item) {

@@ -4,6 +4,7 @@
 import { Unheard } from "../wire/unheard.js";
 import { button, html } from "./dom.js";
 import { say } from "./language.js";
+import { recall, remember } from "./memory.js";
 import { showSwitch } from "./switches.js";
 import { dismiss, toast } from "./toasts.js";
 
@@ -126,6 +127,14 @@ export class Self {
     } catch (error) {
       if (!isSecondThought(/** @type {Error} */ (error))) toast("failure.screen");
     }
+    if (this.#media.screenIsSilent) this.#sayThatItIsSilent();
+  }
+
+  /** Once: most people share what makes no sound. */
+  #sayThatItIsSilent() {
+    if (recall("silent-screen")) return;
+    remember("silent-screen", "said");
+    toast("controls.share.silent");
   }
 
   #draw() {

@@ -14,6 +14,13 @@ const DOES = {
   screen: { on: "controls.share.off", off: "controls.share.on" },
 };
 
+/** The same in a word, where there is room for one. A part of it, because whoever speaks to the machine says what they read. @type {typeof DOES} */
+const WORD = {
+  mic: { on: "controls.word.mic.off", off: "controls.word.mic.on" },
+  camera: { on: "controls.word.cam", off: "controls.word.cam" },
+  screen: { on: "controls.word.share.off", off: "controls.word.share.on" },
+};
+
 /** @param {HTMLButtonElement} button @param {What} what @param {boolean} isOn */
 export function showSwitch(button, what, isOn) {
   const isDevice = what !== "screen";
@@ -22,6 +29,9 @@ export function showSwitch(button, what, isOn) {
   button.dataset.on = String(isOn);
   setIcon(button, isOn === isDevice ? what : `${what}-off`);
   label(button, DOES[what][isOn ? "on" : "off"]);
+  /** @type {HTMLElement | null} */
+  const word = button.querySelector(".word");
+  if (word) say(word, WORD[what][isOn ? "on" : "off"]);
 }
 
 /** A switch with its words. @param {Key} key @param {boolean} isOn @param {(isOn: boolean) => void} change */

@@ -130,6 +130,10 @@ export class Media extends Emitter {
     return this.#screen.hasSound;
   }
 
+  get screenIsSilent() {
+    return this.#screen.isSilent;
+  }
+
   get canShareScreen() {
     return this.#screen.canShare;
   }

@@ -42,6 +42,11 @@ export class Screen extends Emitter {
     return this.#sound !== null;
   }
 
+  /** Whether others cannot hear what is shared, whatever the person chose: Firefox and Safari give no sound, and do not say so. */
+  get isSilent() {
+    return this.track !== null && !this.hasSound && !("suppressLocalAudioPlayback" in this.#supported);
+  }
+
   /**
    * Fails as `getDisplayMedia` does: the person may think better of it, or the system may not allow it.
    * @param {() => boolean} isWelcome  whether it is still wanted when the person has chosen
@@ -100,7 +105,7 @@ export class Screen extends Emitter {
    * everybody would hear themselves, unless the browser can leave out what this page plays.
    */
   #wish() {
-    const canLeaveOut = "restrictOwnAudio" in (this.#devices?.getSupportedConstraints?.() ?? {});
+    const canLeaveOut = "restrictOwnAudio" in this.#supported;
     return /** @type {DisplayMediaStreamOptions} */ ({
       video: PICTURE,
       audio: this.#mix ? { ...SOUND, ...(canLeaveOut && { restrictOwnAudio: true }) } : false,
@@ -108,5 +113,10 @@ export class Screen extends Emitter {
       surfaceSwitching: "include",
       systemAudio: canLeaveOut ? "include" : "exclude",
     });
+  }
+
+  /** Only browsers that give a tab's sound know `suppressLocalAudioPlayback`, which is about that sound. */
+  get #supported() {
+    return this.#devices?.getSupportedConstraints?.() ?? {};
   }
 }
