@@ -7,13 +7,15 @@ import { FakeClock, settled } from "./fakes.js";
 
 const track = (width, height) => ({ getSettings: () => ({ width, height }) });
 
-/** A sender that keeps what it was told last, and counts how often. */
+/** A sender that keeps what it was told last, and counts how often it was told and asked. */
 function sender() {
   const codecs = [{ mimeType: "audio/red" }, { mimeType: "audio/opus" }];
   return {
     encoding: {},
     told: 0,
+    asked: 0,
     getParameters() {
+      this.asked += 1;
       return { encodings: [{ ...this.encoding }], codecs };
     },
     async setParameters({ encodings, degradationPreference }) {
@@ -187,10 +189,14 @@ test("music and shared films get more bits than voices, and who saves data sends
   assert.deepEqual(rates, [32_000, 96_000, 96_000, 20_000]);
 });
 
-test("what has not changed is not set again", async () => {
+test("what has not changed is not set again, and not asked for", async () => {
   const { members: [{ senders }], pass } = await call(1);
   await pass(10);
   assert.deepEqual([senders.audio.told, senders.video.told], [1, 1]);
+  const asked = () => Object.values(senders).map(({ asked }) => asked);
+  const before = asked();
+  await pass(10);
+  assert.deepEqual(asked(), before);
 });
 
 test("what is sent is decided before the first picture is encoded, and left alone until it is there", async () => {

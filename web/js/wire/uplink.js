@@ -190,8 +190,9 @@ export class Uplink extends Emitter {
 
   /** Whether the first picture is on its way: nothing about it is changed meanwhile. @param {import("./peer.js").Peer} peer @param {Way} way */
   #isBeginning(peer, { connectedAt }) {
+    if (connectedAt !== null && this.#clock.now() >= connectedAt + FIRST_PICTURE) return false;
     const [first] = peer.sender("video")?.getParameters?.().encodings ?? [];
-    return first?.active === true && first.maxBitrate !== undefined && (connectedAt === null || this.#clock.now() < connectedAt + FIRST_PICTURE);
+    return first?.active === true && first.maxBitrate !== undefined;
   }
 
   /** bit/s */
@@ -211,13 +212,16 @@ export class Uplink extends Emitter {
    * @param {{ codec?: string, preference?: RTCDegradationPreference }} more
    */
   async #apply(sender, encoding, { codec, preference }) {
-    if (!sender?.getParameters) return;
+    const wish = JSON.stringify([encoding, codec]);
+    // To ask for the parameters is to wait for the thread of the connection.
+    if (!sender?.getParameters || this.#set.get(sender) === wish) return;
     const parameters = sender.getParameters();
     const [first] = parameters.encodings ?? [];
+    // There is a choice of codecs once both sides have agreed.
+    const done = parameters.codecs.length > 0 ? wish : `early ${wish}`;
+    if (!first || this.#set.get(sender) === done) return;
+    this.#set.set(sender, done);
     const known = parameters.codecs.find(({ mimeType }) => mimeType.toLowerCase() === codec);
-    const wish = JSON.stringify([encoding, known?.mimeType]);
-    if (!first || this.#set.get(sender) === wish) return;
-    this.#set.set(sender, wish);
     Object.assign(first, encoding, known && { codec: known });
     if (preference) parameters.degradationPreference = preference;
     await sender.setParameters(parameters).catch(() => this.#set.delete(sender));
