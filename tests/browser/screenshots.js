@@ -349,6 +349,7 @@ const STATES = {
     },
   },
   "notice-waiting": {
+    small: true,
     make: async (scene) => {
       await scene.serve({ rooms: "knock = true" });
       await scene.call(1);
@@ -360,7 +361,8 @@ const STATES = {
       await scene.serve({ rooms: "knock = true" });
       const [host] = await scene.call(1);
       const guest = await refused(scene);
-      await host.page.$eval("#knocks button:last-child", (it) => it.click());
+      await open(host, "people");
+      await host.page.waitForSelector("#knocks button:last-child").then((it) => it.evaluate((it) => it.click()));
       await guest.until(() => document.querySelector("#notice-actions button"));
       return guest;
     },
@@ -604,6 +606,7 @@ async function refused(scene, face = 3) {
 /** What the host does to whoever else is there, who is in the picture. @param {Scene} scene @param {...string} buttons  pressed one after the other */
 async function ended(scene, ...buttons) {
   const [host, guest] = await scene.call(2, 1);
+  await open(host, "people");
   for (const button of buttons) await host.page.waitForSelector(button).then((it) => it.evaluate((it) => it.click()));
   await guest.until(() => !document.getElementById("notice").hidden);
   return guest;
