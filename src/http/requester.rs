@@ -31,6 +31,8 @@ pub struct Requester {
     pub ip: IpAddr,
     /// Which site's page sent the request.
     pub page: PageOf,
+    /// Whether the request came without TLS and, as far as its headers show, without a proxy.
+    pub direct: bool,
     /// The `Origin` header, if there is exactly one.
     origin: Option<HeaderValue>,
 }
@@ -43,13 +45,14 @@ impl Requester {
         let Trust { origins, proxies, denied: _ } = trust;
         let mut lines = headers.get_all(ORIGIN).iter();
         let origin = lines.next().filter(|_| lines.next().is_none()).cloned();
+        let direct = is_direct(secure, headers);
         let page = if headers.contains_key(ORIGIN) {
             let origin = origin.as_ref().and_then(|origin| origin.to_str().ok());
-            origins.page_of(origin, is_direct(secure, headers))
+            origins.page_of(origin, direct)
         } else {
             PageOf::Nobody
         };
-        Self { ip: client_address(peer, headers, proxies), page, origin }
+        Self { ip: client_address(peer, headers, proxies), page, direct, origin }
     }
 
     /// The origin of the page that sent the request, if there is exactly one and it is ASCII.

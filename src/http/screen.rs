@@ -1,5 +1,6 @@
 //! Refuses requests that no legitimate client sends, bounds how long a request takes, and adds security headers to answers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use axum::http::header::{
     CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
 };
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -15,6 +17,7 @@ use axum::response::{IntoResponse as _, Response};
 use crate::current::Current;
 use crate::http::origins::Origins;
 use crate::http::problem::Problem;
+use crate::http::requester::Requester;
 use crate::origin::Origin;
 use crate::origin::public_url::ROOT;
 
@@ -23,7 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The headers of every answer.
 #[derive(Debug)]
-pub struct Policy(Vec<(HeaderName, HeaderValue)>);
+pub struct Policy {
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether browsers reach the site over TLS.
+    is_secure: bool,
+}
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 impl Policy {
     /// Allows only the browser features that our own pages need, and only those sites to show our pages in a frame.
@@ -47,18 +56,39 @@ impl Policy {
             (HeaderName::from_static("permissions-policy"), HeaderValue::from_static(PERMISSIONS)),
             (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
             (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-            (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+            (OPENER_POLICY, HeaderValue::from_static("same-origin")),
             (
                 HeaderName::from_static("cross-origin-resource-policy"),
                 HeaderValue::from_static("same-origin"),
             ),
         ];
         // The header counts for the whole host, which a site under a path shares with others.
-        if secure.is_some() && origins.base() == ROOT {
+        let is_secure = secure.is_some();
+        if is_secure && origins.base() == ROOT {
             headers.push((STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR)));
         }
-        Self(headers)
+        Self { headers, is_secure }
     }
+
+    /// Whether browsers ignore the opener policy of an answer to this request, and report it to whoever looks at the console:
+    /// they do for an origin that somebody on the way could have replaced (Secure Contexts §3.1).
+    fn ignores_opener(&self, request: &Request) -> bool {
+        let is_direct = request.extensions().get::<Requester>().is_some_and(|requester| requester.direct);
+        is_direct && !self.is_secure && !host(request).is_some_and(|host| is_of_this_machine(&host))
+    }
+}
+
+/// The host that the request was sent to, without the port.
+fn host(request: &Request) -> Option<String> {
+    let authority = request.headers().get(HOST)?.to_str().ok()?.parse::<Authority>().ok()?;
+    Some(authority.host().to_owned())
+}
+
+/// Whether this host never leads to another machine: `localhost`, a name below it, or a loopback address.
+fn is_of_this_machine(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>()
+        .map_or_else(|_| bare.rsplit('.').next() == Some("localhost"), |ip| ip.is_loopback())
 }
 
 /// Marks a response that is no document and holds nothing private: the headers that only matter for these are left out.
@@ -67,10 +97,14 @@ pub(super) struct Bare;
 
 /// Adds the headers of the policy, unless the route has set them itself.
 pub async fn harden(State(policy): State<Arc<Current<Policy>>>, request: Request, next: Next) -> Response {
+    let policy = policy.get();
+    let ignores_opener = policy.ignores_opener(&request);
     let mut response = next.run(request).await;
     let is_bare = response.extensions().get::<Bare>().is_some();
-    let policy = policy.get();
-    for (name, value) in policy.0.iter().filter(|(name, _)| !is_bare || name == X_CONTENT_TYPE_OPTIONS) {
+    let matters = |name: &HeaderName| {
+        (!is_bare || name == X_CONTENT_TYPE_OPTIONS) && !(ignores_opener && name == OPENER_POLICY)
+    };
+    for (name, value) in policy.headers.iter().filter(|(name, _)| matters(name)) {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response

@@ -27,13 +27,42 @@ fn a_page_is_served_with_headers_that_allow_what_it_needs_and_nothing_else() {
     for (name, value) in [
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
-        ("cross-origin-opener-policy", "same-origin"),
         ("cross-origin-resource-policy", "same-origin"),
     ] {
         assert_eq!(page.header(name), Some(value));
     }
     assert!(page.header("permissions-policy").unwrap().contains("camera=(self)"));
     assert_eq!(page.header("strict-transport-security"), None, "it came without TLS");
+    daemon.stop();
+}
+
+/// Elsewhere browsers ignore it, and complain to whoever looks at the console.
+#[test]
+fn pages_are_kept_from_those_that_open_them_where_nobody_can_have_replaced_them_on_the_way() {
+    let policy = |daemon: &Daemon, host: &str, more: &str| {
+        let mut http = Http::of(daemon);
+        http.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n{more}\r\n"));
+        let answer = http.answer();
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("same-origin"));
+        answer.header("cross-origin-opener-policy").map(str::to_owned)
+    };
+    let same = Some("same-origin".to_owned());
+    let daemon = start("19140-19149");
+    for host in ["localhost:8080", "call.localhost", "127.0.0.1:8080", "127.1.2.3", "[::1]:8080"] {
+        assert_eq!(policy(&daemon, host, ""), same, "{host}");
+    }
+    for host in ["192.0.2.1:8080", "[2001:db8::1]", "nas.local:8080", "notlocalhost", "localhost.example", ""]
+    {
+        assert_eq!(policy(&daemon, host, ""), None, "{host}");
+        assert_eq!(policy(&daemon, host, "X-Forwarded-Proto: https\r\n"), same, "behind a proxy: {host}");
+    }
+    daemon.stop();
+
+    let daemon = start_with("19150-19159", |config| {
+        config.http.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.http.public_url = Some(hairpin::origin::PublicUrl::parse("https://call.example").unwrap());
+    });
+    assert_eq!(policy(&daemon, "call.example", ""), same, "a proxy may say nothing of itself");
     daemon.stop();
 }
 
