@@ -25,12 +25,12 @@ export class Venue {
 
   /**
    * For all tests of a file.
-   * @param {{ tls?: boolean, rooms?: string, http?: string, launch?: () => Promise<Browser>, behind?: (http: number) => Promise<string> }} [options]
-   *   `rooms` and `http` are lines of those tables; `behind` is told the daemon's port, and says which origin leads there
+   * @param {{ tls?: boolean, rooms?: string, http?: string, launch?: () => Promise<Browser>, behind?: (http: number, tls: number) => Promise<string> }} [options]
+   *   `rooms` and `http` are lines of those tables; `behind` is told the daemon's ports, and says which origin leads there
    */
   async open({ tls = false, rooms = "", http: ofHttp = "", launch = launchChromium, behind } = {}) {
     const [http, turn, secure] = await freePorts(3);
-    const publicUrl = await behind?.(http);
+    const publicUrl = await behind?.(http, secure);
     this.origin = publicUrl ?? `http://localhost:${http}`;
     this.#config = onLoopback({ http, turn, publicUrl, ofHttp, ...(tls && { tls: secure }), more: `[rooms]\n${CROWD}\n${rooms}` });
     await this.serve();

@@ -9,21 +9,24 @@ const PATIENCE = 30_000;
 
 export class Visitor {
   page;
+  /** What else this person opens is in the same profile. */
+  context;
   /** What the browser complained about. @type {string[]} */
   complaints = [];
-  #context;
   /** @type {RegExp[]} */
   #expected = [];
 
   /**
-   * In a profile of its own: another person, though in the same browser.
+   * In a profile of its own: another person, though in the same browser. Unless `isMain`: then in the browser's own, which is
+   * not private, and may do more.
    * @param {import("puppeteer-core").Browser} browser
-   * @param {{ language?: string, theme?: "light" | "dark", viewport?: { width: number, height: number }, downloads?: string, prepare?: () => void, expose?: Record<string, (...args: any[]) => any> }} [options]
+   * @param {{ language?: string, theme?: "light" | "dark", viewport?: { width: number, height: number }, downloads?: string, isMain?: boolean, prepare?: () => void, expose?: Record<string, (...args: any[]) => any> }} [options]
    *   `downloads` is where files are saved; `prepare` runs in each page before its first script, and can
    *   call what is exposed
    */
-  static async with(browser, { language = "en", theme = "light", viewport = { width: 1280, height: 800 }, downloads, prepare, expose = {} } = {}) {
-    const context = await browser.createBrowserContext(downloads ? { downloadBehavior: { policy: "allow", downloadPath: downloads } } : {});
+  static async with(browser, { language = "en", theme = "light", viewport = { width: 1280, height: 800 }, downloads, isMain = false, prepare, expose = {} } = {}) {
+    const own = () => browser.createBrowserContext(downloads ? { downloadBehavior: { policy: "allow", downloadPath: downloads } } : {});
+    const context = isMain ? browser.defaultBrowserContext() : await own();
     // A window of its own: what is behind another tab shows no frames.
     const page = await context.newPage({ type: "window" });
     const visitor = new this(page, context);
@@ -44,7 +47,7 @@ export class Visitor {
 
   constructor(page, context) {
     this.page = page;
-    this.#context = context;
+    this.context = context;
     page.on("pageerror", (error) => this.complaints.push(`uncaught: ${error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error") this.complaints.push(`console: ${message.text()} ${message.location()?.url ?? ""}`);
@@ -58,7 +61,8 @@ export class Visitor {
 
   /** Ends it, and fails if anything was complained about. */
   async close() {
-    const violations = await this.page.evaluate(() => window.watched?.violations ?? []).finally(() => this.#context.close());
+    const end = () => (this.context === this.context.browser().defaultBrowserContext() ? this.page.close() : this.context.close());
+    const violations = await this.page.evaluate(() => window.watched?.violations ?? []).finally(end);
     const unexpected = [...this.complaints, ...violations].filter((complaint) => !this.#expected.some((it) => it.test(complaint)));
     assert.deepEqual(unexpected, []);
   }
