@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hairpin::api_key::{KeyHash, KeyId};
@@ -81,6 +82,7 @@ impl Place {
             password: None,
             credentials,
             ice,
+            bits_per_second: NonZeroU64::MIN,
             keys,
             proxies,
             denied: DenyList::default(),

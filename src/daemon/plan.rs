@@ -197,6 +197,12 @@ fn limits(config: &LimitsConfig, ports: usize) -> Limits {
     }
 }
 
+/// Bits of payload that one allocation may relay per second in each direction, if nobody else relays anything.
+fn of_one_connection(limits: &LimitsConfig) -> NonZeroU64 {
+    let others = [limits.bits_per_second_per_user.0, limits.bits_per_second_total.0];
+    others.into_iter().flatten().fold(limits.bits_per_second, Ord::min)
+}
+
 /// A rate of bits a second as one of bytes. A second's worth may come at once, and at least a datagram of the largest size
 /// beside what a shard takes in advance.
 fn bytes(bits_per_second: NonZeroU64) -> Rate {
@@ -243,6 +249,7 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
         password: config.rooms.password_hash.clone(),
         credentials,
         ice,
+        bits_per_second: of_one_connection(&config.limits),
         keys: keys.clone(),
         proxies: proxies.clone(),
         denied: DenyList::new(&config.clients.deny),
@@ -253,6 +260,7 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sections::value::Off;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -305,6 +313,17 @@ mod tests {
         assert_eq!([all, network, address], [900, 450, 225]);
         assert_eq!(limits.bytes, Rate::new(3_125_000, Duration::from_secs(1), 3_125_000));
         assert_eq!((limits.user_bytes, limits.total_bytes), (None, None));
+    }
+
+    #[test]
+    fn one_connection_is_bounded_by_the_smallest_limit() {
+        let bits = |bits: u64| NonZeroU64::new(bits).unwrap();
+        let mut limits = LimitsConfig { bits_per_second: bits(8), ..LimitsConfig::default() };
+        assert_eq!(of_one_connection(&limits), bits(8));
+        limits.bits_per_second_total = Off(Some(bits(9)));
+        assert_eq!(of_one_connection(&limits), bits(8));
+        limits.bits_per_second_per_user = Off(Some(bits(7)));
+        assert_eq!(of_one_connection(&limits), bits(7));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The state that all handlers share: one value, made when the daemon starts. A reload replaces its rules.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -88,6 +89,8 @@ pub(super) struct Rules {
     pub(super) credentials: Credentials,
     /// The servers that credentials are for.
     pub(super) ice: IceServers,
+    /// Bits of payload that one connection may relay per second in each direction.
+    pub(super) bits_per_second: NonZeroU64,
     /// Makes and checks room tokens.
     pub(super) room_tokens: RoomTokens,
 }
@@ -199,12 +202,23 @@ fn random(rng: &mut StdRng) -> [u8; 32] {
 }
 
 fn split(plan: Plan) -> (Trust, Rules, Vec<Origin>, Vec<ApiKey>, compat::Plan) {
-    let Plan { origins, frame_ancestors, create, password, credentials, ice, keys, proxies, denied, compat } =
-        plan;
+    let Plan {
+        origins,
+        frame_ancestors,
+        create,
+        password,
+        credentials,
+        ice,
+        bits_per_second,
+        keys,
+        proxies,
+        denied,
+        compat,
+    } = plan;
     let room_tokens = RoomTokens::new(credentials.secrets()).with_password(password.as_ref());
     (
         Trust { origins, proxies, denied },
-        Rules { create, password, credentials, ice, room_tokens },
+        Rules { create, password, credentials, ice, bits_per_second, room_tokens },
         frame_ancestors,
         keys,
         compat,

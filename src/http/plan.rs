@@ -1,5 +1,7 @@
 //! The site's configuration, at the start and after a reload.
 
+use std::num::NonZeroU64;
+
 use ipnet::IpNet;
 
 use crate::bounds::denied::DenyList;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub credentials: Credentials,
     /// The servers that credentials are for.
     pub ice: IceServers,
+    /// Bits of payload that one connection may relay per second in each direction, whichever limit that follows from.
+    pub bits_per_second: NonZeroU64,
     /// The API keys.
     pub keys: Vec<ApiKey>,
     /// The reverse proxies that are trusted to name their clients.

@@ -5,7 +5,7 @@ import { afterEach, test } from "node:test";
 
 import { launchChromium } from "./support/browser.js";
 import { Check } from "./support/check.js";
-import { onVps } from "./support/config.js";
+import { freePorts, onLoopback, onVps } from "./support/config.js";
 import { Hairpin } from "./support/hairpin.js";
 import { Lab, SERVER_NAME } from "./support/lab.js";
 import { Leftovers } from "./support/leftovers.js";
@@ -58,6 +58,22 @@ for (const [what, kind, { ways, summary, over, firewall, prepare }] of CASES) {
     assert.ok(verdict.seconds < PROMISED, `it took ${verdict.seconds} s`);
   });
 }
+
+test("a throughput that is the server's own limit is not said to be the network's", async () => {
+  const [http, turn] = await freePorts(2);
+  for (const [limit, label, figure] of /** @type {const} */ ([["4000000", "Throughput (the server’s limit)", /^≥ (3\.\d|4) Mbit\/s$/], ["100000000000", "Throughput", /^≥ \d/]])) {
+    const hairpin = await Hairpin.start(onLoopback({ http, turn, more: `[limits]\nbits_per_second = ${limit}` }));
+    leftovers.add(() => hairpin.stop());
+    const browser = await launchChromium();
+    leftovers.add(() => browser.close());
+    const check = await Check.at(browser, `http://localhost:${http}/check`);
+    leftovers.add(() => check.close());
+    const { figures } = await check.verdict();
+    assert.equal(await check.text("#figures > :last-child dt"), label);
+    assert.match(figures.at(-1), figure);
+    await leftovers.clear();
+  }
+});
 
 /** A browser behind a NAT of this kind, on the check page of a daemon behind this firewall. */
 async function visit(kind, { firewall, prepare }) {

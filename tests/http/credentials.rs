@@ -298,6 +298,7 @@ fn our_own_page_may_check_the_connection_for_two_minutes_and_nobody_else() {
     let answer = check(&[("Origin", &own)]);
     assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")), "{answer:?}");
     assert_eq!(answer.json()["ttl"], 120);
+    assert_eq!(answer.json()["bits_per_second"], 100_000_000_000_u64, "as the tests are configured");
     let (username, password) = credential(&answer.json());
     assert!(username.split_once(':').unwrap().1.starts_with("diag."), "{username}");
     Client::of(&daemon, "127.0.0.1").with(&username, &password).allocate();

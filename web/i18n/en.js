@@ -476,6 +476,7 @@ export default {
   "check.rtt": "Round trip",
   "check.loss": "Packet loss",
   "check.throughput": "Throughput",
+  "check.throughput.limit": "Throughput (the server’s limit)",
   "check.atLeast": "≥ {rate}",
 
   "admin.title": "Status",

@@ -477,6 +477,7 @@ export default {
   "check.rtt": "왕복 시간",
   "check.loss": "패킷 손실",
   "check.throughput": "전송 속도",
+  "check.throughput.limit": "전송 속도 (서버의 제한)",
   "check.atLeast": "{rate} 이상",
 
   "admin.title": "서버 상태",

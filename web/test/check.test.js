@@ -143,7 +143,7 @@ async function check(answers) {
     RTCPeerConnection,
     WebSocket: FakeSocket,
     socketUrl: "ws://h/ws",
-    fetchIce: async () => ({ iceServers: [{ urls: among(NAMED) }], by_address: among(BY_ADDRESS) }),
+    fetchIce: async () => ({ iceServers: [{ urls: among(NAMED) }], by_address: among(BY_ADDRESS), bits_per_second: 25_000_000 }),
     askDoor: () => assert.fail("the rooms can be reached"),
     origin: "http://h",
     clock,

@@ -1,4 +1,5 @@
-//! `/api/v1/check-ice`: gives our own `/check` page, which has no API key, a credential for its connection test.
+//! `/api/v1/check-ice`: gives our own `/check` page, which has no API key, a credential for its connection test, and the limit
+//! that the test cannot exceed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +52,8 @@ pub(super) async fn check_ice(
     let id = state.random_user();
     let tag = Tag::Check { id: &id };
     let given = rules.ice.configuration(&rules.credentials, &tag, now.unix, TTL, None);
-    let answer = Format::Object.write(&given.ok_or_else(no_server)?);
+    let mut answer = Format::Object.write(&given.ok_or_else(no_server)?);
+    answer["bits_per_second"] = rules.bits_per_second.get().into();
     state.counters.issued(Endpoint::CheckIce);
     Ok((StatusCode::CREATED, Json(answer)))
 }

@@ -20,6 +20,8 @@ import { copy } from "./toasts.js";
 /** @typedef {import("../wire/i18n.js").Key} Key */
 /** @typedef {"good" | "fair" | "bad" | "none"} Mood */
 
+/** From this part of the server's limit on, the limit was measured, not the network: it counts headers, and a connection begins slowly. */
+const LIMITED = 0.8;
 const ICONS = { good: "check", fair: "warn", bad: "close", none: "none" };
 
 export class Report {
@@ -99,15 +101,16 @@ export class Report {
 
   #drawFigures() {
     if (!this.#loop) return;
-    const { rtt, loss, throughput } = this.#loop;
+    const { rtt, loss, throughput, limit = Infinity } = this.#loop;
     const figure = (/** @type {Key} */ key, /** @type {HTMLElement} */ value) => make("div", "", say(make("dt"), key), value);
     const fast = make("dd");
     if (throughput === null) silence(fast, "–");
-    else say(fast, "check.atLeast", { rate: rate(throughput) });
+    else say(fast, "check.atLeast", { rate: rate(Math.min(throughput, limit)) });
+    const isLimited = throughput !== null && throughput > LIMITED * limit;
     html("figures").replaceChildren(
       figure("check.rtt", make("dd", "", time(rtt))),
       figure("check.loss", make("dd", "", share(loss))),
-      figure("check.throughput", fast),
+      figure(isLimited ? "check.throughput.limit" : "check.throughput", fast),
     );
   }
 

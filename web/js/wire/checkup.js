@@ -16,7 +16,8 @@ import { PATIENCE, probe } from "./probe.js";
  */
 /** @typedef {import("./loop.js").LoopResult} LoopResult */
 /** @typedef {"rooms" | "stun" | "udp" | "tcp" | "tls"} Way */
-/** @typedef {LoopResult & { way: Way }} Loop */
+/** `limit`: what the server lets through, in bit/s, if it says so. @typedef {LoopResult & { way: Way, limit?: number }} Loop */
+/** @typedef {import("./literals.js").Offered & { bits_per_second?: number }} Given */
 
 /** @type {Way[]} */
 export const WAYS = ["rooms", "stun", "udp", "tcp", "tls"];
@@ -42,7 +43,7 @@ export class Checkup extends Emitter {
    * @param {typeof globalThis.RTCPeerConnection} parts.RTCPeerConnection
    * @param {typeof globalThis.WebSocket} parts.WebSocket
    * @param {string} parts.socketUrl
-   * @param {() => Promise<import("./literals.js").Offered>} parts.fetchIce
+   * @param {() => Promise<Given>} parts.fetchIce
    * @param {() => Promise<import("./door.js").Answer | null>} parts.askDoor
    * @param {string} parts.origin  of this page
    * @param {import("./clock.js").Clock} parts.clock
@@ -67,7 +68,8 @@ export class Checkup extends Emitter {
     const probes = { stun: probe("stun"), udp: probe("udp"), tcp: probe("tcp"), tls: probe("tls") };
     const best = await this.#firstGood(probes);
     const found = best && (await probes[best]).outcome === "literal" ? byAddress : first;
-    this.emit("loop", best && (await this.#loop(best, found[best])));
+    const looped = best && (await this.#loop(best, found[best]));
+    this.emit("loop", looped && { ...looped, limit: offered.bits_per_second });
     await Promise.all([rooms, ...Object.values(probes)]);
   }
 
