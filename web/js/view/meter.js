@@ -8,7 +8,7 @@ import { History } from "../wire/stats.js";
 /** @typedef {import("../wire/quality.js").Quality} Quality */
 
 const EVERY = 1_000;
-const LISTEN_EVERY = 150;
+const LISTEN_EVERY = 250;
 /** A pause for breath does not end speaking. */
 const SPEAKING_FOR = 600;
 const SPEAKING_FROM = 0.02;
@@ -64,11 +64,12 @@ export class Meter {
   #listen(heard) {
     const now = performance.now();
     for (const { id, peer, state } of this.#members()) {
-      // The browser's answer waits for whatever else the connection has to do.
-      const receiver = peer.state === "connected" ? peer.pc?.getReceivers().find(({ track }) => track.kind === "audio") : null;
+      const mayBeHeard = peer.state === "connected" && (state.mic || state.unsaid === true);
+      // To ask for the level is to wait for the thread of the connection.
+      const receiver = mayBeHeard ? peer.pc?.getReceivers().find(({ track }) => track.kind === "audio") : null;
       const level = receiver?.getSynchronizationSources()[0]?.audioLevel ?? 0;
       if (level > SPEAKING_FROM) this.#spoke.set(id, now);
-      heard(id, (state.mic || state.unsaid === true) && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
+      heard(id, mayBeHeard && now - (this.#spoke.get(id) ?? -Infinity) < SPEAKING_FOR);
     }
   }
 }
