@@ -80,6 +80,21 @@ test("what is said in passing leaves the tabs of the panel to be pressed", async
   }
 });
 
+test("neither the reactions nor the menu cover a button", async () => {
+  const [alice] = await venue.call("Alice", "Bob");
+  for (const viewport of [{ width: 320, height: 568 }, { width: 390, height: 844 }, ...LYING, { width: 1280, height: 800 }]) {
+    await alice.page.setViewport(viewport);
+    for (const open of ["#gestures", ".menu"]) {
+      if (open === ".menu") await alice.click("#more");
+      else await alice.page.$eval(open, (it) => it.showPopover());
+      await alice.page.waitForSelector(`${open}:popover-open`);
+      const buttons = await alice.page.$$eval("#controls button", (all) => all.filter((it) => it.offsetParent).map((it) => `#${it.id}`));
+      assert.deepEqual(await inSight(alice, ...buttons, `${open} button`), [], `${open} at ${viewport.width}`);
+      await alice.page.$eval(open, (it) => it.hidePopover());
+    }
+  }
+});
+
 test("on a phone that lies on its side the panel is beside the pictures", async () => {
   const [alice] = await venue.call("Alice", "Bob", "Carol");
   for (const viewport of LYING) {

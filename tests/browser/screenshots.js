@@ -591,7 +591,7 @@ function say(guest, words) {
 /** Somebody who waits to be let in. @param {Scene} scene @param {number} face */
 async function knocking(scene, face) {
   const guest = await refused(scene, face);
-  await scene.people[0].until((count) => document.querySelectorAll("#knocks li").length === count, scene.people.length - 1);
+  await scene.people[0].until((count) => document.querySelector("#count:not(.quiet)")?.textContent === String(count), scene.people.length - 1);
   return guest;
 }
 
