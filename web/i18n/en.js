@@ -206,7 +206,7 @@ export default {
   "chat.attach": "Send a file",
   "chat.send": "Send",
   "chat.you": "You",
-  "chat.unread": { one: "{count} new message", other: "{count} new messages" },
+  "chat.unread": { one: "Chat: {count} new message", other: "Chat: {count} new messages" },
   "chat.said": "{name}: {text}",
   "chat.drop": "Drop here to send to everybody",
   "chat.nobody": "There is nobody to send a file to yet.",

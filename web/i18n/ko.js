@@ -206,7 +206,7 @@ export default {
   "chat.attach": "파일 보내기",
   "chat.send": "보내기",
   "chat.you": "나",
-  "chat.unread": { other: "새 메시지 {count}개" },
+  "chat.unread": { other: "채팅 {count}개 안 읽음" },
   "chat.said": "{name}: {text}",
   "chat.drop": "여기에 놓으면 모두에게 보내요",
   "chat.nobody": "아직 파일을 받을 사람이 없어요.",
@@ -307,7 +307,7 @@ export default {
   "safety.changed": "{name}님과의 안전 번호가 통화 중에 바뀌었어요. 다시 비교해 보세요.",
   "safety.broken": "{name}님의 키가 미리 알린 것과 달라요. 누군가 중간에서 엿듣고 있을 수 있어요.",
 
-  "hand.open": "반응과 손들기",
+  "hand.open": "반응 및 손들기",
   "hand.raise": "손들기",
   "hand.lower": "손 내리기",
   "hand.raised": "{name}님이 손을 들었어요",

@@ -84,6 +84,6 @@ test("the page is hidden until its language is there, if that is not the languag
 test("values are put in as they are, and the form follows the number", async () => {
   await loadLanguage("ko");
   assert.equal(translate("en", "toast.came", { name: "$& {name}" }), "$& {name} has joined");
-  assert.deepEqual([1, 2].map((count) => translate("en", "chat.unread", { count })), ["1 new message", "2 new messages"]);
-  assert.equal(translate("ko", "chat.unread", { count: 1 }), "새 메시지 1개");
+  assert.deepEqual([1, 2].map((count) => translate("en", "chat.unread", { count })), ["Chat: 1 new message", "Chat: 2 new messages"]);
+  assert.equal(translate("ko", "chat.unread", { count: 1 }), "채팅 1개 안 읽음");
 });
