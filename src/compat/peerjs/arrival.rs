@@ -69,6 +69,8 @@ impl Unfit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -94,5 +96,15 @@ mod tests {
         }
         let longest = format!("id={}&token={}&key=peerjs", "a".repeat(ID_MAX), "t".repeat(TOKEN_MAX));
         assert!(Arrival::read(&longest, "peerjs").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_has_an_id_within_its_bound_or_an_answer(query in "((id|token|key)=(peerjs|[%&+=\\PC]{0,200})&?){0,5}") {
+            match Arrival::read(&query, "peerjs") {
+                Ok(arrival) => prop_assert!(!arrival.id.is_empty() && arrival.id.len() <= ID_MAX),
+                Err(unfit) => prop_assert!(unfit.message().contains("msg")),
+            }
+        }
     }
 }

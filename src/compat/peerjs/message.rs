@@ -149,6 +149,7 @@ fn text(message: &Carried<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
@@ -220,5 +221,14 @@ mod tests {
         assert_eq!(expire("you", "me"), r#"{"type":"EXPIRE","src":"you","dst":"me"}"#);
         let told: Value = serde_json::from_str(&id_taken()).unwrap();
         assert_eq!(told, json!({"type": "ID-TAKEN", "payload": {"msg": "ID is taken"}}));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_message_or_none(text in r#"\{?("(type|src|dst|payload)":("[A-Z]{4,9}"|"(OFFER|LEAVE)"|[0-9.eE-]{1,5}|null|\[\PC{0,5}\]),?){0,4}\PC{0,9}\}?"#) {
+            if let Some(told) = carried(&text) {
+                prop_assert_eq!((told["src"].as_str(), told["dst"].as_str()), (Some("me"), Some("you")));
+            }
+        }
     }
 }

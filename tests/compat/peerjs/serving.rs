@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hairpin::clock::Clock;
 use hairpin::compat::peerjs::waiting::EXPIRY;
+use hairpin::origin::PublicUrl;
 use hairpin::sections::compat::SitePath;
 use hairpin::sections::value::{Off, Text as _};
 use serde_json::{Value, json};
@@ -118,6 +119,26 @@ fn ids_are_given_out_and_listed_only_where_that_is_on() {
     let get = |path: &str| Http::of(&daemon).ask("GET", path, &[], "");
     assert_eq!(get("/peerjs/peerjs/peers").json(), json!(["b", "__proto__", "a"]));
     assert_eq!(get("/peerjs/other/peers").status, 401);
+    daemon.stop();
+}
+
+#[test]
+fn the_path_may_be_the_root_beside_the_pages_and_below_the_path_of_the_site() {
+    let daemon = start_changed("16180-16199", |config| {
+        config.compat.peerjs = Off(SitePath::parse("/").ok());
+        config.http.public_url = Some(PublicUrl::parse("https://example.org/call").unwrap());
+    });
+    let get = |path: &str| Http::of(&daemon).get(path);
+    for path in ["/peerjs/id", "/call/peerjs/id"] {
+        assert_eq!((get(path).status, get(path).body.len()), (200, 36), "{path}");
+    }
+    for page in ["/", "/r/garden", "/call/"] {
+        assert!(get(page).body.starts_with("<!doctype html>"), "{page}");
+    }
+    assert_eq!(
+        [get("/peerjs/peers").status, get("/nothing").status, get("/api/v1/id").status],
+        [401, 404, 404]
+    );
     daemon.stop();
 }
 
