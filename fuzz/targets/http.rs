@@ -17,6 +17,7 @@ use hairpin::api_key::{KeyHash, KeyId};
 use hairpin::bounds::admission::{Admission, Bounds};
 use hairpin::bounds::denied::DenyList;
 use hairpin::clock::Clock;
+use hairpin::compat;
 use hairpin::credentials::{CheckExpiry, Credentials};
 use hairpin::http::connection::{Client, Protocol};
 use hairpin::http::origins::Origins;
@@ -28,8 +29,10 @@ use hairpin::relay::engine::Settings;
 use hairpin::relay::{self, Relay};
 use hairpin::room_token::Create;
 use hairpin::secret::Secret;
+use hairpin::sections::compat::{Compat, SitePath};
 use hairpin::sections::http::{ApiKey, KeyTtl};
 use hairpin::sections::relay::Switch;
+use hairpin::sections::value::{Off, Text as _};
 use hairpin::signaling::Plan;
 use hairpin::signaling::hub::Hub;
 use hairpin_fuzz::signaling;
@@ -86,6 +89,10 @@ impl Place {
             keys,
             proxies,
             denied: DenyList::default(),
+            compat: compat::Plan {
+                compat: Compat { peerjs: Off(SitePath::parse("/peerjs").ok()), ..Compat::default() },
+                ..compat::Plan::default()
+            },
         };
         let site = Site::start(plan, (relay.clone(), hub, Arc::default()), Arc::default(), clock, [1; 32]);
         Self { site, relay, admission, served: 0 }
