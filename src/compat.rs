@@ -2,7 +2,10 @@
 //!
 //! Each kind of client has a folder. What decides is pure; a lock, a clock and sockets are around it.
 
+pub mod news;
 pub mod peerjs;
+pub mod plain;
 mod plan;
+pub mod socketio;
 
 pub use plan::Plan;

@@ -11,6 +11,7 @@ mod warnings;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use toml::de::{DeTable, Error};
@@ -55,6 +56,8 @@ pub struct Config {
     pub rooms: Rooms,
     /// Which other clients may meet there too.
     pub compat: Compat,
+    /// What the file `compat.socketio_client` holds.
+    pub socketio_client: Option<Arc<str>>,
     /// Who may use it.
     pub credentials: Credentials,
     /// Who may not.
@@ -93,6 +96,7 @@ impl Config {
         let mut draft = Draft::of(path)?;
         draft.check();
         draft.read_secrets_file();
+        draft.read_socketio_client();
         draft.finish()
     }
 
@@ -104,6 +108,7 @@ impl Config {
         let mut draft = Draft::of(path)?;
         draft.check();
         draft.read_secrets_file();
+        draft.read_socketio_client();
         let certificates = draft.read_certificates();
         draft.finish().map(|config| (config, certificates))
     }
@@ -129,6 +134,7 @@ impl Config {
             relay,
             rooms,
             compat,
+            socketio_client: _,
             credentials,
             clients,
             peers,
@@ -165,6 +171,7 @@ impl Config {
             relay,
             rooms,
             compat,
+            socketio_client: _,
             credentials,
             clients,
             peers,
@@ -252,6 +259,7 @@ impl Draft {
             relay: keys.read("relay").unwrap_or_default(),
             rooms: keys.read("rooms").unwrap_or_default(),
             compat: keys.read("compat").unwrap_or_default(),
+            socketio_client: None,
             credentials: keys.read("credentials").unwrap_or_default(),
             clients: keys.read("clients").unwrap_or_default(),
             peers: keys.read("peers").unwrap_or_default(),
@@ -296,6 +304,23 @@ impl Draft {
             }
             Ok(secrets) => credentials.secrets = secrets,
             Err(reason) => self.wrong("credentials.secrets_file", reason),
+        }
+    }
+
+    /// Reads the script of socket.io's client.
+    fn read_socketio_client(&mut self) {
+        let Some(file) = self.config.compat.socketio_client.as_ref().filter(|_| self.is_toml) else { return };
+        let text = files::open(file).and_then(|file| files::read_text(&file));
+        match text {
+            Ok(text) => self.config.socketio_client = Some(text.into()),
+            Err(error) => {
+                let reason = format!(
+                    "{} cannot be read ({error}): check the path, and that the daemon's user may read it; npm publishes the \
+                     file as dist/socket.io.min.js of socket.io-client",
+                    file.display()
+                );
+                self.wrong("compat.socketio_client", reason);
+            }
         }
     }
 

@@ -22,6 +22,9 @@ const ALLOCATIONS_OF_CONNECTION: u32 = 6;
 /// A password with fewer bytes can be guessed.
 const SHORT_PASSWORD: usize = 16;
 
+const KNOCK_IN_VAIN: &str = "rooms.knock: newcomers to rooms of compat.socketio and compat.websocket wait too, and their pages have \
+                             nothing by which a host could let them in: write knock = false, or switch these off";
+
 impl Config {
     /// What works, but is probably not meant. `file` is where the configuration comes from.
     #[must_use]
@@ -188,7 +191,9 @@ impl Config {
         let of_ip = per_ip.and_then(|per_ip| {
             warn("allocations_per_ip", per_ip.get(), 2 * needed, "two members behind one address")
         });
-        of_user.into_iter().chain(of_ip).collect()
+        let meet_elsewhere = self.compat.socketio || self.compat.websocket.0.is_some();
+        let in_vain = (self.rooms.knock && meet_elsewhere).then(|| KNOCK_IN_VAIN.to_owned());
+        of_user.into_iter().chain(of_ip).chain(in_vain).collect()
     }
 
     /// Bounds of a network that are below those of one address in it.

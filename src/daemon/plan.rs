@@ -253,7 +253,11 @@ fn site(config: &Config, found: &Found, credentials: Credentials, ice: IceServer
         keys: keys.clone(),
         proxies: proxies.clone(),
         denied: DenyList::new(&config.clients.deny),
-        compat: compat::Plan { compat: config.compat.clone(), rooms: config.rooms.clone() },
+        compat: compat::Plan {
+            compat: config.compat.clone(),
+            socketio_client: config.socketio_client.clone(),
+            rooms: config.rooms.clone(),
+        },
     }
 }
 

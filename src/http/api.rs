@@ -3,6 +3,7 @@
 mod check_ice;
 mod door;
 mod ice_servers;
+mod page_ice;
 mod revocation;
 mod room_password;
 mod token_issuance;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
         .route("/api/v1/ice-servers", shared(get(ice_servers::in_url).post(ice_servers::in_body)))
         .route("/api/v1/credentials/{username}/revoke", shared(post(revocation::revoke)))
         .route("/api/v1/room-tokens", shared(post(token_issuance::make)))
+        .route("/api/v1/page-ice", shared(post(page_ice::give)))
         .route("/api/v1/door", shared(post(door::ask)))
         .route("/api/v1/room-password", post(room_password::exchange))
         .route("/api/v1/check-ice", post(check_ice::check_ice))

@@ -17,9 +17,11 @@ use crate::certificates::Challenges;
 use crate::clock::{Clock, Moment};
 use crate::compat;
 use crate::compat::peerjs::exchange::Exchange;
+use crate::compat::socketio::sessions::Sessions;
 use crate::credentials::Credentials;
 use crate::current::Current;
-use crate::http::assets::Assets;
+use crate::http::asset::Asset;
+use crate::http::assets::{Assets, SCRIPT};
 use crate::http::counters::HttpCounters;
 use crate::http::keys::Keys;
 use crate::http::passwords::Passwords;
@@ -60,12 +62,18 @@ pub(super) struct AppState {
     pub(super) hub: Arc<Hub>,
     /// The clients of PeerJS.
     pub(super) peerjs: Arc<Exchange>,
+    /// The clients of socket.io.
+    pub(super) socketio: Arc<Sessions>,
+    /// The script that their pages load.
+    pub(super) socketio_script: Current<Option<Asset>>,
     /// Which clients of other signaling servers are served, and where.
     pub(super) compat: Current<Compat>,
     /// What a certificate authority asks for.
     pub(super) challenges: Arc<Challenges>,
     /// Limits how often each address and each network tests the connection.
     pub(super) checks: Limiter,
+    /// Limits how often each address and each network asks for the ICE servers of a page.
+    pub(super) pages: Limiter,
     /// Limits how often each address and each network asks whether it may open a WebSocket.
     pub(super) doors: Limiter,
     /// Limits how often each address and each network asks for an id or for the list of peers.
@@ -98,8 +106,8 @@ pub(super) struct Rules {
 /// A rate limit for each client address and network.
 pub(super) struct Limiter(Mutex<NetThrottle>);
 
-/// Connection tests of one address, per minute and at once: a class behind one address tests at the same time. The
-/// credentials for these tests have the same limits as all others.
+/// Connection tests of one address, per minute and at once, and pages that ask for ICE servers: a class behind one address
+/// begins at the same time. The credentials for these have the same limits as all others.
 const CHECKS: u64 = 60;
 const CHECKS_AT_ONCE: u64 = 120;
 /// How often one address may ask whether it may open a WebSocket, or for an id of a PeerJS client, per minute and at once. A class behind one address opens
@@ -125,6 +133,7 @@ impl AppState {
         let (trust, rules, ancestors, keys, compat) = split(plan);
         let mut rng = StdRng::from_seed(seed);
         let peerjs = Exchange::new(&compat, Arc::clone(&journal), clock, random(&mut rng));
+        let socketio = Sessions::new(Arc::clone(&hub), clock, random(&mut rng));
         Self {
             clock,
             counters: Arc::default(),
@@ -137,9 +146,12 @@ impl AppState {
             relay,
             hub,
             peerjs,
+            socketio,
+            socketio_script: Current::new(socketio_script(&compat)),
             compat: Current::new(compat.compat),
             challenges,
             checks: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
+            pages: Limiter::new(Rate::new(CHECKS, MINUTE, CHECKS_AT_ONCE)),
             doors: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
             ids: Limiter::new(Rate::new(DOORS, MINUTE, DOORS_AT_ONCE)),
             passwords: Passwords::default(),
@@ -154,6 +166,10 @@ impl AppState {
         let (trust, rules, ancestors, keys, compat) = split(plan);
         self.keys().apply(&keys);
         self.peerjs.apply(&compat, &trust.denied);
+        self.socketio_script.set(socketio_script(&compat));
+        if !compat.compat.socketio {
+            self.socketio.end_all();
+        }
         self.compat.set(compat.compat);
         self.rules.set(rules);
         self.policy.set(Policy::of(&trust.origins, &ancestors));
@@ -193,6 +209,10 @@ impl AppState {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes);
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
+}
+
+fn socketio_script(plan: &compat::Plan) -> Option<Asset> {
+    plan.socketio_client.as_deref().map(|text| Asset::new(SCRIPT, text.as_bytes().to_vec()))
 }
 
 fn random(rng: &mut StdRng) -> [u8; 32] {

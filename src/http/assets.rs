@@ -36,7 +36,7 @@ const ADMIN: &str = include_str!("../../web/admin.html");
 const HTML: &str = "text/html; charset=utf-8";
 /// Browsers know an installed page by the path of its manifest, which therefore has no version.
 const MANIFEST: &str = "application/manifest+json";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+pub(super) const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const DOCUMENT: &str = "text/plain; charset=utf-8";
 

@@ -34,10 +34,16 @@ labels! {
         Door = "/api/v1/door",
         /// The connection test's credentials.
         CheckIce = "/api/v1/check-ice",
+        /// ICE servers for pages.
+        PageIce = "/api/v1/page-ice",
         /// The description of the API.
         OpenApi = "/api/v1/openapi.json",
         /// Clients of PeerJS, whose path the configuration names.
         PeerJs = "peerjs",
+        /// Clients of socket.io.
+        SocketIo = "/socket.io/",
+        /// The WebSocket of pages that speak JSON of their own, whose path the configuration names.
+        Plain = "websocket",
         /// The pages, and their scripts, styles and images.
         Pages = "pages",
         /// A route that has no label of its own.
@@ -72,6 +78,8 @@ labels! {
         IceServers = "ice_servers",
         /// `/api/v1/check-ice`.
         CheckIce = "check_ice",
+        /// `/api/v1/page-ice`.
+        PageIce = "page_ice",
         /// `/api/v1/room-tokens`, whose tokens are for rooms and not for the relay.
         RoomTokens = "room_tokens",
         /// `/api/v1/room-password`, the same for people who know the password.

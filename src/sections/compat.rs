@@ -1,5 +1,7 @@
 //! PURE  `[compat]`: the clients of other signaling servers that are served too.
 
+use std::path::PathBuf;
+
 use crate::sections::value::{Off, Text};
 
 section! {
@@ -11,6 +13,14 @@ section! {
         pub peerjs_key: PeerJsKey = PeerJsKey::usual(),
         /// Whether everybody may list the ids of the peers that are connected.
         pub peerjs_discovery: bool = false,
+        /// Whether clients of socket.io are served.
+        pub socketio: bool = false,
+        /// The file of socket.io's client, as npm publishes it, for pages that load it from the server.
+        pub socketio_client: Option<PathBuf> = None,
+        /// The path of the WebSocket for pages that speak JSON of their own.
+        pub websocket: Off<SitePath> = Off(None),
+        /// Whether pages that may enter rooms get ICE servers without an API key, by `/compat.js`.
+        pub script: bool = false,
     }
 }
 

@@ -112,7 +112,7 @@ impl Room {
         if !is_host {
             self.check(newcomer, join, now)?;
         }
-        if self.members.len() >= self.cap {
+        if self.members.len() >= join.most.map_or(self.cap, |most| most.min(self.cap)) {
             return Err(ErrorCode::RoomFull);
         }
         let member = self.member(newcomer, join);

@@ -101,7 +101,7 @@ impl Rooms {
         if self.has(newcomer.session) {
             return Err(ErrorCode::AlreadyJoined);
         }
-        if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| *only != join.room) {
+        if pass.and_then(|pass| pass.only.as_ref()).is_some_and(|only| !join.room.is_called(only)) {
             return Err(ErrorCode::Unauthorized);
         }
         let may_create = !self.section.create.needs_token() || pass.is_some();

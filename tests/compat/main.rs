@@ -5,3 +5,5 @@
 mod support;
 
 mod peerjs;
+
+mod socketio;

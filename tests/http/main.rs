@@ -26,6 +26,8 @@ mod openapi;
 
 mod origins;
 
+mod page_ice;
+
 mod pages;
 
 mod revoking;

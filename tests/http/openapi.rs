@@ -111,12 +111,18 @@ fn every_answer_is_as_its_schema_says() {
         ("/healthz", "get", get("/healthz")),
         ("/readyz", "get", get("/readyz")),
     ];
-    let answers = answers.into_iter().chain(to_passwords(&daemon, &own));
+    let answers = answers.into_iter().chain(to_passwords(&daemon, &own)).chain([to_page(&daemon)]);
     let answers = answers.chain(while_draining(&daemon, &own)).collect::<Vec<_>>();
     daemon.stop();
     for (path, method, answer) in answers {
         check(path, method, &answer);
     }
+}
+
+/// The answer to a page that asks for ICE servers where none may have them without a key.
+fn to_page(daemon: &Daemon) -> (&'static str, &'static str, Answer) {
+    const PATH: &str = "/api/v1/page-ice";
+    (PATH, "post", post(daemon, PATH, ""))
 }
 
 /// The answers to a password where none opens rooms.

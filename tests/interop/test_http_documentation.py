@@ -36,7 +36,7 @@ def site_with_password(tmp_path_factory):
 def serve(tmp_path_factory, tables=""):
     key, page_key = Key.made("shop"), Key.made("page", "allow_query = true")
     names = 'ice_host = "turn.example.org"\npublic_url = "https://call.example.org"\n'
-    settings = names + key.config + page_key.config + tables
+    settings = names + key.config + page_key.config + "[compat]\nscript = true\n" + tables
     plan = servers.Plan(tcp=True, http=servers.free_port(), http_settings=settings, public="203.0.113.10")
     with servers.running(plan, tmp_path_factory.mktemp("site")):
         keys = {"KEY": key.text, "PAGE_KEY": page_key.text}

@@ -15,13 +15,13 @@ test("the wire knows neither the page nor a clock nor a socket of its own", () =
 });
 
 test("nothing that others sent becomes markup", () => {
-  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+  for (const [name, text] of [...sources("../"), ...sources(""), ...sources("view/"), ...sources("wire/")]) {
     assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|setAttribute\("style"/, name);
   }
 });
 
 test("every module is checked, and begins with what it does", () => {
-  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+  for (const [name, text] of [...sources("../"), ...sources(""), ...sources("view/"), ...sources("wire/")]) {
     if (name !== "early.js") assert.match(text, /^\/\/ @ts-check\n\/\*\* [A-Z"].*/, name);
   }
 });
@@ -42,7 +42,7 @@ test("a page asks for all its modules at once", () => {
 });
 
 test("what the server takes for a comment is one: a template literal has no such line, and each ends", () => {
-  for (const [name, text] of [...sources(""), ...sources("view/"), ...sources("wire/")]) {
+  for (const [name, text] of [...sources("../"), ...sources(""), ...sources("view/"), ...sources("wire/")]) {
     let isTemplate = false;
     for (const line of text.replace(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "").split("\n")) {
       if (isTemplate) assert.doesNotMatch(line, /^\s*\/[/*]/, name);

@@ -58,7 +58,8 @@ pub(super) async fn check_ice(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-fn wrong(error: TokenError) -> Cause {
+/// Why a token is refused, for the log.
+pub(super) fn wrong(error: TokenError) -> Cause {
     match error {
         TokenError::Expired => Cause::ExpiredToken,
         TokenError::Invalid => Cause::WrongToken,

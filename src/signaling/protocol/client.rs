@@ -119,6 +119,9 @@ pub struct Join {
     pub host_token: Option<Secret>,
     /// The newcomer's visible state.
     pub state: StateChange,
+    /// The most members that the room may have with the newcomer, if its client can deal with fewer than the room's capacity.
+    /// No frame says this.
+    pub most: Option<usize>,
 }
 
 /// A change of a member's visible state; absent fields stay as they are.

@@ -71,6 +71,22 @@ impl RoomName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of a room that is kept apart from all others under `space`, which has no slash: `text` is visible as a
+    /// room's name is, and may have slashes. No frame can name such a room.
+    ///
+    /// # Errors
+    /// If `text` could not be a room's name even without its slashes.
+    pub fn within(space: &str, text: &str) -> Result<Self, BadName> {
+        let name = normalized(text)?;
+        if name.is_empty() { Err(BadName::Empty) } else { Ok(Self(format!("{space}/{name}").into())) }
+    }
+
+    /// Whether people who are told `name` call this room so: it has the name, perhaps [within](Self::within) a space.
+    #[must_use]
+    pub fn is_called(&self, name: &Self) -> bool {
+        self == name || self.0.split_once('/').is_some_and(|(_, inside)| inside == name.as_str())
+    }
 }
 
 impl TryFrom<String> for RoomName {
@@ -369,6 +385,17 @@ mod tests {
         ] {
             assert_eq!(name(bad), Err(BadName::Loose(c)), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_room_within_a_space_is_apart_from_all_others_and_called_the_same() {
+        let inside = RoomName::within("space", "한글 방").unwrap();
+        assert_ne!(inside, room("한글 방").unwrap());
+        assert_ne!(inside, RoomName::within("other", "한글 방").unwrap());
+        assert!(room(inside.as_str()).is_err(), "no frame can name it");
+        assert!(inside.is_called(&room("한글 방").unwrap()) && !inside.is_called(&room("방").unwrap()));
+        assert!(RoomName::within("space", "a/b").is_ok() && RoomName::within("space", "a\0b").is_err());
+        assert_eq!(RoomName::within("space", "").err(), Some(BadName::Empty));
     }
 
     #[test]

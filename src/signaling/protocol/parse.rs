@@ -94,6 +94,7 @@ impl Fields {
             key: self.token("key", KEY_MAX)?,
             host_token: self.token("host_token", TOKEN_MAX)?,
             state: self.state_of_newcomer()?,
+            most: None,
         })
     }
 
@@ -188,7 +189,8 @@ fn is_short(candidate: &Candidate) -> bool {
 }
 
 /// Whether arrays and objects are nested deeper than [`DEPTH_MAX`]; checked before anything is built.
-fn is_too_deep(text: &str) -> bool {
+#[must_use]
+pub fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     for byte in text.bytes() {
         match byte {
