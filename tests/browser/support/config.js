@@ -74,12 +74,14 @@ ${more}`;
 /**
  * As on a VPS: pages, rooms and `turns:` on port 443, STUN and TURN on 3478.
  * @param {import("./lab.js").Lab} lab
+ * @param {{ ofHttp?: string, more?: string }} [options]  as for [onLoopback]
  */
-export function onVps(lab) {
+export function onVps(lab, { ofHttp = "", more = "" } = {}) {
   return `
 [http]
 listen = []
 public_url = "https://${SERVER_NAME}"
+${ofHttp}
 [listen]
 udp = ["${SERVER}:3478"]
 tcp = ["${SERVER}:3478"]
@@ -91,7 +93,7 @@ addresses = ["${SERVER}"]
 allow = ${JSON.stringify(lab.peers)}
 [credentials]
 secrets = ["${SECRET}"]
-`;
+${more}`;
 }
 
 /** Free ports of loopback, below those that the kernel hands out by itself. @param {number} count */
@@ -113,10 +115,15 @@ function isFree(port) {
 
 const certificates = new Map();
 
-/** A certificate that nobody trusts, for the daemon. @param {string} name */
-function certificate(name) {
+/** The folder of a certificate that nobody trusts. @param {string} name */
+export function certificateFolder(name) {
   if (!certificates.has(name)) certificates.set(name, makeCertificate(name));
-  const directory = certificates.get(name);
+  return certificates.get(name);
+}
+
+/** The same, for the daemon. @param {string} name */
+function certificate(name) {
+  const directory = certificateFolder(name);
   return `[tls]\ncertificate = "${directory}/chain.pem"\nkey = "${directory}/key.pem"\nnames = ["${name}"]`;
 }
 
