@@ -17,7 +17,7 @@ fn check(message: ClientMessage) {
             check_secret(token.as_ref(), TOKEN_MAX);
             check_secret(resume.as_ref().map(|resume| &resume.token), TOKEN_MAX);
         }
-        ClientMessage::Join(Join { room, name, key, host_token, state, most: None }) => {
+        ClientMessage::Join(Join { room, name, key, host_token, state, most: _ }) => {
             check_name(room.as_str());
             assert!(!room.as_str().is_empty());
             check_name(&String::from(name));
