@@ -126,8 +126,8 @@ export class Learner {
   }
 
   /** Waits until the page says so. */
-  until(predicate, ...values) {
-    return this.#page.waitForFunction(predicate, { polling: 100 }, ...values);
+  until(predicate) {
+    return this.#page.waitForFunction(predicate, { polling: 100 });
   }
 
   /** The types of the candidates by which its newest connection goes: its own and the other's. */
