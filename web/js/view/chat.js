@@ -32,6 +32,8 @@ export class Chat {
   #lastBy = "";
   #lastAt = 0;
   #unread = 0;
+  /** Of all lines, and of the list. */
+  #heights;
 
   /**
    * @param {object} parts
@@ -63,7 +65,7 @@ export class Chat {
     });
     document.addEventListener("visibilitychange", () => this.read());
     this.#takeDrops();
-    this.#keepEnd();
+    this.#heights = this.#keepEnd();
   }
 
   /** What was unread is read now. */
@@ -124,13 +126,18 @@ export class Chat {
 
   /** Whoever reads the last line still does when a picture appears below it, or a phone's keyboard takes the room. */
   #keepEnd() {
-    let isKept = true;
-    const keep = () => {
+    let [isKept, before] = [true, 0];
+    this.#log.addEventListener("scroll", () => {
+      const { scrollTop } = this.#log;
+      // The event comes later than the scrolling, and something may have grown meanwhile. Only a user scrolls up.
+      isKept = this.#isAtEnd || (isKept && scrollTop >= before);
+      before = scrollTop;
+    });
+    const heights = new ResizeObserver(() => {
       if (isKept) this.#log.scrollTop = this.#log.scrollHeight;
-    };
-    this.#log.addEventListener("scroll", () => (isKept = this.#isAtEnd));
-    this.#log.addEventListener("load", keep, true);
-    new ResizeObserver(keep).observe(this.#log);
+    });
+    heights.observe(this.#log);
+    return heights;
   }
 
   get #isAtEnd() {
@@ -148,6 +155,7 @@ export class Chat {
     if (isFirst) line.append(make("div", "from", ...(isMine ? [] : [silence(make("p", "by"), name)]), timeOf(now)));
     line.append(content);
     this.#log.append(line);
+    this.#heights.observe(line);
     if (this.#log.childElementCount > LINES_MAX) this.#forget(this.#log.children[0]);
     this.#lastBy = by;
     this.#lastAt = now.getTime();
