@@ -61,7 +61,8 @@ export class People {
 
   /** What is seen beside the list. */
   #sum() {
-    const { members, host, locked, knocks } = this.#room;
+    const { members, host, isHost, locked, knocks } = this.#room;
+    html("host-tools").hidden = !isHost;
     find("room-locked", SVGElement).toggleAttribute("hidden", !locked);
     const [count, waiting] = [members.size + (host ? 1 : 0), knocks.size];
     html("count").textContent = String(waiting || count);
@@ -72,7 +73,7 @@ export class People {
   }
 
   #list() {
-    const { members, me, you, isHost, locked, knocks } = this.#room;
+    const { members, me, you, locked, knocks } = this.#room;
     for (const id of this.#told.keys()) if (!members.has(id)) this.#told.delete(id);
     this.#rows.clear();
     const people = [{ id: you, name: me.name, state: me.state }, ...members.values()];
@@ -80,7 +81,6 @@ export class People {
     const order = (/** @type {{ id: string }} */ { id }) => this.#hands.place(id) || Infinity;
     replace("people-list", ...people.sort((a, b) => (order(a) === order(b) ? 0 : order(a) - order(b))).map((it) => this.#person(it)));
     replace("knocks", ...[...knocks].map(([id, name]) => this.#knock(id, name)));
-    html("host-tools").hidden = !isHost;
     input("lock").checked = locked;
   }
 
