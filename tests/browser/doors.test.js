@@ -250,7 +250,7 @@ async function duplicate(guest) {
   ]);
   const page = await target.page();
   await page.waitForSelector("#enter:not(:disabled)");
-  return new Guest(page, { close: () => page.close() });
+  return new Guest(page, guest.context, false);
 }
 
 /* From here on, what runs inside the page before its first script. */

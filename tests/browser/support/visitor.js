@@ -15,6 +15,7 @@ export class Visitor {
   complaints = [];
   /** @type {RegExp[]} */
   #expected = [];
+  #isOnly;
 
   /**
    * In a profile of its own: another person, though in the same browser. Unless `isMain`: then in the browser's own, which is
@@ -29,7 +30,7 @@ export class Visitor {
     const context = isMain ? browser.defaultBrowserContext() : await own();
     // A window of its own: what is behind another tab shows no frames.
     const page = await context.newPage({ type: "window" });
-    const visitor = new this(page, context);
+    const visitor = new this(page, context, !isMain);
     page.setDefaultTimeout(PATIENCE);
     await page.setViewport(viewport);
     await page.evaluateOnNewDocument(watch);
@@ -45,9 +46,11 @@ export class Visitor {
     return visitor;
   }
 
-  constructor(page, context) {
+  /** @param {import("puppeteer-core").Page} page @param {import("puppeteer-core").BrowserContext} context @param {boolean} isOnly  whether the profile ends with it */
+  constructor(page, context, isOnly) {
     this.page = page;
     this.context = context;
+    this.#isOnly = isOnly;
     page.on("pageerror", (error) => this.complaints.push(`uncaught: ${error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error") this.complaints.push(`console: ${message.text()} ${message.location()?.url ?? ""}`);
@@ -61,7 +64,7 @@ export class Visitor {
 
   /** Ends it, and fails if anything was complained about. */
   async close() {
-    const end = () => (this.context === this.context.browser().defaultBrowserContext() ? this.page.close() : this.context.close());
+    const end = () => (this.#isOnly ? this.context : this.page).close();
     const violations = await this.page.evaluate(() => window.watched?.violations ?? []).finally(end);
     const unexpected = [...this.complaints, ...violations].filter((complaint) => !this.#expected.some((it) => it.test(complaint)));
     assert.deepEqual(unexpected, []);
