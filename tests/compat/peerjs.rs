@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::support::daemon::{config, start_with};
 use crate::support::http::{Answer, Http};
-use crate::support::websocket::{CLOSE, FIN, PING, PONG, TEXT, WebSocket, headers};
+use crate::support::websocket::{CLOSE, TEXT, WebSocket, headers};
 
 /// A site whose pages may use the daemon.
 const FRIEND: &str = "https://friend.example";
@@ -62,6 +62,8 @@ fn closes(daemon: &Daemon, reason: &str) -> u64 {
 /// The socket of a client.
 struct Peer {
     socket: WebSocket,
+    /// The id that it asked for; empty if it was given one.
+    id: String,
 }
 
 /// How a socket ended: the code of its Close frame.
@@ -73,7 +75,7 @@ impl Peer {
         let mut headers = headers(FRIEND);
         headers.push(("X-Forwarded-For", ip));
         let socket = WebSocket::try_open_at(Http::of(daemon), &format!("/peerjs/peerjs?{query}"), &headers)?;
-        Ok(Self { socket })
+        Ok(Self { socket, id: String::new() })
     }
 
     fn with(daemon: &Daemon, query: &str) -> Self {
@@ -85,6 +87,7 @@ impl Peer {
         let mut peer = Self::try_at(daemon, ip, &format!("key=peerjs&id={id}&token=t{id}&version=1.5.5"))
             .expect("the socket opens");
         assert_eq!(peer.hear(), json!({"type": "OPEN"}));
+        peer.id = id.to_owned();
         peer
     }
 
@@ -104,19 +107,13 @@ impl Peer {
         self.socket.hear()
     }
 
-    /// The types of the messages that have come when the server has read everything.
+    /// The types of the messages that have come when the server has answered everything: the last one is a candidate for itself,
+    /// which waits behind them. A pong would overtake them.
     fn types(&mut self) -> Vec<String> {
-        self.socket.frame(FIN | PING, b"all");
-        let mut heard: Vec<Value> = Vec::new();
-        loop {
-            match self.socket.next().expect("the pong comes before the end") {
-                (TEXT, text) => heard.push(serde_json::from_slice(&text).unwrap()),
-                (PONG, payload) if payload == b"all" => break,
-                (PING, payload) => self.socket.frame(FIN | PONG, &payload),
-                (opcode, _) => panic!("no message: {opcode}"),
-            }
-        }
-        heard.iter().map(|message| message["type"].as_str().unwrap().to_owned()).collect()
+        let last = json!({"type": "CANDIDATE", "src": self.id, "dst": self.id, "payload": "last"});
+        self.say(&last);
+        let heard = std::iter::from_fn(|| Some(self.hear()).filter(|message| *message != last));
+        heard.map(|message| message["type"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Reads to the end: the last message, and the code.
