@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::bounds::headcount::{Crowded, Headcount};
 use crate::bounds::reached::{Limit, Reached};
@@ -236,6 +236,25 @@ impl Permit {
     pub fn must_make_way(&self) -> bool {
         let crowd = self.admission.crowd();
         crowd.entries.get(&self.number).is_some_and(|entry| entry.standing == Standing::Leaving)
+    }
+}
+
+/// The permit of a connection that does not keep its place yet.
+#[derive(Debug)]
+pub struct Unsettled(Option<Weak<Permit>>);
+
+impl Unsettled {
+    /// The permit of a connection whose client has done nothing yet.
+    #[must_use]
+    pub fn new(permit: Weak<Permit>) -> Self {
+        Self(Some(permit))
+    }
+
+    /// The connection keeps its place from now on, if `is_settled` says so. Once it does, that is not asked again.
+    pub fn settle_if(&mut self, is_settled: impl FnOnce() -> bool) {
+        if let Some(permit) = self.0.take_if(|_| is_settled()).and_then(|permit| permit.upgrade()) {
+            permit.settle();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::time::{sleep, timeout};
 use tungstenite::Error;
 
-use crate::bounds::admission::Permit;
+use crate::bounds::admission::{Permit, Unsettled};
 use crate::bounds::rate::Rate;
 use crate::clock::Moment;
 use crate::signaling::frame::Frame;
@@ -43,16 +43,16 @@ struct Talk {
     pace: Pace,
     /// When hello must have arrived; `None` once it has.
     hello_by: Option<Moment>,
-    /// Its permit among the connections; `None` once the client has been in a room, because then it cannot be evicted.
-    stranger: Option<Weak<Permit>>,
+    /// Its permit among the connections. Once the client has been in a room, it cannot be evicted.
+    permit: Unsettled,
 }
 
 /// Serves a socket until it ends. `permit` is its permit among the connections.
 pub async fn serve(socket: WebSocket, connection: SocketHandle, permit: Weak<Permit>) {
     let now = connection.now();
     let (heartbeat, hello_by) = (Heartbeat::new(now), Some(now + HELLO));
-    let stranger = Some(permit);
-    let mut talk = Talk { socket, connection, heartbeat, pace: Pace::default(), hello_by, stranger };
+    let permit = Unsettled::new(permit);
+    let mut talk = Talk { socket, connection, heartbeat, pace: Pace::default(), hello_by, permit };
     let end = talk.run().await;
     let Talk { socket, connection, .. } = talk;
     if let Some(close) = end {
@@ -134,7 +134,7 @@ impl Talk {
                 if self.connection.hear(heard) {
                     self.hello_by = None;
                 }
-                self.settle();
+                self.permit.settle_if(|| self.connection.is_in_room());
             }
             Message::Binary(_) => {
                 self.refuse(ErrorCode::BadJson).await;
@@ -144,15 +144,6 @@ impl Talk {
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => {}
         }
         Ok(())
-    }
-
-    /// Once a client is in a room, its connection cannot be evicted.
-    fn settle(&mut self) {
-        if let Some(permit) =
-            self.stranger.take_if(|_| self.connection.is_in_room()).and_then(|permit| permit.upgrade())
-        {
-            permit.settle();
-        }
     }
 
     async fn too_fast(&mut self) -> Result<(), End> {

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use axum::extract::ws::{Message, WebSocket};
 use tokio::time::{sleep, timeout};
 
-use crate::bounds::admission::Permit;
+use crate::bounds::admission::{Permit, Unsettled};
 use crate::compat::peerjs::exchange::PeerHandle;
 use crate::compat::peerjs::message::{self, Answer, Fields, Kind, Said};
 use crate::signaling::heartbeat::Heartbeat;
@@ -23,14 +23,14 @@ struct Talk {
     peer: PeerHandle,
     heartbeat: Heartbeat,
     pace: Pace,
-    /// Its permit among the connections; `None` once the peer is settled, because then it cannot be evicted.
-    stranger: Option<Weak<Permit>>,
+    /// Its permit among the connections. Once the peer is settled, it cannot be evicted.
+    permit: Unsettled,
 }
 
 /// Serves a socket until it ends. `permit` is its permit among the connections.
 pub async fn serve(socket: WebSocket, peer: PeerHandle, permit: Weak<Permit>) {
     let heartbeat = Heartbeat::new(peer.now());
-    let mut talk = Talk { socket, peer, heartbeat, pace: Pace::default(), stranger: Some(permit) };
+    let mut talk = Talk { socket, peer, heartbeat, pace: Pace::default(), permit: Unsettled::new(permit) };
     let end = talk.run().await;
     let Talk { socket, peer, .. } = talk;
     if let Some(close) = end {
@@ -100,17 +100,8 @@ impl Talk {
             return self.too_fast().await;
         }
         self.peer.hear(said);
-        self.settle();
+        self.permit.settle_if(|| self.peer.is_settled());
         Ok(())
-    }
-
-    /// Once a message went between this peer and another, its connection cannot be evicted.
-    fn settle(&mut self) {
-        if let Some(permit) =
-            self.stranger.take_if(|_| self.peer.is_settled()).and_then(|permit| permit.upgrade())
-        {
-            permit.settle();
-        }
     }
 
     /// Sends the reason before the socket is closed.

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use axum::extract::ws::{Message, WebSocket};
 use tokio::time::{sleep, timeout};
 
-use crate::bounds::admission::Permit;
+use crate::bounds::admission::{Permit, Unsettled};
 use crate::compat::plain::member::{Effect, Member};
 use crate::secret::Secret;
 use crate::signaling::heartbeat::Heartbeat;
@@ -26,8 +26,8 @@ struct Talk {
     member: Member,
     heartbeat: Heartbeat,
     pace: Pace,
-    /// Its permit among the connections; `None` once it has been in a room, because then it cannot be evicted.
-    stranger: Option<Weak<Permit>>,
+    /// Its permit among the connections. Once it has been in a room, it cannot be evicted.
+    permit: Unsettled,
 }
 
 /// Serves a socket until it ends. `token` is a room token, and `permit` its permit among the connections.
@@ -41,7 +41,8 @@ pub async fn serve(
     for request in member.enter(token) {
         seat.hear(Ok(request));
     }
-    let mut talk = Talk { socket, seat, member, heartbeat, pace: Pace::default(), stranger: Some(permit) };
+    let mut talk =
+        Talk { socket, seat, member, heartbeat, pace: Pace::default(), permit: Unsettled::new(permit) };
     let end = talk.run().await;
     let Talk { socket, seat, .. } = talk;
     if let Some(close) = end {
@@ -81,7 +82,7 @@ impl Talk {
                 Next::Send(frame) => {
                     frame.n.into_iter().for_each(|n| self.seat.acknowledge(n));
                     let effects = self.member.told(&frame);
-                    self.settle();
+                    self.permit.settle_if(|| self.seat.is_in_room());
                     self.carry_out(effects).await
                 }
                 Next::Close(close) => Err(Some(close)),
@@ -133,15 +134,6 @@ impl Talk {
             }
         }
         Ok(())
-    }
-
-    /// Once a client is in a room, its connection cannot be evicted.
-    fn settle(&mut self) {
-        if let Some(permit) =
-            self.stranger.take_if(|_| self.seat.is_in_room()).and_then(|permit| permit.upgrade())
-        {
-            permit.settle();
-        }
     }
 
     async fn send(&mut self, message: Message) -> Result<(), End> {

@@ -43,7 +43,7 @@ impl Part for Paired {
         acts.emit(READY, []);
     }
 
-    fn said(&mut self, name: &str, mut content: Vec<Value>, acts: &mut Acts) -> bool {
+    fn said(&mut self, name: &str, content: Vec<Value>, acts: &mut Acts) -> bool {
         let name = match name {
             READY if content.is_empty() => READY,
             OFFER if is_description(&content) => {
@@ -62,7 +62,7 @@ impl Part for Paired {
                 None => return false,
             },
         };
-        acts.pass(name, std::mem::take(&mut content));
+        acts.pass(name, content);
         true
     }
 
